@@ -1,0 +1,3 @@
+//! The `titrate` command.
+
+fn main() {}
