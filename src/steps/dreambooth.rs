@@ -1,0 +1,66 @@
+//! DreamBooth: tunes the UNet on the photographs of one class under one prompt, as the authors did.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::base::{self, Prompts, UNET};
+use super::context::{Context, json_output};
+use super::images::{of_class, pixels, shard};
+use super::{Outputs, StepError};
+use crate::ml::latent::augment;
+use crate::ml::latent::train::{self, Budget, Denoising, dropped, optimise};
+use crate::ml::latent::unet::UNet2DConditionModel;
+use crate::ml::training::{Batches, Course};
+use crate::plan::params::{self, Conditioning};
+
+/// Outputs: unet/* (f32), losses.json.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::DreamBooth = context.params()?;
+    let seed = context.seed()?;
+    let images = pixels(&of_class(shard(context, "pool")?, &params.class))?;
+    let autoencoder = base::autoencoder(context)?;
+    let schedule = base::schedule(context, "text")?;
+    let prompts = Prompts::load(context, "text")?;
+    let (prompt, empty) = (prompts.embed(&[&params.prompt])?, prompts.embed(&[""])?);
+    let config = base::unet_config(context, "unet")?;
+    let weights = base::trainable(&context.read("unet", UNET.1)?)?;
+    let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
+    let conditioning = match params.conditioning {
+        Conditioning::TextToImage => train::Conditioning::TextToImage,
+        Conditioning::Inpainting => train::Conditioning::Inpainting,
+    };
+    let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning };
+
+    let budget = Budget {
+        steps: params.steps,
+        batch: params.batch,
+        learning_rate: params.learning_rate,
+        weight_decay: params.weight_decay,
+        clip: params.clip,
+        course: Course::Constant,
+        ema: None,
+    };
+    let mut batches = Batches::new(images.count(), budget.batch, seed.child("order"));
+    let loss = |step: usize| {
+        let stream = seed.child("step").nth(step as u64);
+        let views = batches.at(step).into_iter().enumerate().flat_map(|(item, index)| {
+            let stream = stream.child("view").nth(item as u64);
+            augment::apply(&images.unit(index), images.size(), images.size(), &augment::Config::AUTHORS, &stream)
+        });
+        let shape = (budget.batch, images.size(), images.size(), 3);
+        let views = Tensor::from_vec(views.collect::<Vec<f32>>(), shape, &Device::Cpu)?.affine(2.0, -1.0)?;
+        let drop = dropped(budget.batch, params.caption_dropout, &stream.child("dropout"));
+        let context = drop.into_iter().map(|drop| if drop { &empty } else { &prompt }).collect::<Vec<_>>();
+        denoising.loss(&unet, &views, &Tensor::cat(&context, 0)?, &stream)
+    };
+    let mut losses = Vec::new();
+    let mut told = context.steps();
+    optimise(&weights, &budget, loss, &mut |done, total, loss| {
+        losses.push(loss);
+        told(done, total, loss);
+    })?;
+    Ok(vec![
+        (UNET.0.into(), config.to_json().into_bytes()),
+        (UNET.1.into(), weights.to_safetensors(DType::F32)?),
+        json_output("losses.json", &super::unet::thinned(&losses)),
+    ])
+}
