@@ -3,4 +3,5 @@
 //! ARCHITECTURE.md says what each room is for and which way imports run.
 
 pub mod id;
+pub mod ml;
 pub mod seed;

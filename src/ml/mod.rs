@@ -1,0 +1,3 @@
+//! Machine learning: differentiable operations, trainable blocks, models and their training. Imports candle and `seed` only.
+
+pub mod ops;

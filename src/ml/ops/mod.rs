@@ -1,0 +1,138 @@
+//! Differentiable tensor operations for training on a CPU: fused, channels-last, bit-identical at every thread count.
+//!
+//! Images are `[B,H,W,C]`, tokens `[B,N,C]`; weights lie as in PyTorch, so that state dicts match. f32 and f64 on a CPU run the
+//! kernels of this room; other devices and dtypes run [`composed`]. Every function is differentiable in each of its float
+//! tensors unless its contract says otherwise. Work is split by shape alone, never by the number of threads.
+
+pub mod composed;
+
+use candle_core::{Result, Tensor, bail};
+
+/// Rows and columns of zeros around an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Padding {
+    pub top: usize,
+    pub left: usize,
+    pub bottom: usize,
+    pub right: usize,
+}
+
+impl Padding {
+    /// `p` on every side.
+    pub fn same(p: usize) -> Self {
+        Self { top: p, left: p, bottom: p, right: p }
+    }
+}
+
+/// What is applied to a normalised value in the same pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    None,
+    Silu,
+}
+
+/// Height and width of a convolution's output; an error where the window does not fit.
+fn out_size((h, w): (usize, usize), (kh, kw): (usize, usize), stride: usize, padding: Padding) -> Result<(usize, usize)> {
+    let (h, w) = (h + padding.top + padding.bottom, w + padding.left + padding.right);
+    if stride == 0 || kh == 0 || kw == 0 || h < kh || w < kw {
+        bail!("convolution: window {kh}x{kw}, stride {stride} does not fit the padded image {h}x{w}");
+    }
+    Ok(((h - kh) / stride + 1, (w - kw) / stride + 1))
+}
+
+/// Cross-correlation of `x [B,H,W,Cin]` with `weight [Cout,Cin,kh,kw]`, plus `bias [Cout]`: `[B,OH,OW,Cout]`.
+pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+    composed::conv2d(x, weight, bias, stride, padding)
+}
+
+/// Cross-correlation of each channel of `x [B,H,W,C]` with its own filter of `weight [C,1,kh,kw]`, plus `bias [C]`.
+pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+    composed::depthwise_conv2d(x, weight, bias, stride, padding)
+}
+
+/// `x [..,K]` times the transpose of `weight [N,K]`, plus `bias [N]`: `[..,N]`.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    composed::linear(x, weight, bias)
+}
+
+/// Group normalisation of `x [B,..,C]` over all positions and the `C / groups` channels of a group, scaled by `weight [C]` and
+/// shifted by `bias [C]`, then `activation`. The variance is the biased one.
+pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps: f64, activation: Activation) -> Result<Tensor> {
+    composed::group_norm(x, groups, weight, bias, eps, activation)
+}
+
+/// Normalisation of `x [..,C]` over its last dimension, scaled by `weight [C]` and shifted by `bias [C]`.
+pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    composed::layer_norm(x, weight, bias, eps)
+}
+
+/// Batch normalisation of `x [..,C]` over all but the last dimension, then `activation`. Returns the output, the batch mean `[C]`
+/// and the batch's biased variance `[C]`; no gradient flows through the latter two.
+pub fn batch_norm_train(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    composed::batch_norm_train(x, weight, bias, eps, activation)
+}
+
+/// Batch normalisation of `x [..,C]` with given statistics `[C]`, then `activation`. Differentiable in `x`, `weight`, `bias`.
+pub fn batch_norm_eval(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    running_mean: &Tensor,
+    running_var: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    composed::batch_norm_eval(x, weight, bias, running_mean, running_var, eps, activation)
+}
+
+/// `x sigmoid(x)`.
+pub fn silu(x: &Tensor) -> Result<Tensor> {
+    composed::silu(x)
+}
+
+/// `x Phi(x)` with `Phi` the normal distribution function (the error function, not its tanh approximation).
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    composed::gelu(x)
+}
+
+/// `x sigmoid(1.702 x)`, CLIP's approximation of GELU.
+pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
+    composed::quick_gelu(x)
+}
+
+/// Gated GELU of `x [..,2D]`: the first half times the GELU of the second, `[..,D]`, as in diffusers' feed-forward.
+pub fn geglu(x: &Tensor) -> Result<Tensor> {
+    composed::geglu(x)
+}
+
+/// `1 / (1 + exp(-x))`.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    composed::sigmoid(x)
+}
+
+/// Multi-head attention of `q [B,N,D]` over `k`, `v [B,M,D]`: softmax of `q k^T / sqrt(D / heads)` times `v` in each head, the
+/// heads being consecutive runs of `D / heads` channels. `causal` lets query `i` see keys `0..=i`.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+    composed::attention(q, k, v, heads, causal)
+}
+
+/// Each pixel of `x [B,H,W,C]` repeated into a 2x2 block: `[B,2H,2W,C]`.
+pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
+    composed::upsample_nearest_2x(x)
+}
+
+/// Mean of `x [B,H,W,C]` over its pixels: `[B,C]`.
+pub fn avg_pool_global(x: &Tensor) -> Result<Tensor> {
+    composed::avg_pool_global(x)
+}
+
+/// `parts` joined along their last dimension.
+pub fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
+    composed::concat_channels(parts)
+}
