@@ -5,3 +5,4 @@
 pub mod id;
 pub mod ml;
 pub mod seed;
+pub mod store;
