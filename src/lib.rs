@@ -2,5 +2,8 @@
 //!
 //! ARCHITECTURE.md says what each room is for and which way imports run.
 
+pub mod exec;
 pub mod id;
+pub mod plan;
 pub mod seed;
+pub mod store;
