@@ -3,4 +3,6 @@
 //! ARCHITECTURE.md says what each room is for and which way imports run.
 
 pub mod id;
+pub mod metrics;
 pub mod seed;
+pub mod stats;
