@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::exec::event::Progress;
+use crate::plan::Progress;
 use crate::exec::machine;
 use crate::exec::protocol::{Cause, Commit, Message, Order};
 use crate::id::Key;

@@ -1,4 +1,4 @@
-//! What every training loop here shares: batches without replacement, the learning rate's course, one optimiser step.
+//! What every training loop here shares: batches without replacement, and losses that stay finite.
 
 use candle_core::{Result, Tensor};
 use rand::seq::SliceRandom;
@@ -39,28 +39,6 @@ impl Batches {
     }
 }
 
-/// A linear warm-up, then the given course to the end.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Course {
-    Constant,
-    /// Half a cosine down to zero, after `warmup` steps.
-    Cosine { warmup: usize },
-}
-
-impl Course {
-    /// The share of the learning rate at `step` of `steps`.
-    pub fn factor(self, step: usize, steps: usize) -> f64 {
-        match self {
-            Self::Constant => 1.0,
-            Self::Cosine { warmup } if step < warmup => (step + 1) as f64 / warmup as f64,
-            Self::Cosine { warmup } => {
-                let done = (step - warmup) as f64 / (steps - warmup).max(1) as f64;
-                0.5 * (1.0 + (std::f64::consts::PI * done).cos())
-            }
-        }
-    }
-}
-
 /// A loss as a number; NaN and infinity end the training with the step's number.
 pub fn loss_value(loss: &Tensor, step: usize) -> Result<f64> {
     let value = f64::from(loss.to_dtype(candle_core::DType::F32)?.to_scalar::<f32>()?);
@@ -85,13 +63,5 @@ mod tests {
         }
         assert_ne!(drawn[..10], drawn[10..]);
         assert_eq!(Batches::new(10, 4, Seed::of_study(1)).at(3), drawn[12..16], "a batch does not depend on the ones before");
-    }
-
-    #[test]
-    fn the_cosine_rises_and_falls() {
-        let course = Course::Cosine { warmup: 10 };
-        assert_eq!(course.factor(0, 110), 0.1);
-        assert_eq!(course.factor(10, 110), 1.0);
-        assert!((course.factor(60, 110) - 0.5).abs() < 1e-12);
     }
 }

@@ -3,7 +3,7 @@
 use super::context::{Context, json_output};
 use super::{Outputs, StepError};
 use crate::plan::params;
-use crate::stats::analysis::{Analysis, Cell, Config, REAL};
+use crate::stats::analysis::{Cell, Config, REAL, analyse};
 
 /// Output: analysis.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
@@ -27,5 +27,5 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             predictions: context.json(role, "predictions.json")?,
         });
     }
-    Ok(vec![json_output("analysis.json", &Analysis::of(cells, &config)?)])
+    Ok(vec![json_output("analysis.json", &analyse(cells, config)?)])
 }

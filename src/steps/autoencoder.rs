@@ -10,7 +10,7 @@ use crate::ml::latent::config::ActFn;
 use crate::ml::latent::train::{AutoencoderLoss, Budget, train_autoencoder};
 use crate::ml::latent::vae;
 use crate::ml::params::Params;
-use crate::ml::training::Course;
+use crate::ml::optim::Schedule;
 use crate::plan::params;
 use crate::study;
 
@@ -27,7 +27,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         learning_rate: settings.learning_rate,
         weight_decay: 0.0,
         clip: 1.0,
-        course: Course::Cosine { warmup: settings.steps.min(100) / 2 },
+        schedule: Schedule::WarmupCosine { warmup: settings.steps.min(100) as u64 / 2, floor: 0.0 },
         ema: None,
     };
     let terms = AutoencoderLoss { kl: settings.kl_weight, gradient: settings.gradient_weight };

@@ -56,7 +56,7 @@ pub struct Prompts {
 
 impl Prompts {
     pub fn load(context: &Context, role: &str) -> Result<Self, StepError> {
-        let config = clip::Config::from_json(&context.text(role, TEXT.0)?)?;
+        let config = context.json::<clip::Config>(role, TEXT.0)?;
         let (vocabulary, merges) = (context.read(role, TOKENIZER.0)?, context.read(role, TOKENIZER.1)?);
         let tokenizer = ClipTokenizer::new(&vocabulary, &merges, config.max_position_embeddings)?;
         let encoder = frozen(&context.read(role, TEXT.1)?)?.build(|vb| TextEncoder::new(&config, vb))?;
@@ -77,7 +77,7 @@ impl Prompts {
 /// The backbone's architecture with a head for `classes`.
 pub fn classifier_config(context: &Context, classes: usize) -> Result<efficientnet::Config, StepError> {
     let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;
-    Ok(efficientnet::Config { num_classes: classes, ..config })
+    Ok(efficientnet::Config { classes, ..config })
 }
 
 /// Variables of a classifier that starts from the backbone, its head drawn from `seed`.

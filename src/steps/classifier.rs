@@ -12,7 +12,7 @@ use crate::ml::classify::efficientnet::EfficientNet;
 use crate::ml::classify::train::{Fitted, Training, fit, predict};
 use crate::ml::classify::transforms;
 use crate::ml::params::Params;
-use crate::ml::training::Course;
+use crate::ml::optim::Schedule;
 use crate::plan::params;
 use crate::study;
 
@@ -108,7 +108,7 @@ pub fn training(settings: &study::Classifier) -> Training {
         batch: settings.batch,
         learning_rate: settings.learning_rate,
         weight_decay: settings.weight_decay,
-        course: Course::Cosine { warmup: 10 },
+        schedule: Schedule::WarmupCosine { warmup: 10, floor: 0.0 },
         patience: settings.patience,
         label_smoothing: settings.label_smoothing,
     }
@@ -116,11 +116,12 @@ pub fn training(settings: &study::Classifier) -> Training {
 
 pub fn transforms_config(settings: &study::Transforms) -> transforms::Config {
     transforms::Config {
-        flip: settings.flip,
-        warp: settings.warp,
-        rotate: settings.rotate,
-        zoom: settings.zoom,
-        lighting: settings.lighting,
-        probability: settings.probability,
+        flip_p: settings.flip,
+        affine_p: settings.probability,
+        lighting_p: settings.probability,
+        max_warp: settings.warp,
+        max_rotate: settings.rotate,
+        max_zoom: settings.zoom,
+        max_lighting: settings.lighting,
     }
 }

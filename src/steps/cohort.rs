@@ -2,7 +2,8 @@
 
 use super::context::Context;
 use super::{Outputs, StepError};
-use crate::data::{idx, phantom, split, webdataset};
+use super::images::fashion_mnist;
+use crate::data::{phantom, selection, webdataset};
 use crate::plan::params;
 use crate::study::ImageSource;
 
@@ -25,8 +26,9 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             items
         }
         ImageSource::Idx => {
-            let all = idx::fashion_mnist_from(context.files()?)?;
-            split::range(all, &params.classes, params.start, params.count, &format!("images.{}", params.set), seed)?
+            let all = fashion_mnist(context)?;
+            let range = params.start..params.start + params.count;
+            selection::of_each(all, &params.classes, range, &format!("images.{}", params.set), seed)?
         }
     };
     Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])

@@ -1,9 +1,11 @@
 //! What a step sees of its job.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Outputs, StepError};
+use super::StepError;
 use crate::plan::{Job, Progress};
 use crate::seed::Seed;
 use crate::store::{Artifact, Objects};
@@ -60,10 +62,12 @@ impl<'a> Context<'a> {
         serde_json::from_slice(&self.read(role, entry)?).map_err(|error| format!("input `{role}`, `{entry}`: {error}").into())
     }
 
-    /// The image set's files, checked against the digests of the plan: (name, bytes).
-    pub fn files(&self) -> Result<Outputs, StepError> {
+    /// The folder of the image set's files, whose digests are those of the plan.
+    pub fn folder(&self) -> Result<PathBuf, StepError> {
         let files = self.job.files.get("files").map(Vec::as_slice).unwrap_or_default();
-        files.iter().map(|file| Ok((file.name.clone(), file.read()?))).collect()
+        files.iter().try_for_each(|file| file.read().map(drop))?;
+        let folder = files.first().and_then(|file| file.path.parent());
+        Ok(folder.ok_or("the image set has no files")?.to_owned())
     }
 
     /// Tells how far a training has come.

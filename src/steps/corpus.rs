@@ -2,7 +2,8 @@
 
 use super::context::Context;
 use super::{Outputs, StepError};
-use crate::data::{idx, phantom, split, webdataset};
+use super::images::fashion_mnist;
+use crate::data::{phantom, selection, webdataset};
 use crate::plan::params;
 use crate::study::ImageSource;
 
@@ -23,8 +24,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             items
         }
         ImageSource::Idx => {
-            let all = idx::fashion_mnist_from(context.files()?)?;
-            split::draw(all, &params.classes, total, "base.corpus", seed)?
+            selection::of_all(fashion_mnist(context)?, &params.classes, total, "base.corpus", seed)?
         }
     };
     let (train, validation) = items.split_at(params.train);

@@ -6,10 +6,11 @@ use super::base::{self, Prompts, UNET};
 use super::context::{Context, json_output};
 use super::images::{of_class, pixels, shard};
 use super::{Outputs, StepError};
-use crate::ml::latent::augment;
+use crate::ml::latent::augment::{Config, augment};
 use crate::ml::latent::train::{self, Budget, Denoising, dropped, optimise};
 use crate::ml::latent::unet::UNet2DConditionModel;
-use crate::ml::training::{Batches, Course};
+use crate::ml::optim;
+use crate::ml::training::Batches;
 use crate::plan::params::{self, Conditioning};
 
 /// Outputs: unet/* (f32), losses.json.
@@ -36,18 +37,19 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         learning_rate: params.learning_rate,
         weight_decay: params.weight_decay,
         clip: params.clip,
-        course: Course::Constant,
+        schedule: optim::Schedule::Constant,
         ema: None,
     };
     let mut batches = Batches::new(images.count(), budget.batch, seed.child("order"));
     let loss = |step: usize| {
         let stream = seed.child("step").nth(step as u64);
-        let views = batches.at(step).into_iter().enumerate().flat_map(|(item, index)| {
+        let size = images.size();
+        let mut views = vec![0.0; budget.batch * size * size * 3];
+        for (item, (index, output)) in batches.at(step).into_iter().zip(views.chunks_mut(size * size * 3)).enumerate() {
             let stream = stream.child("view").nth(item as u64);
-            augment::apply(&images.unit(index), images.size(), images.size(), &augment::Config::AUTHORS, &stream)
-        });
-        let shape = (budget.batch, images.size(), images.size(), 3);
-        let views = Tensor::from_vec(views.collect::<Vec<f32>>(), shape, &Device::Cpu)?.affine(2.0, -1.0)?;
+            augment(&images.unit(index), size, size, &Config::DREAMBOOTH, &stream, output);
+        }
+        let views = Tensor::from_vec(views, (budget.batch, size, size, 3), &Device::Cpu)?.affine(2.0, -1.0)?;
         let drop = dropped(budget.batch, params.caption_dropout, &stream.child("dropout"));
         let context = drop.into_iter().map(|drop| if drop { &empty } else { &prompt }).collect::<Vec<_>>();
         denoising.loss(&unet, &views, &Tensor::cat(&context, 0)?, &stream)

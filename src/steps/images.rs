@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::StepError;
-use crate::data::{Item, webdataset};
+use crate::data::{Item, idx, webdataset};
 use crate::ml::classify::train::Labelled;
 use crate::ml::pixels::Pixels;
 
@@ -13,6 +13,14 @@ pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {
 
 pub fn named_shard(context: &Context, role: &str, entry: &str) -> Result<Vec<Item>, StepError> {
     Ok(webdataset::read_shard(&context.read(role, entry)?, &format!("{role}/{entry}"))?)
+}
+
+/// The 70,000 items of a Fashion-MNIST folder, whose files are those of the plan.
+pub fn fashion_mnist(context: &Context) -> Result<Vec<Item>, StepError> {
+    let folder = context.folder()?;
+    let mut items = idx::fashion_mnist(&folder, idx::Part::Train)?;
+    items.extend(idx::fashion_mnist(&folder, idx::Part::Test)?);
+    Ok(items)
 }
 
 /// The items as pixels; all of one square size.

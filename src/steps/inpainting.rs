@@ -36,7 +36,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let stream = seed.child("step").nth(step as u64);
         let indices = batches.at(step);
         let drop = dropped(indices.len(), settings.caption_dropout, &stream.child("dropout"));
-        let caption = |(&index, drop)| if drop { "" } else { items[index].caption.as_str() };
+        let caption = |(&index, drop): (&usize, bool)| if drop { "" } else { items[index].caption.as_str() };
         let captions = indices.iter().zip(drop).map(caption).collect::<Vec<_>>();
         let context = prompts.embed(&captions).map_err(candle_core::Error::wrap)?;
         denoising.loss(&unet, &images.signed_batch(&indices)?, &context, &stream)

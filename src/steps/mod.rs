@@ -18,7 +18,7 @@ mod generate;
 mod images;
 mod inpainting;
 mod probe;
-mod report;
+
 mod unet;
 
 use crate::plan::{Job, Progress, kind};
@@ -56,7 +56,7 @@ const STEPS: &[(&str, Step)] = &[
     (kind::CHECK.name, check::run),
     (kind::CONTACT.name, contact::run),
     (kind::ANALYSIS.name, analysis::run),
-    (kind::REPORT.name, report::run),
+
 ];
 
 #[cfg(test)]

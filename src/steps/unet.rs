@@ -14,7 +14,8 @@ use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::params::Params;
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::{ClipTokenizer, Vocabulary};
-use crate::ml::training::{Batches, Course};
+use crate::ml::optim;
+use crate::ml::training::Batches;
 use crate::plan::params;
 use crate::study;
 
@@ -32,7 +33,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 
     let side = images.size() / autoencoder.config().downsampling();
     let unet_config = unet_config(&settings, side, autoencoder.config().latent_channels);
-    let text_config = text_config(&settings.text_encoder, tokenizer.vocab_size(), tokenizer.end());
+    let text_config = text_config(&settings.text_encoder, tokenizer.vocab_size(), tokenizer.start(), tokenizer.end());
     let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
     let unet = weights.build(|vb| UNet2DConditionModel::new(&unet_config, vb.pp("unet")))?;
     let text = weights.build(|vb| TextEncoder::new(&text_config, vb.pp("text_encoder")))?;
@@ -60,7 +61,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     Ok(vec![
         (UNET.0.into(), unet_config.to_json().into_bytes()),
         (UNET.1.into(), unet?.to_safetensors(DType::F16)?),
-        (TEXT.0.into(), text_config.to_json().into_bytes()),
+        json_output(TEXT.0, &text_config),
         (TEXT.1.into(), text?.to_safetensors(DType::F16)?),
         (TOKENIZER.0.into(), vocabulary.vocab_json),
         (TOKENIZER.1.into(), vocabulary.merges_txt),
@@ -77,7 +78,7 @@ pub fn budget(settings: &study::UNet, steps: usize) -> Budget {
         learning_rate: settings.learning_rate,
         weight_decay: 0.01,
         clip: 1.0,
-        course: Course::Cosine { warmup: steps.min(200) / 2 },
+        schedule: optim::Schedule::WarmupCosine { warmup: steps.min(200) as u64 / 2, floor: 0.01 },
         ema: Some(settings.ema),
     }
 }
@@ -122,7 +123,7 @@ fn unet_config(settings: &params::UNet, side: usize, latent_channels: usize) -> 
     }
 }
 
-fn text_config(settings: &study::TextEncoder, vocab_size: usize, eos: u32) -> clip::Config {
+fn text_config(settings: &study::TextEncoder, vocab_size: usize, start: u32, end: u32) -> clip::Config {
     clip::Config {
         vocab_size,
         hidden_size: settings.width,
@@ -132,7 +133,7 @@ fn text_config(settings: &study::TextEncoder, vocab_size: usize, eos: u32) -> cl
         max_position_embeddings: settings.context,
         hidden_act: clip::HiddenAct::QuickGelu,
         layer_norm_eps: 1e-5,
-        eos_token_id: eos,
-        ..clip::Config::default_ids()
+        eos_token_id: end,
+        bos_token_id: start,
     }
 }

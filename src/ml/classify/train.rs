@@ -1,16 +1,15 @@
 //! Training a classifier on labelled photographs, and what it then says of others.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::efficientnet::{EfficientNet, Mode};
-use super::transforms;
-use crate::ml::loss::cross_entropy;
-use crate::ml::ops::softmax_rows;
-use crate::ml::optim::{AdamW, AdamWConfig};
+use super::transforms::{self, Transform};
+use crate::ml::loss::{cross_entropy, log_softmax};
+use crate::ml::optim::{self, AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::pixels::Pixels;
-use crate::ml::training::{Batches, Course, Watch, loss_value};
+use crate::ml::training::{Batches, Watch, loss_value};
 use crate::seed::Seed;
 
 /// Images per forward pass outside training.
@@ -26,7 +25,7 @@ pub struct Training {
     pub batch: usize,
     pub learning_rate: f64,
     pub weight_decay: f64,
-    pub course: Course,
+    pub schedule: optim::Schedule,
     /// Epochs without a lower validation loss before training ends.
     pub patience: usize,
     pub label_smoothing: f64,
@@ -74,8 +73,9 @@ pub fn fit(
     let total = training.epochs * steps;
     let mut optimiser = AdamW::new(
         params.trainable(),
-        AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::default_at(training.learning_rate) },
-    )?;
+        AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::FASTAI },
+    )
+    .map_err(Error::wrap)?;
     let mut batches = Batches::new(train.pixels.count(), training.batch, seed.child("order"));
     let mut curve: Vec<Epoch> = Vec::new();
     let mut best: Option<(usize, StateDict)> = None;
@@ -87,10 +87,11 @@ pub fn fit(
             let images = augmented(&train.pixels, &indices, augment, &stream)?;
             let labels = indices.iter().map(|&index| train.labels[index]).collect::<Vec<_>>();
             let logits = network.forward(&images, Mode::Train { seed: stream.child("network") })?;
+            let labels = Tensor::new(labels, &Device::Cpu)?;
             let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
             sum += loss_value(&loss, step)?;
-            optimiser.set_learning_rate(training.learning_rate * training.course.factor(step, total));
-            optimiser.step(&loss.backward()?, None)?;
+            let rate = training.learning_rate * training.schedule.factor(step as u64, total as u64);
+            optimiser.step(&loss.backward()?, rate, None).map_err(Error::wrap)?;
             watch(step + 1, total, sum / (step + 1 - epoch * steps) as f64);
         }
         let line = evaluate(network, validation, sum / steps as f64)?;
@@ -102,17 +103,19 @@ pub fn fit(
             break;
         }
     }
-    let (best, weights) = best.ok_or_else(|| candle_core::Error::msg("no epoch ended with a finite validation loss"))?;
+    let (best, weights) = best.ok_or_else(|| Error::msg("no epoch ended with a finite validation loss"))?;
     Ok(Fitted { weights, curve, best })
 }
 
 fn augmented(pixels: &Pixels, indices: &[usize], augment: Option<&transforms::Config>, stream: &Seed) -> Result<Tensor> {
     let Some(config) = augment else { return pixels.unit_batch(indices) };
     let size = pixels.size();
-    let images = indices.iter().enumerate().flat_map(|(item, &index)| {
-        transforms::apply(&pixels.unit(index), size, size, config, &stream.child("transform").nth(item as u64))
-    });
-    Tensor::from_vec(images.collect::<Vec<f32>>(), (indices.len(), size, size, 3), &Device::Cpu)
+    let mut images = vec![0.0; indices.len() * size * size * 3];
+    for (item, (&index, output)) in indices.iter().zip(images.chunks_mut(size * size * 3)).enumerate() {
+        let transform = Transform::draw(config, &stream.child("transform").nth(item as u64));
+        transform.apply(&pixels.unit(index), size, size, output);
+    }
+    Tensor::from_vec(images, (indices.len(), size, size, 3), &Device::Cpu)
 }
 
 fn evaluate(network: &EfficientNet, validation: &Labelled, training_loss: f64) -> Result<Epoch> {
@@ -137,7 +140,7 @@ pub fn predict(network: &EfficientNet, pixels: &Pixels) -> Result<Vec<Vec<f32>>>
     let mut rows = Vec::with_capacity(pixels.count());
     for chunk in (0..pixels.count()).collect::<Vec<_>>().chunks(EVALUATION_BATCH) {
         let logits = network.forward(&pixels.unit_batch(chunk)?, Mode::Eval)?;
-        rows.extend(softmax_rows(&logits)?.to_dtype(DType::F32)?.to_vec2::<f32>()?);
+        rows.extend(log_softmax(&logits)?.exp()?.to_dtype(DType::F32)?.to_vec2::<f32>()?);
     }
     Ok(rows)
 }
@@ -146,7 +149,7 @@ pub fn predict(network: &EfficientNet, pixels: &Pixels) -> Result<Vec<Vec<f32>>>
 pub fn features(network: &EfficientNet, pixels: &Pixels) -> Result<Vec<Vec<f32>>> {
     let mut rows = Vec::with_capacity(pixels.count());
     for chunk in (0..pixels.count()).collect::<Vec<_>>().chunks(EVALUATION_BATCH) {
-        rows.extend(network.features(&pixels.unit_batch(chunk)?, Mode::Eval)?.to_vec2::<f32>()?);
+        rows.extend(network.features(&pixels.unit_batch(chunk)?)?.to_vec2::<f32>()?);
     }
     Ok(rows)
 }

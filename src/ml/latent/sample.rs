@@ -49,7 +49,7 @@ impl Sampler<'_> {
     }
 
     fn noise(&self, streams: &[Seed]) -> Result<Tensor> {
-        let channels = self.vae.latent_channels();
+        let channels = self.vae.config().latent_channels;
         let values = streams.iter().flat_map(|stream| stream.normals(self.side * self.side * channels)).collect::<Vec<_>>();
         Tensor::from_vec(values, (streams.len(), self.side, self.side, channels), &Device::Cpu)
     }
@@ -84,13 +84,13 @@ impl Sampler<'_> {
     }
 
     fn decode(&self, latents: &Tensor) -> Result<Pixels> {
-        from_signed(&self.vae.decode(&(latents / self.vae.scaling_factor())?)?)
+        from_signed(&self.vae.decode(&(latents / self.vae.config().scaling_factor)?)?)
     }
 }
 
 /// Scaled latents of `images` [B, H, W, 3] in [-1, 1]: the mode of the posterior, so that encoding draws nothing.
 pub fn encode(vae: &AutoencoderKl, images: &Tensor) -> Result<Tensor> {
-    vae.encode(images)?.mode()? * vae.scaling_factor()
+    vae.encode(images)?.mode() * vae.config().scaling_factor
 }
 
 /// An inpainting UNet's further channels: the mask and the latents of the masked image, [B, side, side, 1 + C].

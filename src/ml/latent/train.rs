@@ -1,6 +1,6 @@
 //! Pretraining and fine-tuning of latent diffusion models.
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{DType, Device, Error, Result, Tensor};
 use rand::Rng;
 
 use super::mask::Mask;
@@ -8,10 +8,10 @@ use super::sample::{encode, inpainting_condition};
 use super::schedule::Schedule;
 use super::unet::UNet2DConditionModel;
 use super::vae::{self, AutoencoderKl};
-use crate::ml::optim::{AdamW, AdamWConfig, Ema};
+use crate::ml::optim::{self, AdamW, AdamWConfig, Ema};
 use crate::ml::params::Params;
 use crate::ml::pixels::Pixels;
-use crate::ml::training::{Batches, Course, Watch, loss_value};
+use crate::ml::training::{Batches, Watch, loss_value};
 use crate::seed::Seed;
 
 /// How long and how hard a model is trained.
@@ -23,7 +23,7 @@ pub struct Budget {
     pub weight_decay: f64,
     /// Largest global norm of the gradient.
     pub clip: f64,
-    pub course: Course,
+    pub schedule: optim::Schedule,
     /// Decay of the moving average that replaces the weights at the end, if any.
     pub ema: Option<f64>,
 }
@@ -36,22 +36,22 @@ pub fn optimise(
     watch: Watch<'_>,
 ) -> Result<()> {
     let vars = params.trainable();
-    let config = AdamWConfig { weight_decay: budget.weight_decay, ..AdamWConfig::default_at(budget.learning_rate) };
-    let mut optimiser = AdamW::new(vars.clone(), config)?;
-    let mut average = budget.ema.map(|decay| Ema::new(&vars, decay)).transpose()?;
+    let config = AdamWConfig { weight_decay: budget.weight_decay, ..AdamWConfig::DIFFUSERS };
+    let mut optimiser = AdamW::new(vars.clone(), config).map_err(Error::wrap)?;
+    let mut average = budget.ema.map(|decay| Ema::new(vars, decay)).transpose().map_err(Error::wrap)?;
     for step in 0..budget.steps {
         let loss = loss(step)?;
         let value = loss_value(&loss, step)?;
         let gradients = loss.backward()?;
-        optimiser.set_learning_rate(budget.learning_rate * budget.course.factor(step, budget.steps));
-        optimiser.step(&gradients, Some(budget.clip))?;
+        let rate = budget.learning_rate * budget.schedule.factor(step as u64, budget.steps as u64);
+        optimiser.step(&gradients, rate, Some(budget.clip)).map_err(Error::wrap)?;
         if let Some(average) = &mut average {
-            average.update(&vars)?;
+            average.update().map_err(Error::wrap)?;
         }
         watch(step + 1, budget.steps, value);
     }
     if let Some(average) = average {
-        average.copy_to(&vars)?;
+        average.assign().map_err(Error::wrap)?;
     }
     Ok(())
 }
@@ -91,7 +91,8 @@ pub fn train_autoencoder(
             let error = (slope(&restored)? - slope(&pixels)?)?.abs()?.mean_all()?;
             loss = (loss + (error * weights.gradient)?)?;
         }
-        loss + (moments.kl()?.mean_all()? * weights.kl)?
+        let latents = moments.mean.elem_count() / moments.mean.dim(0)?;
+        loss + (moments.kl()?.mean_all()? * (weights.kl / latents as f64))?
     };
     optimise(params, budget, loss, watch)?;
     let frozen = Params::frozen_from(params.state_dict()?, DType::F32, &Device::Cpu);

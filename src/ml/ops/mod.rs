@@ -5,8 +5,15 @@
 //! tensors unless its contract says otherwise. Work is split by shape alone, never by the number of threads.
 
 pub mod composed;
+mod conv;
+mod element;
+mod gemm;
+mod kernel;
+#[cfg(test)]
+mod tests;
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{D, Result, Tensor, bail};
+use kernel::{apply2, apply3, serves};
 
 /// Rows and columns of zeros around an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +49,14 @@ fn out_size((h, w): (usize, usize), (kh, kw): (usize, usize), stride: usize, pad
 
 /// Cross-correlation of `x [B,H,W,Cin]` with `weight [Cout,Cin,kh,kw]`, plus `bias [Cout]`: `[B,OH,OW,Cout]`.
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
-    composed::conv2d(x, weight, bias, stride, padding)
+    if !serves(x) {
+        return composed::conv2d(x, weight, bias, stride, padding);
+    }
+    let conv = conv::Conv::new(x, weight, bias, stride, padding)?;
+    match bias {
+        Some(bias) => apply3(conv, x, weight, bias),
+        None => apply2(conv, x, weight),
+    }
 }
 
 /// Cross-correlation of each channel of `x [B,H,W,C]` with its own filter of `weight [C,1,kh,kw]`, plus `bias [C]`.
@@ -52,7 +66,21 @@ pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stri
 
 /// `x [..,K]` times the transpose of `weight [N,K]`, plus `bias [N]`: `[..,N]`.
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
-    composed::linear(x, weight, bias)
+    if !serves(x) {
+        return composed::linear(x, weight, bias);
+    }
+    let (n, k) = weight.dims2()?;
+    if x.dim(D::Minus1)? != k || bias.is_some_and(|b| b.dims() != [n]) {
+        bail!("linear: x {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.map(Tensor::shape));
+    }
+    let conv = conv::Conv::linear(x.elem_count() / k.max(1), k, n);
+    let y = match bias {
+        Some(bias) => apply3(conv, x, weight, bias),
+        None => apply2(conv, x, weight),
+    }?;
+    let mut shape = x.dims().to_vec();
+    shape[x.rank() - 1] = n;
+    y.reshape(shape)
 }
 
 /// Group normalisation of `x [B,..,C]` over all positions and the `C / groups` channels of a group, scaled by `weight [C]` and
