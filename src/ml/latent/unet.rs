@@ -238,7 +238,9 @@ pub fn inpainting_from(base: &Params, in_channels: usize) -> std::result::Result
     let Some(further) = in_channels.checked_sub(from) else {
         return Err(candle_core::Error::Msg(format!("a UNet of {from} input channels cannot be narrowed to {in_channels}")).bt().into());
     };
-    let zeros = Tensor::zeros((to, further, height, width), weight.dtype(), weight.device())?;
-    widened.insert(NAME, Tensor::cat(&[&weight, &zeros], 1)?);
+    if further > 0 {
+        let zeros = Tensor::zeros((to, further, height, width), weight.dtype(), weight.device())?;
+        widened.insert(NAME, Tensor::cat(&[&weight, &zeros], 1)?);
+    }
     Ok(widened)
 }
