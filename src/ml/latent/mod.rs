@@ -1,0 +1,3 @@
+//! Latent diffusion.
+
+pub mod augment;
