@@ -1,3 +1,16 @@
-//! Latent diffusion.
+//! Latent diffusion with Stable Diffusion's architecture at any size: autoencoder and UNet, trainable, with diffusers' tensor
+//! names, weight layouts and `config.json` keys. Activations are channels-last.
 
 pub mod augment;
+pub mod unet;
+pub mod vae;
+
+mod config;
+mod layers;
+mod resnet;
+mod transformer;
+mod unet_blocks;
+mod vae_blocks;
+
+#[cfg(test)]
+mod tests;
