@@ -1,7 +1,6 @@
-//! Image classifiers, the transforms of their training images, and their training.
+//! Image classifiers and the transforms of their training images.
 
 mod config;
 pub mod efficientnet;
 mod layers;
-pub mod train;
 pub mod transforms;

@@ -1,6 +1,7 @@
 //! Latent diffusion with Stable Diffusion's architecture at any size: autoencoder and UNet, trainable, with diffusers' tensor
 //! names, weight layouts and `config.json` keys. Activations are channels-last.
 
+pub mod augment;
 pub mod unet;
 pub mod vae;
 
