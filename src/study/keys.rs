@@ -79,6 +79,9 @@ impl Known {
     fn unknown(&self, path: &[&str], siblings: &dyn TableLike) -> String {
         let (name, parents) = path.split_last().expect("a key has a name");
         let full = dotted(path);
+        if full == EXTENDS {
+            return format!("`{full}` belongs in a study file");
+        }
         let beside = siblings
             .iter()
             .map(|(sibling, _)| (strsim::normalized_damerau_levenshtein(name, sibling), sibling))
@@ -151,7 +154,7 @@ fn mismatch(item: &Item, default: &Item) -> Option<(Option<Range<usize>>, String
         (Some(Value::Array(given)), Some(Value::Array(defaults))) => {
             let example = defaults.get(0)?;
             let wrong = given.iter().find(|element| !same_kind(element, example))?;
-            complaint(wrong.span(), &format!("an array with {}", value_kind(wrong)), &format!("{} each", value_kind(example)))
+            Some((wrong.span(), format!("has {} in it; each element must be {}", value_kind(wrong), value_kind(example))))
         }
         _ if item.is_table_like() && default.is_table_like() => None,
         (Some(given), Some(default)) if same_kind(given, default) => None,
@@ -178,7 +181,7 @@ fn value_kind(value: &Value) -> &'static str {
         Value::Integer(whole) if *whole.value() < 0 => "a negative number",
         Value::Integer(_) => "a whole number",
         Value::Float(_) => "a number with a decimal point",
-        Value::Boolean(_) => "true or false",
+        Value::Boolean(_) => "a boolean",
         Value::Datetime(_) => "a date",
         Value::Array(_) => "an array",
         Value::InlineTable(_) => "a table",
@@ -190,7 +193,8 @@ pub(super) fn dotted(path: &[&str]) -> String {
     path.iter().map(|name| Key::new(*name).display_repr().into_owned()).collect::<Vec<_>>().join(".")
 }
 
-fn every_path<'a>(table: &'a dyn TableLike, path: &mut Vec<&'a str>, all: &mut Vec<Vec<&'a str>>) {
+/// Adds the path of every item below `table`, tables before what is in them.
+pub(super) fn every_path<'a>(table: &'a dyn TableLike, path: &mut Vec<&'a str>, all: &mut Vec<Vec<&'a str>>) {
     for (name, item) in table.iter() {
         path.push(name);
         all.push(path.clone());

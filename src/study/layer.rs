@@ -67,7 +67,7 @@ fn parse(path: &Path, text: String) -> Result<Layer, StudyError> {
         Ok(document) => Ok(Layer { origin: Origin::File(path.to_owned()), document }),
         Err(error) => {
             let place = Place::in_text(path, &text, error.span().map_or(0, |span| span.start));
-            let message = format!("not TOML: {}", error.message().trim().replace('\n', "; "));
+            let message = format!("not TOML: {}", one_line(error.message()));
             Err(StudyError::Invalid(vec![Problem { place, message }]))
         }
     }
@@ -93,17 +93,22 @@ pub(super) fn assignment(text: &str, known: &Known) -> Result<Layer, StudyError>
         |message: String| StudyError::Invalid(vec![Problem { place: Place::Set { assignment: text.to_owned() }, message }]);
     let (path, written) = text.split_once('=').ok_or_else(|| refuse("key=value is expected".into()))?;
     let path = Key::parse(path).map_err(|_| refuse(format!("`{}` is not a key", path.trim())))?;
+    let written = written.trim();
     let names: Vec<&str> = path.iter().map(Key::get).collect();
-    let value = match (written.trim().parse::<Value>(), known.get(&names)) {
+    let value = match (written.parse::<Value>(), known.get(&names)) {
         (Ok(value), Some(Item::Value(Value::String(_)))) if value.is_str() => value,
         (_, Some(Item::Value(Value::String(_)))) => Value::from(written),
         (Ok(value), _) => value,
-        (Err(error), _) => {
-            let reason = error.message().trim().replace('\n', "; ");
-            return Err(refuse(format!("`{}` is not a TOML value: {reason}", written.trim())));
+        (Err(error), _) if written.starts_with(['[', '{', '"', '\'']) => {
+            return Err(refuse(format!("`{written}` is not a TOML value: {}", one_line(error.message()))));
         }
+        (Err(_), _) => Value::from(written),
     };
     let line = format!("{} = {}\n", keys::dotted(&names), value.to_string().trim());
-    let document = Document::parse(line).map_err(|error| refuse(error.message().trim().to_owned()))?;
+    let document = Document::parse(line).map_err(|error| refuse(one_line(error.message())))?;
     Ok(Layer { origin, document })
+}
+
+fn one_line(message: &str) -> String {
+    message.trim().replace('\n', "; ")
 }

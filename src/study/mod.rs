@@ -7,7 +7,6 @@
 //! Imports `id` and `seed` only. It reads study files and no others; whether images and weights exist is asked by the rooms that
 //! open them.
 
-mod design;
 mod error;
 mod keys;
 mod layer;
@@ -24,7 +23,6 @@ use std::{fs, io};
 use toml_edit::visit_mut::{VisitMut, visit_array_mut, visit_item_mut, visit_table_mut, visit_value_mut};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-pub use design::{Cell, Synthetic};
 pub use error::{Place, Problem, StudyError};
 pub use schema::*;
 
@@ -139,7 +137,7 @@ fn typed(merged: &Table, layer: &layer::Layer, leaves: &[keys::Leaf]) -> Result<
         let start = span.as_ref().map_or(0, |span| span.start);
         let holds = |leaf: &&keys::Leaf| leaf.span.as_ref().is_some_and(|span| span.contains(&start));
         let key = leaves.iter().find(holds).map_or(String::new(), |leaf| format!("`{}`: ", leaf.key));
-        let message = format!("{key}{}", error.message().trim());
+        let message = format!("{key}{}", error.message().trim().replace("expected usize", "expected a whole number"));
         StudyError::Invalid(vec![Problem { place: layer.place(span), message }])
     })
 }
@@ -148,7 +146,7 @@ fn typed(merged: &Table, layer: &layer::Layer, leaves: &[keys::Leaf]) -> Result<
 fn resolved(study: &Study) -> String {
     let mut document = toml_edit::ser::to_document(study).expect("a study came from TOML and goes back");
     Layout.visit_document_mut(&mut document);
-    document.to_string()
+    document.to_string().trim_start().to_owned()
 }
 
 /// Tables under headers, arrays on one line unless they are long.

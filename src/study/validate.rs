@@ -1,7 +1,10 @@
 //! The rules that types cannot hold: ranges, counts and what must agree with what.
 
 use std::collections::BTreeSet;
-use std::fmt::{Debug, Display};
+use std::fmt::Display;
+
+use serde::Serialize;
+use toml_edit::ser::ValueSerializer;
 
 use super::keys::dotted;
 use super::schema::*;
@@ -28,9 +31,9 @@ pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
 struct Rules(Vec<(String, String)>);
 
 impl Rules {
-    fn require(&mut self, holds: bool, key: &str, value: impl Debug, allowed: impl Display) {
+    fn require(&mut self, holds: bool, key: &str, value: impl Serialize, allowed: impl Display) {
         if !holds {
-            self.0.push((key.to_owned(), format!("`{key}` is {value:?}; allowed: {allowed}")));
+            self.refuse(key, format!("`{key}` is {}; allowed: {allowed}", written(&value)));
         }
     }
 
@@ -68,19 +71,28 @@ impl Rules {
         }
     }
 
-    /// A list that is swept over: something in it and nothing twice.
-    fn sweep<T: Ord + Debug>(&mut self, key: &str, values: &[T]) {
-        self.require(!values.is_empty(), key, values, "one value or more");
+    fn unique<T: Ord + Serialize>(&mut self, key: &str, values: &[T]) {
         let mut seen = BTreeSet::new();
         if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
-            self.refuse(key, format!("`{key}` has {twice:?} twice; each value may stand once"));
+            self.refuse(key, format!("`{key}` has {} twice; each value may stand once", written(twice)));
         }
+    }
+
+    /// A list that is swept over: something in it and nothing twice.
+    fn sweep<T: Ord + Serialize>(&mut self, key: &str, values: &[T]) {
+        self.require(!values.is_empty(), key, values, "one value or more");
+        self.unique(key, values);
     }
 
     fn counts_sweep(&mut self, key: &str, values: &[usize]) {
         self.sweep(key, values);
         self.require(values.iter().all(|value| *value >= 1), key, values, "values of 1 or more");
     }
+}
+
+/// A value as a study file writes it.
+fn written(value: &impl Serialize) -> String {
+    value.serialize(ValueSerializer::new()).map_or_else(|error| error.to_string(), |value| value.to_string())
 }
 
 fn join(table: &str, name: &str) -> String {
@@ -99,7 +111,7 @@ fn images(study: &Study, rules: &mut Rules) {
             ("plentiful", images.plentiful),
         ],
     );
-    rules.sweep("images.classes", &images.classes);
+    rules.unique("images.classes", &images.classes);
     rules.require(images.classes.len() >= 2, "images.classes", &images.classes, "two classes or more");
     rules.require(
         images.classes.iter().all(|class| !class.trim().is_empty()),
@@ -115,7 +127,8 @@ fn images(study: &Study, rules: &mut Rules) {
 fn base(study: &Study, rules: &mut Rules) {
     let base = &study.base;
     if study.goal == Goal::Base && !base.from.is_empty() {
-        let message = format!("`base.from` is {:?}; a study with goal \"base\" trains its own, so it must be \"\"", base.from);
+        let message =
+            format!("`base.from` is {}; a study with goal \"base\" trains its own, so it must be \"\"", written(&base.from));
         rules.refuse("base.from", message);
     }
     let classes = &base.corpus.classes;
@@ -178,6 +191,9 @@ fn networks(base: &Base, size: usize, rules: &mut Rules) {
     channels("base.unet", &unet.channels, unet.norm_groups, rules);
     heads("base.unet", "channels", &unet.channels, unet.heads, rules);
 
+    if !size.is_multiple_of(8) {
+        return;
+    }
     let halvings = (autoencoder.channels.len() + unet.channels.len()).saturating_sub(2);
     let coarsest = 1usize.checked_shl(halvings as u32).unwrap_or(usize::MAX);
     if !size.is_multiple_of(coarsest) {
@@ -199,7 +215,7 @@ fn channels(table: &str, channels: &[usize], groups: usize, rules: &mut Rules) {
 fn heads(table: &str, name: &str, widths: &[usize], heads: usize, rules: &mut Rules) {
     rules.counts(table, &[("heads", heads)]);
     let whole = heads == 0 || widths.iter().all(|width| *width > 0 && width.is_multiple_of(heads));
-    rules.require(whole, &join(table, "heads"), heads, format!("a divisor of {name} ({widths:?})"));
+    rules.require(whole, &join(table, "heads"), heads, format!("a divisor of {name} ({})", written(&widths)));
 }
 
 fn generator(study: &Study, rules: &mut Rules) {
