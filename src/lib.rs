@@ -11,4 +11,7 @@ pub mod ml;
 pub mod plan;
 //pub mod report;
 pub mod seed;
+pub mod stats;
+pub mod steps;
+pub mod store;
 pub mod study;

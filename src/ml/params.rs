@@ -69,6 +69,12 @@ impl StateDict {
         Ok(Self(tensors))
     }
 
+    /// The tensors whose names begin with `prefix`, which is taken off.
+    pub fn under(&self, prefix: &str) -> Self {
+        let inner = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()));
+        Self(self.0.iter().filter_map(inner).collect())
+    }
+
     /// The same values under `current(name)`, for weights stored under names of the past.
     pub fn renamed(self, current: impl Fn(&str) -> String) -> Result<Self, ParamsError> {
         let mut tensors = BTreeMap::new();

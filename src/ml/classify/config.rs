@@ -83,6 +83,15 @@ impl Config {
         }
     }
 
+    /// The architecture called `name` in a study: `tiny` or `v2-s`.
+    pub fn named(name: &str, classes: usize) -> Option<Self> {
+        match name {
+            "tiny" => Some(Self::tiny(classes)),
+            "v2-s" => Some(Self::v2_s(classes)),
+            _ => None,
+        }
+    }
+
     /// Multiply-adds of convolutions and the classifier for one square image of `size` pixels a side.
     pub fn multiply_adds(&self, size: usize) -> usize {
         let mut side = size.div_ceil(self.stem_stride);

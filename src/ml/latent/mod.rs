@@ -2,10 +2,15 @@
 //! names, weight layouts and `config.json` keys. Activations are channels-last.
 
 pub mod augment;
+pub mod config;
+pub mod mask;
+pub mod sample;
+pub mod schedule;
+pub mod solver;
+pub mod train;
 pub mod unet;
 pub mod vae;
 
-mod config;
 mod layers;
 mod resnet;
 mod transformer;
