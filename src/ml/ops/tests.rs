@@ -4,7 +4,7 @@ use super::*;
 use crate::seed::Seed;
 use candle_core::{DType, Device, Var};
 
-type Function<'a> = &'a dyn Fn(&[Tensor]) -> Result<Tensor>;
+type Function<'a> = &'a (dyn Fn(&[Tensor]) -> Result<Tensor> + Sync);
 
 /// One operation: the kernel, its oracle, and the shapes of its inputs.
 struct Case<'a> {
@@ -170,4 +170,160 @@ fn strided_inputs_are_read_as_they_look() -> Result<()> {
     let copied = linear(&x.transpose(1, 2)?.contiguous()?, &weight.t()?.contiguous()?, None)?;
     assert_eq!(transposed.flatten_all()?.to_vec1::<f32>()?, copied.flatten_all()?.to_vec1::<f32>()?);
     Ok(())
+}
+
+#[test]
+fn depthwise_with_strides_and_uneven_padding() -> Result<()> {
+    let uneven = Padding { top: 0, left: 0, bottom: 1, right: 1 };
+    for (name, k, stride, padding) in [
+        ("depthwise 3x3", 3, 1, Padding::same(1)),
+        ("depthwise stride 2", 3, 2, uneven),
+        ("depthwise 5x5", 5, 2, Padding::same(2)),
+    ] {
+        check(&Case {
+            name,
+            kernel: &|t| depthwise_conv2d(&t[0], &t[1], Some(&t[2]), stride, padding),
+            composed: &|t| composed::depthwise_conv2d(&t[0], &t[1], Some(&t[2]), stride, padding),
+            small: &[&[2, 5, 4, 3], &[3, 1, k, k], &[3]],
+            large: &[&[20, 15, 12, 37], &[37, 1, k, k], &[37]],
+            batched: 1,
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn normalisation_with_and_without_activation() -> Result<()> {
+    for activation in [Activation::None, Activation::Silu] {
+        check(&Case {
+            name: "group norm",
+            kernel: &|t| group_norm(&t[0], 3, &t[1], &t[2], 1e-5, activation),
+            composed: &|t| composed::group_norm(&t[0], 3, &t[1], &t[2], 1e-5, activation),
+            small: &[&[2, 3, 2, 6], &[6], &[6]],
+            large: &[&[6, 20, 17, 48], &[48], &[48]],
+            batched: 1,
+        })?;
+        check(&Case {
+            name: "batch norm, training",
+            kernel: &|t| Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-3, activation)?.0),
+            composed: &|t| Ok(composed::batch_norm_train(&t[0], &t[1], &t[2], 1e-3, activation)?.0),
+            small: &[&[2, 3, 2, 5], &[5], &[5]],
+            large: &[&[6, 20, 17, 45], &[45], &[45]],
+            batched: 0,
+        })?;
+        let running = |n: usize| -> Result<[Tensor; 2]> {
+            let mean = Tensor::from_vec(Seed::of_study(5).normals(n), n, &Device::Cpu)?.to_dtype(DType::F64)?;
+            Ok([mean.clone(), (mean.sqr()? + 0.1)?])
+        };
+        let statistics = |t: &Tensor| -> Result<[Tensor; 2]> {
+            let [mean, variance] = running(t.elem_count())?;
+            Ok([mean.to_dtype(t.dtype())?, variance.to_dtype(t.dtype())?])
+        };
+        check(&Case {
+            name: "batch norm, evaluation",
+            kernel: &|t| {
+                let [mean, variance] = statistics(&t[1])?;
+                batch_norm_eval(&t[0], &t[1], &t[2], &mean, &variance, 1e-3, activation)
+            },
+            composed: &|t| {
+                let [mean, variance] = statistics(&t[1])?;
+                composed::batch_norm_eval(&t[0], &t[1], &t[2], &mean, &variance, 1e-3, activation)
+            },
+            small: &[&[2, 3, 2, 5], &[5], &[5]],
+            large: &[&[6, 20, 17, 45], &[45], &[45]],
+            batched: 1,
+        })?;
+    }
+    check(&Case {
+        name: "layer norm",
+        kernel: &|t| layer_norm(&t[0], &t[1], &t[2], 1e-5),
+        composed: &|t| composed::layer_norm(&t[0], &t[1], &t[2], 1e-5),
+        small: &[&[2, 3, 19], &[19], &[19]],
+        large: &[&[8, 77, 100], &[100], &[100]],
+        batched: 1,
+    })
+}
+
+#[test]
+fn batch_statistics_are_the_mean_and_biased_variance() -> Result<()> {
+    let x = Tensor::new(&[[1f32, 10.0], [3.0, 10.0], [5.0, 40.0]], &Device::Cpu)?;
+    let (one, zero) = (Tensor::ones(2, DType::F32, &Device::Cpu)?, Tensor::zeros(2, DType::F32, &Device::Cpu)?);
+    let (_, mean, variance) = batch_norm_train(&x, &one, &zero, 1e-5, Activation::None)?;
+    assert_eq!((mean.to_vec1::<f32>()?, variance.to_vec1::<f32>()?), (vec![3.0, 20.0], vec![8.0 / 3.0, 200.0]));
+    Ok(())
+}
+
+#[test]
+fn pointwise_functions() -> Result<()> {
+    let table: [(&str, fn(&Tensor) -> Result<Tensor>, fn(&Tensor) -> Result<Tensor>); 5] = [
+        ("silu", silu, composed::silu),
+        ("gelu", gelu, composed::gelu),
+        ("quick gelu", quick_gelu, composed::quick_gelu),
+        ("geglu", geglu, composed::geglu),
+        ("sigmoid", sigmoid, composed::sigmoid),
+    ];
+    for (name, kernel, composed) in table {
+        let (kernel, composed): (Function, Function) = (&|t| kernel(&(&t[0] * 3.0)?), &|t| composed(&(&t[0] * 3.0)?));
+        check(&Case { name, kernel, composed, small: &[&[2, 3, 6]], large: &[&[10, 500, 26]], batched: 1 })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn f32_approximations_hold_over_their_range_and_keep_nan() {
+    use super::element::Element;
+    for i in -9_000..=9_000 {
+        let x = i as f32 * 0.01;
+        let (exp, erf) = (Element::exp(x), Element::erf(x));
+        let exact = f64::from(x.clamp(-87.3, 88.3)).exp();
+        assert!((f64::from(exp) / exact - 1.0).abs() < 3e-7, "exp({x}) = {exp}");
+        assert!((f64::from(erf) - Element::erf(f64::from(x))).abs() < 4e-7, "erf({x}) = {erf}");
+    }
+    assert!(Element::exp(f32::NAN).is_nan() && Element::erf(f32::NAN).is_nan());
+}
+
+#[test]
+fn attention_with_several_heads() -> Result<()> {
+    for (name, heads, m, large_m, causal) in
+        [("self-attention", 2, 5, 130, false), ("causal attention", 3, 5, 130, true), ("cross-attention", 1, 3, 17, false)]
+    {
+        check(&Case {
+            name,
+            kernel: &|t| attention(&t[0], &t[1], &t[2], heads, causal),
+            composed: &|t| composed::attention(&t[0], &t[1], &t[2], heads, causal),
+            small: &[&[2, 5, 6], &[2, m, 6], &[2, m, 6]],
+            large: &[&[4, 130, 48], &[4, large_m, 48], &[4, large_m, 48]],
+            batched: 3,
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn resampling_and_concatenation() -> Result<()> {
+    check(&Case {
+        name: "upsample",
+        // A second use of the input, which candle's own backward loses.
+        kernel: &|t| upsample_nearest_2x(&t[0])? + upsample_nearest_2x(&t[0].sqr()?)?,
+        composed: &|t| composed::upsample_nearest_2x(&t[0])? + composed::upsample_nearest_2x(&t[0].sqr()?)?,
+        small: &[&[2, 3, 2, 3]],
+        large: &[&[6, 9, 8, 20]],
+        batched: 1,
+    })?;
+    check(&Case {
+        name: "global average",
+        kernel: &|t| avg_pool_global(&t[0]),
+        composed: &|t| composed::avg_pool_global(&t[0]),
+        small: &[&[2, 3, 2, 3]],
+        large: &[&[6, 9, 8, 20]],
+        batched: 1,
+    })?;
+    check(&Case {
+        name: "concatenation",
+        kernel: &|t| concat_channels(&[&t[0], &t[1]]),
+        composed: &|t| composed::concat_channels(&[&t[0], &t[1]]),
+        small: &[&[2, 3, 2, 3], &[2, 3, 2, 2]],
+        large: &[&[6, 9, 8, 20], &[6, 9, 8, 7]],
+        batched: 2,
+    })
 }
