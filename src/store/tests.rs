@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use proptest::prelude::*;
@@ -436,14 +438,14 @@ struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
     fn mount(path: &'a Path) -> Option<Self> {
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(path).output();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(path).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self(path))
     }
 }
 
 impl Drop for SmallDisk<'_> {
     fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0).status();
+        let _ = Command::new("umount").arg("--lazy").arg(self.0).status();
     }
 }
 
@@ -471,6 +473,49 @@ proptest! {
         for (key, output) in first {
             prop_assert_eq!(store.finished(&key).unwrap().unwrap().output, output);
         }
+    }
+}
+
+const KILLED_STORE: &str = "TITRATE_TEST_KILLED_STORE";
+
+#[test]
+fn what_a_killed_process_published_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut told = 0;
+    for published in [0, 1, 5] {
+        let mut writer = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "--ignored", "--nocapture", "store::tests::a_writer_to_be_killed"])
+            .env(KILLED_STORE, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let last = lines.filter_map(|line| line.strip_prefix("published ")?.parse::<u64>().ok()).nth(published).unwrap();
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        told = last + 1;
+        let store = Store::open(folder.path()).unwrap();
+        assert!(matches!(store.opening().index, IndexState::Rebuilt { .. }), "{:?}", store.opening());
+        for nth in 0..told {
+            let key = receipt(&nth.to_string(), &[], Artifact::default(), 0).key;
+            let finished = store.finished(&key).unwrap().expect("a published key is finished");
+            assert!(store.integrity(&finished.output).unwrap().is_intact(), "{nth}");
+        }
+        let report = store.verify().unwrap();
+        assert!(report.corrupt.is_empty() && report.unfinished.is_empty(), "{report:?}");
+    }
+    assert!(told >= 9, "each writer went on where the last one was killed");
+}
+
+#[test]
+#[ignore = "run, and killed, by what_a_killed_process_published_is_there"]
+fn a_writer_to_be_killed() {
+    let Some(root) = std::env::var_os(KILLED_STORE) else { return };
+    let store = Store::open(root).unwrap();
+    let is_done = |nth: &u64| store.finished(&receipt(&nth.to_string(), &[], Artifact::default(), 0).key).unwrap().is_some();
+    for nth in (0..).skip_while(is_done) {
+        finish(&store, &nth.to_string(), &[], &format!("content {nth}"), nth);
+        println!("\npublished {nth}");
     }
 }
 
