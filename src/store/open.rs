@@ -59,8 +59,11 @@ impl Store {
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref();
         fs::create_dir_all(root).map_err(|error| StoreError::io("create", root, error))?;
-        format::settle(root)?;
+        let new = format::is_new(root)?;
         let lock = Lock::take(&root.join("lock"))?.map_err(|holder| StoreError::Busy { root: root.to_owned(), holder })?;
+        if new {
+            format::write(root)?;
+        }
         let leftovers = scratch::clean(root)?;
         let objects = Objects::open(root)?;
         let path = root.join("index");
