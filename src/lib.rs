@@ -4,5 +4,6 @@
 
 pub mod id;
 pub mod metrics;
+pub mod report;
 pub mod seed;
 pub mod stats;
