@@ -106,7 +106,10 @@ mod tests {
         assert_eq!(percent_interval(Interval { low: 0.0, high: 1.0 }), "[0.0, 100.0]");
         assert_eq!([0.031, -0.004, -0.0001, 0.0].map(points), ["+3.1", "\u{2212}0.4", "0.0", "0.0"]);
         assert_eq!(points_interval(Interval { low: -0.002, high: 0.064 }), "[\u{2212}0.2, +6.4]");
-        assert_eq!([0.0, 0.00099, 0.001, 0.0344, 0.0996, 0.27, 1.0].map(p), ["<0.001", "<0.001", "0.001", "0.034", "0.10", "0.27", "1.00"]);
+        assert_eq!(
+            [0.0, 0.00099, 0.001, 0.0344, 0.0996, 0.27, 1.0].map(p),
+            ["<0.001", "<0.001", "0.001", "0.034", "0.10", "0.27", "1.00"]
+        );
         assert_eq!(p_phrase("adjusted p", 0.0), "adjusted p < 0.001");
         assert_eq!([0.95, 0.975].map(level), ["95%", "97.5%"]);
         assert_eq!(["class", "image", "family"].map(|name| count(2, name)), ["2 classes", "2 images", "2 families"]);

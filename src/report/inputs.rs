@@ -48,6 +48,7 @@ pub struct Size {
 }
 
 /// A sheet of images in a grid: a band of equal height for each row label and one of equal width for each column label, no margins.
+/// The images are the first of each class and column, not chosen: the report says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
     pub png: Vec<u8>,

@@ -58,10 +58,9 @@ fn fill(name: &'static str, template: &'static str, view: &View) -> Result<Vec<u
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
     environment.add_filter("md", |text: String| format::markdown(&text));
-    let filled = environment
-        .add_template(name, template)
-        .and_then(|()| environment.get_template(name))
-        .and_then(|template| template.render(context! { view => Value::from(Serde(view)), css => include_str!("templates/style.css") }));
+    let filled = environment.add_template(name, template).and_then(|()| environment.get_template(name)).and_then(|template| {
+        template.render(context! { view => Value::from(Serde(view)), css => include_str!("templates/style.css") })
+    });
     filled.map(String::into_bytes).map_err(|source| ReportError::Template { name, source })
 }
 

@@ -1,5 +1,7 @@
 //! The report of a small made-up study.
 
+use std::sync::OnceLock;
+
 use expect_test::{expect, expect_file};
 use rand::Rng;
 
@@ -46,6 +48,11 @@ fn predictions(skill: f64, seed: Seed) -> Predictions {
 }
 
 fn analysis() -> Analysis {
+    static ONCE: OnceLock<Analysis> = OnceLock::new();
+    ONCE.get_or_init(analysed).clone()
+}
+
+fn analysed() -> Analysis {
     let mut cells = Vec::new();
     for (n, transforms, skill) in [(4, false, 0.34), (16, false, 0.52), (4, true, 0.38), (16, true, 0.61)] {
         for (arm, gain) in [REAL, STRATEGIES[0], STRATEGIES[1], STRATEGIES[2]].into_iter().zip([0.0, 0.08, 0.05, -0.01]) {
@@ -147,6 +154,7 @@ fn well_formed(markup: &str, void: &[&str]) -> Result<(), String> {
     if open.is_empty() { Ok(()) } else { Err(format!("left open: {open:?}")) }
 }
 
+/// With a folder in `TITRATE_SAMPLE_REPORT` the report is also written there, to be looked at.
 #[test]
 fn the_markdown_report_is_as_recorded() {
     let files = render(&inputs()).unwrap();
@@ -190,7 +198,8 @@ fn markup_is_well_formed_and_escaped() {
 #[test]
 fn a_study_without_synthetic_images_has_a_report_too() {
     let mut inputs = inputs();
-    let real = analysis().accuracy.into_iter().filter(|row| row.design.arm == REAL && row.design.n == 4 && !row.design.transforms);
+    let real =
+        analysis().accuracy.into_iter().filter(|row| row.design.arm == REAL && row.design.n == 4 && !row.design.transforms);
     inputs.analysis.accuracy = real.collect();
     inputs.analysis.contrasts.clear();
     inputs.analysis.family.hypotheses.clear();

@@ -43,7 +43,8 @@ impl<'a> Plot<'a> {
         let high = rows.iter().map(|row| row.interval.high).chain(chance).fold(0.0, f64::max);
         let top = 44.0 + LEGEND_ROW * series.len().div_ceil(LEGEND_COLUMNS) as f64;
         let names = series.iter().map(|series| series.name.clone()).collect::<Vec<_>>();
-        let summary = format!("Top-1 accuracy against real images per class, by arm: {}. The table has the numbers.", names.join(", "));
+        let summary =
+            format!("Top-1 accuracy against real images per class, by arm: {}. The table has the numbers.", names.join(", "));
         Self { rows, series, panels, counts, ticks: ticks(low * 100.0, high * 100.0, 8), chance, top, summary }
     }
 

@@ -26,7 +26,8 @@ pub fn summary(inputs: &Inputs) -> Vec<String> {
     let analysis = &inputs.analysis;
     let mut sentences = vec![design(inputs), verdict(analysis)];
     if analysis.rejected() < analysis.contrasts.len() {
-        sentences.push("A difference that is not rejected is not shown to be zero: its interval says what remains possible.".into());
+        sentences
+            .push("A difference that is not rejected is not shown to be zero: its interval says what remains possible.".into());
     }
     sentences
 }
@@ -74,23 +75,24 @@ fn design(inputs: &Inputs) -> String {
 
 fn verdict(analysis: &Analysis) -> String {
     let q = format::level(analysis.config.q);
-    let compared = match analysis.contrasts.len() {
-        0 => return "The study has no synthetic arm, so nothing is compared.".into(),
-        1 => "the one comparison with real images only".to_owned(),
-        count => format!("the {count} comparisons with real images only"),
-    };
+    if analysis.contrasts.is_empty() {
+        return "The study has no synthetic arm, so nothing is compared.".into();
+    }
+    let compared = format::count(analysis.contrasts.len(), "comparison");
+    let rule = format!(
+        "of {compared} with real images only, the null hypothesis of equal accuracy is rejected at a false discovery rate of {q}"
+    );
     let rejected = analysis.contrasts.iter().filter(|contrast| contrast.rejected).collect::<Vec<_>>();
     if rejected.is_empty() {
-        return format!("Of {compared}, none is rejected at a false discovery rate of {q}.");
+        return format!("In none {rule}.");
     }
     let better = rejected.iter().filter(|contrast| contrast.difference > 0.0).count();
     let clear = rejected.iter().filter(|contrast| contrast.clear()).count();
     let level = format::level(analysis.config.confidence);
+    let reruns = if rejected.iter().all(|contrast| contrast.replicates.len() > 1) { ", which also covers reruns," } else { "" };
     format!(
-        "Of {compared}, {} {} rejected at a false discovery rate of {q}: {better} with higher accuracy, {} with lower. \
-         For {clear} of these the {level} interval, which also covers reruns, excludes zero.",
+        "In {} {rule}: {better} with higher accuracy, {} with lower. In {clear} of these the {level} interval{reruns} excludes zero.",
         rejected.len(),
-        if rejected.len() == 1 { "is" } else { "are" },
         rejected.len() - better,
     )
 }
@@ -109,7 +111,8 @@ pub fn findings(analysis: &Analysis) -> Vec<Finding> {
         rejected: contrast.rejected,
     };
     let finding = |real: &Accuracy| {
-        let same = |contrast: &&Contrast| (contrast.design.n, contrast.design.transforms) == (real.design.n, real.design.transforms);
+        let same =
+            |contrast: &&Contrast| (contrast.design.n, contrast.design.transforms) == (real.design.n, real.design.transforms);
         Finding {
             heading: format!("At n = {}, {}", real.design.n, transforms_name(real.design.transforms)),
             real: format!("{} {}", format::percent(real.mean), format::percent_interval(real.interval)),

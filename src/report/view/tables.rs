@@ -121,7 +121,7 @@ pub fn replicates(analysis: &Analysis) -> Vec<ReplicateRow> {
             transforms: transforms_name(row.design.transforms),
             n: row.design.n,
             arm: arm_name(&row.design, doses),
-            accuracies: join(&row.replicates, format::percent),
+            accuracies: join(&row.replicates, format::percent).replace('%', ""),
             deviation: row.deviation.map(|deviation| format::points(deviation).replace('+', "")).unwrap_or_default(),
             differences: contrast.map(|contrast| join(&contrast.replicates, format::points)).unwrap_or_default(),
             interval: interval.map(format::points_interval).unwrap_or_default(),
@@ -165,7 +165,10 @@ pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
         let skin_type = |(fst, images): (&u8, &usize)| BreakdownRow {
             label: format!("FST {fst}"),
             images: *images,
-            cells: present.iter().map(|(row, _)| row.per_fst.get(fst).map_or(String::new(), |rate| format::percent(*rate))).collect(),
+            cells: present
+                .iter()
+                .map(|(row, _)| row.per_fst.get(fst).map_or(String::new(), |rate| format::percent(*rate)))
+                .collect(),
         };
         let by_class = BreakdownSection { heading: "class", rows: classes.map(class).collect() };
         let by_fst = BreakdownSection { heading: "skin type", rows: analysis.images_per_fst.iter().map(skin_type).collect() };
