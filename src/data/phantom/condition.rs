@@ -79,20 +79,9 @@ impl Condition {
     }
 }
 
-/// An inflammation of any strength and hue, the same for every condition.
-fn any_flush(scene: &Scene, draw: &Draw) -> Tone {
-    let (strength, venous) = (draw.span(0.4, 1.05), draw.span(0., 0.55));
-    let flush = Tone::flush(scene, strength, venous);
-    Tone { melanin: flush.melanin + draw.span(0., 0.2), ..flush }
-}
-
-fn part(tone: Tone, share: f32) -> Tone {
-    Tone { oxygenated: tone.oxygenated * share, deoxygenated: tone.deoxygenated * share, melanin: tone.melanin * share }
-}
-
 /// Straight-edged patches and streaks where something touched the skin, with vesicles.
 fn allergic_contact_dermatitis(scene: &mut Scene, draw: &Draw) {
-    let tone = any_flush(scene, draw);
+    let tone = Tone::any_flush(scene, draw);
     let softness = draw.span(0.04, 0.14);
     let mut touched = Vec::new();
     if draw.chance(0.55) {
@@ -110,7 +99,7 @@ fn allergic_contact_dermatitis(scene: &mut Scene, draw: &Draw) {
         let centre = point(draw.span(-0.15, 0.15), draw.span(-0.15, 0.15));
         touched.push(Shape::Polygon(Polygon::patch(draw, centre, half_width, half_height)));
     }
-    let clear = mix_matter(matter::PEARL, matter::PUS, draw.span(0., 0.4));
+    let clear = matter::mixed(matter::PEARL, matter::PUS, draw.span(0., 0.4));
     let opacity = draw.span(0.3, 0.6);
     let vesicles = if touched.len() == 1 { draw.count(4, 9) } else { draw.count(2, 4) };
     for shape in &touched {
@@ -128,8 +117,8 @@ fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
     let radius = draw.span(0.38, 0.68);
     let outline = Blob::new(draw, point(0., 0.), radius, draw_aspect(draw), 0.1);
     let shape = Shape::Blob(outline.clone());
-    let halo = any_flush(scene, draw);
-    lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.25)), part(halo, draw_share(draw)), 0.35, 0.3);
+    let halo = Tone::any_flush(scene, draw);
+    lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.25)), halo.part(draw_share(draw)), 0.35, 0.3);
     let pearl = draw.span(0.2, 0.6);
     let pixel = scene.pixel;
     let melanin = scene.melanin;
@@ -153,8 +142,8 @@ fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
     let floor = Shape::Blob(Blob::new(draw, point(0., 0.), pit, 1., 0.15));
     lesion::plateau(scene, &floor, -0.1, 0.15);
     if draw.chance(0.6) {
-        let scab = mix_matter(matter::SCAB, matter::FLESH, draw.unit());
-        lay(scene, &floor, scab, draw.span(0.6, 0.95));
+        let scab = matter::mixed(matter::SCAB, matter::FLESH, draw.unit());
+        lesion::lay(scene, &floor, scab, draw.span(0.6, 0.95));
     }
     if draw.chance(0.3) {
         let nests = draw.count(2, 4);
@@ -168,7 +157,7 @@ fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
 
 /// Several flat-topped polygonal papules, with white streaks across.
 fn lichen_planus(scene: &mut Scene, draw: &Draw) {
-    let base = any_flush(scene, draw);
+    let base = Tone::any_flush(scene, draw);
     let tone = Tone { deoxygenated: base.deoxygenated + draw.span(0., 0.25), ..base };
     let (count, size) = (draw.count(4, 9), draw.span(0.2, 0.32));
     let (height, streaked) = (draw.span(0.05, 0.1), draw.chance(0.75));
@@ -180,17 +169,17 @@ fn lichen_planus(scene: &mut Scene, draw: &Draw) {
         let shape = Shape::Polygon(papule);
         lesion::tint(scene, draw, &shape, tone, 0.04, 0.15);
         lesion::plateau(scene, &shape, height, 0.08);
-        gloss(scene, &shape, 0.45);
+        lesion::polish(scene, &shape, 0.45);
         if streaked {
             let band = Band { centre: at, turn: Point::at(draw.angle()), half_length: 0.75 * radius, half_width: 0.045, bend: 0.1 };
-            lay(scene, &Shape::Band(band), matter::SCALE, draw.span(0.25, 0.5));
+            lesion::lay(scene, &Shape::Band(band), matter::SCALE, draw.span(0.25, 0.5));
         }
     }
 }
 
 /// A butterfly over the cheeks and the bridge of the nose, or coin-shaped plaques with scarred pale centres.
 fn lupus_erythematosus(scene: &mut Scene, draw: &Draw) {
-    let tone = any_flush(scene, draw);
+    let tone = Tone::any_flush(scene, draw);
     if draw.chance(0.75) {
         butterfly(scene, draw, tone);
         return;
@@ -200,7 +189,7 @@ fn lupus_erythematosus(scene: &mut Scene, draw: &Draw) {
     for at in places {
         let coin = Blob::new(draw, at, size * draw.span(0.85, 1.15), 1.1, 0.06);
         let shape = Shape::Blob(coin.clone());
-        lesion::tint(scene, draw, &shape, part(tone, 0.6), 0.08, 0.3);
+        lesion::tint(scene, draw, &shape, tone.part(0.6), 0.08, 0.3);
         lesion::rim(scene, &Shape::Blob(coin.scaled(0.9)), Tone { melanin: 0.55, oxygenated: 0.2, deoxygenated: 0.1 }, 0.16);
         let scar = Shape::Blob(coin.scaled(0.6));
         let melanin = scene.melanin;
@@ -238,10 +227,10 @@ fn butterfly(scene: &mut Scene, draw: &Draw, tone: Tone) {
 
 /// A large ulcer with a violaceous undermined border, or a juicy plaque studded with pustules.
 fn neutrophilic_dermatoses(scene: &mut Scene, draw: &Draw) {
-    let tone = any_flush(scene, draw);
+    let tone = Tone::any_flush(scene, draw);
     if draw.chance(0.6) {
         let outline = Blob::new(draw, point(0., 0.), draw.span(0.32, 0.58), draw.span(1., 1.4), 0.3);
-        lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.45)), part(tone, 0.6), 0.3, 0.3);
+        lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.45)), tone.part(0.6), 0.3, 0.3);
         let defect = Ulcer { depth: draw.span(0.06, 0.12), overhang: draw.span(0.16, 0.24), slough: draw.span(0.25, 0.85) };
         lesion::ulcer(scene, draw, &Shape::Blob(outline), defect);
         return;
@@ -263,7 +252,7 @@ fn neutrophilic_dermatoses(scene: &mut Scene, draw: &Draw) {
 
 /// Redness of the exposed skin, ending sharply where clothing shaded it.
 fn photodermatoses(scene: &mut Scene, draw: &Draw) {
-    let tone = any_flush(scene, draw);
+    let tone = Tone::any_flush(scene, draw);
     let turn = Point::at(draw.angle());
     let (style, bend) = (draw.weighted(&[0.4, 0.3, 0.3]), draw.span(-0.25, 0.25));
     let (shift, opening) = (draw.span(-0.3, 0.3), Point::at(draw.span(0.45, 0.8)));
@@ -294,7 +283,7 @@ fn photodermatoses(scene: &mut Scene, draw: &Draw) {
         for _ in 0..papules {
             let at = point(draw.span(-1.1, 1.1), draw.span(-1.1, 1.1));
             if exposed(at) < -0.1 {
-                let papule = Dome { radius: draw.span(0.1, 0.16), height: 0.06, tone: part(tone, 0.5), gloss: 0.2 };
+                let papule = Dome { radius: draw.span(0.1, 0.16), height: 0.06, tone: tone.part(0.5), gloss: 0.2 };
                 lesion::dome(scene, at, papule);
             }
         }
@@ -303,7 +292,7 @@ fn photodermatoses(scene: &mut Scene, draw: &Draw) {
 
 /// Sharply bordered plaques under thick silvery plates that leave a red rim.
 fn psoriasis(scene: &mut Scene, draw: &Draw) {
-    let tone = any_flush(scene, draw);
+    let tone = Tone::any_flush(scene, draw);
     let (count, size) = match draw.weighted(&[0.4, 0.35, 0.25]) {
         0 => (1, draw.span(0.5, 0.8)),
         1 => (draw.count(2, 3), draw.span(0.36, 0.48)),
@@ -324,7 +313,7 @@ fn psoriasis(scene: &mut Scene, draw: &Draw) {
 
 /// Smooth domes of brown-red, in rings and arcs or in loose groups.
 fn sarcoidosis(scene: &mut Scene, draw: &Draw) {
-    let base = any_flush(scene, draw);
+    let base = Tone::any_flush(scene, draw);
     let tone = Tone { melanin: base.melanin + draw.span(0., 0.2), ..base };
     let radius = draw.span(0.14, 0.2);
     let places = if draw.chance(0.7) {
@@ -345,15 +334,15 @@ fn sarcoidosis(scene: &mut Scene, draw: &Draw) {
 
 /// One hard, ill-defined red mass under a thick heap of yellow-brown keratin and crust.
 fn squamous_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
-    let tone = any_flush(scene, draw);
+    let tone = Tone::any_flush(scene, draw);
     let radius = draw.span(0.4, 0.68);
     let mass = Blob::new(draw, point(0., 0.), radius, draw_aspect(draw), 0.3);
     lesion::tint(scene, draw, &Shape::Blob(mass.scaled(1.15)), tone, 0.35, 0.4);
     lesion::plateau(scene, &Shape::Blob(mass.clone()), draw.span(0.12, 0.2), 0.4);
     let heap = Shape::Blob(Blob::new(draw, point(0., 0.), radius * draw.span(0.6, 0.85), draw_aspect(draw), 0.35));
-    let keratin = mix_matter(matter::KERATIN, matter::SCALE, draw.span(0., 0.4));
-    let under = mix_matter(keratin, matter::SCAB, draw.span(0.3, 0.7));
-    lay(scene, &heap, under, 0.9);
+    let keratin = matter::mixed(matter::KERATIN, matter::SCALE, draw.span(0., 0.4));
+    let under = matter::mixed(keratin, matter::SCAB, draw.span(0.3, 0.7));
+    lesion::lay(scene, &heap, under, 0.9);
     lesion::plateau(scene, &heap, 0.06, 0.12);
     let plates = Plates {
         matter: keratin,
@@ -366,7 +355,7 @@ fn squamous_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
     lesion::plates(scene, draw, &heap, plates);
     if draw.chance(0.35) {
         let bleeding = blob(draw, point(0., 0.), 0.4 * radius, 1.2, 0.3);
-        lay(scene, &bleeding, mix_matter(matter::SCAB, matter::FLESH, draw.unit()), 0.9);
+        lesion::lay(scene, &bleeding, matter::mixed(matter::SCAB, matter::FLESH, draw.unit()), 0.9);
         lesion::plateau(scene, &bleeding, -0.12, 0.15);
     }
 }
@@ -377,22 +366,4 @@ fn draw_aspect(draw: &Draw) -> f32 {
 
 fn draw_share(draw: &Draw) -> f32 {
     draw.span(0.2, 0.7)
-}
-
-fn mix_matter(from: [f32; 3], to: [f32; 3], share: f32) -> [f32; 3] {
-    std::array::from_fn(|band| mix(from[band], to[band], share))
-}
-
-fn lay(scene: &mut Scene, shape: &Shape, matter: [f32; 3], opacity: f32) {
-    let (centre, reach) = shape.bounds();
-    let pixel = scene.pixel;
-    scene.within(centre, reach, |at, texel| texel.lay(matter, opacity * coverage(shape.distance(at), 1.5 * pixel)));
-}
-
-fn gloss(scene: &mut Scene, shape: &Shape, gloss: f32) {
-    let (centre, reach) = shape.bounds();
-    let pixel = scene.pixel;
-    scene.within(centre, reach, |at, texel| {
-        texel.gloss = mix(texel.gloss, gloss, coverage(shape.distance(at), 1.5 * pixel));
-    });
 }

@@ -23,6 +23,22 @@ impl Tone {
             melanin: scene.answering_melanin() * strength,
         }
     }
+
+    /// An inflammation of any strength and hue, so that neither tells what the lesion is.
+    pub fn any_flush(scene: &Scene, draw: &Draw) -> Self {
+        let flush = Self::flush(scene, draw.span(0.4, 1.05), draw.span(0., 0.55));
+        Self { melanin: flush.melanin + draw.span(0., 0.2), ..flush }
+    }
+
+    pub fn pigment(melanin: f32) -> Self {
+        Self { melanin, ..Self::default() }
+    }
+
+    /// The same hue at `share` of its strength.
+    pub fn part(self, share: f32) -> Self {
+        let Self { oxygenated, deoxygenated, melanin } = self;
+        Self { oxygenated: oxygenated * share, deoxygenated: deoxygenated * share, melanin: melanin * share }
+    }
 }
 
 /// Linear reflectances of what may lie on skin.
@@ -35,6 +51,11 @@ pub mod matter {
     pub const SLOUGH: [f32; 3] = [0.62, 0.52, 0.24];
     pub const FLESH: [f32; 3] = [0.42, 0.055, 0.05];
     pub const PEARL: [f32; 3] = [0.72, 0.60, 0.54];
+    pub const INK: [f32; 3] = [0.03, 0.045, 0.06];
+
+    pub fn mixed(from: [f32; 3], to: [f32; 3], share: f32) -> [f32; 3] {
+        std::array::from_fn(|band| super::mix(from[band], to[band], share))
+    }
 }
 
 /// Colours the inside of `shape`, unevenly by `mottling` (0 to 1), with an edge `softness` wide.
@@ -200,10 +221,18 @@ pub fn vessel(scene: &mut Scene, draw: &Draw, from: Point, heading: f32, length:
     }
 }
 
-/// A round pit.
-pub fn pit(scene: &mut Scene, centre: Point, radius: f32, depth: f32, tone: Tone) {
-    let floor = Dome { radius, height: -depth, tone, gloss: 0.1 };
-    dome(scene, centre, floor);
+/// Lays matter over the inside of `shape`.
+pub fn lay(scene: &mut Scene, shape: &Shape, matter: [f32; 3], opacity: f32) {
+    let (centre, reach) = shape.bounds();
+    let pixel = scene.pixel;
+    scene.within(centre, reach, |at, texel| texel.lay(matter, opacity * coverage(shape.distance(at), 1.5 * pixel)));
+}
+
+/// Gives the inside of `shape` this gloss.
+pub fn polish(scene: &mut Scene, shape: &Shape, gloss: f32) {
+    let (centre, reach) = shape.bounds();
+    let pixel = scene.pixel;
+    scene.within(centre, reach, |at, texel| texel.gloss = mix(texel.gloss, gloss, coverage(shape.distance(at), 1.5 * pixel)));
 }
 
 /// A blob's outline as a shape.

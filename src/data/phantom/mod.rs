@@ -3,7 +3,6 @@
 //! A phantom is a test object with known properties, not dermatology: nothing measured on it says anything about real skin. An image
 //! is a function of its condition, index, size and seed, with the same bytes on every machine.
 
-//pub mod base;
 pub mod base;
 mod condition;
 mod incidental;

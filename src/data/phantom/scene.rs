@@ -126,11 +126,6 @@ impl Scene {
         point((column as f32 + 0.5) * scale - 1., (row as f32 + 0.5) * scale - 1.)
     }
 
-    /// The share of a pixel inside an edge at signed distance `distance` (negative inside) that is `softness` wide.
-    pub fn inside(&self, distance: f32, softness: f32) -> f32 {
-        coverage(distance, softness.max(self.pixel))
-    }
-
     /// How strongly added pigment of inflammation shows for its skin: darker skin answers with melanin too.
     pub fn answering_melanin(&self) -> f32 {
         0.08 + 0.22 * self.melanin
