@@ -7,6 +7,7 @@
 //! Imports `id` and `seed` only. It reads study files and no others; whether images and weights exist is asked by the rooms that
 //! open them.
 
+mod design;
 mod error;
 mod keys;
 mod layer;
@@ -23,6 +24,7 @@ use std::{fs, io};
 use toml_edit::visit_mut::{VisitMut, visit_array_mut, visit_item_mut, visit_table_mut, visit_value_mut};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
+pub use design::{Cell, Synthetic};
 pub use error::{Place, Problem, StudyError};
 pub use schema::*;
 

@@ -203,8 +203,10 @@ pub struct Sampling {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classifier {
-    /// Most passes over the training images.
+    /// Most epochs; validation follows each.
     pub epochs: usize,
+    /// Optimiser steps of an epoch, the same for every arm; 0: one pass over the training images.
+    pub steps_per_epoch: usize,
     pub batch: usize,
     pub learning_rate: f64,
     pub weight_decay: f64,

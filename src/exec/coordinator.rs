@@ -1,0 +1,390 @@
+//! The coordinator: settles which tasks are fresh, starts workers for the others, takes in their results, and repairs.
+//!
+//! A task is settled when the artifacts of all its inputs are known: only then does it have a key. A task that ran and gave the same
+//! bytes as before leaves its dependants' keys as they were, so they settle as fresh.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use crate::exec::event::{Counts, Event};
+use crate::exec::process::{End, Note, Worker, count_attempt, tail};
+use crate::exec::protocol::{Cause, Commit, Message, Order};
+use crate::exec::{ExecError, Options, Outcome, Stop, machine};
+use crate::id::{Digest, Key};
+use crate::plan::{Freshness, Graph, Input, Job, Manifest, Reason, Task, TaskId, assess};
+use crate::store::{Artifact, Published, Store};
+
+/// How often a coordinator that waits for its workers looks for an interrupt.
+const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs what is stale in `graph`. A failing task is reported in events and counts and is no error.
+pub fn run(graph: &Graph, store: &Store, options: &Options, emit: &mut dyn FnMut(&Event)) -> Result<Outcome, ExecError> {
+    Coordinator::new(graph, store, options, emit).run()
+}
+
+/// Where a task stands during a run.
+enum Stage {
+    /// `missing` of its distinct input tasks have no artifact.
+    Waiting {
+        missing: usize,
+    },
+    Ready(Manifest, Reason),
+    /// Another task with the same key is ready or running.
+    Following,
+    Running(Manifest),
+    /// Its artifact is known; `ran` says whether this run made it.
+    Done {
+        artifact: Artifact,
+        ran: bool,
+    },
+    Failed,
+    Blocked,
+}
+
+struct Coordinator<'a> {
+    graph: &'a Graph,
+    store: &'a Store,
+    options: &'a Options,
+    emit: &'a mut dyn FnMut(&Event),
+    stages: Vec<Stage>,
+    /// Longest first, then in the order of ids.
+    ready: BTreeSet<(Reverse<u64>, TaskId)>,
+    /// The tasks with a key that one of them, the first, runs for all.
+    claims: HashMap<Key, Vec<TaskId>>,
+    running: HashMap<TaskId, Worker>,
+    retried: HashSet<TaskId>,
+    /// No further task is started.
+    stopping: bool,
+    stop: Stop,
+    commit: Option<Option<Commit>>,
+    timings: Vec<(String, String, f64)>,
+    notes: (Sender<Note>, Receiver<Note>),
+}
+
+impl<'a> Coordinator<'a> {
+    fn new(graph: &'a Graph, store: &'a Store, options: &'a Options, emit: &'a mut dyn FnMut(&Event)) -> Self {
+        let missing = |id| Stage::Waiting { missing: inputs(graph.task(id)).count() };
+        Self {
+            graph,
+            store,
+            options,
+            emit,
+            stages: graph.ids().map(missing).collect(),
+            ready: BTreeSet::new(),
+            claims: HashMap::new(),
+            running: HashMap::new(),
+            retried: HashSet::new(),
+            stopping: false,
+            stop: Stop::Finished,
+            commit: None,
+            timings: Vec::new(),
+            notes: channel(),
+        }
+    }
+
+    fn run(mut self) -> Result<Outcome, ExecError> {
+        let clock = Instant::now();
+        let cost = self.graph.ids().map(|id| self.graph.task(id).cost).sum();
+        (self.emit)(&Event::Opened { tasks: self.graph.len(), cost });
+        let roots = self.graph.ids().filter(|id| matches!(self.stages[id.index()], Stage::Waiting { missing: 0 }));
+        self.settle(roots.collect())?;
+        loop {
+            self.look_up();
+            while !self.stopping && self.running.len() < self.options.jobs && self.start_next()? {}
+            if self.running.is_empty() {
+                break;
+            }
+            match self.notes.1.recv_timeout(LOOK_UP_EVERY) {
+                Ok(Note::Told(id, message)) => self.told(id, message),
+                Ok(Note::Closed(id)) => self.closed(id)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => unreachable!("the coordinator holds a sender"),
+            }
+        }
+        let counts = self.counts();
+        (self.emit)(&Event::Closed { counts, seconds: clock.elapsed().as_secs_f64() });
+        let artifact = |stage| if let Stage::Done { artifact, .. } = stage { Some(artifact) } else { None };
+        Ok(Outcome { counts, artifacts: self.stages.into_iter().map(artifact).collect(), timings: self.timings, stop: self.stop })
+    }
+
+    fn look_up(&mut self) {
+        if self.stop != Stop::Interrupted && self.options.interrupt.load(Ordering::Relaxed) {
+            self.interrupted();
+        }
+    }
+
+    fn interrupted(&mut self) {
+        self.stopping = true;
+        self.stop = Stop::Interrupted;
+        self.running.clear();
+        (self.emit)(&Event::Interrupted);
+    }
+
+    fn artifact(&self, id: TaskId) -> Option<&Artifact> {
+        if let Stage::Done { artifact, .. } = &self.stages[id.index()] { Some(artifact) } else { None }
+    }
+
+    /// Decides for each of `ids` whose inputs are all known, and then for what becomes decidable thereby.
+    fn settle(&mut self, mut ids: Vec<TaskId>) -> Result<(), ExecError> {
+        ids.reverse();
+        while let Some(id) = ids.pop() {
+            if !matches!(self.stages[id.index()], Stage::Waiting { missing: 0 }) {
+                continue;
+            }
+            let assessment = assess(self.graph, id, |input| self.artifact(input), self.store)?;
+            let manifest = assessment.manifest.expect("a task is settled when its inputs are known");
+            match assessment.freshness {
+                Freshness::Fresh(artifact) => self.complete(id, manifest.key(), artifact, false, &mut ids),
+                Freshness::Stale(reason) => self.enqueue(id, manifest, reason),
+                Freshness::Unknown(_) => unreachable!("a task is settled when its inputs are known"),
+            }
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, id: TaskId, manifest: Manifest, reason: Reason) {
+        let key = manifest.key();
+        let claimants = self.claims.entry(key).or_default();
+        claimants.push(id);
+        if claimants.len() > 1 {
+            self.stages[id.index()] = Stage::Following;
+        } else {
+            self.ready.insert(self.priority(id));
+            self.stages[id.index()] = Stage::Ready(manifest, reason);
+        }
+    }
+
+    fn priority(&self, id: TaskId) -> (Reverse<u64>, TaskId) {
+        // The bits of floats that are not negative sort as the floats do.
+        (Reverse(self.graph.task(id).cost.to_bits()), id)
+    }
+
+    /// Notes that `id` is done and adds to `decidable` the tasks that waited for it last.
+    fn complete(&mut self, id: TaskId, key: Key, artifact: Artifact, ran: bool, decidable: &mut Vec<TaskId>) {
+        if !ran {
+            let Task { label, cost, .. } = self.graph.task(id);
+            (self.emit)(&Event::Cached { label: label.clone(), key, cost: *cost });
+        }
+        self.stages[id.index()] = Stage::Done { artifact, ran };
+        for dependant in self.graph.dependants(id) {
+            if let Stage::Waiting { missing } = &mut self.stages[dependant.index()] {
+                *missing -= 1;
+                if *missing == 0 {
+                    decidable.push(*dependant);
+                }
+            }
+        }
+    }
+
+    /// Starts the first ready task; `false` where there is none.
+    fn start_next(&mut self) -> Result<bool, ExecError> {
+        let Some((_, id)) = self.ready.pop_first() else { return Ok(false) };
+        let alone = self.ready.is_empty() && self.running.is_empty();
+        let stage = std::mem::replace(&mut self.stages[id.index()], Stage::Blocked);
+        let Stage::Ready(manifest, reason) = stage else { unreachable!("what is in the queue is ready") };
+        let task = self.graph.task(id);
+        let mut job = Job::new(task, &manifest, |input| self.artifact(input).expect("a ready task's inputs are known"));
+        let root = std::path::absolute(self.store.root()).map_err(|source| ExecError::io("find", self.store.root(), source))?;
+        job.work = root.join("work").join(job.key.to_string());
+        job.attempt = count_attempt(&job.work)?;
+        job.threads = if alone { self.options.cores } else { (self.options.cores / self.options.jobs).max(1) };
+        (self.emit)(&Event::Started {
+            label: task.label.clone(),
+            kind: task.kind.to_owned(),
+            key: job.key,
+            reason,
+            attempt: job.attempt,
+            threads: job.threads,
+            cost: task.cost,
+        });
+        let commit = self.commit.get_or_insert_with(machine::commit).clone();
+        let order = Order { job, coordinator: std::process::id(), commit };
+        let worker = Worker::start(id, &self.options.worker, &order, self.notes.0.clone())?;
+        self.running.insert(id, worker);
+        self.stages[id.index()] = Stage::Running(manifest);
+        Ok(true)
+    }
+
+    fn told(&mut self, id: TaskId, message: Message) {
+        let Some(worker) = self.running.get_mut(&id) else { return };
+        match message {
+            Message::Done => worker.verdict = Some(Ok(())),
+            Message::Failed { cause, error } => worker.verdict = Some(Err((cause, error))),
+            Message::Progress(progress) => {
+                (self.emit)(&Event::Progress { label: self.graph.task(id).label.clone(), progress });
+            }
+        }
+    }
+
+    fn closed(&mut self, id: TaskId) -> Result<(), ExecError> {
+        // A worker killed by an interrupt is not there any more.
+        let Some(worker) = self.running.remove(&id) else { return Ok(()) };
+        let (started, log) = (worker.started, worker.log.clone());
+        match worker.end()? {
+            End::Done => self.take_in(id, started.elapsed().as_secs_f64(), &log),
+            End::Interrupted => {
+                self.interrupted();
+                Ok(())
+            }
+            End::Failed(Cause::Object(object), error) => self.repair(id, object, error, &log),
+            End::Failed(cause, error) => {
+                if cause == Cause::Storage {
+                    self.stopping = true;
+                    self.stop = Stop::NoSpace;
+                }
+                self.fail(id, error, &log);
+                Ok(())
+            }
+        }
+    }
+
+    /// Indexes the receipt that the worker of `id` published, and completes all tasks that have its key.
+    fn take_in(&mut self, id: TaskId, seconds: f64, log: &Path) -> Result<(), ExecError> {
+        let Stage::Running(manifest) = &self.stages[id.index()] else { unreachable!("its worker just ended") };
+        let key = manifest.key();
+        let collected = self.store.collect()?;
+        let task = self.graph.task(id);
+        if let Some((_, Published::Diverged(divergence))) = collected.receipts.iter().find(|(found, _)| *found == key) {
+            let output = |receipt| Ok::<Digest, ExecError>(self.store.read_receipt(receipt)?.output.digest());
+            let (kept, other) = (output(&divergence.kept)?, output(&divergence.refused)?);
+            (self.emit)(&Event::Diverged { label: task.label.clone(), key, kept, other });
+        }
+        let Some(finished) = self.store.finished(&key)? else {
+            let refusal = collected.refusals.first().map_or("the inbox is empty", |refusal| refusal.cause.as_str());
+            self.fail(id, format!("the worker ended well, but its receipt is not usable: {refusal}"), log);
+            return Ok(());
+        };
+        let (label, kind, artifact) = (task.label.clone(), task.kind.to_owned(), finished.output.digest());
+        self.timings.push((label.clone(), kind.clone(), seconds));
+        (self.emit)(&Event::Finished { label, kind, key, artifact, seconds, cost: task.cost });
+        let mut decidable = Vec::new();
+        for claimant in self.claims.remove(&key).unwrap_or_default() {
+            self.complete(claimant, key, finished.output.clone(), claimant == id, &mut decidable);
+        }
+        self.settle(decidable)
+    }
+
+    fn fail(&mut self, id: TaskId, error: String, log: &Path) {
+        let Stage::Running(manifest) = &self.stages[id.index()] else { unreachable!("its worker just ended") };
+        let key = manifest.key();
+        let task = self.graph.task(id);
+        (self.emit)(&Event::Failed {
+            label: task.label.clone(),
+            kind: task.kind.to_owned(),
+            key,
+            error,
+            log: log.to_owned(),
+            log_tail: tail(log),
+        });
+        self.stages[id.index()] = Stage::Failed;
+        self.stopping |= !self.options.keep_going;
+        let mut behind: Vec<TaskId> = self.graph.dependants(id).to_vec();
+        behind.extend(self.claims.remove(&key).unwrap_or_default().into_iter().filter(|claimant| *claimant != id));
+        while let Some(next) = behind.pop() {
+            if matches!(self.stages[next.index()], Stage::Waiting { .. } | Stage::Following) {
+                self.stages[next.index()] = Stage::Blocked;
+                let label = self.graph.task(next).label.clone();
+                (self.emit)(&Event::Blocked { label, behind: task.label.clone() });
+                behind.extend(self.graph.dependants(next));
+            }
+        }
+    }
+
+    /// Sends back the tasks that made the damaged inputs of `id`, and lets `id` wait for them. Once: then the damage is its failure.
+    fn repair(&mut self, id: TaskId, object: Digest, error: String, log: &Path) -> Result<(), ExecError> {
+        let mut producers = Vec::new();
+        for producer in inputs(self.graph.task(id)) {
+            let damaged = match self.artifact(producer) {
+                Some(artifact) => !self.store.integrity(artifact)?.is_intact(),
+                // It is being repaired already, for another task.
+                None => false,
+            };
+            if damaged {
+                producers.push(producer);
+            }
+        }
+        let label = |id: &TaskId| self.graph.task(*id).label.clone();
+        if self.retried.contains(&id) || self.imports_damage(id)? {
+            if producers.is_empty() {
+                self.stop = Stop::LostInput;
+                self.stopping |= !self.options.keep_going;
+            }
+            self.fail(id, error, log);
+            return Ok(());
+        }
+        self.retried.insert(id);
+        let labels = producers.iter().map(label).collect();
+        (self.emit)(&Event::Repairing { label: label(&id), object, producers: labels });
+        let mut decidable = self.release(id);
+        for producer in producers {
+            self.demote(producer, &mut decidable);
+        }
+        self.settle(decidable)
+    }
+
+    fn imports_damage(&self, id: TaskId) -> Result<bool, ExecError> {
+        for (_, input) in &self.graph.task(id).inputs {
+            if let Input::Imported(artifact) = input
+                && !self.store.integrity(artifact)?.is_intact()
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes a done task undecided again, and with it what was about to read its artifact.
+    fn demote(&mut self, id: TaskId, decidable: &mut Vec<TaskId>) {
+        if !matches!(self.stages[id.index()], Stage::Done { .. }) {
+            return;
+        }
+        self.stages[id.index()] = Stage::Waiting { missing: 0 };
+        decidable.push(id);
+        for dependant in self.graph.dependants(id) {
+            match &mut self.stages[dependant.index()] {
+                Stage::Waiting { missing } => *missing += 1,
+                Stage::Ready(..) => {
+                    self.ready.remove(&self.priority(*dependant));
+                    decidable.extend(self.release(*dependant));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Makes a ready or running task and those that follow it wait for their inputs again; returns them.
+    fn release(&mut self, id: TaskId) -> Vec<TaskId> {
+        let key = match &self.stages[id.index()] {
+            Stage::Ready(manifest, _) | Stage::Running(manifest) => manifest.key(),
+            _ => unreachable!("only what is ready or running has a claim"),
+        };
+        let claimants = self.claims.remove(&key).unwrap_or_default();
+        for claimant in &claimants {
+            let missing = inputs(self.graph.task(*claimant)).filter(|input| self.artifact(*input).is_none()).count();
+            self.stages[claimant.index()] = Stage::Waiting { missing };
+        }
+        claimants
+    }
+
+    fn counts(&self) -> Counts {
+        let mut counts = Counts { tasks: self.stages.len(), ..Counts::default() };
+        for stage in &self.stages {
+            match stage {
+                Stage::Done { ran: true, .. } => counts.ran += 1,
+                Stage::Done { ran: false, .. } => counts.cached += 1,
+                Stage::Failed => counts.failed += 1,
+                _ => counts.unreached += 1,
+            }
+        }
+        counts
+    }
+}
+
+/// The tasks that `task` reads, each once.
+fn inputs(task: &Task) -> impl Iterator<Item = TaskId> {
+    crate::plan::distinct_task_inputs(task).into_iter()
+}

@@ -1,0 +1,92 @@
+//! What happens during a run, as one typed stream: terminal bars, the journal and `--json` all read it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Digest, Key};
+use crate::plan::{Progress, Reason};
+
+/// Counts of tasks at the end of a run. `ran + cached + failed + unreached == tasks`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub tasks: usize,
+    /// Executed by this run, with success.
+    pub ran: usize,
+    /// Their artifacts were there already, or came from another task with the same key.
+    pub cached: usize,
+    pub failed: usize,
+    /// Neither tried nor found: behind a failure, or the run stopped before them.
+    pub unreached: usize,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// First of a run. `cost` is that of all tasks.
+    Opened {
+        tasks: usize,
+        cost: f64,
+    },
+    /// A task's artifact is there already.
+    Cached {
+        label: String,
+        key: Key,
+        cost: f64,
+    },
+    Started {
+        label: String,
+        kind: String,
+        key: Key,
+        reason: Reason,
+        attempt: u32,
+        threads: usize,
+        cost: f64,
+    },
+    Progress {
+        label: String,
+        #[serde(flatten)]
+        progress: Progress,
+    },
+    /// A task ran to its end. `seconds` is wall time.
+    Finished {
+        label: String,
+        kind: String,
+        key: Key,
+        artifact: Digest,
+        seconds: f64,
+        cost: f64,
+    },
+    /// `object`, which `label` reads, was found damaged; the tasks that made it run again, then `label`.
+    Repairing {
+        label: String,
+        object: Digest,
+        producers: Vec<String>,
+    },
+    /// A second run of one key gave other bytes. The first result stays.
+    Diverged {
+        label: String,
+        key: Key,
+        kept: Digest,
+        other: Digest,
+    },
+    Failed {
+        label: String,
+        kind: String,
+        key: Key,
+        error: String,
+        log: std::path::PathBuf,
+        log_tail: Vec<String>,
+    },
+    /// `label` cannot run because `behind` failed.
+    Blocked {
+        label: String,
+        behind: String,
+    },
+    /// The user asked to stop.
+    Interrupted,
+    /// Last of a run.
+    Closed {
+        counts: Counts,
+        seconds: f64,
+    },
+}

@@ -1,0 +1,86 @@
+//! Execution: what is stale runs, each task in a worker process of its own, as many at once as asked for.
+//!
+//! May import plan, store, seed and id. It is handed the code that runs a task and never talks to a terminal: it emits [`Event`]s.
+
+mod coordinator;
+mod event;
+mod journal;
+mod machine;
+mod process;
+mod protocol;
+mod worker;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+pub use coordinator::run;
+pub use event::{Counts, Event};
+pub use journal::Journal;
+pub use worker::{Outputs, Run, StepError, serve};
+
+use crate::store::StoreError;
+
+/// The log's name in an attempt's folder.
+const LOG: &str = "log";
+
+/// How to run a graph.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Tasks that may run at once; at least 1.
+    pub jobs: usize,
+    /// Threads that all running tasks may keep busy together; at least 1.
+    pub cores: usize,
+    /// Start what does not depend on a failed task, instead of nothing more.
+    pub keep_going: bool,
+    /// The arguments that make this program a worker: it then has to call [`serve`].
+    pub worker: Vec<OsString>,
+    /// Set from outside to stop: running tasks are killed, nothing finished is lost.
+    pub interrupt: Arc<AtomicBool>,
+}
+
+/// The cores that this process may use: RAYON_NUM_THREADS where set, else what the system says.
+pub fn cores() -> usize {
+    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse::<usize>().ok()).filter(|count| *count > 0);
+    asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
+}
+
+/// How a run came out.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub counts: Counts,
+    /// Artifacts by [`crate::plan::TaskId::index`], of the tasks that are done.
+    pub artifacts: Vec<Option<crate::store::Artifact>>,
+    /// What every task that ran took, in the order of finishing: label, kind, wall seconds.
+    pub timings: Vec<(String, String, f64)>,
+    pub stop: Stop,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Nothing was left to do, or nothing that could be done.
+    Finished,
+    Interrupted,
+    /// A worker could not write: the disk is full.
+    NoSpace,
+    /// An object that no task of the graph makes is missing or damaged.
+    LostInput,
+}
+
+/// What keeps a run from going on at all. A failing task is no such thing.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+}
+
+impl ExecError {
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+}

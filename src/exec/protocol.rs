@@ -1,0 +1,60 @@
+//! What coordinator and worker say to each other: an [`Order`] as JSON on the worker's stdin, [`Message`]s as JSON lines on its stdout.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Progress;
+use crate::id::Digest;
+use crate::plan::Job;
+
+/// Everything a worker is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    pub job: Job,
+    /// Process id of the coordinator: a worker whose parent is another process has been orphaned and ends.
+    pub coordinator: u32,
+    /// The commit that the coordinator found the sources at.
+    pub commit: Option<Commit>,
+}
+
+/// A git commit, with whether tracked files differed from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    pub name: String,
+    pub dirty: bool,
+}
+
+/// What a worker tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Message {
+    Progress(Progress),
+    /// The outputs are in the store and the receipt is in its inbox.
+    Done,
+    Failed {
+        cause: Cause,
+        error: String,
+    },
+}
+
+/// Whose fault a failure is; decides what the coordinator does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The step's own.
+    Step,
+    /// An object that the step reads is missing or damaged.
+    Object(Digest),
+    /// The disk is full or the store cannot be written.
+    Storage,
+}
+
+/// Exit codes of `titrate worker`.
+impl Cause {
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Step => 1,
+            Self::Object(_) => 3,
+            Self::Storage => 4,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The worker side: one process, one attempt at one task. It reads its [`Order`] from stdin, tells its progress on stdout, logs to
+//! stderr, puts the outputs among the objects and, last of all, the receipt into the inbox.
+
+use std::any::Any;
+use std::error::Error;
+use std::io::{self, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::plan::Progress;
+use crate::exec::machine;
+use crate::exec::protocol::{Cause, Commit, Message, Order};
+use crate::id::Key;
+use crate::plan::Job;
+use crate::store::{Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError};
+
+/// Named outputs of a step.
+pub type Outputs = Vec<(String, Vec<u8>)>;
+
+/// Why a step failed. A [`StoreError`] anywhere in its chain of sources is recognised.
+pub type StepError = Box<dyn Error + Send + Sync>;
+
+/// The code that runs the task of any kind: reads inputs, reports progress, returns the outputs.
+pub type Run = dyn Fn(&Job, &Objects, &mut dyn FnMut(Progress)) -> Result<Outputs, StepError>;
+
+/// Progress is told at most this often, but for the last of a step.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs the task ordered on stdin with the store at `root`. The exit code is 0, or that of [`Cause`].
+pub fn serve(root: &Path, run: &Run) -> ExitCode {
+    let failure = match read_order().and_then(|order| attempt(&order, root, run)) {
+        Ok(()) => {
+            tell(&Message::Done);
+            return ExitCode::SUCCESS;
+        }
+        Err(failure) => failure,
+    };
+    let cause = cause_of(&*failure);
+    eprintln!("error: {}", chain(&*failure));
+    tell(&Message::Failed { cause, error: chain(&*failure) });
+    ExitCode::from(cause.exit_code())
+}
+
+fn read_order() -> Result<Order, StepError> {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    let order: Order = serde_json::from_str(&text).map_err(|error| format!("no order on stdin: {error}"))?;
+    end_with_parent(order.coordinator)?;
+    Ok(order)
+}
+
+/// Makes this process die with its coordinator, however that ends.
+fn end_with_parent(coordinator: u32) -> Result<(), StepError> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // The coordinator may have ended before the line above took effect.
+    let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+    match parent == i32::try_from(coordinator).ok() {
+        true => Ok(()),
+        false => Err("the coordinator is gone".into()),
+    }
+}
+
+fn attempt(order: &Order, root: &Path, run: &Run) -> Result<(), StepError> {
+    let job = &order.job;
+    let claim = claim(root, &job.key)?;
+    let objects = Objects::open(root)?;
+    let (started_unix_ms, clock) = (unix_ms(), Instant::now());
+    let mut last = None::<Instant>;
+    let mut progress = |progress: Progress| {
+        let ended = progress.total > 0 && progress.done >= progress.total;
+        if ended || last.is_none_or(|last| last.elapsed() >= PROGRESS_EVERY) {
+            last = Some(Instant::now());
+            tell(&Message::Progress(progress));
+        }
+    };
+    let outputs =
+        catch_unwind(AssertUnwindSafe(|| run(job, &objects, &mut progress))).unwrap_or_else(|panic| Err(panicked(&*panic)))?;
+    let output = objects.put_artifact(outputs)?;
+    let log = std::fs::read(job.work.join(super::LOG)).ok().filter(|log| !log.is_empty());
+    let log = log.map(|log| objects.put(&log)).transpose()?;
+    let files =
+        job.files.iter().flat_map(|(role, files)| files.iter().map(move |file| (format!("{role}/{}", file.name), file.digest)));
+    let receipt = Receipt {
+        titrate_receipt: Receipt::FORMAT,
+        key: job.key,
+        manifest: job.manifest.clone(),
+        kind: job.kind.clone(),
+        version: job.version,
+        label: job.label.clone(),
+        inputs: job.inputs.iter().map(|(role, artifact)| (role.clone(), artifact.digest())).chain(files).collect(),
+        output,
+        cost: Cost {
+            started_unix_ms,
+            wall_s: clock.elapsed().as_secs_f64(),
+            cpu_s: machine::cpu_seconds(),
+            peak_memory: machine::peak_memory(),
+        },
+        origin: origin(order.commit.as_ref()),
+        attempt: job.attempt,
+        log,
+    };
+    Inbox::at(root).publish(&objects, &receipt)?;
+    claim.clear()?;
+    Ok(())
+}
+
+/// An earlier attempt whose coordinator was killed is dying: it is waited for.
+fn claim(root: &Path, key: &Key) -> Result<Attempt, StoreError> {
+    for _ in 0..100 {
+        match Attempt::claim(root, key) {
+            Err(StoreError::AttemptRunning { .. }) => std::thread::sleep(Duration::from_millis(50)),
+            claimed => return claimed,
+        }
+    }
+    Attempt::claim(root, key)
+}
+
+fn origin(commit: Option<&Commit>) -> Origin {
+    Origin {
+        host: machine::host(),
+        cpu: machine::cpu_model(),
+        gpu: None,
+        toolchain: env!("TITRATE_TOOLCHAIN").into(),
+        titrate: env!("CARGO_PKG_VERSION").into(),
+        git_commit: commit.map(|commit| commit.name.clone()),
+        git_dirty: commit.is_some_and(|commit| commit.dirty),
+    }
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Without a coordinator there is nobody to work for.
+fn tell(message: &Message) {
+    let mut line = serde_json::to_vec(message).expect("a message is plain JSON");
+    line.push(b'\n');
+    let mut stdout = io::stdout().lock();
+    if stdout.write_all(&line).and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(1);
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> StepError {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("panicked: {}", text.unwrap_or("without a message")).into()
+}
+
+/// The error and its sources, joined by colons, leaving out a source that its parent has already printed.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let part = source.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// Looks through the error and its sources for what the coordinator can act on.
+fn cause_of(error: &(dyn Error + 'static)) -> Cause {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<StoreError>() {
+            Some(StoreError::Corrupt { digest, .. } | StoreError::Missing { digest, .. }) => return Cause::Object(*digest),
+            Some(StoreError::NoSpace { .. }) => return Cause::Storage,
+            _ => {}
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        {
+            return Cause::Storage;
+        }
+        next = error.source();
+    }
+    Cause::Step
+}

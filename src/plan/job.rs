@@ -1,0 +1,96 @@
+//! What a worker process needs to run one task.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Digest, Key};
+use crate::plan::graph::{Input, InputFile, Task, TaskId};
+use crate::plan::manifest::Manifest;
+use crate::seed::Seed;
+use crate::store::Artifact;
+
+/// One attempt at one task, complete in itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    pub key: Key,
+    /// The text that `key` is the BLAKE3 of.
+    pub manifest: String,
+    pub label: String,
+    pub kind: String,
+    pub version: u32,
+    pub params: serde_json::Value,
+    pub seed: Option<Seed>,
+    /// Artifacts by role: those of other tasks and imported ones.
+    pub inputs: BTreeMap<String, Artifact>,
+    /// Files outside the store by role; [`InputFile::read`] reads them.
+    pub files: BTreeMap<String, Vec<InputFile>>,
+    /// How many threads the step may keep busy. The result must not depend on it.
+    pub threads: usize,
+    /// 1 for the first attempt at this key since it last succeeded.
+    pub attempt: u32,
+    /// A folder that this attempt owns and a later attempt at the same key inherits: for checkpoints.
+    pub work: PathBuf,
+}
+
+impl Job {
+    /// The job of `task` with the artifact of each task that it reads.
+    pub fn new<'a>(task: &Task, manifest: &Manifest, artifact_of: impl Fn(TaskId) -> &'a Artifact) -> Self {
+        let (mut inputs, mut files) = (BTreeMap::new(), BTreeMap::new());
+        for (role, input) in &task.inputs {
+            match input {
+                Input::Task(id) => drop(inputs.insert(role.clone(), artifact_of(*id).clone())),
+                Input::Imported(artifact) => drop(inputs.insert(role.clone(), artifact.clone())),
+                Input::Files(list) => drop(files.insert(role.clone(), list.clone())),
+            }
+        }
+        Self {
+            key: manifest.key(),
+            manifest: manifest.text().to_owned(),
+            label: task.label.clone(),
+            kind: task.kind.to_owned(),
+            version: task.version,
+            params: task.params.clone(),
+            seed: task.seed,
+            inputs,
+            files,
+            threads: 1,
+            attempt: 1,
+            work: PathBuf::new(),
+        }
+    }
+}
+
+/// How far a running step is, in its own unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: u64,
+    /// 0 where the step cannot know.
+    pub total: u64,
+    /// What is counted: `steps`, `images`, `epochs`.
+    pub unit: String,
+    /// A short remark such as the loss; may be empty.
+    pub message: String,
+}
+
+/// An input file that is not what the plan saw.
+#[derive(Debug, thiserror::Error)]
+pub enum InputFileError {
+    #[error("cannot read input file {path}: {source}", path = path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("input file {path} changed since the plan was made: its digest was {planned}, is {found}; run again", path = path.display())]
+    Changed { path: PathBuf, planned: Digest, found: Digest },
+}
+
+impl InputFile {
+    /// The file's bytes, checked against the digest that is in the key.
+    pub fn read(&self) -> Result<Vec<u8>, InputFileError> {
+        let bytes = std::fs::read(&self.path).map_err(|source| InputFileError::Io { path: self.path.clone(), source })?;
+        let found = Digest::of(&bytes);
+        if found != self.digest {
+            return Err(InputFileError::Changed { path: self.path.clone(), planned: self.digest, found });
+        }
+        Ok(bytes)
+    }
+}

@@ -1,0 +1,17 @@
+//! The plan: task specifications, their keys, the graph they form, and which of them are fresh, with the reason.
+//!
+//! May import store, study, seed and id. It knows no step: what a kind does is the steps' business.
+
+mod freshness;
+mod graph;
+mod job;
+pub mod kind;
+mod manifest;
+pub mod params;
+pub mod pipeline;
+
+pub use freshness::{Assessment, Freshness, Reason, assess, walk};
+pub(crate) use graph::distinct_task_inputs;
+pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
+pub use job::{InputFileError, Job, Progress};
+pub use manifest::{Change, Manifest, Numerics, differences};

@@ -1,0 +1,63 @@
+//! What can go wrong at the store's boundary.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::id::{Digest, Key};
+
+use super::lock::Holder;
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{action} {}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    /// The disk or the quota is used up. Nothing partial stays behind. `wanted` is 0 where the size is not known.
+    #[error("no space left on the disk of {} ({wanted} bytes wanted); free some and run again, finished tasks are kept", path.display())]
+    NoSpace { path: PathBuf, wanted: u64 },
+    /// The bytes are not those that the digest names. The file has been moved to `moved_to`, so the next plan makes it again.
+    #[error("object {digest} is corrupt: the bytes at {} do not match it; moved to {}", path.display(), moved_to.display())]
+    Corrupt { digest: Digest, path: PathBuf, moved_to: PathBuf },
+    #[error("object {digest} is missing: no file {}", path.display())]
+    Missing { digest: Digest, path: PathBuf },
+    #[error("the store {} is in use by {holder}; wait for it to end, or give another --store", root.display())]
+    Busy { root: PathBuf, holder: Holder },
+    #[error("the store {} has format {found}, this titrate reads up to format {known}; use titrate {release} or later", root.display())]
+    NewerFormat { root: PathBuf, found: u32, known: u32, release: String },
+    #[error("{} is not a titrate store: {cause}; give an empty or a new folder", root.display())]
+    NotAStore { root: PathBuf, cause: String },
+    #[error("attempt of task {key} is already running in {}", path.display())]
+    AttemptRunning { key: Key, path: PathBuf },
+    #[error("artifact entry name {name:?}: {cause}")]
+    EntryName { name: String, cause: &'static str },
+    #[error("{place} is not {expected}: {cause}")]
+    Malformed { place: String, expected: &'static str, cause: String },
+    /// A receipt whose key is not the BLAKE3 of its manifest, or whose output is not (whole) in the store.
+    #[error("receipt of {label} ({}) refused: {cause}", key.short())]
+    Receipt { label: String, key: Key, cause: String },
+    #[error("index {}: {source}; delete the folder, it is rebuilt from the objects", path.display())]
+    Index { path: PathBuf, source: sled::Error },
+}
+
+impl StoreError {
+    /// The error of an I/O call on `path`; a full disk becomes [`StoreError::NoSpace`].
+    pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::write(action, path, 0, source)
+    }
+
+    /// Like [`StoreError::io`] for a write of `wanted` bytes.
+    pub(super) fn write(action: &'static str, path: &Path, wanted: u64, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path: path.to_owned(), wanted },
+            _ => Self::Io { action, path: path.to_owned(), source },
+        }
+    }
+
+    pub(super) fn index(path: &Path, source: sled::Error) -> Self {
+        match source {
+            sled::Error::Io(source) => Self::io("access the index in", path, source),
+            source => Self::Index { path: path.to_owned(), source },
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The sled index: small values found fast, every one of them rebuilt from the objects when lost.
+//!
+//! Trees: `results` key -> receipt and output; `history` label and start -> key; `divergences` receipt -> divergence blob;
+//! `stamps` digest -> stamp at its last verification; `files` path -> stamp and digest of an input file.
+
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::id::{Digest, Key};
+
+use super::artifact::Artifact;
+use super::error::{Result, StoreError};
+use super::objects::{Stamp, sync_folder, write_synced};
+
+/// Raised when the meaning of an entry changes: an index of another version is rebuilt.
+const VERSION: u32 = 1;
+/// Says that the index holds all that the objects tell. Gone from the first change until the index is closed, so that an index whose
+/// process was killed is rebuilt instead of believed, and no change needs a sync of its own.
+const WHOLE: &str = "whole";
+const CACHE_BYTES: u64 = 16 << 20;
+
+pub(super) struct Index {
+    path: PathBuf,
+    db: sled::Db,
+    results: sled::Tree,
+    history: sled::Tree,
+    divergences: sled::Tree,
+    stamps: sled::Tree,
+    files: sled::Tree,
+    /// Whether [`WHOLE`] is gone.
+    changed: Mutex<bool>,
+}
+
+/// What the index knows of a finished key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Indexed {
+    pub receipt: Digest,
+    pub started_unix_ms: u64,
+    pub output: Artifact,
+}
+
+/// A label's publication of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Publication {
+    pub started_unix_ms: u64,
+    pub key: Key,
+}
+
+impl Index {
+    /// Opens the index at `path`, with the reason why its derived trees are to be filled again, if they are. An index that cannot be
+    /// read is replaced by an empty one.
+    pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
+        if !path.exists() {
+            return Ok((Self::create(path)?, Some("there was none".to_owned())));
+        }
+        // sled 0.34 panics on some damaged files instead of returning an error.
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| {
+            let index = Self::open_trees(path)?;
+            let counted = index.results.iter().collect::<sled::Result<Vec<_>>>()?.len();
+            Ok((index, counted))
+        }));
+        let damage = match opened {
+            Ok(Ok((index, counted))) => match fs::read_to_string(path.join(WHOLE)) {
+                Ok(text) if text == whole(counted) => return Ok((index, None)),
+                Ok(_) => "it lost entries".to_owned(),
+                Err(_) => return Ok((index, Some("it was not closed".to_owned()))),
+            },
+            Ok(Err(sled::Error::Io(error))) if !is_damage(&error) => {
+                return Err(StoreError::io("open the index in", path, error));
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "sled cannot read its own files".to_owned(),
+        };
+        Ok((Self::create(path)?, Some(damage)))
+    }
+
+    /// An empty index in place of whatever lies at `path`.
+    fn create(path: &Path) -> Result<Self> {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", path, error)),
+            _ => {}
+        }
+        Self::open_trees(path).map_err(|error| StoreError::index(path, error))
+    }
+
+    fn open_trees(path: &Path) -> sled::Result<Self> {
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        let mut db = config.open();
+        for _ in 0..50 {
+            // The files of an index just closed stay locked until sled's threads have ended.
+            match &db {
+                Err(sled::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    thread::sleep(Duration::from_millis(20))
+                }
+                Err(sled::Error::Io(error)) if error.to_string().contains("lock") => thread::sleep(Duration::from_millis(20)),
+                _ => break,
+            }
+            db = config.open();
+        }
+        let db = db?;
+        let tree = |name: &str| db.open_tree(name);
+        Ok(Self {
+            path: path.to_owned(),
+            results: tree("results")?,
+            history: tree("history")?,
+            divergences: tree("divergences")?,
+            stamps: tree("stamps")?,
+            files: tree("files")?,
+            changed: Mutex::new(false),
+            db,
+        })
+    }
+
+    /// To be called before the first change of a derived tree.
+    fn change(&self) -> Result<()> {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *changed {
+            return Ok(());
+        }
+        let mark = self.path.join(WHOLE);
+        match fs::remove_file(&mark) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", &mark, error)),
+            _ => {}
+        }
+        sync_folder(&self.path)?;
+        *changed = true;
+        Ok(())
+    }
+
+    /// Writes everything to the disk; the index then holds all that the objects tell.
+    pub fn complete(&self) -> Result<()> {
+        self.done(self.db.flush())?;
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = self.path.join(WHOLE);
+        if *changed {
+            let text = whole(self.results.len());
+            write_synced(&mark, text.as_bytes(), 0o644)
+                .map_err(|error| StoreError::write("write", &mark, text.len() as u64, error))?;
+        }
+        *changed = false;
+        Ok(())
+    }
+
+    pub fn result(&self, key: &Key) -> Result<Option<Indexed>> {
+        let Some(value) = self.done(self.results.get(key.as_bytes()))? else { return Ok(None) };
+        Ok(decode_indexed(&value))
+    }
+
+    pub fn set_result(&self, key: &Key, indexed: &Indexed) -> Result<()> {
+        self.change()?;
+        let mut value = indexed.receipt.as_bytes().to_vec();
+        value.extend(indexed.started_unix_ms.to_be_bytes());
+        value.extend(indexed.output.to_bytes());
+        self.done(self.results.insert(key.as_bytes(), value)).map(drop)
+    }
+
+    pub fn results(&self) -> Result<Vec<(Key, Indexed)>> {
+        let mut all = Vec::new();
+        for item in self.results.iter() {
+            let (key, value) = self.done(item)?;
+            if let (Ok(key), Some(indexed)) = (<[u8; 32]>::try_from(&*key), decode_indexed(&value)) {
+                all.push((Key::from_bytes(key), indexed));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Oldest first; a key comes as often as it was published with the label.
+    pub fn history(&self, label: &str) -> Result<Vec<Publication>> {
+        let mut all = Vec::new();
+        for item in self.history.scan_prefix(Digest::of(label.as_bytes()).as_bytes()) {
+            let (entry, _) = self.done(item)?;
+            all.extend(decode_publication(&entry));
+        }
+        Ok(all)
+    }
+
+    pub fn add_history(&self, label: &str, publication: Publication) -> Result<()> {
+        self.change()?;
+        let mut entry = Digest::of(label.as_bytes()).as_bytes().to_vec();
+        entry.extend(publication.started_unix_ms.to_be_bytes());
+        entry.extend(publication.key.as_bytes());
+        self.done(self.history.insert(entry, &[])).map(drop)
+    }
+
+    /// Receipts that lost against another of their key, each with the blob that records it.
+    pub fn divergences(&self) -> Result<Vec<(Digest, Digest)>> {
+        let mut all = Vec::new();
+        for item in self.divergences.iter() {
+            let (refused, record) = self.done(item)?;
+            all.extend(decode_digest(&refused).zip(decode_digest(&record)));
+        }
+        Ok(all)
+    }
+
+    pub fn is_refused(&self, receipt: &Digest) -> Result<bool> {
+        self.done(self.divergences.contains_key(receipt.as_bytes()))
+    }
+
+    pub fn add_divergence(&self, refused: &Digest, record: &Digest) -> Result<()> {
+        self.change()?;
+        self.done(self.divergences.insert(refused.as_bytes(), record.as_bytes())).map(drop)
+    }
+
+    pub fn stamp(&self, digest: &Digest) -> Result<Option<Stamp>> {
+        let value = self.done(self.stamps.get(digest.as_bytes()))?;
+        Ok(value.and_then(|value| decode_stamp(&value)))
+    }
+
+    pub fn set_stamp(&self, digest: &Digest, stamp: &Stamp) -> Result<()> {
+        self.done(self.stamps.insert(digest.as_bytes(), &encode_stamp(stamp))).map(drop)
+    }
+
+    pub fn remove_stamp(&self, digest: &Digest) -> Result<()> {
+        self.done(self.stamps.remove(digest.as_bytes())).map(drop)
+    }
+
+    pub fn file(&self, path: &[u8]) -> Result<Option<(Stamp, Digest)>> {
+        let value = self.done(self.files.get(path))?;
+        Ok(value.and_then(|value| Some((decode_stamp(value.get(..32)?)?, decode_digest(value.get(32..)?)?))))
+    }
+
+    pub fn set_file(&self, path: &[u8], stamp: &Stamp, digest: &Digest) -> Result<()> {
+        let mut value = encode_stamp(stamp).to_vec();
+        value.extend(digest.as_bytes());
+        self.done(self.files.insert(path, value)).map(drop)
+    }
+
+    /// Forgets what the objects tell, and keeps the stamps, which they do not.
+    pub fn clear_derived(&self) -> Result<()> {
+        self.change()?;
+        [&self.results, &self.history, &self.divergences].into_iter().try_for_each(|tree| self.done(tree.clear()))
+    }
+
+    fn done<T>(&self, outcome: sled::Result<T>) -> Result<T> {
+        outcome.map_err(|error| StoreError::index(&self.path, error))
+    }
+
+    /// All that [`Index::clear_derived`] forgets, for comparison.
+    #[cfg(test)]
+    pub fn derived(&self) -> Vec<(sled::IVec, sled::IVec)> {
+        [&self.results, &self.history, &self.divergences].into_iter().flat_map(|tree| tree.iter()).map(Result::unwrap).collect()
+    }
+}
+
+/// The text of [`WHOLE`]: the number of results betrays an index that was cut short.
+fn whole(results: usize) -> String {
+    format!("titrate-index {VERSION}\n{results} results\n")
+}
+
+/// Whether an I/O error of sled speaks of the content of its files, not of the disk or of permissions.
+fn is_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AlreadyExists, InvalidData, InvalidInput, IsADirectory, NotADirectory, Other, UnexpectedEof};
+    matches!(error.kind(), AlreadyExists | InvalidData | InvalidInput | IsADirectory | NotADirectory | Other | UnexpectedEof)
+}
+
+fn decode_digest(bytes: &[u8]) -> Option<Digest> {
+    bytes.try_into().ok().map(Digest::from_bytes)
+}
+
+fn decode_indexed(value: &[u8]) -> Option<Indexed> {
+    let receipt = decode_digest(value.get(..32)?)?;
+    let started_unix_ms = u64::from_be_bytes(value.get(32..40)?.try_into().ok()?);
+    let output = Artifact::from_bytes(value.get(40..)?, "index").ok()?;
+    Some(Indexed { receipt, started_unix_ms, output })
+}
+
+fn decode_publication(entry: &[u8]) -> Option<Publication> {
+    let started_unix_ms = u64::from_be_bytes(entry.get(32..40)?.try_into().ok()?);
+    Some(Publication { started_unix_ms, key: Key::from_bytes(entry.get(40..)?.try_into().ok()?) })
+}
+
+fn encode_stamp(stamp: &Stamp) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&stamp.size.to_be_bytes());
+    bytes[8..16].copy_from_slice(&stamp.mtime_ns.to_be_bytes());
+    bytes[16..24].copy_from_slice(&stamp.ctime_ns.to_be_bytes());
+    bytes[24..].copy_from_slice(&stamp.inode.to_be_bytes());
+    bytes
+}
+
+fn decode_stamp(bytes: &[u8]) -> Option<Stamp> {
+    let word = |at: usize| bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
+    Some(Stamp {
+        size: u64::from_be_bytes(word(0)?),
+        mtime_ns: i64::from_be_bytes(word(8)?),
+        ctime_ns: i64::from_be_bytes(word(16)?),
+        inode: u64::from_be_bytes(word(24)?),
+    })
+}

@@ -1,0 +1,63 @@
+//! The store: content-addressed artifacts with their receipts, found through an index that can be rebuilt at any time.
+//!
+//! Imports `id` and nothing else of titrate; knows no ML. The coordinator alone opens [`Store`]; workers use [`Objects`] and
+//! [`Inbox`]. Layout of the folder:
+//!
+//! ```text
+//! format          name and version
+//! lock            held by the process that has the index open
+//! objects/ab/...  blobs named by digest: outputs, artifact lists, receipts, logs, records of divergences
+//! index/          sled; derived from objects/
+//! inbox/          receipts that workers published
+//! work/<key>/     running attempts
+//! runs/           a small JSON a run
+//! pins/           keys that gc keeps, a file each with the reason
+//! tmp/            files on their way into objects/ or inbox/
+//! quarantine/     what did not match its digest
+//! ```
+
+mod artifact;
+mod error;
+mod format;
+mod gc;
+mod inbox;
+mod index;
+mod integrity;
+mod lock;
+mod objects;
+mod open;
+mod receipt;
+mod results;
+mod runs;
+mod scratch;
+#[cfg(test)]
+mod tests;
+mod transfer;
+mod work;
+
+use std::sync::Mutex;
+
+pub use artifact::{Artifact, Entry};
+pub use error::{Result, StoreError};
+pub use gc::GcReport;
+pub use inbox::Inbox;
+pub use integrity::{BlobState, Damage, Integrity, VerifyReport};
+pub use lock::Holder;
+pub use objects::{Objects, Stamp};
+pub use open::{Collected, IndexState, Opening, Refusal};
+pub use receipt::{Cost, Origin, Receipt};
+pub use results::{Divergence, Finished, Published};
+pub use runs::Runs;
+pub use transfer::Exported;
+pub use work::Attempt;
+
+/// A store opened for reading and writing by the one process that may.
+pub struct Store {
+    objects: Objects,
+    inbox: Inbox,
+    index: index::Index,
+    opening: Opening,
+    /// Publishing reads before it writes.
+    publishing: Mutex<()>,
+    _lock: lock::Lock,
+}

@@ -1,0 +1,228 @@
+//! Object files: blobs named by digest. No index is needed here, so workers and the coordinator share this part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use crate::id::Digest;
+
+use super::artifact::{Artifact, Entry};
+use super::error::{Result, StoreError};
+use super::scratch::Scratch;
+
+/// The blobs of a store. Cheap to clone; every clone writes its temporary files into the same locked folder.
+#[derive(Clone, Debug)]
+pub struct Objects {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    objects: PathBuf,
+    scratch: OnceLock<Scratch>,
+}
+
+/// What the file system says of a file; a change of content changes at least one of these (times in nanoseconds since the epoch).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Bytes.
+    pub size: u64,
+    pub mtime_ns: i64,
+    pub ctime_ns: i64,
+    pub inode: u64,
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &fs::Metadata) -> Self {
+        let nanoseconds = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
+        Self {
+            size: metadata.len(),
+            mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+}
+
+impl Objects {
+    /// The blobs of the store at `root`; makes the folders where absent.
+    pub fn open(root: impl AsRef<Path>) -> Result<Self> {
+        let root = root.as_ref().to_owned();
+        let objects = root.join("objects");
+        fs::create_dir_all(&objects).map_err(|error| StoreError::io("create", &objects, error))?;
+        Ok(Self { inner: Arc::new(Inner { root, objects, scratch: OnceLock::new() }) })
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        &self.inner.root
+    }
+
+    /// Where the blob lies, or would lie.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        let mut path = PathBuf::with_capacity(self.inner.objects.as_os_str().len() + 2 + name.len());
+        path.push(&self.inner.objects);
+        path.push(&name[..2]);
+        path.push(&name[2..]);
+        path
+    }
+
+    /// The blob's stamp; `None` where there is no such blob. Reads no content.
+    pub fn stat(&self, digest: &Digest) -> Result<Option<Stamp>> {
+        let path = self.path(digest);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(Stamp::of(&metadata))),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("look at", &path, error)),
+        }
+    }
+
+    /// The blob's bytes, verified. Errors: [`StoreError::Missing`]; [`StoreError::Corrupt`], after moving the file aside.
+    pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let path = self.path(digest);
+        let bytes = fs::read(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing { digest: *digest, path: path.clone() },
+            _ => StoreError::io("read", &path, error),
+        })?;
+        if Digest::of(&bytes) == *digest {
+            return Ok(bytes);
+        }
+        let moved_to = self.quarantine(digest)?;
+        Err(StoreError::Corrupt { digest: *digest, path, moved_to })
+    }
+
+    /// The artifact whose list has this digest, verified. Errors as [`Objects::read`], and a blob that is no list.
+    pub fn read_artifact(&self, digest: &Digest) -> Result<Artifact> {
+        Artifact::from_bytes(&self.read(digest)?, &self.path(digest).display().to_string())
+    }
+
+    /// Stores `bytes` durably and read-only. Nothing is written when the blob is there with the right size.
+    ///
+    /// Errors: [`StoreError::NoSpace`] on a full disk; no partial object stays behind.
+    pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
+        let digest = Digest::of(bytes);
+        self.put_batch(&BTreeMap::from([(digest, bytes)]))?;
+        Ok(digest)
+    }
+
+    /// Stores named blobs and their list in one batch, so that each folder is synced once. Errors as [`Objects::put`].
+    pub fn put_artifact(&self, files: Vec<(String, Vec<u8>)>) -> Result<Artifact> {
+        let entry =
+            |(name, bytes): &(String, Vec<u8>)| Entry { name: name.clone(), digest: Digest::of(bytes), size: bytes.len() as u64 };
+        let artifact = Artifact::new(files.iter().map(entry).collect())?;
+        let list = artifact.to_bytes();
+        let mut batch = BTreeMap::from([(artifact.digest(), list.as_slice())]);
+        for (name, bytes) in &files {
+            batch.insert(artifact.entry(name).expect("every file has its entry").digest, bytes);
+        }
+        self.put_batch(&batch)?;
+        Ok(artifact)
+    }
+
+    /// Moves a blob aside, to `quarantine/` in the store, and says where. Errors: there is none.
+    pub fn quarantine(&self, digest: &Digest) -> Result<PathBuf> {
+        let folder = self.root().join("quarantine");
+        fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
+        let aside = folder.join(digest.to_string());
+        let path = self.path(digest);
+        fs::rename(&path, &aside).map_err(|error| StoreError::io("move aside", &path, error))?;
+        Ok(aside)
+    }
+
+    /// All blobs, sorted by digest. Files that no digest names are passed over.
+    pub fn list(&self) -> Result<Vec<Digest>> {
+        let mut digests = Vec::new();
+        for folder in names(&self.inner.objects)?.into_iter().filter(|name| name.len() == 2) {
+            let rest = names(&self.inner.objects.join(&folder))?;
+            digests.extend(rest.iter().filter_map(|rest| format!("{folder}{rest}").parse::<Digest>().ok()));
+        }
+        digests.sort();
+        Ok(digests)
+    }
+
+    /// Removes a blob; nothing happens where there is none.
+    pub(super) fn remove(&self, digest: &Digest) -> Result<()> {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", &path, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A fresh path for a temporary file on the store's file system.
+    pub(super) fn temporary(&self) -> Result<PathBuf> {
+        if self.inner.scratch.get().is_none() {
+            // Where two threads race, the loser's folder goes away with its drop.
+            let _ = self.inner.scratch.set(Scratch::claim(self.root())?);
+        }
+        Ok(self.inner.scratch.get().expect("set above").fresh_path())
+    }
+
+    /// Write and sync all files, rename them all, sync each folder once: a crash leaves only whole objects.
+    fn put_batch(&self, blobs: &BTreeMap<Digest, &[u8]>) -> Result<()> {
+        let mut written = Vec::new();
+        let outcome = self.write_batch(blobs, &mut written);
+        if outcome.is_err() {
+            for (temporary, _) in &written {
+                let _ = fs::remove_file(temporary);
+            }
+        }
+        outcome
+    }
+
+    fn write_batch(&self, blobs: &BTreeMap<Digest, &[u8]>, written: &mut Vec<(PathBuf, PathBuf)>) -> Result<()> {
+        for (digest, bytes) in blobs {
+            if self.stat(digest)?.is_none_or(|stamp| stamp.size != bytes.len() as u64) {
+                let (temporary, path) = (self.temporary()?, self.path(digest));
+                written.push((temporary.clone(), path.clone()));
+                let wanted = bytes.len() as u64;
+                write_synced(&temporary, bytes, 0o444).map_err(|error| StoreError::write("write", &path, wanted, error))?;
+            }
+        }
+        let mut folders = BTreeSet::new();
+        for (temporary, path) in written.iter() {
+            let folder = path.parent().expect("an object lies in a folder");
+            if !folder.is_dir() {
+                fs::create_dir_all(folder).map_err(|error| StoreError::io("create", folder, error))?;
+                folders.insert(self.inner.objects.as_path());
+            }
+            fs::rename(temporary, path).map_err(|error| StoreError::io("rename a temporary file to", path, error))?;
+            folders.insert(folder);
+        }
+        folders.into_iter().try_for_each(sync_folder)
+    }
+}
+
+/// Creates `path` with `mode`, writes `bytes` and syncs them to the disk.
+pub(super) fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the renames and removals in a folder durable.
+pub(super) fn sync_folder(path: &Path) -> Result<()> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::io("sync", path, error))
+}
+
+/// The names in a folder, sorted; those that are not UTF-8 are left out, a folder that is not there has none.
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
+    let failed = |error| StoreError::io("list", folder, error);
+    let listing = match fs::read_dir(folder) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for item in listing {
+        names.extend(item.map_err(failed)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}

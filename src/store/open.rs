@@ -1,0 +1,124 @@
+//! Opening a store: lock, format, index, and what crashed processes and workers left to be taken in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::id::Key;
+
+use super::error::{Result, StoreError};
+use super::inbox::Inbox;
+use super::index::Index;
+use super::lock::Lock;
+use super::objects::Objects;
+use super::results::Published;
+use super::{Store, format, scratch};
+
+/// What opening a store found and mended.
+#[derive(Debug)]
+pub struct Opening {
+    pub index: IndexState,
+    /// What an earlier run's workers had published and nobody had taken in.
+    pub collected: Collected,
+    /// Temporary files of processes that are gone, removed.
+    pub leftovers: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    /// The store is new.
+    Created,
+    Opened,
+    /// Derived anew from the objects, since the index was lost, unreadable, or not closed (its process was killed).
+    Rebuilt {
+        cause: String,
+        refusals: Vec<Refusal>,
+    },
+}
+
+/// The receipts taken in from the inbox, and the files that were none.
+#[derive(Debug, Default)]
+pub struct Collected {
+    pub receipts: Vec<(Key, Published)>,
+    pub refusals: Vec<Refusal>,
+}
+
+/// A file that is not the receipt that its place calls for, or whose output is not whole; its task runs again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where the file lies now.
+    pub path: PathBuf,
+    pub cause: String,
+}
+
+impl Store {
+    /// Opens the store at `root`, making it where the folder is absent or empty, and takes in what lies in the inbox.
+    ///
+    /// Errors: [`StoreError::Busy`] with the holder; [`StoreError::NewerFormat`]; [`StoreError::NotAStore`]. A lost or damaged index
+    /// is no error: see [`Store::opening`].
+    pub fn open(root: impl AsRef<Path>) -> Result<Self> {
+        let root = root.as_ref();
+        fs::create_dir_all(root).map_err(|error| StoreError::io("create", root, error))?;
+        let new = format::is_new(root)?;
+        let lock = Lock::take(&root.join("lock"))?.map_err(|holder| StoreError::Busy { root: root.to_owned(), holder })?;
+        if new {
+            format::write(root)?;
+        }
+        let leftovers = scratch::clean(root)?;
+        let objects = Objects::open(root)?;
+        let path = root.join("index");
+        let fresh = !path.exists() && objects.list()?.is_empty();
+        let (index, damage) = Index::open(&path)?;
+        let opening = Opening { index: IndexState::Opened, collected: Collected::default(), leftovers };
+        let inbox = Inbox::at(root);
+        let mut store = Self { objects, inbox, index, opening, publishing: Mutex::new(()), _lock: lock };
+        if let Some(cause) = damage {
+            let refusals = store.rebuild_index()?;
+            store.opening.index = if fresh { IndexState::Created } else { IndexState::Rebuilt { cause, refusals } };
+        }
+        store.opening.collected = store.collect()?;
+        Ok(store)
+    }
+
+    /// What opening found and mended, to be reported.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// The blobs, to be read and written.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// The store's folder.
+    pub fn root(&self) -> &Path {
+        self.objects.root()
+    }
+
+    /// Takes in what workers have published since. A file leaves the inbox only when its receipt is durably among the objects.
+    pub fn collect(&self) -> Result<Collected> {
+        let delivered = self.inbox.delivered()?;
+        let mut collected = Collected::default();
+        for file in delivered {
+            match file.receipt.and_then(|receipt| Ok((receipt.key, self.publish(&receipt)?))) {
+                Ok(published) => {
+                    collected.receipts.push(published);
+                    self.inbox.remove(&file.path)?;
+                }
+                Err(error @ (StoreError::Malformed { .. } | StoreError::Receipt { .. })) => {
+                    let path = self.inbox.refuse(&self.objects, &file.path)?;
+                    collected.refusals.push(Refusal { path, cause: error.to_string() });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(collected)
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Where this fails the index is rebuilt at the next opening.
+        let _ = self.index.complete();
+    }
+}

@@ -1,0 +1,102 @@
+//! Results that travel with a repository: exported as plain files beside their receipts, imported by digest.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::id::{Digest, Key};
+
+use super::Store;
+use super::error::{Result, StoreError};
+use super::objects::names;
+use super::receipt::Receipt;
+
+const RECEIPT_NAME: &str = "receipt.json";
+
+/// What an export wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exported {
+    pub files: usize,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Store {
+    /// Writes each key's output under `to/<folder>/<entry name>` and its receipt to `to/<folder>/receipt.json`.
+    ///
+    /// Errors: a key that is not finished; what [`super::Objects::read`] says.
+    pub fn export(&self, folders: &[(Key, &str)], to: impl AsRef<Path>) -> Result<Exported> {
+        let mut exported = Exported::default();
+        let mut write = |path: PathBuf, bytes: &[u8]| {
+            let folder = path.parent().expect("a file below the target");
+            fs::create_dir_all(folder).map_err(|error| StoreError::io("create", folder, error))?;
+            fs::write(&path, bytes).map_err(|error| StoreError::write("write", &path, bytes.len() as u64, error))?;
+            exported.files += 1;
+            exported.size += bytes.len() as u64;
+            Ok(())
+        };
+        for (key, folder) in folders {
+            let folder = to.as_ref().join(folder);
+            let Some(finished) = self.finished(key)? else {
+                return Err(StoreError::Malformed {
+                    place: format!("key {key}"),
+                    expected: "a finished task",
+                    cause: "it has no receipt in this store".to_owned(),
+                });
+            };
+            for entry in finished.output.entries() {
+                write(folder.join(&entry.name), &self.objects.read(&entry.digest)?)?;
+            }
+            write(folder.join(RECEIPT_NAME), &self.objects.read(&finished.receipt)?)?;
+        }
+        Ok(exported)
+    }
+
+    /// Takes in every `receipt.json` (or `*.receipt.json`) below `from`, with the files there that its output names by digest,
+    /// whatever they are called. Returns the keys, sorted. Costs little when all is in already.
+    ///
+    /// Errors: a receipt that is not valid; an output that is neither below `from` nor in the store.
+    pub fn import(&self, from: impl AsRef<Path>) -> Result<Vec<Key>> {
+        let mut files = Vec::new();
+        walk(from.as_ref(), &mut files)?;
+        let (receipts, others): (Vec<_>, Vec<_>) =
+            files.into_iter().partition(|path| path.to_string_lossy().ends_with(RECEIPT_NAME));
+        let by_digest: HashMap<Digest, PathBuf> =
+            others.into_iter().map(|path| Ok((self.file_digest(&path)?, path))).collect::<Result<_>>()?;
+        let mut keys = Vec::new();
+        for path in receipts {
+            let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
+            let receipt = Receipt::from_bytes(&bytes, &path.display().to_string())?;
+            self.import_output(&receipt, from.as_ref(), &by_digest)?;
+            self.publish(&receipt)?;
+            keys.push(receipt.key);
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    fn import_output(&self, receipt: &Receipt, from: &Path, by_digest: &HashMap<Digest, PathBuf>) -> Result<()> {
+        for damage in self.integrity(&receipt.output)?.damages {
+            let Some(path) = by_digest.get(&damage.digest) else {
+                return Err(receipt.refused(format!("its output {damage}: no file below {} has this digest", from.display())));
+            };
+            let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, error))?;
+            self.objects.put(&bytes)?;
+        }
+        self.objects.put(&receipt.output.to_bytes())?;
+        Ok(())
+    }
+}
+
+/// All files below `folder`, in order of name.
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    for name in names(folder)? {
+        let path = folder.join(name);
+        if path.is_dir() {
+            walk(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
