@@ -114,5 +114,6 @@ fn a_wrong_import_is_seen_in_every_spelling() {
         src/store/inner.rs:2: `store` imports `ml` (crate::ml::train)
         src/store/inner.rs:2: `store` names the crate clap, which stays in cli
         src/study/mod.rs:2: `study` names the crate sled, which stays in store
-    "#]].assert_eq(&said(&violations(&source)));
+    "#]]
+    .assert_eq(&said(&violations(&source)));
 }
