@@ -44,7 +44,7 @@ pub enum Place {
 impl Place {
     /// The place of byte `offset` of `text`, which is the file at `path`.
     pub(super) fn in_text(path: &Path, text: &str, offset: usize) -> Self {
-        let before = &text[..text.floor_char_boundary(offset)];
+        let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self::At {
             path: path.to_owned(),
