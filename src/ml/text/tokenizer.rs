@@ -173,7 +173,7 @@ impl ClipTokenizer {
             .end_of_word_suffix(END_OF_WORD.to_owned())
             .build()?;
         let mut inner = Tokenizer::new(model);
-        inner.with_normalizer(Some(normalizer()?)).with_pre_tokenizer(Some(pre_tokenizer()?));
+        inner.with_normalizer(Some(normalizer()?))?.with_pre_tokenizer(Some(pre_tokenizer()?));
         inner.with_post_processor(Some(RobertaProcessing::new((END.to_owned(), end), (START.to_owned(), start)).trim_offsets(false)));
         inner.add_special_tokens([AddedToken::from(START, true), AddedToken::from(END, true)])?;
         inner.with_truncation(Some(TruncationParams { max_length: context_length, ..Default::default() }))?;
