@@ -195,7 +195,8 @@ impl Params {
     /// A copy on the CPU of the present values, buffers included.
     pub fn state_dict(&self) -> Result<StateDict, ParamsError> {
         let entries = self.lock();
-        let copies = entries.used.iter().map(|(name, tensor)| Ok((name.clone(), tensor.detach().copy()?.to_device(&Device::Cpu)?)));
+        let copies =
+            entries.used.iter().map(|(name, tensor)| Ok((name.clone(), tensor.detach().copy()?.to_device(&Device::Cpu)?)));
         Ok(StateDict(copies.collect::<candle_core::Result<_>>()?))
     }
 
@@ -312,7 +313,9 @@ mod tests {
         assert_eq!(values(&first), values(&second));
         assert_ne!(values(&first)[..5], values(&other.get_with_hints(5, "b", init).unwrap())[..]);
         let spread = values(&first);
-        assert!(spread.iter().all(|v| (-0.5..0.5).contains(v)) && spread.iter().any(|v| *v < -0.3) && spread.iter().any(|v| *v > 0.3));
+        assert!(
+            spread.iter().all(|v| (-0.5..0.5).contains(v)) && spread.iter().any(|v| *v < -0.3) && spread.iter().any(|v| *v > 0.3)
+        );
     }
 
     #[test]

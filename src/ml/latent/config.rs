@@ -37,7 +37,9 @@ impl PerLevel {
         match self {
             Self::All(value) => Ok(vec![*value; levels]),
             Self::Each(values) if values.len() == levels => Ok(values.clone()),
-            Self::Each(values) => Err(ConfigError::Inconsistent(format!("{key} has {} values for {levels} levels", values.len()))),
+            Self::Each(values) => {
+                Err(ConfigError::Inconsistent(format!("{key} has {} values for {levels} levels", values.len())))
+            }
         }
     }
 }
@@ -52,7 +54,11 @@ pub enum ActFn {
 
 /// Reads the configuration of a `class`. Keys that `C` doesn't have must be null, false, bookkeeping (a leading underscore) or
 /// as in `neutral`.
-pub fn read<C: Serialize + DeserializeOwned>(json: &str, class: &'static str, neutral: &[(&str, Value)]) -> Result<C, ConfigError> {
+pub fn read<C: Serialize + DeserializeOwned>(
+    json: &str,
+    class: &'static str,
+    neutral: &[(&str, Value)],
+) -> Result<C, ConfigError> {
     let keys: Map<String, Value> = serde_json::from_str(json)?;
     if let Some(found) = keys.get("_class_name").filter(|found| *found != class) {
         return Err(ConfigError::OtherClass { expected: class, found: found.to_string() });

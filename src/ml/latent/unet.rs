@@ -236,7 +236,9 @@ pub fn inpainting_from(base: &Params, in_channels: usize) -> std::result::Result
     let weight = widened.get(NAME).ok_or_else(missing)?.clone();
     let (to, from, height, width) = weight.dims4()?;
     let Some(further) = in_channels.checked_sub(from) else {
-        return Err(candle_core::Error::Msg(format!("a UNet of {from} input channels cannot be narrowed to {in_channels}")).bt().into());
+        return Err(candle_core::Error::Msg(format!("a UNet of {from} input channels cannot be narrowed to {in_channels}"))
+            .bt()
+            .into());
     };
     if further > 0 {
         let zeros = Tensor::zeros((to, further, height, width), weight.dtype(), weight.device())?;

@@ -31,11 +31,7 @@ fn vae_loss(dtype: DType) -> (Params, Loss) {
 }
 
 fn models(dtype: DType) -> [(&'static str, (Params, Loss)); 3] {
-    [
-        ("unet", unet_loss(4, false, dtype)),
-        ("inpainting unet", unet_loss(9, true, dtype)),
-        ("autoencoder", vae_loss(dtype)),
-    ]
+    [("unet", unet_loss(4, false, dtype)), ("inpainting unet", unet_loss(9, true, dtype)), ("autoencoder", vae_loss(dtype))]
 }
 
 /// Whether the gradient is zero by construction: a constant added to all keys leaves their softmax as it is.

@@ -73,7 +73,8 @@ fn stable_diffusion_vae() -> vae::Config {
 
 #[test]
 fn stable_diffusion_state_dicts() {
-    let unet = |in_channels, second| recorded(|vb| unet::UNet2DConditionModel::new(&stable_diffusion_unet(in_channels, second), vb));
+    let unet =
+        |in_channels, second| recorded(|vb| unet::UNet2DConditionModel::new(&stable_diffusion_unet(in_channels, second), vb));
     let vae = recorded(|vb| vae::AutoencoderKl::new(&stable_diffusion_vae(), vb));
     let models = [
         ("sd15", unet(4, false), 686),
@@ -105,7 +106,8 @@ fn former_attention_names_are_read() {
         former.insert(formers.iter().fold(name.to_owned(), |name, (now, then)| name.replace(now, then)), tensor.clone());
     }
     let present = former.clone().renamed(vae::current_name).unwrap();
-    let build = |stored| Params::frozen_from(stored, DType::F32, &CPU).build(|vb| vae::AutoencoderKl::new(&tiny_vae(), vb)).map(drop);
+    let build =
+        |stored| Params::frozen_from(stored, DType::F32, &CPU).build(|vb| vae::AutoencoderKl::new(&tiny_vae(), vb)).map(drop);
     assert!(build(former).unwrap_err().to_string().contains("mid_block.attentions.0.to_"));
     build(present.clone()).unwrap();
     assert_eq!(present.to_safetensors(DType::F32).unwrap(), params.to_safetensors(DType::F32).unwrap());
