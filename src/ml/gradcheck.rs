@@ -19,7 +19,11 @@ pub fn check_gradients(params: &Params, probes: usize, loss: impl Fn() -> Result
             let at = if probe == 0 { largest } else { probe * 7919 % gradient.len() };
             let expected = central_difference(&var, at, &loss);
             let error = (gradient[at] - expected).abs();
-            assert!(error < (1e-6 * expected.abs()).max(1e-9), "{name}[{at}]: {} by backward, {expected} by differences", gradient[at]);
+            assert!(
+                error < (1e-6 * expected.abs()).max(1e-9),
+                "{name}[{at}]: {} by backward, {expected} by differences",
+                gradient[at]
+            );
         }
     }
 }

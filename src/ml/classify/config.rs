@@ -72,10 +72,10 @@ impl Config {
             stages: vec![
                 stage(true, [1, 3, 1, 16, 16, 1]),
                 stage(true, [3, 3, 2, 16, 32, 1]),
-                stage(false, [4, 3, 2, 32, 48, 2]),
+                stage(false, [3, 3, 2, 32, 48, 2]),
                 stage(false, [4, 3, 1, 48, 64, 2]),
             ],
-            head_channels: 160,
+            head_channels: 192,
             dropout: 0.2,
             stochastic_depth: 0.1,
             bn_eps: 1e-3,

@@ -203,15 +203,36 @@ fn kept(draws: Vec<f64>, drop: f64, shape: &[usize], like: &Tensor) -> Result<Te
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Mutex};
 
-    use candle_core::{DType, Device};
+    use candle_core::{DType, Device, Shape};
+    use candle_nn::var_builder::SimpleBackend;
 
     use super::*;
     use crate::ml::gradcheck::check_gradients;
     use crate::ml::loss::cross_entropy;
     use crate::ml::optim::{AdamW, AdamWConfig};
     use crate::ml::params::Params;
+
+    /// Notes names and shapes, and gives zeros.
+    #[derive(Clone, Default)]
+    struct Names(Arc<Mutex<BTreeMap<String, Shape>>>);
+
+    impl SimpleBackend for Names {
+        fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+            self.0.lock().unwrap().insert(name.to_owned(), shape.clone());
+            Tensor::zeros(shape, dtype, device)
+        }
+
+        fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> Result<Tensor> {
+            bail!("{name} was asked for without a shape")
+        }
+
+        fn contains_tensor(&self, _: &str) -> bool {
+            false
+        }
+    }
 
     fn micro() -> Config {
         let stage = |fused, expand, stride, in_channels, out_channels, layers| Stage {
@@ -251,11 +272,13 @@ mod tests {
     /// `sum(p.numel() for p in efficientnet_v2_s().parameters())` is 21,458,488.
     #[test]
     fn names_and_sizes_of_v2_s() {
-        let (params, _) = model(&Config::v2_s(1000), DType::F32);
-        assert_eq!(params.params_count(), 21_458_488);
-        let state = params.state_dict().unwrap();
-        let names: BTreeSet<&str> = state.iter().map(|(name, _)| name).collect();
-        assert_eq!(names.len(), 672);
+        let names = Names::default();
+        let vb = VarBuilder::from_backend(Box::new(names.clone()), DType::F32, Device::Cpu);
+        EfficientNet::new(&Config::v2_s(1000), vb).unwrap();
+        let shapes = names.0.lock().unwrap();
+        let trained = shapes.iter().filter(|(name, _)| !name.contains("running_"));
+        assert_eq!(trained.map(|(_, shape)| shape.elem_count()).sum::<usize>(), 21_458_488);
+        assert_eq!(shapes.len(), 672);
         for (name, shape) in [
             ("features.0.0.weight", vec![24, 3, 3, 3]),
             ("features.1.1.block.0.1.running_var", vec![24]),
@@ -266,7 +289,7 @@ mod tests {
             ("features.7.0.weight", vec![1280, 256, 1, 1]),
             ("classifier.1.bias", vec![1000]),
         ] {
-            assert_eq!(state.get(name).unwrap_or_else(|| panic!("{name}")).dims(), shape, "{name}");
+            assert_eq!(shapes.get(name).unwrap_or_else(|| panic!("{name}")).dims(), shape, "{name}");
         }
     }
 
@@ -279,7 +302,7 @@ mod tests {
         for size in [28, 32] {
             assert_eq!(network.forward(&images(2, size, DType::F32), Mode::Eval).unwrap().dims(), [2, 9]);
         }
-        assert_eq!(network.features(&images(1, 32, DType::F32)).unwrap().dims(), [1, 160]);
+        assert_eq!(network.features(&images(1, 32, DType::F32)).unwrap().dims(), [1, 192]);
     }
 
     #[test]

@@ -81,7 +81,11 @@ impl Transform {
     /// # Panics
     /// Where a slice is not of that size.
     pub fn apply(&self, image: &[f32], height: usize, width: usize, output: &mut [f32]) {
-        assert_eq!((image.len(), output.len()), (height * width * 3, height * width * 3), "image and output are {height}x{width}x3");
+        assert_eq!(
+            (image.len(), output.len()),
+            (height * width * 3, height * width * 3),
+            "image and output are {height}x{width}x3"
+        );
         if self.map == IDENTITY {
             output.copy_from_slice(image);
         } else {
@@ -239,7 +243,9 @@ mod tests {
             let [u, v, w] = map.map(|row| row[0] * x + row[1] * y + row[2]);
             assert!((u / w - corner[0]).abs() < 1e-9 && (v / w - corner[1]).abs() < 1e-9, "{x} {y}");
         }
-        for (place, expected) in [(-1.25, (1, 2, 0.25)), (3.0, (3, 3, 0.0)), (4.5, (1, 2, 0.5)), (7.5, (1, 2, 0.5)), (f32::NAN, (0, 1, 0.0))] {
+        for (place, expected) in
+            [(-1.25, (1, 2, 0.25)), (3.0, (3, 3, 0.0)), (4.5, (1, 2, 0.5)), (7.5, (1, 2, 0.5)), (f32::NAN, (0, 1, 0.0))]
+        {
             let (before, after, weight) = neighbours(place, 4);
             assert_eq!((before, after), (expected.0, expected.1), "{place}");
             assert!((weight - expected.2).abs() < 1e-6 || place.is_nan());

@@ -174,9 +174,12 @@ mod tests {
 
     #[test]
     fn each_part_alone_is_seeded_and_keeps_the_range() {
-        for config in
-            [Config { scale: [0.7, 0.9], ..NONE }, Config { jitter: 0.05, ..NONE }, Config { flip_p: 1.0, ..NONE }, Config::DREAMBOOTH]
-        {
+        for config in [
+            Config { scale: [0.7, 0.9], ..NONE },
+            Config { jitter: 0.05, ..NONE },
+            Config { flip_p: 1.0, ..NONE },
+            Config::DREAMBOOTH,
+        ] {
             let output = augmented(&config, 3);
             assert_eq!(output, augmented(&config, 3));
             assert_ne!(output, image(), "{config:?}");
@@ -197,7 +200,9 @@ mod tests {
     /// Values of Python's colorsys: hue of (0.8, 0.4, 0.2) turned by a third and by 0.05.
     #[test]
     fn hue_turns() {
-        for (turn, expected) in [(1.0 / 3.0, [0.2, 0.8, 0.4]), (0.05, [0.8, 0.58, 0.2]), (-0.05, [0.8, 0.22, 0.2]), (1.0, [0.8, 0.4, 0.2])] {
+        for (turn, expected) in
+            [(1.0 / 3.0, [0.2, 0.8, 0.4]), (0.05, [0.8, 0.58, 0.2]), (-0.05, [0.8, 0.22, 0.2]), (1.0, [0.8, 0.4, 0.2])]
+        {
             let mut pixel = [0.8, 0.4, 0.2];
             turn_hue(&mut pixel, turn);
             assert!(pixel.iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-5), "{turn}: {pixel:?}");

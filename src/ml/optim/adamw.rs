@@ -33,8 +33,14 @@ struct Slot {
 /// Running means of the gradient and of its square.
 enum Moments {
     /// For f32 on a CPU, in the order of the variable's values.
-    Host { mean: Vec<f32>, square: Vec<f32> },
-    Device { mean: Tensor, square: Tensor },
+    Host {
+        mean: Vec<f32>,
+        square: Vec<f32>,
+    },
+    Device {
+        mean: Tensor,
+        square: Tensor,
+    },
 }
 
 impl Moments {

@@ -237,7 +237,8 @@ mod tests {
     #[test]
     fn overfits_one_batch() {
         let (params, encoder) = model(2, DType::F32);
-        let target = Tensor::from_vec(Seed::of_study(2).normals(3 * 5 * 8), (3, 5, 8), &Device::Cpu).unwrap();
+        let other = Params::drawn(Seed::of_study(9), DType::F32, &Device::Cpu);
+        let target = other.build(|vb| TextEncoder::new(&config(2), vb)).unwrap().forward(&ids()).unwrap().detach();
         let mut optimiser = AdamW::new(params.trainable(), AdamWConfig::DIFFUSERS).unwrap();
         let mut losses = Vec::new();
         for _ in 0..300 {
@@ -245,7 +246,6 @@ mod tests {
             losses.push(loss.to_scalar::<f32>().unwrap());
             optimiser.step(&loss.backward().unwrap(), 2e-2, Some(1.0)).unwrap();
         }
-        // The final norm ties each state's mean and variance, and the first token's state is the same in all items.
-        assert!(losses[299] < 0.1 * losses[0], "{} -> {}", losses[0], losses[299]);
+        assert!(losses[299] < 0.02 * losses[0], "{} -> {}", losses[0], losses[299]);
     }
 }

@@ -74,7 +74,10 @@ impl Vocabulary {
             merges.push(format!("{left} {right}"));
         }
         tokens.extend([START.to_owned(), END.to_owned()]);
-        Ok(Self { vocab_json: ordered_json(&tokens)?, merges_txt: format!("#version: 0.2\n{}\n", merges.join("\n")).into_bytes() })
+        Ok(Self {
+            vocab_json: ordered_json(&tokens)?,
+            merges_txt: format!("#version: 0.2\n{}\n", merges.join("\n")).into_bytes(),
+        })
     }
 }
 
@@ -174,7 +177,9 @@ impl ClipTokenizer {
             .build()?;
         let mut inner = Tokenizer::new(model);
         inner.with_normalizer(Some(normalizer()?))?.with_pre_tokenizer(Some(pre_tokenizer()?));
-        inner.with_post_processor(Some(RobertaProcessing::new((END.to_owned(), end), (START.to_owned(), start)).trim_offsets(false)));
+        inner.with_post_processor(Some(
+            RobertaProcessing::new((END.to_owned(), end), (START.to_owned(), start)).trim_offsets(false),
+        ));
         inner.add_special_tokens([AddedToken::from(START, true), AddedToken::from(END, true)])?;
         inner.with_truncation(Some(TruncationParams { max_length: context_length, ..Default::default() }))?;
         let strategy = PaddingStrategy::Fixed(context_length);
@@ -248,14 +253,15 @@ mod tests {
 
     #[test]
     fn trained_vocabulary_is_the_same_each_time() {
-        let vocabulary = trained(560);
+        let vocabulary = trained(530);
         let backwards: Vec<&str> = CAPTIONS.into_iter().rev().collect();
-        assert_eq!(vocabulary, Vocabulary::train(backwards, 560).unwrap());
+        assert_eq!(vocabulary, Vocabulary::train(backwards, 530).unwrap());
+        // "as" and "ma" occur five times each.
         let merges = String::from_utf8(vocabulary.merges_txt.clone()).unwrap();
-        assert!(merges.starts_with("#version: 0.2\ns e\n"), "the most frequent pair comes first: {merges}");
-        assert_eq!(merges.lines().count(), 1 + 560 - 514);
+        assert!(merges.starts_with("#version: 0.2\na s\nm a\na n</w>\n"), "{merges}");
+        assert_eq!(merges.lines().count(), 1 + 530 - 514);
         let tokenizer = ClipTokenizer::of(&vocabulary, 16).unwrap();
-        assert_eq!((tokenizer.vocab_size(), tokenizer.start(), tokenizer.end()), (560, 558, 559));
+        assert_eq!((tokenizer.vocab_size(), tokenizer.start(), tokenizer.end()), (530, 528, 529));
         assert!(Vocabulary::train(CAPTIONS, 500).is_err());
     }
 
@@ -297,7 +303,8 @@ mod tests {
     #[test]
     fn unreadable_files_are_refused() {
         let good = trained(520);
-        let check = |vocab: &[u8], merges: &[u8]| ClipTokenizer::new(vocab, merges, 8).err().map(|e| e.to_string()).unwrap_or_default();
+        let check =
+            |vocab: &[u8], merges: &[u8]| ClipTokenizer::new(vocab, merges, 8).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(check(b"[1]", &good.merges_txt).starts_with("vocab.json is not a map"));
         assert!(check(b"{}", &good.merges_txt).contains(START));
         assert!(check(&good.vocab_json, b"#version: 0.2\na b\nabc\n").contains("line 3"));
