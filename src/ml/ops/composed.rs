@@ -182,4 +182,3 @@ pub fn avg_pool_global(x: &Tensor) -> Result<Tensor> {
 pub fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
     Tensor::cat(parts, D::Minus1)
 }
-
