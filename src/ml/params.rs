@@ -87,6 +87,7 @@ impl StateDict {
         Ok(Self(tensors))
     }
 
+    /// The value stored under `name`.
     pub fn get(&self, name: &str) -> Option<&Tensor> {
         self.0.get(name)
     }

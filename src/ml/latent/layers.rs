@@ -79,7 +79,7 @@ pub struct GroupNorm {
 
 impl GroupNorm {
     pub fn new(groups: usize, channels: usize, eps: f64, vb: VarBuilder) -> Result<Self> {
-        if groups == 0 || channels % groups != 0 {
+        if !channels.is_multiple_of(groups) {
             candle_core::bail!("{}: {channels} channels cannot be split into {groups} groups", vb.prefix());
         }
         let (weight, bias) = (vb.get_with_hints(channels, "weight", ONE)?, vb.get_with_hints(channels, "bias", ZERO)?);

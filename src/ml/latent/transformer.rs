@@ -28,7 +28,7 @@ struct Attention {
 
 impl Attention {
     fn new(channels: usize, context_channels: usize, heads: usize, vb: VarBuilder) -> Result<Self> {
-        if heads == 0 || channels % heads != 0 {
+        if !channels.is_multiple_of(heads) {
             candle_core::bail!("{}: {channels} channels cannot be split into {heads} heads", vb.prefix());
         }
         Ok(Self {

@@ -16,12 +16,14 @@ use crate::ml::params::{Params, ParamsError, StateDict};
 const CLASS: &str = "UNet2DConditionModel";
 const EPS: f64 = 1e-5;
 
+/// A level on the way down: with transformers, or of residual blocks only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DownBlock {
     CrossAttnDownBlock2D,
     DownBlock2D,
 }
 
+/// A level on the way up: with transformers, or of residual blocks only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UpBlock {
     CrossAttnUpBlock2D,
@@ -88,6 +90,7 @@ impl Config {
         Ok(config)
     }
 
+    /// diffusers' `config.json`, class name included.
     pub fn to_json(&self) -> String {
         super::config::write(self, CLASS)
     }
@@ -120,7 +123,7 @@ impl Config {
     }
 }
 
-/// The UNet.
+/// The UNet, with the architecture that [`Config`] describes.
 pub struct UNet2DConditionModel {
     conv_in: Conv2d,
     time: TimeEmbedding,
@@ -133,6 +136,7 @@ pub struct UNet2DConditionModel {
 }
 
 impl UNet2DConditionModel {
+    /// Takes diffusers' tensors from `vb`; an error where widths, groups, heads and levels don't fit each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let widths = &config.block_out_channels;
@@ -166,6 +170,7 @@ impl UNet2DConditionModel {
         })
     }
 
+    /// What the model was constructed from.
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -11,11 +11,13 @@ use super::vae_blocks::{Decoder, Encoder};
 
 const CLASS: &str = "AutoencoderKL";
 
+/// A level of the encoder; there is one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DownBlock {
     DownEncoderBlock2D,
 }
 
+/// A level of the decoder; there is one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UpBlock {
     UpDecoderBlock2D,
@@ -61,6 +63,7 @@ impl Config {
         Ok(config)
     }
 
+    /// diffusers' `config.json`, class name included.
     pub fn to_json(&self) -> String {
         super::config::write(self, CLASS)
     }
@@ -116,6 +119,7 @@ pub struct AutoencoderKl {
 }
 
 impl AutoencoderKl {
+    /// Takes diffusers' tensors from `vb`; an error where widths, groups and levels don't fit each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let (moments, latents) = (2 * config.latent_channels, config.latent_channels);
@@ -128,6 +132,7 @@ impl AutoencoderKl {
         })
     }
 
+    /// What the model was constructed from.
     pub fn config(&self) -> &Config {
         &self.config
     }
