@@ -2,8 +2,10 @@
 //!
 //! ARCHITECTURE.md says what each room is for and which way imports run.
 
+pub mod cli;
 pub mod exec;
 pub mod id;
 pub mod plan;
 pub mod seed;
 pub mod store;
+pub mod study;
