@@ -17,9 +17,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use crate::exec::{self, Outputs, Progress, StepError};
-use crate::plan::{Graph, Job};
-use crate::store::{IndexState, Objects, Store};
+use crate::exec::{self, Run};
+use crate::plan::Graph;
+use crate::store::{IndexState, Store};
 use crate::study::{self, LoadedStudy, Study};
 use args::{Arguments, Command, Which};
 use exit::Exit;
@@ -33,13 +33,13 @@ pub struct Pipeline {
     /// The graph of a study. May put objects into the store that the graph imports.
     pub tasks: fn(&LoadedStudy, &Store) -> Result<Graph>,
     /// Runs one task; called in a worker process.
-    pub run: fn(&Job, &Objects, &mut dyn FnMut(Progress)) -> Result<Outputs, StepError>,
+    pub run: Run,
 }
 
 /// The program. Arguments come from the process; errors go to stderr.
 pub fn main(pipeline: &Pipeline) -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Worker { store } => return exec::serve(&store, &pipeline.run),
+        Command::Worker { store } => return exec::serve(&store, pipeline.run),
         Command::Reproduce(arguments) => reproduce::reproduce(pipeline, &arguments),
         Command::Plan(arguments) => inspect::plan(pipeline, &arguments),
         Command::Status(which) => inspect::status(pipeline, &which),

@@ -6,6 +6,8 @@ mod freshness;
 mod graph;
 mod job;
 mod manifest;
+#[cfg(test)]
+mod tests;
 
 pub use freshness::{Assessment, Freshness, Reason, assess, walk};
 pub(crate) use graph::distinct_task_inputs;

@@ -242,7 +242,7 @@ fn plan_status_why_and_show_explain_an_edit() {
         unknown  report  waits for analysis\n";
     assert_eq!(workspace.told(&["plan"]), planned);
     let status = workspace.told(&["status"]);
-    assert!(status.contains("join      7      5      1        1\n"), "{status}");
+    assert!(status.contains("join         7      4      1        2\n"), "{status}");
     assert!(status.contains("1  params.steps: 100 -> 200 (weights/b)"), "{status}");
     let why = workspace.told(&["why", "report"]);
     assert!(why.contains("weights/b is stale: params.steps: 100 -> 200"), "{why}");
