@@ -3,9 +3,15 @@
 //! ARCHITECTURE.md says what each room is for and which way imports run.
 
 pub mod cli;
+pub mod data;
 pub mod exec;
 pub mod id;
+pub mod metrics;
+pub mod ml;
 pub mod plan;
+//pub mod report;
 pub mod seed;
+pub mod stats;
+pub mod steps;
 pub mod store;
 pub mod study;

@@ -63,7 +63,7 @@ impl Eta {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exec::Progress;
+    use crate::plan::Progress;
     use crate::id::{Digest, Key};
     use crate::plan::Reason;
 

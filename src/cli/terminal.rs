@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::eta::Eta;
-use crate::exec::{Event, Progress};
+use crate::exec::Event;
+use crate::plan::Progress;
 
 /// Lines of what goes well come at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(2);

@@ -3,19 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, Key};
-use crate::plan::Reason;
-
-/// How far a running step is, in its own unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
-    pub done: u64,
-    /// 0 where the step cannot know.
-    pub total: u64,
-    /// What is counted: `steps`, `images`, `epochs`.
-    pub unit: String,
-    /// A short remark such as the loss; may be empty.
-    pub message: String,
-}
+use crate::plan::{Progress, Reason};
 
 /// Counts of tasks at the end of a run. `ran + cached + failed + unreached == tasks`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

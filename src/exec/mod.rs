@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use coordinator::run;
-pub use event::{Counts, Event, Progress};
+pub use event::{Counts, Event};
 pub use journal::Journal;
 pub use worker::{Outputs, Run, StepError, serve};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::exec::event::Progress;
+use crate::plan::Progress;
 use crate::id::Digest;
 use crate::plan::Job;
 

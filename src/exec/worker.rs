@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::exec::event::Progress;
+use crate::plan::Progress;
 use crate::exec::machine;
 use crate::exec::protocol::{Cause, Commit, Message, Order};
 use crate::id::Key;

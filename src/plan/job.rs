@@ -62,6 +62,18 @@ impl Job {
     }
 }
 
+/// How far a running step is, in its own unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: u64,
+    /// 0 where the step cannot know.
+    pub total: u64,
+    /// What is counted: `steps`, `images`, `epochs`.
+    pub unit: String,
+    /// A short remark such as the loss; may be empty.
+    pub message: String,
+}
+
 /// An input file that is not what the plan saw.
 #[derive(Debug, thiserror::Error)]
 pub enum InputFileError {

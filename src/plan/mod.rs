@@ -5,12 +5,15 @@
 mod freshness;
 mod graph;
 mod job;
+pub mod kind;
 mod manifest;
+pub mod params;
+pub mod pipeline;
 #[cfg(test)]
 mod tests;
 
 pub use freshness::{Assessment, Freshness, Reason, assess, walk};
 pub(crate) use graph::distinct_task_inputs;
 pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
-pub use job::{InputFileError, Job};
+pub use job::{InputFileError, Job, Progress};
 pub use manifest::{Change, Manifest, Numerics, differences};

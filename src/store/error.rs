@@ -13,8 +13,8 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub enum StoreError {
     #[error("{action} {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    /// The disk or the quota is used up. Nothing partial stays behind: free space and run again, finished tasks are kept.
-    #[error("no space left to write {} ({wanted} bytes wanted); free some (`titrate gc` drops what no study uses) and run again", path.display())]
+    /// The disk or the quota is used up. Nothing partial stays behind. `wanted` is 0 where the size is not known.
+    #[error("no space left on the disk of {} ({wanted} bytes wanted); free some and run again, finished tasks are kept", path.display())]
     NoSpace { path: PathBuf, wanted: u64 },
     /// The bytes are not those that the digest names. The file has been moved to `moved_to`, so the next plan makes it again.
     #[error("object {digest} is corrupt: the bytes at {} do not match it; moved to {}", path.display(), moved_to.display())]

@@ -14,33 +14,30 @@ const VERSION: u32 = 1;
 /// The first release that reads [`VERSION`].
 const RELEASE: &str = "0.1.0";
 
-/// Makes `root` a store where it is new or empty, and refuses what is no store or has a newer format.
-pub(super) fn settle(root: &Path) -> Result<()> {
+/// Whether `root` is new, without touching it. Errors: what is no store, and a newer format.
+pub(super) fn is_new(root: &Path) -> Result<bool> {
     let path = root.join("format");
     match fs::read_to_string(&path) {
-        Ok(text) => check(root, &text),
+        Ok(text) => check(root, &text).map(|()| false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Only what a process killed between these lines can have left is taken over.
+            // Only what a process killed before `write` was done can have left is taken over.
             let foreign = names(root)?.into_iter().find(|name| !["lock", ".format"].contains(&name.as_str()));
-            if let Some(name) = foreign {
-                return Err(StoreError::NotAStore {
-                    root: root.to_owned(),
-                    cause: format!("it holds `{name}` and no file `format`"),
-                });
-            }
-            write(root, &path)
+            let refuse =
+                |name| StoreError::NotAStore { root: root.to_owned(), cause: format!("it holds `{name}` and no file `format`") };
+            foreign.map_or(Ok(true), |name| Err(refuse(name)))
         }
         Err(error) => Err(StoreError::io("read", &path, error)),
     }
 }
 
-/// The text: name, version, and the release to get when the version is too new.
-fn write(root: &Path, path: &Path) -> Result<()> {
+/// Writes the file: name, version, and the release to get when the version is too new.
+pub(super) fn write(root: &Path) -> Result<()> {
+    let path = root.join("format");
     let temporary = root.join(".format");
     let _ = fs::remove_file(&temporary);
     let text = format!("{NAME} {VERSION}\nread by titrate {RELEASE}\n");
-    let written = write_synced(&temporary, text.as_bytes(), 0o644).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|error| StoreError::write("write", path, text.len() as u64, error))?;
+    let written = write_synced(&temporary, text.as_bytes(), 0o644).and_then(|()| fs::rename(&temporary, &path));
+    written.map_err(|error| StoreError::write("write", &path, text.len() as u64, error))?;
     sync_folder(root)
 }
 

@@ -6,6 +6,7 @@
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,10 +14,13 @@ use crate::id::{Digest, Key};
 
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
-use super::objects::Stamp;
+use super::objects::{Stamp, sync_folder, write_synced};
 
 /// Raised when the meaning of an entry changes: an index of another version is rebuilt.
-const COMPLETE: &[u8] = b"titrate index 1";
+const VERSION: u32 = 1;
+/// Says that the index holds all that the objects tell. Gone from the first change until the index is closed, so that an index whose
+/// process was killed is rebuilt instead of believed, and no change needs a sync of its own.
+const WHOLE: &str = "whole";
 const CACHE_BYTES: u64 = 16 << 20;
 
 pub(super) struct Index {
@@ -27,6 +31,8 @@ pub(super) struct Index {
     divergences: sled::Tree,
     stamps: sled::Tree,
     files: sled::Tree,
+    /// Whether [`WHOLE`] is gone.
+    changed: Mutex<bool>,
 }
 
 /// What the index knows of a finished key.
@@ -45,29 +51,39 @@ pub(super) struct Publication {
 }
 
 impl Index {
-    /// Opens the index folder of a store. `Ok(Err(reason))`: it is there but cannot be used as it is.
-    pub fn open(path: &Path) -> Result<Result<Self, String>> {
+    /// Opens the index at `path`, with the reason why its derived trees are to be filled again, if they are. An index that cannot be
+    /// read is replaced by an empty one.
+    pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
+        if !path.exists() {
+            return Ok((Self::create(path)?, Some("there was none".to_owned())));
+        }
         // sled 0.34 panics on some damaged files instead of returning an error.
-        let opened = panic::catch_unwind(AssertUnwindSafe(|| Self::open_trees(path)));
-        let index = match opened {
-            Ok(Ok(index)) => index,
+        let opened = panic::catch_unwind(AssertUnwindSafe(|| {
+            let index = Self::open_trees(path)?;
+            let counted = index.results.iter().collect::<sled::Result<Vec<_>>>()?.len();
+            Ok((index, counted))
+        }));
+        let damage = match opened {
+            Ok(Ok((index, counted))) => match fs::read_to_string(path.join(WHOLE)) {
+                Ok(text) if text == whole(counted) => return Ok((index, None)),
+                Ok(_) => "it lost entries".to_owned(),
+                Err(_) => return Ok((index, Some("it was not closed".to_owned()))),
+            },
             Ok(Err(sled::Error::Io(error))) if !is_damage(&error) => {
                 return Err(StoreError::io("open the index in", path, error));
             }
-            Ok(Err(error)) => return Ok(Err(error.to_string())),
-            Err(_) => return Ok(Err("sled cannot read its own files".to_owned())),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "sled cannot read its own files".to_owned(),
         };
-        match index.db.get("complete") {
-            Ok(Some(mark)) if mark == COMPLETE => Ok(Ok(index)),
-            Ok(_) => Ok(Err("it was never completed".to_owned())),
-            Err(error) => Ok(Err(error.to_string())),
-        }
+        Ok((Self::create(path)?, Some(damage)))
     }
 
-    /// An empty index in place of whatever lies at `path`. Not complete until [`Index::complete`].
-    pub fn create(path: &Path) -> Result<Self> {
-        if path.exists() {
-            fs::remove_dir_all(path).map_err(|error| StoreError::io("remove", path, error))?;
+    /// An empty index in place of whatever lies at `path`.
+    fn create(path: &Path) -> Result<Self> {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", path, error)),
+            _ => {}
         }
         Self::open_trees(path).map_err(|error| StoreError::index(path, error))
     }
@@ -95,18 +111,39 @@ impl Index {
             divergences: tree("divergences")?,
             stamps: tree("stamps")?,
             files: tree("files")?,
+            changed: Mutex::new(false),
             db,
         })
     }
 
-    /// Marks the index as holding everything that the objects tell.
-    pub fn complete(&self) -> Result<()> {
-        self.done(self.db.insert("complete", COMPLETE))?;
-        self.flush()
+    /// To be called before the first change of a derived tree.
+    fn change(&self) -> Result<()> {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *changed {
+            return Ok(());
+        }
+        let mark = self.path.join(WHOLE);
+        match fs::remove_file(&mark) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", &mark, error)),
+            _ => {}
+        }
+        sync_folder(&self.path)?;
+        *changed = true;
+        Ok(())
     }
 
-    pub fn flush(&self) -> Result<()> {
-        self.done(self.db.flush()).map(drop)
+    /// Writes everything to the disk; the index then holds all that the objects tell.
+    pub fn complete(&self) -> Result<()> {
+        self.done(self.db.flush())?;
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = self.path.join(WHOLE);
+        if *changed {
+            let text = whole(self.results.len());
+            write_synced(&mark, text.as_bytes(), 0o644)
+                .map_err(|error| StoreError::write("write", &mark, text.len() as u64, error))?;
+        }
+        *changed = false;
+        Ok(())
     }
 
     pub fn result(&self, key: &Key) -> Result<Option<Indexed>> {
@@ -115,6 +152,7 @@ impl Index {
     }
 
     pub fn set_result(&self, key: &Key, indexed: &Indexed) -> Result<()> {
+        self.change()?;
         let mut value = indexed.receipt.as_bytes().to_vec();
         value.extend(indexed.started_unix_ms.to_be_bytes());
         value.extend(indexed.output.to_bytes());
@@ -143,6 +181,7 @@ impl Index {
     }
 
     pub fn add_history(&self, label: &str, publication: Publication) -> Result<()> {
+        self.change()?;
         let mut entry = Digest::of(label.as_bytes()).as_bytes().to_vec();
         entry.extend(publication.started_unix_ms.to_be_bytes());
         entry.extend(publication.key.as_bytes());
@@ -164,6 +203,7 @@ impl Index {
     }
 
     pub fn add_divergence(&self, refused: &Digest, record: &Digest) -> Result<()> {
+        self.change()?;
         self.done(self.divergences.insert(refused.as_bytes(), record.as_bytes())).map(drop)
     }
 
@@ -193,7 +233,7 @@ impl Index {
 
     /// Forgets what the objects tell, and keeps the stamps, which they do not.
     pub fn clear_derived(&self) -> Result<()> {
-        self.done(self.db.remove("complete"))?;
+        self.change()?;
         [&self.results, &self.history, &self.divergences].into_iter().try_for_each(|tree| self.done(tree.clear()))
     }
 
@@ -206,6 +246,11 @@ impl Index {
     pub fn derived(&self) -> Vec<(sled::IVec, sled::IVec)> {
         [&self.results, &self.history, &self.divergences].into_iter().flat_map(|tree| tree.iter()).map(Result::unwrap).collect()
     }
+}
+
+/// The text of [`WHOLE`]: the number of results betrays an index that was cut short.
+fn whole(results: usize) -> String {
+    format!("titrate-index {VERSION}\n{results} results\n")
 }
 
 /// Whether an I/O error of sled speaks of the content of its files, not of the disk or of permissions.

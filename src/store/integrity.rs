@@ -122,7 +122,6 @@ impl Store {
                 report.unfinished.push(key);
             }
         }
-        self.index.flush()?;
         Ok(report)
     }
 

@@ -35,7 +35,7 @@ impl fmt::Display for Holder {
 /// An exclusive lock on a file, held until dropped or until the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -51,7 +51,14 @@ impl Lock {
         let note = serde_json::to_vec(&Holder::this_process()).expect("a holder is plain JSON");
         // A full disk must not keep a store from being opened: the note is a courtesy.
         let _ = file.set_len(0).and_then(|()| file.write_all(&note));
-        Ok(Ok(Self { _file: file }))
+        Ok(Ok(Self { file }))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child between fork and exec still shares the lock.
+        let _ = self.file.unlock();
     }
 }
 

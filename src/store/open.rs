@@ -29,7 +29,7 @@ pub enum IndexState {
     /// The store is new.
     Created,
     Opened,
-    /// Derived from the objects, since the index was lost or unreadable.
+    /// Derived anew from the objects, since the index was lost, unreadable, or not closed (its process was killed).
     Rebuilt {
         cause: String,
         refusals: Vec<Refusal>,
@@ -59,29 +59,22 @@ impl Store {
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref();
         fs::create_dir_all(root).map_err(|error| StoreError::io("create", root, error))?;
-        format::settle(root)?;
+        let new = format::is_new(root)?;
         let lock = Lock::take(&root.join("lock"))?.map_err(|holder| StoreError::Busy { root: root.to_owned(), holder })?;
+        if new {
+            format::write(root)?;
+        }
         let leftovers = scratch::clean(root)?;
         let objects = Objects::open(root)?;
         let path = root.join("index");
         let fresh = !path.exists() && objects.list()?.is_empty();
-        let (index, damage) = if path.exists() {
-            match Index::open(&path)? {
-                Ok(index) => (index, None),
-                Err(cause) => (Index::create(&path)?, Some(cause)),
-            }
-        } else {
-            (Index::create(&path)?, (!fresh).then(|| "there was none".to_owned()))
-        };
+        let (index, damage) = Index::open(&path)?;
         let opening = Opening { index: IndexState::Opened, collected: Collected::default(), leftovers };
         let inbox = Inbox::at(root);
         let mut store = Self { objects, inbox, index, opening, publishing: Mutex::new(()), _lock: lock };
         if let Some(cause) = damage {
             let refusals = store.rebuild_index()?;
-            store.opening.index = IndexState::Rebuilt { cause, refusals };
-        } else if fresh {
-            store.index.complete()?;
-            store.opening.index = IndexState::Created;
+            store.opening.index = if fresh { IndexState::Created } else { IndexState::Rebuilt { cause, refusals } };
         }
         store.opening.collected = store.collect()?;
         Ok(store)
@@ -102,19 +95,15 @@ impl Store {
         self.objects.root()
     }
 
-    /// Takes in what workers have published since. Files leave the inbox only when the index holds them durably.
+    /// Takes in what workers have published since. A file leaves the inbox only when its receipt is durably among the objects.
     pub fn collect(&self) -> Result<Collected> {
         let delivered = self.inbox.delivered()?;
         let mut collected = Collected::default();
-        if delivered.is_empty() {
-            return Ok(collected);
-        }
-        let mut entered = Vec::new();
         for file in delivered {
-            match file.receipt.and_then(|receipt| Ok((receipt.key, self.enter(&receipt)?))) {
+            match file.receipt.and_then(|receipt| Ok((receipt.key, self.publish(&receipt)?))) {
                 Ok(published) => {
                     collected.receipts.push(published);
-                    entered.push(file.path);
+                    self.inbox.remove(&file.path)?;
                 }
                 Err(error @ (StoreError::Malformed { .. } | StoreError::Receipt { .. })) => {
                     let path = self.inbox.refuse(&self.objects, &file.path)?;
@@ -123,15 +112,13 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        self.index.flush()?;
-        entered.iter().try_for_each(|path| self.inbox.remove(path))?;
         Ok(collected)
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // What is lost where this fails is only the stamps of files, which are then hashed again.
-        let _ = self.index.flush();
+        // Where this fails the index is rebuilt at the next opening.
+        let _ = self.index.complete();
     }
 }

@@ -68,10 +68,9 @@ impl Store {
             let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
             let receipt = Receipt::from_bytes(&bytes, &path.display().to_string())?;
             self.import_output(&receipt, from.as_ref(), &by_digest)?;
-            self.enter(&receipt)?;
+            self.publish(&receipt)?;
             keys.push(receipt.key);
         }
-        self.index.flush()?;
         keys.sort();
         Ok(keys)
     }

@@ -1,1 +1,41 @@
-fn main() {}
+//! The project's chores. `cargo xtask` without arguments lists them.
+
+mod check;
+mod process;
+mod reproduce;
+mod versions;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask reproduce [STUDY] [OPTIONS]   build titrate and reproduce a study (default: quick); --help lists the options
+cargo xtask test                          everything that CI runs (also: cargo xtask ci)
+cargo xtask versions                      record the source of kinds whose VERSION was raised
+cargo xtask versions --acknowledge KIND --output-neutral WHY
+                                          record a change of source that leaves a kind's output as it is (KIND may be `all`)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((chore, rest)) = arguments.split_first() else {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    };
+    let outcome = match chore.as_str() {
+        "reproduce" => reproduce::reproduce(rest),
+        "test" | "ci" if rest.is_empty() => check::everything(),
+        "versions" => versions::versions(rest),
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            eprint!("error: no such chore: cargo xtask {}\n\n{USAGE}", arguments.join(" "));
+            Ok(ExitCode::from(2))
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

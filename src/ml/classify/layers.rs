@@ -1,0 +1,122 @@
+//! Convolution with batch normalisation and squeeze-and-excitation, channels-last, with torchvision's names.
+
+use candle_core::{Result, Tensor, Var, bail};
+use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
+use candle_nn::{Init, VarBuilder};
+
+use crate::ml::ops::{self, Activation, Padding};
+
+/// torchvision's `kaiming_normal_(mode="fan_out")`.
+const KAIMING_OUT: Init =
+    Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
+
+/// Batch normalisation with running statistics, then an activation.
+#[derive(Debug, Clone)]
+struct BatchNorm {
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    eps: f64,
+    momentum: f64,
+    activation: Activation,
+}
+
+impl BatchNorm {
+    fn new(channels: usize, [eps, momentum]: [f64; 2], activation: Activation, vb: VarBuilder) -> Result<Self> {
+        let get = |name: &str, value| vb.get_with_hints(channels, name, Init::Const(value));
+        let (weight, bias) = (get("weight", 1.0)?, get("bias", 0.0)?);
+        let (running_mean, running_var) = (get("running_mean", 0.0)?, get("running_var", 1.0)?);
+        Ok(Self { weight, bias, running_mean, running_var, eps, momentum, activation })
+    }
+
+    fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let (weight, bias) = (&self.weight, &self.bias);
+        if !train {
+            return ops::batch_norm_eval(x, weight, bias, &self.running_mean, &self.running_var, self.eps, self.activation);
+        }
+        let (y, mean, variance) = ops::batch_norm_train(x, weight, bias, self.eps, self.activation)?;
+        let count = x.elem_count() / mean.elem_count();
+        if count < 2 {
+            bail!("batch normalisation: one value a channel in {:?} has no variance to train with", x.shape());
+        }
+        self.track(&self.running_mean, &mean)?;
+        self.track(&self.running_var, &(variance * (count as f64 / (count - 1) as f64))?)?;
+        Ok(y)
+    }
+
+    fn track(&self, running: &Tensor, batch: &Tensor) -> Result<()> {
+        if !running.is_variable() {
+            bail!("batch normalisation: training, but the running statistics are frozen");
+        }
+        let moved = ((running.detach() * (1.0 - self.momentum))? + (batch.detach() * self.momentum)?)?;
+        Var::from_tensor(running)?.set(&moved)
+    }
+}
+
+/// The window of a [`ConvNorm`].
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    pub kernel: usize,
+    pub stride: usize,
+    pub depthwise: bool,
+}
+
+impl Window {
+    pub const POINT: Self = Self { kernel: 1, stride: 1, depthwise: false };
+}
+
+/// torchvision's `Conv2dNormActivation`: tensors `0.weight` and `1.*`.
+#[derive(Debug, Clone)]
+pub struct ConvNorm {
+    weight: Tensor,
+    norm: BatchNorm,
+    window: Window,
+}
+
+impl ConvNorm {
+    /// `norm` is eps and momentum of the batch normalisation.
+    pub fn new(
+        [inputs, outputs]: [usize; 2],
+        window: Window,
+        norm: [f64; 2],
+        activation: Activation,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let depth = if window.depthwise { 1 } else { inputs };
+        let weight = vb.pp(0).get_with_hints((outputs, depth, window.kernel, window.kernel), "weight", KAIMING_OUT)?;
+        Ok(Self { weight, norm: BatchNorm::new(outputs, norm, activation, vb.pp(1))?, window })
+    }
+
+    /// `x [B,H,W,Cin]` to `[B,H/stride,W/stride,Cout]`, rounded up.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let Window { kernel, stride, depthwise } = self.window;
+        let convolve = if depthwise { ops::depthwise_conv2d } else { ops::conv2d };
+        self.norm.forward(&convolve(x, &self.weight, None, stride, Padding::same(kernel / 2))?, train)
+    }
+}
+
+/// Scales the channels of an image by a function of their means.
+#[derive(Debug, Clone)]
+pub struct SqueezeExcitation {
+    squeeze: [Tensor; 2],
+    excite: [Tensor; 2],
+}
+
+impl SqueezeExcitation {
+    pub fn new(channels: usize, squeezed: usize, vb: VarBuilder) -> Result<Self> {
+        let pair = |inputs: usize, outputs: usize, vb: VarBuilder| -> Result<[Tensor; 2]> {
+            let weight = vb.get_with_hints((outputs, inputs, 1, 1), "weight", KAIMING_OUT)?;
+            Ok([weight, vb.get_with_hints(outputs, "bias", Init::Const(0.0))?])
+        };
+        Ok(Self { squeeze: pair(channels, squeezed, vb.pp("fc1"))?, excite: pair(squeezed, channels, vb.pp("fc2"))? })
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, _, _, channels) = x.dims4()?;
+        let linear = |x: &Tensor, [weight, bias]: &[Tensor; 2]| ops::linear(x, &weight.flatten_from(1)?, Some(bias));
+        let squeezed = ops::silu(&linear(&ops::avg_pool_global(x)?, &self.squeeze)?)?;
+        let scale = ops::sigmoid(&linear(&squeezed, &self.excite)?)?;
+        x.broadcast_mul(&scale.reshape((batch, 1, 1, channels))?)
+    }
+}

@@ -1,0 +1,7 @@
+//! Image classifiers, the transforms of their training images, and their training.
+
+mod config;
+pub mod efficientnet;
+mod layers;
+pub mod train;
+pub mod transforms;

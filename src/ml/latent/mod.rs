@@ -1,0 +1,21 @@
+//! Latent diffusion with Stable Diffusion's architecture at any size: autoencoder and UNet, trainable, with diffusers' tensor
+//! names, weight layouts and `config.json` keys. Activations are channels-last.
+
+pub mod augment;
+pub mod config;
+pub mod mask;
+pub mod sample;
+pub mod schedule;
+pub mod solver;
+pub mod train;
+pub mod unet;
+pub mod vae;
+
+mod layers;
+mod resnet;
+mod transformer;
+mod unet_blocks;
+mod vae_blocks;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+//! Images from a UNet: classifier-free guidance over DPM-Solver++, from noise or from a masked image.
+
+use candle_core::{Device, Result, Tensor};
+
+use super::mask::{Mask, latent_masks, masked_images};
+use super::schedule::Schedule;
+use super::solver::DpmSolver;
+use super::unet::UNet2DConditionModel;
+use super::vae::AutoencoderKl;
+use crate::ml::pixels::{Pixels, from_signed};
+use crate::seed::Seed;
+
+/// Everything that turns noise into images of one prompt.
+pub struct Sampler<'a> {
+    pub vae: &'a AutoencoderKl,
+    pub unet: &'a UNet2DConditionModel,
+    pub schedule: &'a Schedule,
+    /// Text embeddings of the prompt and of the empty prompt, [1, tokens, width] each.
+    pub prompt: &'a Tensor,
+    pub empty: &'a Tensor,
+    /// DPM-Solver++ steps, before strength takes some away.
+    pub steps: usize,
+    /// Classifier-free guidance: 1 asks the prompt alone (Ho & Salimans 2022).
+    pub guidance: f64,
+    /// Side of the latents.
+    pub side: usize,
+}
+
+impl Sampler<'_> {
+    /// One image per stream.
+    pub fn text_to_image(&self, streams: &[Seed]) -> Result<Pixels> {
+        let noise = self.noise(streams)?;
+        let latents = self.denoise(noise, DpmSolver::new(self.schedule, self.steps, 1.0), None)?;
+        self.decode(&latents)
+    }
+
+    /// One image per stream: `images` [B, H, W, 3] in [-1, 1] repainted where their `masks` say so. The UNet is an inpainting one.
+    pub fn inpaint(&self, images: &Tensor, masks: &[Mask], strength: f64, streams: &[Seed]) -> Result<Pixels> {
+        let clean = encode(self.vae, images)?;
+        let noise = self.noise(streams)?;
+        let solver = DpmSolver::new(self.schedule, self.steps, strength);
+        let start = match solver.timesteps().first() {
+            Some(&first) if strength < 1.0 => self.schedule.add_noise(&clean, &noise, &vec![first; streams.len()])?,
+            _ => noise,
+        };
+        let condition = inpainting_condition(self.vae, images, masks, self.side)?;
+        let latents = self.denoise(start, solver, Some(condition))?;
+        self.decode(&latents)
+    }
+
+    fn noise(&self, streams: &[Seed]) -> Result<Tensor> {
+        let channels = self.vae.config().latent_channels;
+        let values = streams.iter().flat_map(|stream| stream.normals(self.side * self.side * channels)).collect::<Vec<_>>();
+        Tensor::from_vec(values, (streams.len(), self.side, self.side, channels), &Device::Cpu)
+    }
+
+    /// `condition`: further input channels (inpainting), appended to the noisy latents.
+    fn denoise(&self, mut noisy: Tensor, mut solver: DpmSolver, condition: Option<Tensor>) -> Result<Tensor> {
+        let count = noisy.dim(0)?;
+        let guided = self.guidance != 1.0;
+        let repeated = |context: &Tensor| context.repeat((count, 1, 1));
+        let context = if guided {
+            Tensor::cat(&[repeated(self.empty)?, repeated(self.prompt)?], 0)?
+        } else {
+            repeated(self.prompt)?
+        };
+        for timestep in solver.timesteps().to_vec() {
+            let input = match &condition {
+                Some(condition) => Tensor::cat(&[&noisy, condition], 3)?,
+                None => noisy.clone(),
+            };
+            let input = if guided { Tensor::cat(&[&input, &input], 0)? } else { input };
+            let timesteps = Tensor::full(timestep as f32, input.dim(0)?, &Device::Cpu)?;
+            let answer = self.unet.forward(&input, &timesteps, &context)?;
+            let answer = if guided {
+                let (without, with) = (answer.narrow(0, 0, count)?, answer.narrow(0, count, count)?);
+                (&without + ((with - &without)? * self.guidance)?)?
+            } else {
+                answer
+            };
+            noisy = solver.step(&noisy, &answer)?;
+        }
+        Ok(noisy)
+    }
+
+    fn decode(&self, latents: &Tensor) -> Result<Pixels> {
+        from_signed(&self.vae.decode(&(latents / self.vae.config().scaling_factor)?)?)
+    }
+}
+
+/// Scaled latents of `images` [B, H, W, 3] in [-1, 1]: the mode of the posterior, so that encoding draws nothing.
+pub fn encode(vae: &AutoencoderKl, images: &Tensor) -> Result<Tensor> {
+    vae.encode(images)?.mode() * vae.config().scaling_factor
+}
+
+/// An inpainting UNet's further channels: the mask and the latents of the masked image, [B, side, side, 1 + C].
+pub fn inpainting_condition(vae: &AutoencoderKl, images: &Tensor, masks: &[Mask], side: usize) -> Result<Tensor> {
+    let kept = encode(vae, &masked_images(images, masks)?)?;
+    Tensor::cat(&[&latent_masks(masks, side)?, &kept], 3)
+}

@@ -1,0 +1,146 @@
+//! The forward noising process of latent diffusion and what a UNet is asked to predict.
+
+use candle_core::{Device, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// The UNet's target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PredictionType {
+    /// The noise (Ho et al. 2020).
+    Epsilon,
+    /// v = alpha * noise - sigma * x0 (Salimans & Ho 2022).
+    VPrediction,
+}
+
+/// diffusers' scheduler_config.json, the keys that decide the noise: "scaled_linear" betas.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    pub num_train_timesteps: usize,
+    pub beta_start: f64,
+    pub beta_end: f64,
+    pub beta_schedule: String,
+    pub prediction_type: PredictionType,
+}
+
+/// The noise schedule: x_t = alpha_t * x_0 + sigma_t * noise with alpha_t^2 + sigma_t^2 = 1.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    alphas: Vec<f64>,
+    sigmas: Vec<f64>,
+    prediction: PredictionType,
+}
+
+impl Schedule {
+    /// Betas run linearly in their square root from `beta_start` to `beta_end` ("scaled_linear").
+    pub fn new(config: &Config) -> Result<Self> {
+        if config.beta_schedule != "scaled_linear" {
+            candle_core::bail!("unknown beta_schedule {:?}: scaled_linear is what Stable Diffusion uses", config.beta_schedule)
+        }
+        let (first, last) = (config.beta_start.sqrt(), config.beta_end.sqrt());
+        let intervals = config.num_train_timesteps.saturating_sub(1).max(1) as f64;
+        let mut product = 1.0;
+        let products = (0..config.num_train_timesteps).map(|step| {
+            let beta = (first + (last - first) * step as f64 / intervals).powi(2);
+            product *= 1.0 - beta;
+            product
+        });
+        let products = products.collect::<Vec<f64>>();
+        Ok(Self {
+            alphas: products.iter().map(|product| product.sqrt()).collect(),
+            sigmas: products.iter().map(|product| (1.0 - product).sqrt()).collect(),
+            prediction: config.prediction_type,
+        })
+    }
+
+    pub fn timesteps(&self) -> usize {
+        self.alphas.len()
+    }
+
+    pub fn alpha(&self, timestep: usize) -> f64 {
+        self.alphas[timestep]
+    }
+
+    pub fn sigma(&self, timestep: usize) -> f64 {
+        self.sigmas[timestep]
+    }
+
+    /// Half the log signal-to-noise ratio, ln(alpha / sigma): the time that DPM-Solver integrates over.
+    pub fn lambda(&self, timestep: usize) -> f64 {
+        (self.alphas[timestep] / self.sigmas[timestep]).ln()
+    }
+
+    /// alpha and sigma of each item as [B, 1, 1, 1].
+    fn coefficients(&self, timesteps: &[usize]) -> Result<(Tensor, Tensor)> {
+        let column = |values: &[f64]| {
+            let picked = timesteps.iter().map(|&timestep| values[timestep] as f32).collect::<Vec<_>>();
+            Tensor::from_vec(picked, (timesteps.len(), 1, 1, 1), &Device::Cpu)
+        };
+        Ok((column(&self.alphas)?, column(&self.sigmas)?))
+    }
+
+    /// x_t of each item [B, h, w, C] at its own timestep.
+    pub fn add_noise(&self, clean: &Tensor, noise: &Tensor, timesteps: &[usize]) -> Result<Tensor> {
+        let (alpha, sigma) = self.coefficients(timesteps)?;
+        clean.broadcast_mul(&alpha)? + noise.broadcast_mul(&sigma)?
+    }
+
+    /// What the UNet should answer for x_t.
+    pub fn target(&self, clean: &Tensor, noise: &Tensor, timesteps: &[usize]) -> Result<Tensor> {
+        match self.prediction {
+            PredictionType::Epsilon => Ok(noise.clone()),
+            PredictionType::VPrediction => {
+                let (alpha, sigma) = self.coefficients(timesteps)?;
+                noise.broadcast_mul(&alpha)? - clean.broadcast_mul(&sigma)?
+            }
+        }
+    }
+
+    /// The clean latents that an answer of the UNet stands for; all items are at one `timestep`.
+    pub fn predicted_clean(&self, noisy: &Tensor, answer: &Tensor, timestep: usize) -> Result<Tensor> {
+        let (alpha, sigma) = (self.alpha(timestep), self.sigma(timestep));
+        match self.prediction {
+            PredictionType::Epsilon => (noisy - (answer * sigma)?)? / alpha,
+            PredictionType::VPrediction => (noisy * alpha)? - (answer * sigma)?,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn stable_diffusion(prediction_type: PredictionType) -> Schedule {
+        let config = Config {
+            num_train_timesteps: 1000,
+            beta_start: 0.00085,
+            beta_end: 0.012,
+            beta_schedule: "scaled_linear".into(),
+            prediction_type,
+        };
+        Schedule::new(&config).unwrap()
+    }
+
+    #[test]
+    fn the_schedule_is_stable_diffusions() {
+        let schedule = stable_diffusion(PredictionType::Epsilon);
+        // alphas_cumprod[0] and [999] of runwayml/stable-diffusion-v1-5.
+        assert!((schedule.alpha(0).powi(2) - 0.99915).abs() < 1e-9);
+        assert!((schedule.alpha(999).powi(2) - 0.004660).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_target_gives_back_the_clean_latents() {
+        let seed = crate::seed::Seed::of_study(4);
+        let draw = |name: &str| Tensor::from_vec(seed.child(name).normals(8), (1, 2, 2, 2), &Device::Cpu).unwrap();
+        let (clean, noise) = (draw("clean"), draw("noise"));
+        for prediction in [PredictionType::Epsilon, PredictionType::VPrediction] {
+            let schedule = stable_diffusion(prediction);
+            let noisy = schedule.add_noise(&clean, &noise, &[500]).unwrap();
+            let answer = schedule.target(&clean, &noise, &[500]).unwrap();
+            let back = schedule.predicted_clean(&noisy, &answer, 500).unwrap();
+            let error = (back - &clean).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            assert!(error < 1e-5, "{prediction:?}: {error}");
+        }
+    }
+}

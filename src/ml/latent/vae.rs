@@ -1,0 +1,160 @@
+//! diffusers' `AutoencoderKL`: images to and from a smaller grid of latents.
+
+use candle_core::{Result, Tensor};
+use candle_nn::var_builder::VarBuilder;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+pub use super::config::{ActFn, ConfigError};
+use super::layers::Linear;
+use super::vae_blocks::{Decoder, Encoder};
+
+const CLASS: &str = "AutoencoderKL";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DownBlock {
+    DownEncoderBlock2D,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UpBlock {
+    UpDecoderBlock2D,
+}
+
+/// The keys of diffusers' `config.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    pub in_channels: usize,
+    pub out_channels: usize,
+    pub down_block_types: Vec<DownBlock>,
+    pub up_block_types: Vec<UpBlock>,
+    /// Width of each level, from the image inwards; each level but the last halves height and width.
+    pub block_out_channels: Vec<usize>,
+    /// Residual blocks a level in the encoder; the decoder has one more.
+    pub layers_per_block: usize,
+    pub act_fn: ActFn,
+    pub latent_channels: usize,
+    pub norm_num_groups: usize,
+    /// Height and width, in pixels, of the images that the model is made for.
+    pub sample_size: usize,
+    /// What latents are multiplied by before the UNet sees them, so that they have unit variance. The caller does it.
+    #[serde(default = "stable_diffusion_scaling")]
+    pub scaling_factor: f64,
+    #[serde(default = "yes")]
+    pub mid_block_add_attention: bool,
+}
+
+fn stable_diffusion_scaling() -> f64 {
+    0.18215
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Config {
+    /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an error.
+    pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
+        let always_here = [("use_quant_conv", json!(true)), ("use_post_quant_conv", json!(true)), ("force_upcast", json!(true))];
+        let config: Self = super::config::read(json, CLASS, &always_here)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    pub fn to_json(&self) -> String {
+        super::config::write(self, CLASS)
+    }
+
+    /// Pixels a latent, in height and in width.
+    pub fn downsampling(&self) -> usize {
+        1 << self.block_out_channels.len().saturating_sub(1)
+    }
+
+    fn validate(&self) -> std::result::Result<(), ConfigError> {
+        let levels = self.block_out_channels.len();
+        if levels == 0 || self.down_block_types.len() != levels || self.up_block_types.len() != levels {
+            let (down, up) = (self.down_block_types.len(), self.up_block_types.len());
+            return Err(ConfigError::Inconsistent(format!("{levels} block_out_channels for {down} down and {up} up blocks")));
+        }
+        Ok(())
+    }
+}
+
+/// The normal distribution, independent in each entry, of an image's latents.
+pub struct Moments {
+    /// `[B,h,w,latent_channels]`.
+    pub mean: Tensor,
+    /// Natural logarithm of the variance, within -30 to 20, shaped as `mean`.
+    pub logvar: Tensor,
+}
+
+impl Moments {
+    /// `mean + exp(logvar / 2) noise`, `noise` being standard normal and shaped as `mean`.
+    pub fn sample(&self, noise: &Tensor) -> Result<Tensor> {
+        &self.mean + ((&self.logvar * 0.5)?.exp()? * noise)?
+    }
+
+    /// The most probable latents.
+    pub fn mode(&self) -> &Tensor {
+        &self.mean
+    }
+
+    /// Kullback-Leibler divergence from the standard normal distribution, in nats, summed over an image's latents: `[B]`.
+    pub fn kl(&self) -> Result<Tensor> {
+        let each = ((self.mean.sqr()? + self.logvar.exp()?)? - (&self.logvar + 1.0)?)?;
+        each.flatten_from(1)?.sum(1)? * 0.5
+    }
+}
+
+/// The autoencoder. Images are `[B,H,W,in_channels]` in [-1, 1] with H and W multiples of [`Config::downsampling`].
+pub struct AutoencoderKl {
+    encoder: Encoder,
+    decoder: Decoder,
+    quant_conv: Linear,
+    post_quant_conv: Linear,
+    config: Config,
+}
+
+impl AutoencoderKl {
+    pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
+        config.validate()?;
+        let (moments, latents) = (2 * config.latent_channels, config.latent_channels);
+        Ok(Self {
+            encoder: Encoder::new(config, vb.pp("encoder"))?,
+            decoder: Decoder::new(config, vb.pp("decoder"))?,
+            quant_conv: Linear::pointwise(moments, moments, vb.pp("quant_conv"))?,
+            post_quant_conv: Linear::pointwise(latents, latents, vb.pp("post_quant_conv"))?,
+            config: config.clone(),
+        })
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The distribution of the latents of `x [B,H,W,in_channels]`.
+    pub fn encode(&self, x: &Tensor) -> Result<Moments> {
+        let (_, height, width, _) = x.dims4()?;
+        let step = self.config.downsampling();
+        if height % step != 0 || width % step != 0 {
+            candle_core::bail!("autoencoder: an image of {height}x{width} pixels is not a multiple of {step}");
+        }
+        let moments = self.quant_conv.forward(&self.encoder.forward(x)?)?;
+        let latents = self.config.latent_channels;
+        let mean = moments.narrow(3, 0, latents)?.contiguous()?;
+        let logvar = moments.narrow(3, latents, latents)?.contiguous()?.clamp(-30.0, 20.0)?;
+        Ok(Moments { mean, logvar })
+    }
+
+    /// The image of `z [B,h,w,latent_channels]`, not clamped.
+    pub fn decode(&self, z: &Tensor) -> Result<Tensor> {
+        self.decoder.forward(&self.post_quant_conv.forward(z)?)
+    }
+}
+
+/// The present name of a tensor that diffusers before 0.15 wrote as `query`, `key`, `value` or `proj_attn`, for
+/// [`crate::ml::params::StateDict::renamed`]; any other name as it is.
+pub fn current_name(name: &str) -> String {
+    let formers = [(".query.", ".to_q."), (".key.", ".to_k."), (".value.", ".to_v."), (".proj_attn.", ".to_out.0.")];
+    formers.iter().fold(name.to_owned(), |name, (former, present)| name.replace(former, present))
+}

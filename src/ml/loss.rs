@@ -1,0 +1,70 @@
+//! Losses: means over the batch, differentiable in the prediction.
+
+use candle_core::{D, Result, Tensor, bail};
+
+/// Mean over the batch of the cross-entropy of `logits [B,K]` against classes `targets [B]` (u32, below K), as PyTorch defines it:
+/// with `label_smoothing` `s` the target is `1 - s` on the class plus `s / K` on every class. `s` in [0, 1).
+pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) -> Result<Tensor> {
+    let (batch, classes) = logits.dims2()?;
+    if targets.dims() != [batch] || batch == 0 {
+        bail!("cross_entropy: targets {:?} for logits {:?}", targets.shape(), logits.shape());
+    }
+    if !(0.0..1.0).contains(&label_smoothing) {
+        bail!("cross_entropy: label smoothing {label_smoothing} is outside [0, 1)");
+    }
+    let log_p = log_softmax(logits)?;
+    let nll = (log_p.gather(&targets.unsqueeze(1)?, 1)?.sum_all()? * (-1.0 / batch as f64))?;
+    if label_smoothing == 0.0 {
+        return Ok(nll);
+    }
+    let uniform = (log_p.sum_all()? * (-label_smoothing / (batch * classes) as f64))?;
+    (nll * (1.0 - label_smoothing))? + uniform
+}
+
+/// Logarithm of the softmax over the last dimension. The maximum is subtracted as a constant, which leaves the gradient as it is.
+pub fn log_softmax(logits: &Tensor) -> Result<Tensor> {
+    let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
+    shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
+}
+
+/// Mean of the squared differences over all elements.
+pub fn mse(prediction: &Tensor, target: &Tensor) -> Result<Tensor> {
+    (prediction - target)?.sqr()?.mean_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{Device, Var};
+
+    use super::*;
+
+    /// torch.nn.functional.cross_entropy(logits, targets, label_smoothing=s) in f64, worked out by hand from its definition.
+    #[test]
+    fn cross_entropy_as_pytorch_defines_it() {
+        let logits = [[2.0f64, -1.0, 0.5], [1000.0, 0.0, 999.0]];
+        let targets = [2u32, 0];
+        for smoothing in [0.0, 0.1] {
+            let mut expected = 0.0;
+            for (row, &class) in logits.iter().zip(&targets) {
+                let top = row.iter().copied().fold(f64::MIN, f64::max);
+                let log_sum = top + row.iter().map(|v| (v - top).exp()).sum::<f64>().ln();
+                let weights = (0..3).map(|k| smoothing / 3.0 + if k == class as usize { 1.0 - smoothing } else { 0.0 });
+                expected += weights.zip(row).map(|(q, v)| q * (log_sum - v)).sum::<f64>() / 2.0;
+            }
+            let (logits, targets) = (Tensor::new(&logits, &Device::Cpu).unwrap(), Tensor::new(&targets, &Device::Cpu).unwrap());
+            let loss = cross_entropy(&logits, &targets, smoothing).unwrap().to_scalar::<f64>().unwrap();
+            assert!((loss - expected).abs() < 1e-12 * expected, "{smoothing}: {loss} {expected}");
+        }
+    }
+
+    #[test]
+    fn gradient_is_softmax_less_target() {
+        let logits = Var::new(&[[0.3f64, -0.7, 1.1]], &Device::Cpu).unwrap();
+        let loss = cross_entropy(&logits, &Tensor::new(&[1u32], &Device::Cpu).unwrap(), 0.0).unwrap();
+        let gradient = loss.backward().unwrap().get(&logits).unwrap().to_vec2::<f64>().unwrap();
+        let softmax = log_softmax(&logits).unwrap().exp().unwrap().to_vec2::<f64>().unwrap();
+        for (k, (g, p)) in gradient[0].iter().zip(&softmax[0]).enumerate() {
+            assert!((g - (p - f64::from(k == 1))).abs() < 1e-12);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Machine learning: differentiable operations, trainable blocks, models and their training. Imports candle and `seed` only.
+
+pub mod classify;
+pub mod latent;
+pub mod loss;
+pub mod ops;
+pub mod optim;
+pub mod params;
+pub mod pixels;
+pub mod text;
+pub mod training;

@@ -1,0 +1,184 @@
+//! The same operations from candle's own differentiable tensor functions: what runs on a GPU, and the oracle in tests.
+//!
+//! Only functions whose gradients are right are used; that excludes `softmax_last_dim`, contiguous `LayerNorm`,
+//! `upsample_nearest2d`, strided `conv2d` on sizes that the window does not tile, and batched `matmul` on strided operands.
+
+use super::{Activation, Padding, out_size};
+use candle_core::{D, Result, Tensor};
+
+/// `[B,H,W,Cin]` to `[B,OH,OW,Cout]`; see [`super::conv2d`].
+pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+    let (_, h, w, _) = x.dims4()?;
+    let (_, _, kh, kw) = weight.dims4()?;
+    let (oh, ow) = out_size((h, w), (kh, kw), stride, padding)?;
+    let x = fit(x, 1, padding.top, (oh - 1) * stride + kh)?;
+    let x = fit(&x, 2, padding.left, (ow - 1) * stride + kw)?;
+    let y = x.permute((0, 3, 1, 2))?.contiguous()?.conv2d(&weight.contiguous()?, 0, stride, 1, 1)?;
+    add_bias(&y.permute((0, 2, 3, 1))?.contiguous()?, bias)
+}
+
+/// One filter a channel, as a sum over the window's positions; see [`super::depthwise_conv2d`].
+pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+    let (b, h, w, c) = x.dims4()?;
+    let (_, _, kh, kw) = weight.dims4()?;
+    let (oh, ow) = out_size((h, w), (kh, kw), stride, padding)?;
+    let (rows, cols) = ((kh - 1) / stride + oh, (kw - 1) / stride + ow);
+    let x = fit(&fit(x, 1, padding.top, rows * stride)?, 2, padding.left, cols * stride)?;
+    let x = x.reshape((b, rows, stride, cols, stride * c))?;
+    let filters = weight.reshape((c, kh * kw))?.t()?.contiguous()?;
+    let mut sum: Option<Tensor> = None;
+    for ky in 0..kh {
+        let row = x.narrow(2, ky % stride, 1)?.narrow(1, ky / stride, oh)?;
+        for kx in 0..kw {
+            let tap = row.narrow(4, kx % stride * c, c)?.narrow(3, kx / stride, ow)?.contiguous()?.reshape((b, oh, ow, c))?;
+            let term = tap.broadcast_mul(&filters.narrow(0, ky * kw + kx, 1)?)?;
+            sum = Some(match sum {
+                Some(sum) => (sum + term)?,
+                None => term,
+            });
+        }
+    }
+    match sum {
+        Some(sum) => add_bias(&sum, bias),
+        None => candle_core::bail!("depthwise_conv2d: empty window in weight {:?}", weight.shape()),
+    }
+}
+
+/// `size` entries of dimension `dim`, of which the first `before` are zeros; zeros follow where the input ends earlier.
+fn fit(x: &Tensor, dim: usize, before: usize, size: usize) -> Result<Tensor> {
+    let have = x.dim(dim)?;
+    let x = x.pad_with_zeros(dim, before, size.saturating_sub(before + have))?;
+    if x.dim(dim)? > size { x.narrow(dim, 0, size)?.contiguous() } else { Ok(x) }
+}
+
+fn add_bias(y: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    match bias {
+        Some(bias) => y.broadcast_add(bias),
+        None => Ok(y.clone()),
+    }
+}
+
+/// `x weight^T + bias`; see [`super::linear`].
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (mut shape, n) = (x.dims().to_vec(), weight.dim(0)?);
+    let rows = x.contiguous()?.reshape(((), x.dim(D::Minus1)?))?;
+    let y = add_bias(&rows.matmul(&weight.t()?)?, bias)?;
+    if let Some(last) = shape.last_mut() {
+        *last = n;
+    }
+    y.reshape(shape)
+}
+
+/// See [`super::group_norm`].
+pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps: f64, activation: Activation) -> Result<Tensor> {
+    let (b, c) = (x.dim(0)?, x.dim(D::Minus1)?);
+    let grouped = x.contiguous()?.reshape((b, (), groups, c / groups))?;
+    let centred = grouped.broadcast_sub(&grouped.mean_keepdim((1, 3))?)?;
+    let deviation = (centred.sqr()?.mean_keepdim((1, 3))? + eps)?.sqrt()?;
+    let normed = centred.broadcast_div(&deviation)?.reshape(x.shape())?;
+    activate(&normed.broadcast_mul(weight)?.broadcast_add(bias)?, activation)
+}
+
+/// See [`super::layer_norm`].
+pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
+    centred.broadcast_div(&deviation)?.broadcast_mul(weight)?.broadcast_add(bias)
+}
+
+/// See [`super::batch_norm_train`].
+pub fn batch_norm_train(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let rows = x.contiguous()?.reshape(((), x.dim(D::Minus1)?))?;
+    let mean = rows.mean(0)?;
+    let centred = rows.broadcast_sub(&mean)?;
+    let variance = centred.sqr()?.mean(0)?;
+    let scaled = centred.broadcast_div(&(&variance + eps)?.sqrt()?)?.broadcast_mul(weight)?.broadcast_add(bias)?;
+    Ok((activate(&scaled.reshape(x.shape())?, activation)?, mean.detach(), variance.detach()))
+}
+
+/// See [`super::batch_norm_eval`].
+pub fn batch_norm_eval(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    running_mean: &Tensor,
+    running_var: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    let deviation = (running_var.detach() + eps)?.sqrt()?;
+    let normed = x.broadcast_sub(&running_mean.detach())?.broadcast_div(&deviation)?;
+    activate(&normed.broadcast_mul(weight)?.broadcast_add(bias)?, activation)
+}
+
+fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
+    match activation {
+        Activation::None => Ok(x.clone()),
+        Activation::Silu => silu(x),
+    }
+}
+
+/// `x sigmoid(x)`.
+pub fn silu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.silu()
+}
+
+/// `x Phi(x)`, with the error function rather than its tanh approximation.
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    x.contiguous()?.gelu_erf()
+}
+
+/// `x sigmoid(1.702 x)`.
+pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
+    x * sigmoid(&(x * 1.702)?)?
+}
+
+/// First half of the last dimension times the GELU of the second.
+pub fn geglu(x: &Tensor) -> Result<Tensor> {
+    let half = x.dim(D::Minus1)? / 2;
+    x.narrow(D::Minus1, 0, half)? * gelu(&x.narrow(D::Minus1, half, half)?)?
+}
+
+/// `1 / (1 + exp(-x))`.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    (x.neg()?.exp()? + 1.0)?.recip()
+}
+
+/// See [`super::attention`].
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+    let (b, n, d) = q.dims3()?;
+    let m = k.dim(1)?;
+    let split = |t: &Tensor, len: usize| t.reshape((b, len, heads, d / heads))?.transpose(1, 2)?.contiguous();
+    let (q, k, v) = (split(&q.contiguous()?, n)?, split(&k.contiguous()?, m)?, split(&v.contiguous()?, m)?);
+    let scale = ((d / heads) as f64).sqrt().recip();
+    let mut scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
+    if causal {
+        let mask: Vec<f32> = (0..n * m).map(|i| if i % m > i / m { f32::NEG_INFINITY } else { 0.0 }).collect();
+        scores = scores.broadcast_add(&Tensor::from_vec(mask, (n, m), q.device())?.to_dtype(q.dtype())?)?;
+    }
+    let exp = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
+    let attended = exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)?.matmul(&v)?;
+    attended.transpose(1, 2)?.contiguous()?.reshape((b, n, d))
+}
+
+/// Each pixel repeated into a 2x2 block.
+pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
+    let (b, h, w, c) = x.dims4()?;
+    x.reshape((b, h, 1, w, 1, c))?.broadcast_as((b, h, 2, w, 2, c))?.contiguous()?.reshape((b, 2 * h, 2 * w, c))
+}
+
+/// Mean over height and width.
+pub fn avg_pool_global(x: &Tensor) -> Result<Tensor> {
+    x.mean((1, 2))
+}
+
+/// Joined along the last dimension.
+pub fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
+    Tensor::cat(parts, D::Minus1)
+}

@@ -1,0 +1,261 @@
+//! Matrix products whose left operand is read in place through pointers to its rows or columns, so that a convolution needs no
+//! im2col: each output row names, per kernel position, the run of channels it multiplies (Dukhan, The Indirect Convolution
+//! Algorithm, 2019). The right operand is packed once into panels as wide as two registers. Sums run in one order for each output
+//! element, whatever the other rows are.
+
+use super::element::{Element, for_chunks, uninit};
+use pulp::{Arch, Simd, WithSimd};
+
+/// Rows of a register tile: with two registers a row, twelve accumulators of AVX2's sixteen registers.
+const TILE: usize = 6;
+
+/// A `k x n` matrix as consecutive panels of `width` columns, each row-major, zero beyond column `n`.
+pub(super) struct Panels<T> {
+    data: Vec<T>,
+    k: usize,
+    n: usize,
+    width: usize,
+}
+
+struct Width<T>(std::marker::PhantomData<T>);
+
+impl<T: Element> WithSimd for Width<T> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        2 * T::lanes::<S>()
+    }
+}
+
+impl<T: Element> Panels<T> {
+    /// Packs with `fill(panel, columns)`: the panel's `k x width` elements and the matrix columns it holds.
+    fn pack(k: usize, n: usize, fill: impl Fn(&mut [T], usize, std::ops::Range<usize>) + Sync + Send) -> Self {
+        let width = Arch::new().dispatch(Width::<T>(std::marker::PhantomData));
+        let mut data = uninit(n.div_ceil(width) * k * width);
+        // One panel a task only where the copy outweighs the hand-over to another thread.
+        let panel = (k * width).max(1);
+        let chunk = if data.len() < 1 << 14 { data.len().max(1) } else { panel };
+        for_chunks(&mut data, chunk, |i, part| {
+            for (j, panel) in part.chunks_exact_mut(panel).enumerate() {
+                let first = (i * chunk / (k * width).max(1) + j) * width;
+                let columns = first..(first + width).min(n);
+                if columns.len() < width {
+                    panel.fill(T::ZERO);
+                }
+                fill(panel, width, columns);
+            }
+        });
+        Self { data, k, n, width }
+    }
+
+    /// From rows: `row(k)` starts `n` consecutive elements.
+    pub fn from_rows<'a>(k: usize, n: usize, row: impl Fn(usize) -> &'a [T] + Sync + Send) -> Self {
+        Self::pack(k, n, |panel, width, columns| {
+            for (i, to) in panel.chunks_exact_mut(width).enumerate() {
+                to[..columns.len()].copy_from_slice(&row(i)[columns.clone()]);
+            }
+        })
+    }
+
+    /// From columns: `column(n)` starts `runs * run` consecutive elements, of which element `r * step + i` is row
+    /// `i * run + r` of the matrix; `step = 1, run = k` is a plain transposition.
+    pub fn from_columns<'a>(k: usize, n: usize, step: usize, column: impl Fn(usize) -> &'a [T] + Sync + Send) -> Self {
+        let run = k / step;
+        Self::pack(k, n, |panel, width, columns| {
+            for (j, column) in columns.map(&column).enumerate() {
+                for (r, group) in column[..k].chunks_exact(step).enumerate() {
+                    for (i, &value) in group.iter().enumerate() {
+                        panel[(i * run + r) * width + j] = value;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Element by element: `value(k, n)`.
+    pub fn from_fn(k: usize, n: usize, value: impl Fn(usize, usize) -> T + Sync + Send) -> Self {
+        Self::pack(k, n, |panel, width, columns| {
+            for (i, to) in panel.chunks_exact_mut(width).enumerate() {
+                for (to, j) in to.iter_mut().zip(columns.clone()) {
+                    *to = value(i, j);
+                }
+            }
+        })
+    }
+
+    /// Rows to give to one task so that its share is worth the hand-over; a function of the shape alone.
+    pub fn rows_per_task(&self) -> usize {
+        let flops = (2 * self.k * self.n).max(1);
+        ((1 << 22) / flops).clamp(2 * TILE, 32 * TILE).next_multiple_of(TILE)
+    }
+}
+
+/// `out[row] = bias + sum over runs i of left[row][i][..run] * right[i * run..]`, where `left` holds `runs` pointers a row.
+pub(super) struct Rows<'a, T> {
+    pub left: &'a [*const T],
+    pub runs: usize,
+    pub run: usize,
+    pub right: &'a Panels<T>,
+    pub bias: Option<&'a [T]>,
+    pub out: &'a [*mut T],
+}
+
+impl<T: Element> Rows<'_, T> {
+    /// # Safety
+    /// Every pointer of `left` is followed by `run` elements, every pointer of `out` by `right.n` that nobody else touches.
+    pub unsafe fn run(self) {
+        assert!(self.left.len() == self.runs * self.out.len() && self.right.k == self.runs * self.run);
+        assert!(self.bias.is_none_or(|b| b.len() == self.right.n));
+        Arch::new().dispatch(self);
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize>(&self, simd: S, row: usize, panel: &[T], column: usize) {
+        let lanes = T::lanes::<S>();
+        let mut acc = [[T::splat(simd, T::ZERO); 2]; R];
+        let mut right = panel.as_ptr();
+        for i in 0..self.runs {
+            let left: [*const T; R] = std::array::from_fn(|r| self.left[(row + r) * self.runs + i]);
+            for c in 0..self.run {
+                // SAFETY: `run` elements follow each left pointer; the panel has `runs * run` rows of two registers.
+                unsafe {
+                    let b0 = load::<T, S>(right);
+                    let b1 = load::<T, S>(right.add(lanes));
+                    right = right.add(2 * lanes);
+                    for r in 0..R {
+                        let a = T::splat(simd, *left[r].add(c));
+                        acc[r][0] = T::mul_add(simd, a, b0, acc[r][0]);
+                        acc[r][1] = T::mul_add(simd, a, b1, acc[r][1]);
+                    }
+                }
+            }
+        }
+        let width = self.right.width.min(self.right.n - column);
+        for (r, acc) in acc.iter().enumerate() {
+            // SAFETY: two vectors are `right.width` plain elements, and `width` elements follow the output pointer.
+            let (sums, out) = unsafe {
+                let sums = std::slice::from_raw_parts(acc.as_ptr().cast::<T>(), 2 * lanes);
+                (sums, std::slice::from_raw_parts_mut(self.out[row + r].add(column), width))
+            };
+            match self.bias {
+                Some(bias) => {
+                    for ((out, &sum), &bias) in out.iter_mut().zip(sums).zip(&bias[column..]) {
+                        *out = sum + bias;
+                    }
+                }
+                None => out.copy_from_slice(&sums[..width]),
+            }
+        }
+    }
+}
+
+impl<T: Element> WithSimd for Rows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (p, panel) in panels(self.right).enumerate() {
+            let (column, rows) = (p * self.right.width, self.out.len());
+            let mut row = 0;
+            while row + TILE <= rows {
+                self.tile::<S, TILE>(simd, row, panel, column);
+                row += TILE;
+            }
+            match rows - row {
+                1 => self.tile::<S, 1>(simd, row, panel, column),
+                2 => self.tile::<S, 2>(simd, row, panel, column),
+                3 => self.tile::<S, 3>(simd, row, panel, column),
+                4 => self.tile::<S, 4>(simd, row, panel, column),
+                5 => self.tile::<S, 5>(simd, row, panel, column),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn panels<T: Element>(right: &Panels<T>) -> impl Iterator<Item = &[T]> {
+    // An empty inner dimension still has outputs: zeros.
+    (0..right.n.div_ceil(right.width)).map(move |p| &right.data[p * right.k * right.width..(p + 1) * right.k * right.width])
+}
+
+/// `out[m][n] += sum over k of left[k][m] * right[k][n]`: the left operand by pointers to its `m` consecutive elements each.
+pub(super) struct Transposed<'a, T> {
+    pub left: &'a [*const T],
+    pub m: usize,
+    pub right: &'a Panels<T>,
+    /// `m` rows of `stride`, of which the first `right.n` elements are added to.
+    pub out: &'a mut [T],
+    pub stride: usize,
+}
+
+impl<T: Element> Transposed<'_, T> {
+    /// # Safety
+    /// Every pointer of `left` is followed by `m` elements.
+    pub unsafe fn run(self) {
+        assert!(self.left.len() == self.right.k && self.right.n <= self.stride);
+        assert!(self.m == 0 || self.out.len() >= (self.m - 1) * self.stride + self.right.n);
+        Arch::new().dispatch(self);
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize) {
+        let lanes = T::lanes::<S>();
+        let mut acc = [[T::splat(simd, T::ZERO); 2]; R];
+        let mut right = panel.as_ptr();
+        for &left in self.left {
+            // SAFETY: `m` elements follow each left pointer; the panel has a row of two registers for each.
+            unsafe {
+                let b0 = load::<T, S>(right);
+                let b1 = load::<T, S>(right.add(lanes));
+                right = right.add(2 * lanes);
+                let left = left.add(row);
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let a = T::splat(simd, *left.add(r));
+                    acc[0] = T::mul_add(simd, a, b0, acc[0]);
+                    acc[1] = T::mul_add(simd, a, b1, acc[1]);
+                }
+            }
+        }
+        let width = self.right.width.min(self.right.n - column);
+        for (r, acc) in acc.iter().enumerate() {
+            // SAFETY: two vectors are `right.width` plain elements.
+            let sums = unsafe { std::slice::from_raw_parts(acc.as_ptr().cast::<T>(), 2 * lanes) };
+            let start = (row + r) * self.stride + column;
+            for (out, &sum) in self.out[start..start + width].iter_mut().zip(sums) {
+                *out += sum;
+            }
+        }
+    }
+}
+
+impl<T: Element> WithSimd for Transposed<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        for (p, panel) in panels(self.right).enumerate() {
+            let column = p * self.right.width;
+            let mut row = 0;
+            while row + TILE <= self.m {
+                self.tile::<S, TILE>(simd, row, panel, column);
+                row += TILE;
+            }
+            match self.m - row {
+                1 => self.tile::<S, 1>(simd, row, panel, column),
+                2 => self.tile::<S, 2>(simd, row, panel, column),
+                3 => self.tile::<S, 3>(simd, row, panel, column),
+                4 => self.tile::<S, 4>(simd, row, panel, column),
+                5 => self.tile::<S, 5>(simd, row, panel, column),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// # Safety
+/// A register's worth of elements follows `from`.
+#[inline(always)]
+unsafe fn load<T: Element, S: Simd>(from: *const T) -> T::Vector<S> {
+    unsafe { from.cast::<T::Vector<S>>().read_unaligned() }
+}

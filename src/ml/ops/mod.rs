@@ -1,0 +1,242 @@
+//! Differentiable tensor operations for training on a CPU: fused, channels-last, bit-identical at every thread count.
+//!
+//! Images are `[B,H,W,C]`, tokens `[B,N,C]`; weights lie as in PyTorch, so that state dicts match. f32 and f64 on a CPU run the
+//! kernels of this room; other devices and dtypes run [`composed`]. Every function is differentiable in each of its float
+//! tensors unless its contract says otherwise. Work is split by shape alone, never by the number of threads.
+
+mod activation;
+mod attention;
+pub mod composed;
+mod conv;
+mod depthwise;
+mod element;
+mod gemm;
+mod kernel;
+mod norm;
+mod resample;
+#[cfg(test)]
+mod tests;
+
+use activation::Pointwise;
+use candle_core::{D, DType, Device, Result, Tensor, bail};
+use kernel::{apply1, apply2, apply3, serves};
+use std::sync::{Arc, OnceLock};
+
+/// Rows and columns of zeros around an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Padding {
+    pub top: usize,
+    pub left: usize,
+    pub bottom: usize,
+    pub right: usize,
+}
+
+impl Padding {
+    /// `p` on every side.
+    pub fn same(p: usize) -> Self {
+        Self { top: p, left: p, bottom: p, right: p }
+    }
+}
+
+/// What is applied to a normalised value in the same pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    None,
+    Silu,
+}
+
+/// Height and width of a convolution's output; an error where the window does not fit.
+fn out_size((h, w): (usize, usize), (kh, kw): (usize, usize), stride: usize, padding: Padding) -> Result<(usize, usize)> {
+    let (h, w) = (h + padding.top + padding.bottom, w + padding.left + padding.right);
+    if stride == 0 || kh == 0 || kw == 0 || h < kh || w < kw {
+        bail!("convolution: window {kh}x{kw}, stride {stride} does not fit the padded image {h}x{w}");
+    }
+    Ok(((h - kh) / stride + 1, (w - kw) / stride + 1))
+}
+
+/// The size of the last dimension, after checking that each of `vectors` has as many elements and that none is empty.
+fn channels_of(x: &Tensor, vectors: &[&Tensor]) -> Result<usize> {
+    let channels = x.dim(D::Minus1)?;
+    if x.elem_count() == 0 || vectors.iter().any(|v| v.dims() != [channels]) {
+        let shapes: Vec<_> = vectors.iter().map(|v| v.shape()).collect();
+        bail!("normalisation: x {:?} and per-channel vectors {shapes:?} do not fit", x.shape());
+    }
+    Ok(channels)
+}
+
+fn pointwise(x: &Tensor, function: Pointwise) -> Result<Tensor> {
+    apply1(activation::Map { function, shape: x.shape().clone() }, x)
+}
+
+/// Cross-correlation of `x [B,H,W,Cin]` with `weight [Cout,Cin,kh,kw]`, plus `bias [Cout]`: `[B,OH,OW,Cout]`.
+pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+    if !serves(x) {
+        return composed::conv2d(x, weight, bias, stride, padding);
+    }
+    let conv = conv::Conv::new(x, weight, bias, stride, padding)?;
+    match bias {
+        Some(bias) => apply3(conv, x, weight, bias),
+        None => apply2(conv, x, weight),
+    }
+}
+
+/// Cross-correlation of each channel of `x [B,H,W,C]` with its own filter of `weight [C,1,kh,kw]`, plus `bias [C]`.
+pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+    if !serves(x) {
+        return composed::depthwise_conv2d(x, weight, bias, stride, padding);
+    }
+    let conv = depthwise::Depthwise::new(x, weight, bias, stride, padding)?;
+    match bias {
+        Some(bias) => apply3(conv, x, weight, bias),
+        None => apply2(conv, x, weight),
+    }
+}
+
+/// `x [..,K]` times the transpose of `weight [N,K]`, plus `bias [N]`: `[..,N]`.
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    if !serves(x) {
+        return composed::linear(x, weight, bias);
+    }
+    let (n, k) = weight.dims2()?;
+    if x.dim(D::Minus1)? != k || bias.is_some_and(|b| b.dims() != [n]) {
+        bail!("linear: x {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.map(Tensor::shape));
+    }
+    let conv = conv::Conv::linear(x.elem_count() / k.max(1), k, n);
+    let y = match bias {
+        Some(bias) => apply3(conv, x, weight, bias),
+        None => apply2(conv, x, weight),
+    }?;
+    let mut shape = x.dims().to_vec();
+    shape[x.rank() - 1] = n;
+    y.reshape(shape)
+}
+
+/// Group normalisation of `x [B,..,C]` over all positions and the `C / groups` channels of a group, scaled by `weight [C]` and
+/// shifted by `bias [C]`, then `activation`. The variance is the biased one.
+pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps: f64, activation: Activation) -> Result<Tensor> {
+    let (batch, channels) = (x.dim(0)?, channels_of(x, &[weight, bias])?);
+    if groups == 0 || !channels.is_multiple_of(groups) {
+        bail!("group_norm: {groups} groups do not divide the channels of {:?}", x.shape());
+    }
+    if !serves(x) {
+        return composed::group_norm(x, groups, weight, bias, eps, activation);
+    }
+    let (shape, positions) = (x.shape().clone(), x.elem_count() / (batch * channels));
+    let moments = OnceLock::new();
+    apply3(norm::GroupNorm { shape, batch, positions, channels, groups, eps, activation, moments }, x, weight, bias)
+}
+
+/// Normalisation of `x [..,C]` over its last dimension, scaled by `weight [C]` and shifted by `bias [C]`.
+pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    let channels = channels_of(x, &[weight, bias])?;
+    if !serves(x) {
+        return composed::layer_norm(x, weight, bias, eps);
+    }
+    apply3(norm::LayerNorm { shape: x.shape().clone(), channels, eps }, x, weight, bias)
+}
+
+/// Batch normalisation of `x [..,C]` over all but the last dimension, then `activation`. Returns the output, the batch mean `[C]`
+/// and the batch's biased variance `[C]`; no gradient flows through the latter two.
+pub fn batch_norm_train(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let channels = channels_of(x, &[weight, bias])?;
+    if !serves(x) {
+        return composed::batch_norm_train(x, weight, bias, eps, activation);
+    }
+    let moments = Arc::new(OnceLock::new());
+    let statistics = norm::Statistics::Batch(moments.clone());
+    let y = apply3(norm::BatchNorm { shape: x.shape().clone(), channels, eps, activation, statistics }, x, weight, bias)?;
+    let Some((mean, variance)) = moments.get() else { bail!("batch_norm_train: the forward pass left no statistics") };
+    let tensor = |values: &[f64]| Tensor::from_slice(values, channels, &Device::Cpu)?.to_dtype(x.dtype());
+    Ok((y, tensor(mean)?, tensor(variance)?))
+}
+
+/// Batch normalisation of `x [..,C]` with given statistics `[C]`, then `activation`. Differentiable in `x`, `weight`, `bias`.
+pub fn batch_norm_eval(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: &Tensor,
+    running_mean: &Tensor,
+    running_var: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
+    let channels = channels_of(x, &[weight, bias, running_mean, running_var])?;
+    if !serves(x) {
+        return composed::batch_norm_eval(x, weight, bias, running_mean, running_var, eps, activation);
+    }
+    let values = |t: &Tensor| t.to_dtype(DType::F64)?.to_vec1::<f64>();
+    let statistics = norm::Statistics::Fixed((values(running_mean)?, values(running_var)?));
+    apply3(norm::BatchNorm { shape: x.shape().clone(), channels, eps, activation, statistics }, x, weight, bias)
+}
+
+/// `x sigmoid(x)`.
+pub fn silu(x: &Tensor) -> Result<Tensor> {
+    if serves(x) { pointwise(x, Pointwise::Silu) } else { composed::silu(x) }
+}
+
+/// `x Phi(x)` with `Phi` the normal distribution function (the error function, not its tanh approximation).
+pub fn gelu(x: &Tensor) -> Result<Tensor> {
+    if serves(x) { pointwise(x, Pointwise::Gelu) } else { composed::gelu(x) }
+}
+
+/// `x sigmoid(1.702 x)`, CLIP's approximation of GELU.
+pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
+    if serves(x) { pointwise(x, Pointwise::QuickGelu) } else { composed::quick_gelu(x) }
+}
+
+/// Gated GELU of `x [..,2D]`: the first half times the GELU of the second, `[..,D]`, as in diffusers' feed-forward.
+pub fn geglu(x: &Tensor) -> Result<Tensor> {
+    let mut output = x.dims().to_vec();
+    let half = x.dim(D::Minus1)? / 2;
+    if half == 0 || x.dim(D::Minus1)? % 2 != 0 {
+        bail!("geglu: the last dimension of {:?} has no halves", x.shape());
+    }
+    if !serves(x) {
+        return composed::geglu(x);
+    }
+    output[x.rank() - 1] = half;
+    apply1(activation::Geglu { half, output: output.into() }, x)
+}
+
+/// `1 / (1 + exp(-x))`.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    if serves(x) { pointwise(x, Pointwise::Sigmoid) } else { composed::sigmoid(x) }
+}
+
+/// Multi-head attention of `q [B,N,D]` over `k`, `v [B,M,D]`: softmax of `q k^T / sqrt(D / heads)` times `v` in each head, the
+/// heads being consecutive runs of `D / heads` channels. `causal` lets query `i` see keys `0..=i`.
+pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+    if !serves(q) {
+        return composed::attention(q, k, v, heads, causal);
+    }
+    apply3(attention::Attention::new(q, k, v, heads, causal)?, q, k, v)
+}
+
+/// Each pixel of `x [B,H,W,C]` repeated into a 2x2 block: `[B,2H,2W,C]`.
+pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
+    if !serves(x) {
+        return composed::upsample_nearest_2x(x);
+    }
+    let (batch, h, w, channels) = x.dims4()?;
+    apply1(resample::Upsample { batch, size: (h, w), channels }, x)
+}
+
+/// Mean of `x [B,H,W,C]` over its pixels: `[B,C]`.
+pub fn avg_pool_global(x: &Tensor) -> Result<Tensor> {
+    if !serves(x) {
+        return composed::avg_pool_global(x);
+    }
+    let (batch, h, w, channels) = x.dims4()?;
+    apply1(resample::GlobalMean { batch, pixels: h * w, channels }, x)
+}
+
+/// `parts` joined along their last dimension.
+pub fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
+    composed::concat_channels(parts)
+}

@@ -1,0 +1,44 @@
+//! Learning rates over the steps of a training run.
+
+use serde::{Deserialize, Serialize};
+
+/// The learning rate as a factor on its peak.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Schedule {
+    Constant,
+    /// Linear from `1 / warmup` at the first step to 1 after `warmup` steps, then half a cosine to `floor` at the last.
+    WarmupCosine {
+        warmup: u64,
+        floor: f64,
+    },
+}
+
+impl Schedule {
+    /// The factor for the step after `done` of `total` steps.
+    pub fn factor(&self, done: u64, total: u64) -> f64 {
+        match *self {
+            Self::Constant => 1.0,
+            Self::WarmupCosine { warmup, .. } if done < warmup => (done + 1) as f64 / warmup as f64,
+            Self::WarmupCosine { warmup, floor } => {
+                let progress = (done - warmup) as f64 / total.saturating_sub(warmup + 1).max(1) as f64;
+                floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warm_up_then_cosine() {
+        let schedule = Schedule::WarmupCosine { warmup: 4, floor: 0.1 };
+        for (done, expected) in [(0, 0.25), (3, 1.0), (4, 1.0), (9, 0.55), (14, 0.1), (99, 0.1)] {
+            assert!((schedule.factor(done, 15) - expected).abs() < 1e-12, "{done}: {}", schedule.factor(done, 15));
+        }
+        assert_eq!(Schedule::WarmupCosine { warmup: 0, floor: 0.0 }.factor(0, 1), 1.0);
+        assert_eq!(Schedule::Constant.factor(7, 8), 1.0);
+    }
+}

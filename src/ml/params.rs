@@ -1,0 +1,369 @@
+//! The tensors of a model by name: drawn from a seed or read from safetensors, trainable or frozen, written back bit for bit.
+//!
+//! A [`StateDict`] is a set of named values, as in a file. A [`Params`] hands tensors to the layers of one model through a
+//! [`VarBuilder`] and keeps those that it handed out. The names that PyTorch gives to the running statistics of batch
+//! normalisation mark buffers: stored with the rest, never trained.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use candle_core::safetensors::Load;
+use candle_core::{DType, Device, Shape, Tensor, Var};
+use candle_nn::init::{Init, NormalOrUniform};
+use candle_nn::var_builder::{SimpleBackend, VarBuilder};
+use half::f16;
+use rand::RngCore;
+use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
+
+use crate::seed::Seed;
+
+/// Why tensors could not be read, fitted to a model or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ParamsError {
+    #[error("not a safetensors file: {0}")]
+    Unreadable(#[from] SafeTensorError),
+    #[error("tensor {name} is stored as {dtype}, not as floating point")]
+    NotFloat { name: String, dtype: Dtype },
+    #[error("tensor {name} is stored twice, under its current and under its former name")]
+    Twice { name: String },
+    #[error("tensor {name} of shape {expected:?} is missing: the stored weights are of another model or size")]
+    Missing { name: String, expected: Shape },
+    #[error("tensor {name} is stored with shape {stored:?} where the model has {expected:?}")]
+    WrongShape { name: String, expected: Shape, stored: Shape },
+    #[error("{} stored tensors are not part of the model, the first of them {}", names.len(), names[0])]
+    Leftover { names: Vec<String> },
+    #[error("tensor {name} holds a value that is not finite as {dtype:?}")]
+    NotFinite { name: String, dtype: DType },
+    #[error("weights are written as f16 or f32, not as {dtype:?}")]
+    Unwritable { dtype: DType },
+    #[error(transparent)]
+    Candle(#[from] candle_core::Error),
+}
+
+impl From<ParamsError> for candle_core::Error {
+    fn from(error: ParamsError) -> Self {
+        match error {
+            ParamsError::Candle(error) => error,
+            other => candle_core::Error::wrap(other),
+        }
+    }
+}
+
+/// Named values on the CPU, in the dtype that they were stored in.
+#[derive(Debug, Clone, Default)]
+pub struct StateDict(BTreeMap<String, Tensor>);
+
+impl StateDict {
+    /// Reads a safetensors file's bytes. `num_batches_tracked`, which nothing reads, is skipped.
+    pub fn read(bytes: &[u8]) -> Result<Self, ParamsError> {
+        let mut tensors = BTreeMap::new();
+        for (name, view) in SafeTensors::deserialize(bytes)?.iter() {
+            if name.ends_with("num_batches_tracked") {
+                continue;
+            }
+            if !matches!(view.dtype(), Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
+                return Err(ParamsError::NotFloat { name: name.to_owned(), dtype: view.dtype() });
+            }
+            tensors.insert(name.to_owned(), view.load(&Device::Cpu)?);
+        }
+        Ok(Self(tensors))
+    }
+
+    /// The tensors whose names begin with `prefix`, which is taken off.
+    pub fn under(&self, prefix: &str) -> Self {
+        let inner = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()));
+        Self(self.0.iter().filter_map(inner).collect())
+    }
+
+    /// The same values under `current(name)`, for weights stored under names of the past.
+    pub fn renamed(self, current: impl Fn(&str) -> String) -> Result<Self, ParamsError> {
+        let mut tensors = BTreeMap::new();
+        for (name, tensor) in self.0 {
+            let name = current(&name);
+            if tensors.insert(name.clone(), tensor).is_some() {
+                return Err(ParamsError::Twice { name });
+            }
+        }
+        Ok(Self(tensors))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.0.get(name)
+    }
+
+    /// Puts `tensor` under `name`, in place of what was there.
+    pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) {
+        self.0.insert(name.into(), tensor);
+    }
+
+    /// Names and values in name order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// A safetensors file of these values as `dtype` (f16 or f32), without metadata: equal values give equal bytes.
+    pub fn to_safetensors(&self, dtype: DType) -> Result<Vec<u8>, ParamsError> {
+        let stored = match dtype {
+            DType::F16 => Dtype::F16,
+            DType::F32 => Dtype::F32,
+            dtype => return Err(ParamsError::Unwritable { dtype }),
+        };
+        let encoded = self.0.iter().map(|(name, tensor)| Ok((name, tensor.dims(), little_endian(name, tensor, dtype)?)));
+        let encoded = encoded.collect::<Result<Vec<_>, ParamsError>>()?;
+        let views = encoded.iter().map(|(name, dims, bytes)| Ok((name, TensorView::new(stored, dims.to_vec(), bytes)?)));
+        let views = views.collect::<Result<Vec<_>, SafeTensorError>>()?;
+        Ok(safetensors::serialize(views, None)?)
+    }
+}
+
+fn little_endian(name: &str, tensor: &Tensor, dtype: DType) -> Result<Vec<u8>, ParamsError> {
+    let flat = tensor.to_dtype(dtype)?.flatten_all()?;
+    let (bytes, finite): (Vec<u8>, bool) = if dtype == DType::F16 {
+        let values = flat.to_vec1::<f16>()?;
+        (values.iter().flat_map(|v| v.to_le_bytes()).collect(), values.iter().all(|v| v.is_finite()))
+    } else {
+        let values = flat.to_vec1::<f32>()?;
+        (values.iter().flat_map(|v| v.to_le_bytes()).collect(), values.iter().all(|v| v.is_finite()))
+    };
+    if finite { Ok(bytes) } else { Err(ParamsError::NotFinite { name: name.to_owned(), dtype }) }
+}
+
+/// Where the tensors of a [`Params`] come from.
+enum Origin {
+    Drawn(Seed),
+    Stored { trainable: bool },
+}
+
+#[derive(Default)]
+struct Entries {
+    /// Handed out to the model.
+    used: BTreeMap<String, Tensor>,
+    /// Stored, and not asked for yet.
+    pending: BTreeMap<String, Tensor>,
+}
+
+/// The tensors of one model. Clones share them.
+#[derive(Clone)]
+pub struct Params {
+    origin: Arc<Origin>,
+    entries: Arc<Mutex<Entries>>,
+    dtype: DType,
+    device: Device,
+}
+
+impl Params {
+    /// Variables drawn as their layers ask for it, each from the stream `seed.child(name)`: neither the order of creation nor
+    /// other tensors, device or dtype change its values (but for rounding).
+    pub fn drawn(seed: Seed, dtype: DType, device: &Device) -> Self {
+        Self::new(Origin::Drawn(seed), Entries::default(), dtype, device)
+    }
+
+    /// Variables that start from stored values, converted to `dtype`.
+    pub fn trainable_from(stored: StateDict, dtype: DType, device: &Device) -> Self {
+        let entries = Entries { used: BTreeMap::new(), pending: stored.0 };
+        Self::new(Origin::Stored { trainable: true }, entries, dtype, device)
+    }
+
+    /// Constants with stored values, converted to `dtype`: no gradient is computed for them and no graph is kept.
+    pub fn frozen_from(stored: StateDict, dtype: DType, device: &Device) -> Self {
+        let entries = Entries { used: BTreeMap::new(), pending: stored.0 };
+        Self::new(Origin::Stored { trainable: false }, entries, dtype, device)
+    }
+
+    fn new(origin: Origin, entries: Entries, dtype: DType, device: &Device) -> Self {
+        Self { origin: Arc::new(origin), entries: Arc::new(Mutex::new(entries)), dtype, device: device.clone() }
+    }
+
+    /// Constructs the model that `construct` describes. Stored tensors that it doesn't ask for are an error.
+    pub fn build<M>(&self, construct: impl FnOnce(VarBuilder<'static>) -> candle_core::Result<M>) -> Result<M, ParamsError> {
+        let model = construct(self.builder())?;
+        let names: Vec<String> = self.lock().pending.keys().cloned().collect();
+        if names.is_empty() { Ok(model) } else { Err(ParamsError::Leftover { names }) }
+    }
+
+    /// What layers take their tensors from; [`Params::build`] checks besides that all stored tensors are used.
+    pub fn builder(&self) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(self.clone()), self.dtype, self.device.clone())
+    }
+
+    /// The variables in name order, without buffers; empty where frozen.
+    pub fn trainable(&self) -> Vec<(String, Var)> {
+        let entries = self.lock();
+        let trained = entries.used.iter().filter(|(name, tensor)| tensor.is_variable() && !is_buffer(name));
+        trained.map(|(name, tensor)| (name.clone(), Var::from_tensor(tensor).expect("a variable stays itself"))).collect()
+    }
+
+    /// Values in the model, buffers left out.
+    pub fn params_count(&self) -> usize {
+        self.lock().used.iter().filter(|(name, _)| !is_buffer(name)).map(|(_, tensor)| tensor.elem_count()).sum()
+    }
+
+    /// A copy on the CPU of the present values, buffers included.
+    pub fn state_dict(&self) -> Result<StateDict, ParamsError> {
+        let entries = self.lock();
+        let copies =
+            entries.used.iter().map(|(name, tensor)| Ok((name.clone(), tensor.detach().copy()?.to_device(&Device::Cpu)?)));
+        Ok(StateDict(copies.collect::<candle_core::Result<_>>()?))
+    }
+
+    /// A safetensors file of the present values as `dtype` (f16 or f32), buffers included: equal values give equal bytes.
+    pub fn to_safetensors(&self, dtype: DType) -> Result<Vec<u8>, ParamsError> {
+        self.state_dict()?.to_safetensors(dtype)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn create(&self, entries: &mut Entries, shape: &Shape, name: &str, init: Init) -> Result<Tensor, ParamsError> {
+        let (value, variable) = match *self.origin {
+            Origin::Drawn(seed) => (draw(init, shape, seed.child(name))?, true),
+            Origin::Stored { trainable } => {
+                let missing = || ParamsError::Missing { name: name.to_owned(), expected: shape.clone() };
+                (entries.pending.remove(name).ok_or_else(missing)?, trainable)
+            }
+        };
+        check_shape(name, shape, &value)?;
+        let value = value.to_dtype(self.dtype)?.to_device(&self.device)?;
+        Ok(if variable { Var::from_tensor(&value)?.into_inner() } else { value })
+    }
+}
+
+impl SimpleBackend for Params {
+    fn get(&self, shape: Shape, name: &str, init: Init, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        let mut entries = self.lock();
+        if let Some(tensor) = entries.used.get(name) {
+            check_shape(name, &shape, tensor)?;
+            return Ok(tensor.clone());
+        }
+        let tensor = self.create(&mut entries, &shape, name, init)?;
+        entries.used.insert(name.to_owned(), tensor.clone());
+        Ok(tensor)
+    }
+
+    fn get_unchecked(&self, name: &str, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+        candle_core::bail!("tensor {name} was asked for without a shape")
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        let entries = self.lock();
+        entries.used.contains_key(name) || entries.pending.contains_key(name)
+    }
+}
+
+fn check_shape(name: &str, expected: &Shape, stored: &Tensor) -> Result<(), ParamsError> {
+    if stored.shape() == expected {
+        return Ok(());
+    }
+    Err(ParamsError::WrongShape { name: name.to_owned(), expected: expected.clone(), stored: stored.shape().clone() })
+}
+
+/// Whether `name` is one of batch normalisation's running statistics.
+fn is_buffer(name: &str) -> bool {
+    name.ends_with("running_mean") || name.ends_with("running_var")
+}
+
+/// f32 values on the CPU as `init` says, from `stream`.
+fn draw(init: Init, shape: &Shape, stream: Seed) -> Result<Tensor, ParamsError> {
+    let count = shape.elem_count();
+    let values = match init {
+        Init::Const(value) => vec![value as f32; count],
+        Init::Uniform { lo, up } => uniforms(stream, lo, up, count),
+        Init::Randn { mean, stdev } => normals(stream, mean, stdev, count),
+        Init::Kaiming { dist, fan, non_linearity } => {
+            let stdev = non_linearity.gain() / (fan.for_shape(shape) as f64).sqrt();
+            match dist {
+                NormalOrUniform::Uniform => uniforms(stream, -3f64.sqrt() * stdev, 3f64.sqrt() * stdev, count),
+                NormalOrUniform::Normal => normals(stream, 0.0, stdev, count),
+            }
+        }
+    };
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+fn uniforms(stream: Seed, lo: f64, up: f64, count: usize) -> Vec<f32> {
+    let mut rng = stream.rng();
+    // 24 bits are what an f32 in [0, 1) holds.
+    (0..count).map(|_| (lo + (up - lo) * f64::from(rng.next_u32() >> 8) / f64::from(1 << 24)) as f32).collect()
+}
+
+fn normals(stream: Seed, mean: f64, stdev: f64, count: usize) -> Vec<f32> {
+    stream.normals(count).into_iter().map(|z| (mean + stdev * f64::from(z)) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIT: Init = Init::Randn { mean: 0.0, stdev: 1.0 };
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        tensor.to_dtype(DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    fn drawn() -> Params {
+        Params::drawn(Seed::of_study(3), DType::F32, &Device::Cpu)
+    }
+
+    fn two_tensors(vb: VarBuilder) -> candle_core::Result<(Tensor, Tensor)> {
+        Ok((vb.get_with_hints((2, 3), "weight", UNIT)?, vb.get_with_hints(3, "running_mean", Init::Const(0.5))?))
+    }
+
+    #[test]
+    fn values_depend_on_the_name_alone() {
+        let init = Init::Uniform { lo: -0.5, up: 0.5 };
+        let (one, other) = (drawn().builder(), drawn().builder());
+        let first = one.get_with_hints(64, "a", init).unwrap();
+        other.get_with_hints(5, "b", init).unwrap();
+        let second = other.get_with_hints(64, "a", init).unwrap();
+        assert_eq!(values(&first), values(&second));
+        assert_ne!(values(&first)[..5], values(&other.get_with_hints(5, "b", init).unwrap())[..]);
+        let spread = values(&first);
+        assert!(
+            spread.iter().all(|v| (-0.5..0.5).contains(v)) && spread.iter().any(|v| *v < -0.3) && spread.iter().any(|v| *v > 0.3)
+        );
+    }
+
+    #[test]
+    fn kept_in_a_file_and_read_back() {
+        let params = drawn();
+        let (weight, _) = params.build(two_tensors).unwrap();
+        assert_eq!(params.params_count(), 6, "running statistics are no parameters");
+        assert_eq!(params.trainable().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["weight"]);
+        let bytes = params.to_safetensors(DType::F32).unwrap();
+        let stored = StateDict::read(&bytes).unwrap();
+        assert_eq!(bytes, stored.to_safetensors(DType::F32).unwrap());
+
+        let frozen = Params::frozen_from(stored.clone(), DType::F64, &Device::Cpu);
+        let (again, _) = frozen.build(two_tensors).unwrap();
+        assert_eq!((again.dtype(), values(&again)), (DType::F64, values(&weight)));
+        assert!(frozen.trainable().is_empty() && !again.track_op());
+
+        let trained = Params::trainable_from(stored, DType::F32, &Device::Cpu);
+        let (tensor, _) = trained.build(two_tensors).unwrap();
+        trained.trainable()[0].1.set(&Tensor::ones((2, 3), DType::F32, &Device::Cpu).unwrap()).unwrap();
+        assert_eq!(values(&tensor), [1.0; 6], "the model sees what the optimiser sets");
+        let halves = StateDict::read(&trained.to_safetensors(DType::F16).unwrap()).unwrap();
+        assert_eq!((halves.get("weight").unwrap().dtype(), values(halves.get("weight").unwrap())), (DType::F16, vec![1.0; 6]));
+    }
+
+    #[test]
+    fn misfits_are_named() {
+        let params = drawn();
+        params.build(two_tensors).unwrap();
+        let stored = params.state_dict().unwrap();
+        let error = |vary: &dyn Fn(&mut StateDict)| {
+            let mut varied = stored.clone();
+            vary(&mut varied);
+            Params::frozen_from(varied, DType::F32, &Device::Cpu).build(two_tensors).unwrap_err().to_string()
+        };
+        let scalar = Tensor::new(1e6f32, &Device::Cpu).unwrap();
+        assert!(error(&|s| drop(s.0.remove("weight"))).contains("tensor weight of shape [2, 3] is missing"));
+        assert!(error(&|s| s.insert("weight", scalar.clone())).contains("tensor weight is stored with shape []"));
+        assert!(error(&|s| s.insert("bias", scalar.clone())).contains("the first of them bias"));
+        let mut large = StateDict::default();
+        large.insert("large", scalar);
+        assert!(large.to_safetensors(DType::F16).unwrap_err().to_string().contains("large"));
+        assert!(StateDict::read(b"no file").is_err());
+    }
+}

@@ -1,0 +1,82 @@
+//! Photographs as tensors: 8-bit RGB in memory, channels-last floats at the models' doors.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+/// Square RGB images of one size, row by row, three bytes a pixel.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pixels {
+    size: usize,
+    bytes: Vec<u8>,
+}
+
+impl Pixels {
+    /// No images yet, of `size` x `size` pixels each.
+    pub fn new(size: usize) -> Self {
+        Self { size, bytes: Vec::new() }
+    }
+
+    /// Adds an image of `size * size * 3` bytes; another length is a programming error.
+    pub fn push(&mut self, image: &[u8]) {
+        assert_eq!(image.len(), self.image_len(), "an image of another size");
+        self.bytes.extend_from_slice(image);
+    }
+
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    pub fn count(&self) -> usize {
+        self.bytes.len() / self.image_len().max(1)
+    }
+
+    pub fn image(&self, index: usize) -> &[u8] {
+        let len = self.image_len();
+        &self.bytes[index * len..(index + 1) * len]
+    }
+
+    /// The image in [0, 1].
+    pub fn unit(&self, index: usize) -> Vec<f32> {
+        self.image(index).iter().map(|&byte| f32::from(byte) / 255.0).collect()
+    }
+
+    /// Images `indices` as [B, H, W, 3] in [0, 1] (classifiers).
+    pub fn unit_batch(&self, indices: &[usize]) -> Result<Tensor> {
+        self.batch(indices, |byte| f32::from(byte) / 255.0)
+    }
+
+    /// Images `indices` as [B, H, W, 3] in [-1, 1] (diffusion).
+    pub fn signed_batch(&self, indices: &[usize]) -> Result<Tensor> {
+        self.batch(indices, |byte| f32::from(byte) / 127.5 - 1.0)
+    }
+
+    fn batch(&self, indices: &[usize], value: impl Fn(u8) -> f32) -> Result<Tensor> {
+        let values = indices.iter().flat_map(|&index| self.image(index)).map(|&byte| value(byte)).collect::<Vec<_>>();
+        Tensor::from_vec(values, (indices.len(), self.size, self.size, 3), &Device::Cpu)
+    }
+
+    fn image_len(&self) -> usize {
+        self.size * self.size * 3
+    }
+}
+
+/// The images of a [B, H, W, 3] tensor in [-1, 1], clamped and rounded to 8 bits.
+pub fn from_signed(images: &Tensor) -> Result<Pixels> {
+    let (count, height, width, _) = images.dims4()?;
+    assert_eq!(height, width, "images are square");
+    let values = images.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    let bytes = values.iter().map(|value| ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8).collect::<Vec<_>>();
+    debug_assert_eq!(bytes.len(), count * height * width * 3);
+    Ok(Pixels { size: height, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_survives_the_way_through_a_tensor() {
+        let mut pixels = Pixels::new(16);
+        pixels.push(&(0..768).map(|at| (at % 256) as u8).collect::<Vec<_>>());
+        assert_eq!(from_signed(&pixels.signed_batch(&[0]).unwrap()).unwrap(), pixels);
+    }
+}

@@ -1,0 +1,48 @@
+//! The kinds of task: what each is called, its version, and the source files that decide its bytes.
+
+/// A kind of task. `version` is part of every key; tests/versions.rs guards that it is raised when `sources` change.
+#[derive(Debug)]
+pub struct Kind {
+    pub name: &'static str,
+    pub version: u32,
+    /// Files and folders under src/ whose code decides the kind's output.
+    pub sources: &'static [&'static str],
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $id:ident = $name:literal v $version:literal: $sources:expr;)*) => {
+        $($(#[$doc])* pub const $id: Kind = Kind { name: $name, version: $version, sources: &$sources };)*
+
+        /// Every kind.
+        pub const ALL: &[&Kind] = &[$(&$id),*];
+    };
+}
+
+kinds! {
+    /// Captioned images for pretraining.
+    CORPUS = "corpus" v 1: ["steps/corpus.rs", "data"];
+    /// One of the study's sets of real images.
+    COHORT = "cohort" v 1: ["steps/cohort.rs", "data"];
+    AUTOENCODER = "autoencoder" v 1: ["steps/autoencoder.rs", "ml/latent", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    /// UNet and text encoder, trained together (Rombach et al. 2022).
+    UNET = "unet" v 1: ["steps/unet.rs", "ml/latent", "ml/text", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    /// The inpainting variant of the UNet.
+    INPAINTING = "inpainting" v 1: ["steps/inpainting.rs", "ml/latent", "ml/text", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    /// The classifier's pretrained body.
+    BACKBONE = "backbone" v 1: ["steps/backbone.rs", "ml/classify", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    /// A UNet tuned on one class.
+    DREAMBOOTH = "dreambooth" v 1: ["steps/dreambooth.rs", "ml/latent", "ml/text", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    /// A shard of synthetic images.
+    GENERATE = "generate" v 1: ["steps/generate.rs", "ml/latent", "ml/text", "ml/ops", "data/webdataset.rs"];
+    /// A classifier of the experiment and its predictions.
+    CLASSIFIER = "classifier" v 1: ["steps/classifier.rs", "ml/classify", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    /// A classifier trained on plentiful real images, to judge generators with.
+    PROBE = "probe" v 1: ["steps/probe.rs", "ml/classify", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    /// What the probe makes of synthetic and reconstructed images.
+    CHECK = "check" v 1: ["steps/check.rs", "ml/classify", "ml/latent", "ml/ops", "stats"];
+    /// Real images beside synthetic ones.
+    CONTACT = "contact" v 1: ["steps/contact.rs", "data"];
+    /// Scores, intervals, tests.
+    ANALYSIS = "analysis" v 1: ["steps/analysis.rs", "metrics", "stats"];
+    REPORT = "report" v 1: ["steps/report.rs", "report"];
+}

@@ -1,0 +1,158 @@
+//! The parameters of each kind of task: exactly what its step reads, so exactly what its key depends on.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::study::{self, Cell, Goal, ImageSource, Strategy};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Corpus {
+    pub source: ImageSource,
+    pub size: usize,
+    pub classes: Vec<String>,
+    pub train: usize,
+    pub validation: usize,
+}
+
+/// `start..start + count` of each class's seeded order; sets are disjoint because their ranges are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cohort {
+    pub source: ImageSource,
+    pub size: usize,
+    pub classes: Vec<String>,
+    pub start: usize,
+    pub count: usize,
+    /// The key of the study file that asked for them, for messages.
+    pub set: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Autoencoder {
+    pub autoencoder: study::Autoencoder,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UNet {
+    pub text_encoder: study::TextEncoder,
+    pub diffusion: study::Diffusion,
+    pub unet: study::UNet,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Inpainting {
+    pub unet: study::UNet,
+    pub steps: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Backbone {
+    pub architecture: String,
+    pub training: study::Classifier,
+    pub transforms: study::Transforms,
+}
+
+/// What a UNet is conditioned on beside the prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conditioning {
+    TextToImage,
+    Inpainting,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DreamBooth {
+    pub class: String,
+    pub prompt: String,
+    pub conditioning: Conditioning,
+    pub steps: usize,
+    pub batch: usize,
+    pub learning_rate: f64,
+    pub weight_decay: f64,
+    pub clip: f64,
+    pub caption_dropout: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Generate {
+    pub class: String,
+    pub prompt: String,
+    pub strategy: Strategy,
+    /// "dreambooth" or "base": which model is asked, as the shard's records name it.
+    pub model: String,
+    /// Positions of the source images in the class's pool.
+    pub sources: Vec<usize>,
+    /// First generation index and how many follow.
+    pub first_generation: usize,
+    pub generations: usize,
+    pub steps: usize,
+    pub guidance: f64,
+    /// Of the pass that this task runs; 1 for text-to-image.
+    pub strength: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Classifier {
+    /// Positions in the pool of the real images to train on, a list for each class.
+    pub sources: BTreeMap<String, Vec<usize>>,
+    /// Synthetic images per real image; 0: real only.
+    pub dose: usize,
+    pub training: study::Classifier,
+    /// Absent: images are shown as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transforms: Option<study::Transforms>,
+    pub classes: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Probe {
+    pub training: study::Classifier,
+    pub transforms: study::Transforms,
+    pub classes: Vec<String>,
+}
+
+/// The shards of a class and strategy are the inputs whose role begins with `<strategy>/<class>/`, `base/<class>/` for the
+/// untuned model's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Check {
+    pub classes: Vec<String>,
+    pub strategies: Vec<Strategy>,
+    pub confidence: f64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Contact {
+    pub classes: Vec<String>,
+    pub strategies: Vec<Strategy>,
+    /// Pool positions of the shown sources, by class.
+    pub sources: BTreeMap<String, Vec<usize>>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Analysis {
+    /// The cell behind each input role.
+    pub cells: BTreeMap<String, Cell>,
+    pub analysis: study::Analysis,
+}
+
+/// How many tasks of a kind the study has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KindCount {
+    pub kind: String,
+    pub tasks: usize,
+    /// Inputs of other tasks that these tasks' artifacts serve as.
+    pub uses: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    pub title: String,
+    pub about: String,
+    pub goal: Goal,
+    pub source: ImageSource,
+    pub classes: Vec<String>,
+    pub strategies: Vec<Strategy>,
+    /// The resolved study, as TOML.
+    pub study: String,
+    pub tasks: Vec<KindCount>,
+}

@@ -1,0 +1,141 @@
+//! From images to the report: classifiers, probe, generator check, contact sheets, analysis.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{BaseInputs, Builder, Real, Shards, cost, role};
+use crate::plan::graph::{Input, PlanError, TaskId};
+use crate::plan::kind;
+use crate::plan::params;
+use crate::study::Cell;
+
+/// Sources shown in a contact sheet, per class.
+const SHOWN: usize = 4;
+
+impl Builder<'_> {
+    pub(super) fn classifiers(
+        &mut self,
+        base: &BaseInputs,
+        real: &Real,
+        shards: &Shards,
+    ) -> Result<Vec<(Cell, TaskId)>, PlanError> {
+        let study = self.study;
+        let mut tasks = Vec::new();
+        for cell in study.cells() {
+            let order = |class: &String| (class.clone(), study.sample_order(class, cell.replicate)[..cell.n].to_vec());
+            let params = params::Classifier {
+                sources: study.images.classes.iter().map(order).collect(),
+                dose: cell.synthetic.map_or(0, |synthetic| synthetic.dose),
+                training: study.classifier.clone(),
+                transforms: cell.transforms.then(|| study.transforms.clone()),
+                classes: study.images.classes.clone(),
+            };
+            let mut inputs = vec![
+                role("backbone", &base.backbone),
+                role("pool", real.pool),
+                role("validation", real.validation),
+                role("held_out", real.held_out),
+            ];
+            if let Some(synthetic) = cell.synthetic {
+                for class in &study.images.classes {
+                    let all = &shards[&(synthetic.strategy.name().to_owned(), class.clone())];
+                    let needed = all.iter().filter(|shard| shard.serves(&cell, study));
+                    inputs.extend(needed.map(|shard| role(&shard.role("synthetic", class), shard.task)));
+                }
+            }
+            let label = format!("classifier/{}", cell.label());
+            let seed = self.seed.child("classifier").nth(cell.replicate as u64);
+            let images = study.classifier.epochs * study.classifier.steps_per_epoch.max(4) * study.classifier.batch;
+            let task = self.add(&kind::CLASSIFIER, label, &params, inputs, Some(seed), images as f64 * cost::CLASSIFY)?;
+            tasks.push((cell, task));
+        }
+        Ok(tasks)
+    }
+
+    pub(super) fn check(&mut self, base: &BaseInputs, real: &Real, shards: &Shards) -> Result<TaskId, PlanError> {
+        let study = self.study;
+        let params = params::Probe {
+            training: study.probe.clone(),
+            transforms: study.transforms.clone(),
+            classes: study.images.classes.clone(),
+        };
+        let inputs = vec![
+            role("backbone", &base.backbone),
+            role("plentiful", real.plentiful),
+            role("validation", real.validation),
+            role("held_out", real.held_out),
+        ];
+        let images = study.probe.epochs * study.images.plentiful * study.images.classes.len();
+        let cost = images as f64 * cost::CLASSIFY;
+        let probe = self.add(&kind::PROBE, "probe".into(), &params, inputs, Some(self.seed.child("probe")), cost)?;
+
+        let params = params::Check {
+            classes: study.images.classes.clone(),
+            strategies: study.experiment.strategies.clone(),
+            confidence: study.analysis.confidence,
+        };
+        let mut inputs = vec![
+            role("probe", probe),
+            role("autoencoder", &base.autoencoder),
+            role("pool", real.pool),
+            role("held_out", real.held_out),
+        ];
+        for ((strategy, class), list) in shards {
+            inputs.extend(list.iter().map(|shard| role(&shard.role(strategy, class), shard.task)));
+        }
+        self.add(&kind::CHECK, "check".into(), &params, inputs, None, 10.0 * cost::SMALL)
+    }
+
+    pub(super) fn contact(&mut self, pool: TaskId, shards: &Shards) -> Result<TaskId, PlanError> {
+        let study = self.study;
+        let shown = SHOWN.min(study.generator.sampling.sources_per_shard).min(study.images.pool);
+        let order = |class: &String| (class.clone(), study.sample_order(class, 0)[..shown].to_vec());
+        let params = params::Contact {
+            classes: study.images.classes.clone(),
+            strategies: study.experiment.strategies.clone(),
+            sources: study.images.classes.iter().map(order).collect(),
+        };
+        let mut inputs = vec![role("pool", pool)];
+        for ((strategy, class), list) in shards {
+            let first = list.iter().filter(|shard| shard.replicate == 0 && shard.block == 0 && shard.first == 0);
+            inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
+        }
+        self.add(&kind::CONTACT, "contact".into(), &params, inputs, None, cost::SMALL)
+    }
+
+    pub(super) fn analysis(&mut self, classifiers: &[(Cell, TaskId)]) -> Result<TaskId, PlanError> {
+        let cells = classifiers.iter().map(|(cell, _)| (cell.label(), cell.clone())).collect::<BTreeMap<_, _>>();
+        let params = params::Analysis { cells, analysis: self.study.analysis.clone() };
+        let inputs = classifiers.iter().map(|(cell, task)| role(&cell.label(), *task)).collect();
+        let seed = self.seed.child("analysis");
+        self.add(&kind::ANALYSIS, "analysis".into(), &params, inputs, Some(seed), 5.0 * cost::SMALL)
+    }
+
+    /// Tasks of each kind and how many inputs their artifacts serve as, in order of first appearance.
+    pub(super) fn counts(&self) -> Vec<params::KindCount> {
+        let mut counts: Vec<params::KindCount> = Vec::new();
+        let mut at = |kind: &str| match counts.iter().position(|count| count.kind == kind) {
+            Some(position) => position,
+            None => {
+                counts.push(params::KindCount { kind: kind.to_owned(), tasks: 0, uses: 0 });
+                counts.len() - 1
+            }
+        };
+        let mut tallies: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+        for id in self.graph.ids() {
+            let task = self.graph.task(id);
+            tallies.entry(at(task.kind)).or_default().0 += 1;
+            let sources = task.inputs.iter().filter_map(|(_, input)| match input {
+                Input::Task(source) => Some(*source),
+                _ => None,
+            });
+            for source in sources.collect::<BTreeSet<_>>() {
+                tallies.entry(at(self.graph.task(source).kind)).or_default().1 += 1;
+            }
+        }
+        for (position, (tasks, uses)) in tallies {
+            counts[position].tasks = tasks;
+            counts[position].uses = uses;
+        }
+        counts
+    }
+}

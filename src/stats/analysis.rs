@@ -1,0 +1,354 @@
+//! The study's analysis: from the predictions of every cell to accuracies, contrasts and the family that they are corrected in.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::correction::benjamini_hochberg;
+use super::interval::{Interval, deviation, mean, student};
+use super::paired::{bootstrap, mcnemar, sign_flip};
+use crate::metrics::Predictions;
+use crate::seed::Seed;
+
+/// The name of the arm that is trained on real images only; its dose is 0.
+pub const REAL: &str = "real";
+
+/// The order of the known arms in tables; others follow by name.
+const ARMS: [&str; 4] = [REAL, "text-to-image", "inpaint", "in-then-outpaint"];
+
+/// One trained classifier's predictions, and what it was trained on.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// Real images per class.
+    pub n: usize,
+    /// [`REAL`], or the strategy of the synthetic images that were added.
+    pub arm: String,
+    /// Synthetic images per real image.
+    pub dose: usize,
+    /// Whether it was trained with image transforms.
+    pub transforms: bool,
+    /// The rerun's number; equal numbers share their real images across arms.
+    pub replicate: usize,
+    pub predictions: Predictions,
+}
+
+/// How the analysis is done.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Coverage of the intervals, between 0 and 1.
+    pub confidence: f64,
+    /// False discovery rate of the family, between 0 and 1.
+    pub q: f64,
+    /// Sign flips of each permutation test, at least 1.
+    pub permutations: usize,
+    /// Resamples of each bootstrap interval, at least 1.
+    pub bootstraps: usize,
+    pub seed: Seed,
+}
+
+/// What is trained: a cell apart from its replicate. Ordered as tables are: by transforms, n, arm and dose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Design {
+    pub n: usize,
+    pub arm: String,
+    pub dose: usize,
+    pub transforms: bool,
+}
+
+impl Design {
+    fn rank(&self) -> (bool, usize, usize, &str, usize) {
+        let known = ARMS.iter().position(|arm| *arm == self.arm).unwrap_or(ARMS.len());
+        (self.transforms, self.n, known, &self.arm, self.dose)
+    }
+}
+
+impl PartialOrd for Design {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Design {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl fmt::Display for Design {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transforms = if self.transforms { "transforms" } else { "no transforms" };
+        match self.dose {
+            0 => write!(f, "n = {}, {}, {transforms}", self.n, self.arm),
+            dose => write!(f, "n = {}, {} x {dose}, {transforms}", self.n, self.arm),
+        }
+    }
+}
+
+/// The analysis of a study; its JSON is the same bytes for the same cells in any order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    pub config: Config,
+    /// Class labels, in the order of every per-class list.
+    pub classes: Vec<String>,
+    /// Held-out images.
+    pub images: usize,
+    /// Held-out images by class.
+    pub images_per_class: Vec<usize>,
+    /// Held-out images by Fitzpatrick skin type, of the types present; empty if unknown.
+    pub images_per_fst: BTreeMap<u8, usize>,
+    pub accuracy: Vec<Accuracy>,
+    pub contrasts: Vec<Contrast>,
+    pub family: Family,
+}
+
+/// Top-1 accuracy of one design, all rates 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    #[serde(flatten)]
+    pub design: Design,
+    /// Mean over replicates.
+    pub mean: f64,
+    /// Bootstrap interval of the mean, over images within class and replicates.
+    pub interval: Interval,
+    /// Standard deviation over replicates, of two or more.
+    pub deviation: Option<f64>,
+    /// By ascending replicate.
+    pub replicates: Vec<f64>,
+    /// Mean over replicates of each class's images.
+    pub per_class: Vec<f64>,
+    /// Mean over replicates by Fitzpatrick skin type.
+    pub per_fst: BTreeMap<u8, f64>,
+    /// Images by true class (row) and predicted class (column), summed over replicates.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// A synthetic arm against real images only, at the same n and transforms; all differences synthetic less real, -1 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Contrast {
+    /// The synthetic arm.
+    #[serde(flatten)]
+    pub design: Design,
+    /// Difference in mean accuracy.
+    pub difference: f64,
+    /// Bootstrap interval of the difference, over images within class and replicates.
+    pub interval: Interval,
+    /// Student's t interval over the replicates' differences, of two or more: how far reruns differ on these held-out images.
+    pub replicate_interval: Option<Interval>,
+    /// Differences by ascending replicate.
+    pub replicates: Vec<f64>,
+    /// McNemar's exact p by ascending replicate.
+    pub mcnemar: Vec<f64>,
+    /// Difference in mean accuracy of each class's images.
+    pub per_class: Vec<f64>,
+    /// Difference in mean accuracy by Fitzpatrick skin type.
+    pub per_fst: BTreeMap<u8, f64>,
+    /// p of the image-level sign-flip permutation test over all replicates.
+    pub p: f64,
+    /// Benjamini and Hochberg's adjusted p within the family.
+    pub p_adjusted: f64,
+    /// Whether the adjusted p is at most q.
+    pub rejected: bool,
+}
+
+/// The hypotheses that are corrected together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Family {
+    pub name: String,
+    /// Null hypotheses, in the order of the contrasts.
+    pub hypotheses: Vec<String>,
+}
+
+/// Cells that cannot be analysed together.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum AnalysisError {
+    #[error("analysis of no cells")]
+    Empty,
+    #[error("{name} is {found}, expected {expected}")]
+    Config { name: &'static str, found: String, expected: &'static str },
+    #[error("cell {design}, replicate {replicate} is given twice")]
+    Twice { design: Design, replicate: usize },
+    #[error("cell {design}, replicate {replicate} has other held-out images than the others: {difference}")]
+    Unpaired { design: Design, replicate: usize, difference: String },
+    #[error("{design} has no real-only arm at the same n and transforms to be compared with")]
+    NoBaseline { design: Design },
+    #[error("{design} has replicates {found:?}, but its real-only arm has {expected:?}: they pair by replicate")]
+    Replicates { design: Design, found: Vec<usize>, expected: Vec<usize> },
+}
+
+/// A design's classifiers by replicate: predictions, and for each image whether it is right (1) or not (0).
+struct Arm {
+    replicates: Vec<usize>,
+    predictions: Vec<Predictions>,
+    correct: Vec<Vec<i8>>,
+}
+
+/// Held-out images by what they are counted by.
+struct HeldOut {
+    images: usize,
+    by_class: Vec<Vec<usize>>,
+    by_fst: BTreeMap<u8, Vec<usize>>,
+}
+
+/// Analyses `cells`, whose predictions must be of the same held-out images. Every synthetic design is compared with the real-only one
+/// of the same n and transforms, and all these comparisons are one family.
+pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisError> {
+    check_config(&config)?;
+    let arms = arms(cells)?;
+    let first = arms.values().next().ok_or(AnalysisError::Empty)?;
+    let held_out = HeldOut::of(&first.predictions[0]);
+    let accuracy = arms.iter().map(|(design, arm)| accuracy(design, arm, &held_out, &config)).collect();
+    let mut contrasts = Vec::new();
+    for (design, arm) in arms.iter().filter(|(design, _)| design.arm != REAL) {
+        let real = Design { arm: REAL.into(), dose: 0, ..design.clone() };
+        let real = arms.get(&real).ok_or_else(|| AnalysisError::NoBaseline { design: design.clone() })?;
+        if arm.replicates != real.replicates {
+            let (found, expected) = (arm.replicates.clone(), real.replicates.clone());
+            return Err(AnalysisError::Replicates { design: design.clone(), found, expected });
+        }
+        contrasts.push(contrast(design, arm, real, &held_out, &config));
+    }
+    let adjusted = benjamini_hochberg(&contrasts.iter().map(|contrast| contrast.p).collect::<Vec<_>>());
+    for (contrast, p_adjusted) in contrasts.iter_mut().zip(adjusted) {
+        contrast.p_adjusted = p_adjusted;
+        contrast.rejected = p_adjusted <= config.q;
+    }
+    let hypotheses = contrasts.iter().map(|contrast| format!("{}: as accurate as real only", contrast.design)).collect();
+    Ok(Analysis {
+        config,
+        classes: first.predictions[0].classes().to_vec(),
+        images: held_out.images,
+        images_per_class: held_out.by_class.iter().map(Vec::len).collect(),
+        images_per_fst: held_out.by_fst.iter().map(|(fst, images)| (*fst, images.len())).collect(),
+        accuracy,
+        contrasts,
+        family: Family { name: "every synthetic arm against real only, at the same n and transforms".into(), hypotheses },
+    })
+}
+
+fn check_config(config: &Config) -> Result<(), AnalysisError> {
+    let inside = |rate: f64| rate > 0.0 && rate < 1.0;
+    let rate = "a number between 0 and 1";
+    let checks = [
+        ("confidence", inside(config.confidence), config.confidence.to_string(), rate),
+        ("q", inside(config.q), config.q.to_string(), rate),
+        ("permutations", config.permutations > 0, config.permutations.to_string(), "at least 1"),
+        ("bootstraps", config.bootstraps > 0, config.bootstraps.to_string(), "at least 1"),
+    ];
+    match checks.into_iter().find(|(_, valid, _, _)| !valid) {
+        Some((name, _, found, expected)) => Err(AnalysisError::Config { name, found, expected }),
+        None => Ok(()),
+    }
+}
+
+/// The cells by design and ascending replicate, checked for repeats and for pairing.
+fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Arm>, AnalysisError> {
+    cells.sort_by_key(|cell| cell.replicate);
+    let mut arms = BTreeMap::<Design, Arm>::new();
+    for cell in cells {
+        let Cell { n, arm, dose, transforms, replicate, predictions } = cell;
+        let design = Design { n, arm, dose, transforms };
+        if let Some(first) = arms.values().next()
+            && let Some(difference) = first.predictions[0].unpaired(&predictions)
+        {
+            return Err(AnalysisError::Unpaired { design, replicate, difference });
+        }
+        let empty = || Arm { replicates: vec![], predictions: vec![], correct: vec![] };
+        let arm = arms.entry(design.clone()).or_insert_with(empty);
+        if arm.replicates.contains(&replicate) {
+            return Err(AnalysisError::Twice { design, replicate });
+        }
+        arm.replicates.push(replicate);
+        arm.correct.push(predictions.images().iter().map(|image| i8::from(image.correct())).collect());
+        arm.predictions.push(predictions);
+    }
+    Ok(arms)
+}
+
+impl HeldOut {
+    fn of(predictions: &Predictions) -> Self {
+        let mut by_class = vec![Vec::new(); predictions.classes().len()];
+        let mut by_fst = BTreeMap::<u8, Vec<usize>>::new();
+        for (index, image) in predictions.images().iter().enumerate() {
+            by_class[image.label].push(index);
+            if let Some(fst) = image.fst {
+                by_fst.entry(fst).or_default().push(index);
+            }
+        }
+        Self { images: predictions.images().len(), by_class, by_fst }
+    }
+
+    fn per_class(&self, scores: &[Vec<i8>]) -> Vec<f64> {
+        self.by_class.iter().map(|images| mean_score(scores, images)).collect()
+    }
+
+    fn per_fst(&self, scores: &[Vec<i8>]) -> BTreeMap<u8, f64> {
+        self.by_fst.iter().map(|(fst, images)| (*fst, mean_score(scores, images))).collect()
+    }
+
+    fn per_replicate(&self, scores: &[Vec<i8>]) -> Vec<f64> {
+        let rate = |scores: &Vec<i8>| sum(scores) as f64 / self.images as f64;
+        scores.iter().map(rate).collect()
+    }
+}
+
+/// The mean of `scores[replicate][image]` over all replicates and the `images`; 0 without images.
+fn mean_score(scores: &[Vec<i8>], images: &[usize]) -> f64 {
+    let total = scores.iter().flat_map(|scores| images.iter().map(|image| i64::from(scores[*image]))).sum::<i64>();
+    total as f64 / (scores.len() * images.len()).max(1) as f64
+}
+
+fn sum(scores: &[i8]) -> i64 {
+    scores.iter().map(|score| i64::from(*score)).sum()
+}
+
+fn accuracy(design: &Design, arm: &Arm, held_out: &HeldOut, config: &Config) -> Accuracy {
+    let replicates = held_out.per_replicate(&arm.correct);
+    let mut confusion = vec![vec![0; held_out.by_class.len()]; held_out.by_class.len()];
+    for predictions in &arm.predictions {
+        for (sums, counts) in confusion.iter_mut().zip(predictions.confusion()) {
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+    }
+    let seed = config.seed.child("accuracy").child(&design.to_string());
+    Accuracy {
+        design: design.clone(),
+        mean: mean(&replicates),
+        interval: bootstrap(&arm.correct, &held_out.by_class, config.confidence, config.bootstraps, seed),
+        deviation: deviation(&replicates),
+        per_class: held_out.per_class(&arm.correct),
+        per_fst: held_out.per_fst(&arm.correct),
+        replicates,
+        confusion,
+    }
+}
+
+/// The contrast before correction: the adjusted p is the raw one and nothing is rejected.
+fn contrast(design: &Design, arm: &Arm, real: &Arm, held_out: &HeldOut, config: &Config) -> Contrast {
+    let subtract = |(a, b): (&Vec<i8>, &Vec<i8>)| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>();
+    let differences = arm.correct.iter().zip(&real.correct).map(subtract).collect::<Vec<_>>();
+    let replicates = held_out.per_replicate(&differences);
+    let discordant = |scores: &Vec<i8>, sign: i8| scores.iter().filter(|score| **score == sign).count();
+    let seed = config.seed.child("contrast").child(&design.to_string());
+    let combined = (0..held_out.images).map(|image| differences.iter().map(|scores| i32::from(scores[image])).sum());
+    let p = sign_flip(&combined.collect::<Vec<_>>(), config.permutations, seed.child("sign flips"));
+    let bootstraps = seed.child("bootstrap");
+    Contrast {
+        design: design.clone(),
+        difference: mean(&replicates),
+        interval: bootstrap(&differences, &held_out.by_class, config.confidence, config.bootstraps, bootstraps),
+        replicate_interval: student(&replicates, config.confidence),
+        mcnemar: differences.iter().map(|scores| mcnemar(discordant(scores, 1), discordant(scores, -1))).collect(),
+        per_class: held_out.per_class(&differences),
+        per_fst: held_out.per_fst(&differences),
+        replicates,
+        p,
+        p_adjusted: p,
+        rejected: false,
+    }
+}
+
+#[cfg(test)]
+#[path = "analysis_tests.rs"]
+mod tests;

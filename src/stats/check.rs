@@ -1,0 +1,101 @@
+//! The generator check's results: do synthetic images carry their class, and are they copies?
+
+use serde::{Deserialize, Serialize};
+
+use super::interval::{Interval, quantile, wilson};
+
+/// What a classifier trained on plentiful real images says of the synthetic ones.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// The rate of recognition by guessing, one over the number of classes.
+    pub chance: f64,
+    /// What the nearest-image distances are measured in, e.g. "root mean square of pixel differences, 0 to 1".
+    pub distance: String,
+    /// One entry a class, in the order of the classes.
+    pub classes: Vec<ClassCheck>,
+    pub reconstruction: Reconstruction,
+}
+
+/// The generator check of one class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassCheck {
+    pub label: String,
+    /// The class's fine-tuned model, by each strategy, in the order of the study.
+    pub strategies: Vec<StrategyCheck>,
+    /// The base model before fine-tuning, asked for the class by the same prompt.
+    pub base: Recognition,
+    /// From each image made by text-to-image to the nearest real image that its model was fine-tuned on.
+    pub nearest_real: Distances,
+    /// From each held-out real image to the nearest of the same real images: what independent images look like.
+    pub held_out: Distances,
+}
+
+/// Recognition of one strategy's images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrategyCheck {
+    /// E.g. "text-to-image".
+    pub strategy: String,
+    pub recognition: Recognition,
+}
+
+/// How many images were recognised as the class that they were made for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recognition {
+    /// Rate, 0 to 1.
+    pub recognised: f64,
+    pub images: usize,
+    /// Wilson's interval of the rate.
+    pub interval: Interval,
+}
+
+impl Recognition {
+    /// `recognised` of `images` (at least one), with Wilson's interval at `confidence`.
+    pub fn of(recognised: usize, images: usize, confidence: f64) -> Self {
+        Self { recognised: recognised as f64 / images as f64, images, interval: wilson(recognised, images, confidence) }
+    }
+}
+
+/// Nearest-image distances of a set of images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distances {
+    pub median: f64,
+    /// The 5th percentile: the closest images that are no rare exception.
+    pub p5: f64,
+}
+
+impl Distances {
+    /// The summary of at least one distance.
+    ///
+    /// # Panics
+    /// If there are none.
+    pub fn of(distances: &[f64]) -> Self {
+        let mut ascending = distances.to_vec();
+        ascending.sort_by(f64::total_cmp);
+        Self { median: quantile(&ascending, 0.5), p5: quantile(&ascending, 0.05) }
+    }
+}
+
+/// Whether images keep their class through the autoencoder: top-1 accuracy, 0 to 1, on the same held-out study images.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconstruction {
+    pub accuracy_real: f64,
+    pub accuracy_reconstructed: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_summarised_in_any_order() {
+        let found = Distances::of(&[0.4, 0.2, 0.3]);
+        assert_eq!(found.median, 0.3);
+        assert!((found.p5 - 0.21).abs() < 1e-12);
+    }
+}

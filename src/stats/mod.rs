@@ -1,0 +1,9 @@
+//! Intervals, tests and corrections, and the analysis that joins them. Imports `seed` and `metrics`.
+
+pub mod analysis;
+pub mod check;
+pub mod correction;
+pub mod interval;
+pub mod paired;
+
+pub use interval::Interval;

@@ -1,0 +1,64 @@
+//! Pretrains the autoencoder on the base corpus.
+
+use candle_core::{DType, Device};
+
+use super::base::VAE;
+use super::context::{Context, json_output};
+use super::images::{named_shard, pixels};
+use super::{Outputs, StepError};
+use crate::ml::latent::config::ActFn;
+use crate::ml::latent::train::{AutoencoderLoss, Budget, train_autoencoder};
+use crate::ml::latent::vae;
+use crate::ml::params::Params;
+use crate::ml::optim::Schedule;
+use crate::plan::params;
+use crate::study;
+
+/// Outputs: vae/config.json, vae/diffusion_pytorch_model.safetensors (f16), losses.json.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params::Autoencoder { autoencoder: settings } = context.params()?;
+    let seed = context.seed()?;
+    let images = pixels(&named_shard(context, "corpus", "train.tar")?)?;
+    let config = config(&settings, images.size());
+    let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
+    let budget = Budget {
+        steps: settings.steps,
+        batch: settings.batch,
+        learning_rate: settings.learning_rate,
+        weight_decay: 0.0,
+        clip: 1.0,
+        schedule: Schedule::WarmupCosine { warmup: settings.steps.min(100) as u64 / 2, floor: 0.0 },
+        ema: None,
+    };
+    let terms = AutoencoderLoss { kl: settings.kl_weight, gradient: settings.gradient_weight };
+    let mut losses = Vec::new();
+    let mut told = context.steps();
+    let mut watch = |done: usize, total: usize, loss: f64| {
+        losses.push(loss);
+        told(done, total, loss);
+    };
+    let config = train_autoencoder(&config, &weights, &budget, &terms, &images, &seed, &mut watch)?;
+    Ok(vec![
+        (VAE.0.into(), config.to_json().into_bytes()),
+        (VAE.1.into(), weights.to_safetensors(DType::F16)?),
+        json_output("losses.json", &super::unet::thinned(&losses)),
+    ])
+}
+
+fn config(settings: &study::Autoencoder, size: usize) -> vae::Config {
+    let levels = settings.channels.len();
+    vae::Config {
+        in_channels: 3,
+        out_channels: 3,
+        down_block_types: vec![vae::DownBlock::DownEncoderBlock2D; levels],
+        up_block_types: vec![vae::UpBlock::UpDecoderBlock2D; levels],
+        block_out_channels: settings.channels.clone(),
+        layers_per_block: settings.layers_per_block,
+        act_fn: ActFn::Silu,
+        latent_channels: settings.latent_channels,
+        norm_num_groups: settings.norm_groups,
+        sample_size: size,
+        scaling_factor: 1.0,
+        mid_block_add_attention: true,
+    }
+}

@@ -1,0 +1,38 @@
+//! Pretrains the classifier's body on the kinds of the base corpus: the stand-in for ImageNet weights.
+
+use candle_core::{DType, Device};
+
+use super::base::BACKBONE;
+use super::classifier::training;
+use super::context::{Context, json_output};
+use super::images::{labelled, named_shard};
+use super::{Outputs, StepError};
+use crate::ml::classify::efficientnet::{self, EfficientNet};
+use crate::ml::classify::train::fit;
+use crate::ml::params::Params;
+use crate::plan::params;
+
+/// Outputs: backbone/config.json, backbone/model.safetensors (f16), curve.json, kinds.json.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::Backbone = context.params()?;
+    let seed = context.seed()?;
+    let (train, validation) = (named_shard(context, "corpus", "train.tar")?, named_shard(context, "corpus", "validation.tar")?);
+    let mut kinds = train.iter().map(|item| item.label.clone()).collect::<Vec<_>>();
+    kinds.sort();
+    kinds.dedup();
+    let (train, validation) = (labelled(&train, &kinds)?, labelled(&validation, &kinds)?);
+    let config = efficientnet::Config::named(&params.architecture, kinds.len())
+        .ok_or_else(|| format!("base.backbone.architecture: unknown architecture `{}`", params.architecture))?;
+    let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
+    let network = weights.build(|vb| EfficientNet::new(&config, vb))?;
+    let transforms = super::classifier::transforms_config(&params.transforms);
+    let settings = training(&params.training);
+    let fitted =
+        fit(&network, &weights, &settings, &train, &validation, Some(&transforms), &seed.child("train"), &mut context.steps())?;
+    Ok(vec![
+        json_output(BACKBONE.0, &config),
+        (BACKBONE.1.into(), fitted.weights.to_safetensors(DType::F16)?),
+        json_output("curve.json", &fitted.curve),
+        json_output("kinds.json", &kinds),
+    ])
+}

@@ -1,0 +1,100 @@
+//! The base models as steps load them: from the entries of artifacts in diffusers' layout.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::StepError;
+use super::context::Context;
+use crate::ml::classify::efficientnet::{self, EfficientNet};
+use crate::ml::latent::schedule::{self, Schedule};
+use crate::ml::latent::unet::{self, UNet2DConditionModel};
+use crate::ml::latent::vae::{self, AutoencoderKl};
+use crate::ml::params::{Params, StateDict};
+use crate::ml::text::clip::{self, TextEncoder};
+use crate::ml::text::tokenizer::ClipTokenizer;
+
+pub const VAE: (&str, &str) = ("vae/config.json", "vae/diffusion_pytorch_model.safetensors");
+pub const UNET: (&str, &str) = ("unet/config.json", "unet/diffusion_pytorch_model.safetensors");
+pub const TEXT: (&str, &str) = ("text_encoder/config.json", "text_encoder/model.safetensors");
+pub const TOKENIZER: (&str, &str) = ("tokenizer/vocab.json", "tokenizer/merges.txt");
+pub const SCHEDULER: &str = "scheduler/scheduler_config.json";
+pub const BACKBONE: (&str, &str) = ("backbone/config.json", "backbone/model.safetensors");
+
+/// Stored weights as constants in single precision.
+pub fn frozen(bytes: &[u8]) -> Result<Params, StepError> {
+    Ok(Params::frozen_from(StateDict::read(bytes)?, DType::F32, &Device::Cpu))
+}
+
+/// Stored weights as variables in single precision.
+pub fn trainable(bytes: &[u8]) -> Result<Params, StepError> {
+    Ok(Params::trainable_from(StateDict::read(bytes)?, DType::F32, &Device::Cpu))
+}
+
+pub fn autoencoder(context: &Context) -> Result<AutoencoderKl, StepError> {
+    let config = vae::Config::from_json(&context.text("autoencoder", VAE.0)?)?;
+    Ok(frozen(&context.read("autoencoder", VAE.1)?)?.build(|vb| AutoencoderKl::new(&config, vb))?)
+}
+
+pub fn unet_config(context: &Context, role: &str) -> Result<unet::Config, StepError> {
+    Ok(unet::Config::from_json(&context.text(role, UNET.0)?)?)
+}
+
+pub fn frozen_unet(context: &Context, role: &str) -> Result<UNet2DConditionModel, StepError> {
+    let config = unet_config(context, role)?;
+    Ok(frozen(&context.read(role, UNET.1)?)?.build(|vb| UNet2DConditionModel::new(&config, vb))?)
+}
+
+pub fn schedule(context: &Context, role: &str) -> Result<Schedule, StepError> {
+    let config: schedule::Config = context.json(role, SCHEDULER)?;
+    Ok(Schedule::new(&config)?)
+}
+
+/// Prompts to embeddings, frozen.
+pub struct Prompts {
+    tokenizer: ClipTokenizer,
+    encoder: TextEncoder,
+}
+
+impl Prompts {
+    pub fn load(context: &Context, role: &str) -> Result<Self, StepError> {
+        let config = context.json::<clip::Config>(role, TEXT.0)?;
+        let (vocabulary, merges) = (context.read(role, TOKENIZER.0)?, context.read(role, TOKENIZER.1)?);
+        let tokenizer = ClipTokenizer::new(&vocabulary, &merges, config.max_position_embeddings)?;
+        let encoder = frozen(&context.read(role, TEXT.1)?)?.build(|vb| TextEncoder::new(&config, vb))?;
+        Ok(Self { tokenizer, encoder })
+    }
+
+    /// [prompts, tokens, width].
+    pub fn embed<S: AsRef<str>>(&self, prompts: &[S]) -> Result<Tensor, StepError> {
+        let mut ids = Vec::new();
+        for prompt in prompts {
+            ids.extend(self.tokenizer.encode(prompt.as_ref())?);
+        }
+        let length = ids.len() / prompts.len();
+        Ok(self.encoder.forward(&Tensor::from_vec(ids, (prompts.len(), length), &Device::Cpu)?)?)
+    }
+}
+
+/// The backbone's architecture with a head for `classes`.
+pub fn classifier_config(context: &Context, classes: usize) -> Result<efficientnet::Config, StepError> {
+    let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;
+    Ok(efficientnet::Config { classes, ..config })
+}
+
+/// Variables of a classifier that starts from the backbone, its head drawn from `seed`.
+pub fn classifier(
+    context: &Context,
+    classes: usize,
+    seed: &crate::seed::Seed,
+) -> Result<(EfficientNet, Params), StepError> {
+    let config = classifier_config(context, classes)?;
+    let drawn = Params::drawn(*seed, DType::F32, &Device::Cpu);
+    drawn.build(|vb| EfficientNet::new(&config, vb))?;
+    let stored = StateDict::read(&context.read("backbone", BACKBONE.1)?)?;
+    let mut start = drawn.state_dict()?;
+    for (name, tensor) in stored.iter().filter(|(name, _)| !name.starts_with("classifier.")) {
+        start.insert(name, tensor.to_dtype(DType::F32)?);
+    }
+    let params = Params::trainable_from(start, DType::F32, &Device::Cpu);
+    let network = params.build(|vb| EfficientNet::new(&config, vb))?;
+    Ok((network, params))
+}

@@ -1,0 +1,100 @@
+//! The generator check: does the probe recognise each class in the images made for it, and are they copies of real ones?
+
+use super::base::{self, BACKBONE};
+use super::context::{Context, json_output};
+use super::images::{labelled, pixels, shard};
+use super::{Outputs, StepError};
+use crate::data::Item;
+use crate::ml::classify::efficientnet::{self, EfficientNet};
+use crate::ml::classify::train::{most_likely, predict};
+use crate::ml::latent::vae::AutoencoderKl;
+use crate::ml::pixels::{Pixels, from_signed};
+use crate::plan::params;
+use crate::stats::check::{Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck};
+use crate::study::Strategy;
+
+const DISTANCE: &str = "root mean square of pixel differences, 0 to 1";
+const BATCH: usize = 64;
+
+/// Output: check.json.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::Check = context.params()?;
+    let config: efficientnet::Config = context.json("probe", BACKBONE.0)?;
+    let probe = base::frozen(&context.read("probe", BACKBONE.1)?)?.build(|vb| EfficientNet::new(&config, vb))?;
+    let (pool, held_out) = (shard(context, "pool")?, shard(context, "held_out")?);
+    let mut classes = Vec::new();
+    for (index, class) in params.classes.iter().enumerate() {
+        let recognise = |images: &[Item]| recognition(&probe, images, index, params.confidence);
+        let mut strategies = Vec::new();
+        for strategy in &params.strategies {
+            let recognition = recognise(&shards(context, strategy.name(), class)?)?;
+            strategies.push(StrategyCheck { strategy: strategy.name().to_owned(), recognition });
+        }
+        let judged = params.strategies.first().copied().unwrap_or(Strategy::TextToImage);
+        let of_class = |items: &[Item]| items.iter().filter(|item| item.label == *class).cloned().collect::<Vec<_>>();
+        let tuned_on = pixels(&of_class(&pool))?;
+        let nearest = |items: &[Item]| -> Result<Distances, StepError> { Ok(nearest(&pixels(items)?, &tuned_on)) };
+        classes.push(ClassCheck {
+            label: class.clone(),
+            strategies,
+            base: recognise(&shards(context, "base", class)?)?,
+            nearest_real: nearest(&shards(context, judged.name(), class)?)?,
+            held_out: nearest(&of_class(&held_out))?,
+        });
+        context.images(index + 1, params.classes.len());
+    }
+    let reconstruction = reconstruction(&probe, &base::autoencoder(context)?, &held_out, &params.classes)?;
+    let chance = 1.0 / params.classes.len() as f64;
+    Ok(vec![json_output("check.json", &Check { chance, distance: DISTANCE.into(), classes, reconstruction })])
+}
+
+/// All images of a class by a strategy, each source and generation once.
+fn shards(context: &Context, strategy: &str, class: &str) -> Result<Vec<Item>, StepError> {
+    let mut items = Vec::new();
+    for role in context.roles(&format!("{strategy}/{class}/")) {
+        items.extend(shard(context, role)?);
+    }
+    items.sort_by(|a, b| a.id.cmp(&b.id));
+    items.dedup_by(|a, b| a.id == b.id);
+    Ok(items)
+}
+
+fn recognition(probe: &EfficientNet, images: &[Item], class: usize, confidence: f64) -> Result<Recognition, StepError> {
+    let rows = predict(probe, &pixels(images)?)?;
+    let recognised = rows.iter().filter(|row| most_likely(row) == class).count();
+    Ok(Recognition::of(recognised, images.len(), confidence))
+}
+
+/// From each image to the nearest of `real`.
+fn nearest(images: &Pixels, real: &Pixels) -> Distances {
+    let distance = |a: &[u8], b: &[u8]| {
+        let squares = a.iter().zip(b).map(|(&a, &b)| u64::from(a.abs_diff(b)).pow(2)).sum::<u64>();
+        (squares as f64 / a.len() as f64).sqrt() / 255.0
+    };
+    let of = |image: usize| {
+        let all = (0..real.count()).map(|other| distance(images.image(image), real.image(other)));
+        all.fold(f64::INFINITY, f64::min)
+    };
+    Distances::of(&(0..images.count()).map(of).collect::<Vec<_>>())
+}
+
+fn reconstruction(
+    probe: &EfficientNet,
+    autoencoder: &AutoencoderKl,
+    held_out: &[Item],
+    classes: &[String],
+) -> Result<Reconstruction, StepError> {
+    let real = labelled(held_out, classes)?;
+    let mut restored = Pixels::new(real.pixels.size());
+    for chunk in (0..real.pixels.count()).collect::<Vec<_>>().chunks(BATCH) {
+        let moments = autoencoder.encode(&real.pixels.signed_batch(chunk)?)?;
+        let images = from_signed(&autoencoder.decode(moments.mode())?)?;
+        (0..images.count()).for_each(|image| restored.push(images.image(image)));
+    }
+    let accuracy = |pixels: &Pixels| -> Result<f64, StepError> {
+        let rows = predict(probe, pixels)?;
+        let right = rows.iter().zip(&real.labels).filter(|(row, label)| most_likely(row) == **label as usize).count();
+        Ok(right as f64 / rows.len() as f64)
+    };
+    Ok(Reconstruction { accuracy_real: accuracy(&real.pixels)?, accuracy_reconstructed: accuracy(&restored)? })
+}

@@ -1,0 +1,94 @@
+//! What a step sees of its job.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::StepError;
+use crate::plan::{Job, Progress};
+use crate::seed::Seed;
+use crate::store::{Artifact, Objects};
+
+pub struct Context<'a> {
+    job: &'a Job,
+    objects: &'a Objects,
+    progress: &'a mut dyn FnMut(Progress),
+}
+
+impl<'a> Context<'a> {
+    pub fn new(job: &'a Job, objects: &'a Objects, progress: &'a mut dyn FnMut(Progress)) -> Self {
+        Self { job, objects, progress }
+    }
+
+    pub fn params<P: DeserializeOwned>(&self) -> Result<P, StepError> {
+        serde_json::from_value(self.job.params.clone())
+            .map_err(|error| format!("parameters of kind `{}`: {error}", self.job.kind).into())
+    }
+
+    /// The task's own random stream.
+    pub fn seed(&self) -> Result<Seed, StepError> {
+        self.job.seed.ok_or_else(|| format!("tasks of kind `{}` need a seed", self.job.kind).into())
+    }
+
+    /// The artifact behind an input.
+    pub fn input(&self, role: &str) -> Result<&'a Artifact, StepError> {
+        self.job.inputs.get(role).ok_or_else(|| format!("no input `{role}`").into())
+    }
+
+    /// Whether there is an input called `role`.
+    pub fn has_input(&self, role: &str) -> bool {
+        self.job.inputs.contains_key(role)
+    }
+
+    /// Roles that begin with `prefix`, in order.
+    pub fn roles(&self, prefix: &str) -> Vec<&'a str> {
+        self.job.inputs.keys().map(String::as_str).filter(|role| role.starts_with(prefix)).collect()
+    }
+
+    /// One entry of an input.
+    pub fn read(&self, role: &str, entry: &str) -> Result<Vec<u8>, StepError> {
+        let found = self.input(role)?.entry(entry).ok_or_else(|| format!("input `{role}` has no entry `{entry}`"))?;
+        Ok(self.objects.read(&found.digest)?)
+    }
+
+    /// One entry of an input as UTF-8 text.
+    pub fn text(&self, role: &str, entry: &str) -> Result<String, StepError> {
+        String::from_utf8(self.read(role, entry)?).map_err(|error| format!("input `{role}`, `{entry}`: {error}").into())
+    }
+
+    /// One entry of an input as JSON.
+    pub fn json<T: DeserializeOwned>(&self, role: &str, entry: &str) -> Result<T, StepError> {
+        serde_json::from_slice(&self.read(role, entry)?).map_err(|error| format!("input `{role}`, `{entry}`: {error}").into())
+    }
+
+    /// The folder of the image set's files, whose digests are those of the plan.
+    pub fn folder(&self) -> Result<PathBuf, StepError> {
+        let files = self.job.files.get("files").map(Vec::as_slice).unwrap_or_default();
+        files.iter().try_for_each(|file| file.read().map(drop))?;
+        let folder = files.first().and_then(|file| file.path.parent());
+        Ok(folder.ok_or("the image set has no files")?.to_owned())
+    }
+
+    /// Tells how far a training has come.
+    pub fn steps(&mut self) -> impl FnMut(usize, usize, f64) + use<'_, 'a> {
+        |done, total, loss| {
+            (self.progress)(Progress {
+                done: done as u64,
+                total: total as u64,
+                unit: "steps".into(),
+                message: format!("loss {loss:.4}"),
+            });
+        }
+    }
+
+    /// Tells how many images are done.
+    pub fn images(&mut self, done: usize, total: usize) {
+        (self.progress)(Progress { done: done as u64, total: total as u64, unit: "images".into(), message: String::new() });
+    }
+}
+
+/// `value` as an output: indented JSON.
+pub fn json_output(name: &str, value: &impl Serialize) -> (String, Vec<u8>) {
+    (name.to_owned(), serde_json::to_vec_pretty(value).expect("outputs are plain data"))
+}

@@ -1,0 +1,129 @@
+//! A shard of synthetic images of one class by one strategy.
+
+use super::base::{self, Prompts};
+use super::context::Context;
+use super::images::{of_class, pixels, shard};
+use super::{Outputs, StepError};
+use crate::data::{Item, RgbImage, Synthetic, webdataset};
+use crate::ml::latent::mask::Mask;
+use crate::ml::latent::sample::Sampler;
+use crate::ml::pixels::Pixels;
+use crate::plan::params;
+use crate::seed::Seed;
+use crate::study::Strategy;
+
+/// Images per forward pass; guidance doubles them.
+const BATCH: usize = 20;
+
+/// One image to make.
+struct Wanted<'a> {
+    source: &'a Item,
+    generation: usize,
+}
+
+/// Output: shard.tar, source by source, generations in order.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::Generate = context.params()?;
+    let pool = of_class(shard(context, "pool")?, &params.class);
+    let wanted = wanted(&params, &pool)?;
+    let first_pass = match context.has_input("first_pass") {
+        true => Some(shard(context, "first_pass")?),
+        false => None,
+    };
+    let models = Models::load(context, &params.prompt)?;
+    let sampler = models.sampler(&params);
+    // A stream an image, named by what the image is: batches and shards cannot change it.
+    let root = context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
+    let mut items = Vec::with_capacity(wanted.len());
+    for (index, chunk) in wanted.chunks(BATCH).enumerate() {
+        let streams = chunk.iter().map(|wanted| root.child(&wanted.source.id).nth(wanted.generation as u64)).collect::<Vec<_>>();
+        let start = match &first_pass {
+            Some(first) => pixels(&first[index * BATCH..index * BATCH + chunk.len()])?,
+            None => pixels(chunk.iter().map(|wanted| wanted.source))?,
+        };
+        let made = paint(&sampler, &params, &start, &streams)?;
+        items.extend(chunk.iter().enumerate().map(|(at, wanted)| item(&params, wanted, made.image(at), made.size())));
+        context.images(items.len(), wanted.len());
+    }
+    Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])
+}
+
+fn wanted<'a>(params: &params::Generate, pool: &'a [Item]) -> Result<Vec<Wanted<'a>>, StepError> {
+    let mut wanted = Vec::new();
+    for &position in &params.sources {
+        let source = pool.get(position);
+        let source = source.ok_or_else(|| format!("the pool has {} images of `{}`, not {}", pool.len(), params.class, position + 1))?;
+        let generations = params.first_generation..params.first_generation + params.generations;
+        wanted.extend(generations.map(|generation| Wanted { source, generation }));
+    }
+    Ok(wanted)
+}
+
+fn paint(sampler: &Sampler, params: &params::Generate, start: &Pixels, streams: &[Seed]) -> Result<Pixels, StepError> {
+    let mask = match params.strategy {
+        Strategy::TextToImage => return Ok(sampler.text_to_image(streams)?),
+        Strategy::Inpaint => Mask::centre(start.size()),
+        Strategy::InThenOutpaint => Mask::surroundings(start.size()),
+    };
+    let images = start.signed_batch(&(0..start.count()).collect::<Vec<_>>())?;
+    Ok(sampler.inpaint(&images, &vec![mask; start.count()], params.strength, streams)?)
+}
+
+fn item(params: &params::Generate, wanted: &Wanted, rgb: &[u8], size: usize) -> Item {
+    let source = wanted.source;
+    let id = format!("{}-{}-{}-{:02}", source.id, params.model, params.strategy.name(), wanted.generation);
+    Item {
+        id: id.clone(),
+        label: params.class.clone(),
+        // Painting keeps none or little of the source's skin, so its type is not the image's.
+        fst: 0,
+        malignant: source.malignant,
+        caption: params.prompt.clone(),
+        source: format!("{} model", params.model),
+        image: RgbImage { width: size, height: size, pixels: rgb.to_vec() },
+        synthetic: Some(Synthetic {
+            name: id,
+            md5hash: source.id.clone(),
+            method: params.strategy.name().to_owned(),
+            submethod: params.model.clone(),
+            generation_num: wanted.generation as u32,
+            tag: String::new(),
+        }),
+    }
+}
+
+/// The frozen models of a shard.
+struct Models {
+    vae: crate::ml::latent::vae::AutoencoderKl,
+    unet: crate::ml::latent::unet::UNet2DConditionModel,
+    schedule: crate::ml::latent::schedule::Schedule,
+    prompt: candle_core::Tensor,
+    empty: candle_core::Tensor,
+}
+
+impl Models {
+    fn load(context: &Context, prompt: &str) -> Result<Self, StepError> {
+        let prompts = Prompts::load(context, "text")?;
+        Ok(Self {
+            vae: base::autoencoder(context)?,
+            unet: base::frozen_unet(context, "unet")?,
+            schedule: base::schedule(context, "text")?,
+            prompt: prompts.embed(&[prompt])?,
+            empty: prompts.embed(&[""])?,
+        })
+    }
+
+    fn sampler(&self, params: &params::Generate) -> Sampler<'_> {
+        let side = self.unet.config().sample_size;
+        Sampler {
+            vae: &self.vae,
+            unet: &self.unet,
+            schedule: &self.schedule,
+            prompt: &self.prompt,
+            empty: &self.empty,
+            steps: params.steps,
+            guidance: params.guidance,
+            side,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Real and synthetic images from shards, in the forms that models take.
+
+use super::context::Context;
+use super::StepError;
+use crate::data::{Item, idx, webdataset};
+use crate::ml::classify::train::Labelled;
+use crate::ml::pixels::Pixels;
+
+/// All items of an input's shard.
+pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {
+    named_shard(context, role, "shard.tar")
+}
+
+pub fn named_shard(context: &Context, role: &str, entry: &str) -> Result<Vec<Item>, StepError> {
+    Ok(webdataset::read_shard(&context.read(role, entry)?, &format!("{role}/{entry}"))?)
+}
+
+/// The 70,000 items of a Fashion-MNIST folder, whose files are those of the plan.
+pub fn fashion_mnist(context: &Context) -> Result<Vec<Item>, StepError> {
+    let folder = context.folder()?;
+    let mut items = idx::fashion_mnist(&folder, idx::Part::Train)?;
+    items.extend(idx::fashion_mnist(&folder, idx::Part::Test)?);
+    Ok(items)
+}
+
+/// The items as pixels; all of one square size.
+pub fn pixels<'a>(items: impl IntoIterator<Item = &'a Item>) -> Result<Pixels, StepError> {
+    let mut all: Option<Pixels> = None;
+    for item in items {
+        let (width, height) = (item.image.width, item.image.height);
+        let all = all.get_or_insert_with(|| Pixels::new(width));
+        if width != all.size() || height != all.size() {
+            return Err(format!("image `{}` is {width} x {height}, the others {} pixels square", item.id, all.size()).into());
+        }
+        all.push(&item.image.pixels);
+    }
+    all.ok_or_else(|| "no images".into())
+}
+
+/// The items with their classes' positions in `classes`.
+pub fn labelled<'a>(items: impl IntoIterator<Item = &'a Item>, classes: &[String]) -> Result<Labelled, StepError> {
+    let items = items.into_iter().collect::<Vec<_>>();
+    let label = |item: &&Item| {
+        let position = classes.iter().position(|class| *class == item.label);
+        position.map(|at| at as u32).ok_or_else(|| format!("image `{}` is of the unknown class `{}`", item.id, item.label))
+    };
+    Ok(Labelled { labels: items.iter().map(label).collect::<Result<_, _>>()?, pixels: pixels(items)? })
+}
+
+/// The items of one class, in the set's order.
+pub fn of_class(items: Vec<Item>, class: &str) -> Vec<Item> {
+    items.into_iter().filter(|item| item.label == class).collect()
+}

@@ -1,0 +1,55 @@
+//! Continues the pretrained UNet as an inpainting model, as Stable Diffusion's was: further input channels start at zero.
+
+use candle_core::DType;
+
+use super::base::{self, Prompts, UNET};
+use super::context::{Context, json_output};
+use super::images::{named_shard, pixels};
+use super::{Outputs, StepError};
+use crate::ml::latent::train::{Conditioning, Denoising, dropped, optimise};
+use crate::ml::latent::unet::{self, UNet2DConditionModel, inpainting_from};
+use crate::ml::params::Params;
+use crate::ml::training::Batches;
+use crate::plan::params;
+
+/// Outputs: unet/* with the inputs of an inpainting model (f16), losses.json.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params::Inpainting { unet: settings, steps } = context.params()?;
+    let seed = context.seed()?;
+    let items = named_shard(context, "corpus", "train.tar")?;
+    let images = pixels(&items)?;
+    let autoencoder = base::autoencoder(context)?;
+    let schedule = base::schedule(context, "unet")?;
+    let prompts = Prompts::load(context, "unet")?;
+    let start = base::frozen(&context.read("unet", UNET.1)?)?;
+    let narrow = base::unet_config(context, "unet")?;
+    start.build(|vb| UNet2DConditionModel::new(&narrow, vb))?;
+    // Noisy latents, the mask, the masked image's latents.
+    let config = unet::Config { in_channels: 2 * narrow.in_channels + 1, ..narrow };
+    let weights = Params::trainable_from(inpainting_from(&start, config.in_channels)?, DType::F32, &candle_core::Device::Cpu);
+    let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
+    let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning: Conditioning::Inpainting };
+
+    let budget = super::unet::budget(&settings, steps);
+    let mut batches = Batches::new(images.count(), budget.batch, seed.child("order"));
+    let loss = |step: usize| {
+        let stream = seed.child("step").nth(step as u64);
+        let indices = batches.at(step);
+        let drop = dropped(indices.len(), settings.caption_dropout, &stream.child("dropout"));
+        let caption = |(&index, drop): (&usize, bool)| if drop { "" } else { items[index].caption.as_str() };
+        let captions = indices.iter().zip(drop).map(caption).collect::<Vec<_>>();
+        let context = prompts.embed(&captions).map_err(candle_core::Error::wrap)?;
+        denoising.loss(&unet, &images.signed_batch(&indices)?, &context, &stream)
+    };
+    let mut losses = Vec::new();
+    let mut told = context.steps();
+    optimise(&weights, &budget, loss, &mut |done, total, loss| {
+        losses.push(loss);
+        told(done, total, loss);
+    })?;
+    Ok(vec![
+        (UNET.0.into(), config.to_json().into_bytes()),
+        (UNET.1.into(), weights.to_safetensors(DType::F16)?),
+        json_output("losses.json", &super::unet::thinned(&losses)),
+    ])
+}

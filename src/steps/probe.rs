@@ -1,0 +1,15 @@
+//! A classifier trained on plentiful real images: the judge of generators and autoencoders, never an arm of the experiment.
+
+use super::classifier::{outputs, transforms_config};
+use super::context::Context;
+use super::images::shard;
+use super::{Outputs, StepError};
+use crate::plan::params;
+
+/// Outputs as a classifier's.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::Probe = context.params()?;
+    let train = shard(context, "plentiful")?;
+    let transforms = transforms_config(&params.transforms);
+    outputs(context, &train, &params.classes, &params.training, Some(&transforms))
+}

@@ -1,0 +1,206 @@
+//! The key tree of the defaults, what a layer may say against it, and the merge of layers.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use toml_edit::{Document, Item, Key, Table, TableLike, Value};
+
+use super::error::{Place, Problem};
+use super::layer::Layer;
+
+/// The key that names a lower layer; of files only, not of studies.
+pub(super) const EXTENDS: &str = "extends";
+
+const DEFAULTS: &str = include_str!("defaults.toml");
+
+/// Every key of a study with its default.
+pub(super) struct Known(Document<&'static str>);
+
+pub(super) static KNOWN: LazyLock<Known> =
+    LazyLock::new(|| Known(Document::parse(DEFAULTS).expect("the built-in defaults are TOML")));
+
+/// A value's dotted key and where it is written.
+pub(super) struct Leaf {
+    pub key: String,
+    pub span: Option<Range<usize>>,
+}
+
+impl Known {
+    pub fn table(&self) -> &Table {
+        self.0.as_table()
+    }
+
+    /// The default at a path of names.
+    pub fn get(&self, path: &[&str]) -> Option<&Item> {
+        path.iter().try_fold(self.0.as_item(), |item, name| item.as_table_like()?.get(name))
+    }
+
+    /// What is wrong with a layer: keys that no study has and values of the wrong kind.
+    pub fn check(&self, layer: &Layer) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.check_table(layer, &mut Vec::new(), layer.document.as_table(), self.table(), &mut problems);
+        problems
+    }
+
+    fn check_table<'a>(
+        &self,
+        layer: &Layer,
+        path: &mut Vec<&'a str>,
+        given: &'a dyn TableLike,
+        known: &dyn TableLike,
+        problems: &mut Vec<Problem>,
+    ) {
+        for (name, item) in given.iter() {
+            if path.is_empty() && name == EXTENDS && matches!(layer.origin, super::layer::Origin::File(_)) {
+                continue;
+            }
+            path.push(name);
+            match known.get(name) {
+                None => {
+                    let span = given.get_key_value(name).and_then(|(key, _)| key.span());
+                    problems.push(Problem { place: layer.place(span), message: self.unknown(path, known) });
+                }
+                Some(default) => match (item.as_table_like(), default.as_table_like()) {
+                    (Some(given), Some(known)) if !is_open(known) => self.check_table(layer, path, given, known, problems),
+                    _ => {
+                        if let Some((part, message)) = mismatch(item, default) {
+                            let message = format!("`{}` {message}", dotted(path));
+                            problems.push(Problem { place: layer.place(part), message });
+                        }
+                    }
+                },
+            }
+            path.pop();
+        }
+    }
+
+    /// The complaint about a key that no study has, with the nearest that one has.
+    fn unknown(&self, path: &[&str], siblings: &dyn TableLike) -> String {
+        let (name, parents) = path.split_last().expect("a key has a name");
+        let full = dotted(path);
+        if full == EXTENDS {
+            return format!("`{full}` belongs in a study file");
+        }
+        let beside = siblings
+            .iter()
+            .map(|(sibling, _)| (strsim::normalized_damerau_levenshtein(name, sibling), sibling))
+            .filter(|(likeness, _)| *likeness >= 0.5)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, sibling)| dotted(&[parents, &[sibling]].concat()));
+        let nearest = beside.or_else(|| self.nearest_elsewhere(name, &full));
+        match nearest {
+            Some(nearest) => format!("unknown key `{full}`; the nearest known key is `{nearest}`"),
+            None => {
+                let names: Vec<_> = siblings.iter().map(|(name, _)| format!("`{name}`")).collect();
+                format!("unknown key `{full}`; known there: {}", names.join(", "))
+            }
+        }
+    }
+
+    fn nearest_elsewhere(&self, name: &str, full: &str) -> Option<String> {
+        let mut all = vec![vec![EXTENDS]];
+        every_path(self.table(), &mut Vec::new(), &mut all);
+        let likeness = |path: &Vec<&str>| {
+            let last = path.last().expect("a key has a name");
+            (strsim::normalized_damerau_levenshtein(name, last), strsim::normalized_damerau_levenshtein(full, &dotted(path)))
+        };
+        all.iter()
+            .map(|path| (likeness(path), path))
+            .filter(|((last, _), _)| *last >= 0.7)
+            .max_by(|(a, _), (b, _)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)))
+            .map(|(_, path)| dotted(path))
+    }
+}
+
+/// Lays `layer` over `base`: tables merge, everything else replaces. Returns what was laid.
+pub(super) fn merge(base: &mut Table, layer: &Layer, places: &mut BTreeMap<String, Place>) -> Vec<Leaf> {
+    let mut leaves = Vec::new();
+    merge_table(base, layer.document.as_table(), &mut Vec::new(), &mut leaves);
+    places.extend(leaves.iter().map(|leaf| (leaf.key.clone(), layer.place(leaf.span.clone()))));
+    leaves
+}
+
+fn merge_table<'a>(base: &mut dyn TableLike, over: &'a dyn TableLike, path: &mut Vec<&'a str>, leaves: &mut Vec<Leaf>) {
+    for (name, item) in over.iter() {
+        if path.is_empty() && name == EXTENDS {
+            continue;
+        }
+        path.push(name);
+        match (base.get_mut(name).and_then(Item::as_table_like_mut), item.as_table_like()) {
+            (Some(base), Some(over)) => merge_table(base, over, path, leaves),
+            _ => {
+                base.insert(name, item.clone());
+                leaves.push(Leaf { key: dotted(path), span: item.span() });
+            }
+        }
+        path.pop();
+    }
+}
+
+/// An empty table among the defaults takes any key.
+fn is_open(default: &dyn TableLike) -> bool {
+    default.is_empty()
+}
+
+/// The span and the complaint if `item` is of another kind than the default; elements of arrays count too.
+fn mismatch(item: &Item, default: &Item) -> Option<(Option<Range<usize>>, String)> {
+    let complaint = |span, found: &str, expected: &str| Some((span, format!("is {found}; {expected} is expected")));
+    match (item.as_value(), default.as_value()) {
+        (Some(Value::Integer(whole)), Some(Value::Integer(_))) if *whole.value() < 0 => {
+            complaint(item.span(), &whole.value().to_string(), "a whole number of at least 0")
+        }
+        (Some(Value::Integer(_)), Some(Value::Float(_))) => None,
+        (Some(Value::Array(given)), Some(Value::Array(defaults))) => {
+            let example = defaults.get(0)?;
+            let wrong = given.iter().find(|element| !same_kind(element, example))?;
+            Some((wrong.span(), format!("has {} in it; each element must be {}", value_kind(wrong), value_kind(example))))
+        }
+        _ if item.is_table_like() && default.is_table_like() => None,
+        (Some(given), Some(default)) if same_kind(given, default) => None,
+        _ => complaint(item.span(), kind(item), kind(default)),
+    }
+}
+
+fn same_kind(a: &Value, b: &Value) -> bool {
+    a.type_name() == b.type_name() && !matches!(a, Value::Integer(whole) if *whole.value() < 0)
+}
+
+/// What a value is, with its article.
+pub(super) fn kind(item: &Item) -> &'static str {
+    match item {
+        Item::Value(value) => value_kind(value),
+        Item::ArrayOfTables(_) => "an array of tables",
+        Item::Table(_) | Item::None => "a table",
+    }
+}
+
+fn value_kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a string",
+        Value::Integer(whole) if *whole.value() < 0 => "a negative number",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number with a decimal point",
+        Value::Boolean(_) => "a boolean",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "an array",
+        Value::InlineTable(_) => "a table",
+    }
+}
+
+/// A path of names as TOML writes it, quoted where it must be.
+pub(super) fn dotted(path: &[&str]) -> String {
+    path.iter().map(|name| Key::new(*name).display_repr().into_owned()).collect::<Vec<_>>().join(".")
+}
+
+/// Adds the path of every item below `table`, tables before what is in them.
+pub(super) fn every_path<'a>(table: &'a dyn TableLike, path: &mut Vec<&'a str>, all: &mut Vec<Vec<&'a str>>) {
+    for (name, item) in table.iter() {
+        path.push(name);
+        all.push(path.clone());
+        if let Some(inner) = item.as_table_like() {
+            every_path(inner, path, all);
+        }
+        path.pop();
+    }
+}

@@ -1,0 +1,190 @@
+//! Studies: a TOML file becomes a typed, resolved and validated [`Study`].
+//!
+//! A study file says what differs from `defaults.toml`, or from the file that its `extends` names. Unknown keys, wrong types and
+//! values out of range are refused with the place where they are written. What leaves this room is complete: nothing further
+//! down has a default.
+//!
+//! Imports `id` and `seed` only. It reads study files and no others; whether images and weights exist is asked by the rooms that
+//! open them.
+
+mod design;
+mod error;
+mod keys;
+mod layer;
+mod schema;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use toml_edit::visit_mut::{VisitMut, visit_array_mut, visit_item_mut, visit_table_mut, visit_value_mut};
+use toml_edit::{Array, DocumentMut, Item, Table, Value};
+
+pub use design::{Cell, Synthetic};
+pub use error::{Place, Problem, StudyError};
+pub use schema::*;
+
+/// A study with what its file says about it.
+#[derive(Clone, Debug)]
+pub struct LoadedStudy {
+    pub study: Study,
+    /// The file's stem.
+    pub name: String,
+    /// As it was asked for.
+    pub path: PathBuf,
+    /// Every parameter as TOML: the same text for the same study, however its files and options are written. Loading it
+    /// gives the same study again.
+    pub resolved: String,
+    places: BTreeMap<String, Place>,
+}
+
+impl Study {
+    /// Loads the study file at `path`, with `sets` (`key=value` each, later ones win) laid over it.
+    pub fn load(path: &Path, sets: &[String]) -> Result<LoadedStudy, StudyError> {
+        let known = &*keys::KNOWN;
+        let mut layers = layer::files(path)?;
+        for set in sets {
+            layers.push(layer::assignment(set, known)?);
+        }
+        refuse(layers.iter().flat_map(|layer| known.check(layer)).collect())?;
+
+        let mut merged = known.table().clone();
+        let mut places = BTreeMap::new();
+        let mut study: Study =
+            toml_edit::de::from_document(DocumentMut::from(merged.clone())).expect("the built-in defaults are a study");
+        for layer in &layers {
+            let leaves = keys::merge(&mut merged, layer, &mut places);
+            // Layer by layer, so that what goes wrong was written in this one.
+            study = typed(&merged, layer, &leaves)?;
+        }
+
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let resolved = resolved(&study);
+        let loaded = LoadedStudy { study, name, path: path.to_owned(), resolved, places };
+        refuse(
+            validate::broken_rules(&loaded.study)
+                .into_iter()
+                .map(|(key, message)| Problem { place: loaded.place(&key), message })
+                .collect(),
+        )?;
+        Ok(loaded)
+    }
+}
+
+impl LoadedStudy {
+    /// Where the value of `key` (dotted) was written last.
+    pub fn place(&self, key: &str) -> Place {
+        self.places.get(key).cloned().unwrap_or(Place::Default { path: self.path.clone() })
+    }
+
+    /// Folder of shipped base weights, or `None` where the study trains its own. Relative to the file that names it.
+    pub fn base_folder(&self) -> Option<PathBuf> {
+        let from = &self.study.base.from;
+        (!from.is_empty()).then(|| self.relative("base.from", from))
+    }
+
+    /// Folder of the real images (idx only), relative to the file that names it.
+    pub fn images_folder(&self) -> PathBuf {
+        self.relative("images.path", &self.study.images.path)
+    }
+
+    fn relative(&self, key: &str, path: &str) -> PathBuf {
+        self.place(key).folder().unwrap_or(Path::new("")).join(path)
+    }
+}
+
+/// The file of the study that `argument` means: a path (it has a separator or ends in `.toml`), or a name in `experiments`.
+pub fn find(argument: &str, experiments: &Path) -> Result<PathBuf, StudyError> {
+    let path = Path::new(argument);
+    if path.components().count() > 1 || path.extension().is_some_and(|extension| extension == "toml") {
+        return Ok(path.to_owned());
+    }
+    let named = experiments.join(format!("{argument}.toml"));
+    if named.is_file() {
+        return Ok(named);
+    }
+    let known = match names(experiments) {
+        Ok(names) if !names.is_empty() => format!("has {}", names.join(", ")),
+        Ok(_) => "has none".to_owned(),
+        Err(error) => format!("cannot be read ({error})"),
+    };
+    Err(StudyError::UnknownStudy { name: argument.to_owned(), folder: experiments.to_owned(), known })
+}
+
+/// The studies of a folder by name, sorted.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn refuse(problems: Vec<Problem>) -> Result<(), StudyError> {
+    if problems.is_empty() { Ok(()) } else { Err(StudyError::Invalid(problems)) }
+}
+
+/// The study that the merged table says; what it cannot say is an error of the layer merged last.
+fn typed(merged: &Table, layer: &layer::Layer, leaves: &[keys::Leaf]) -> Result<Study, StudyError> {
+    toml_edit::de::from_document(DocumentMut::from(merged.clone())).map_err(|error| {
+        let span = error.span();
+        let start = span.as_ref().map_or(0, |span| span.start);
+        let holds = |leaf: &&keys::Leaf| leaf.span.as_ref().is_some_and(|span| span.contains(&start));
+        let key = leaves.iter().find(holds).map_or(String::new(), |leaf| format!("`{}`: ", leaf.key));
+        let message = format!("{key}{}", error.message().trim().replace("expected usize", "expected a whole number"));
+        StudyError::Invalid(vec![Problem { place: layer.place(span), message }])
+    })
+}
+
+/// The study's one canonical text.
+fn resolved(study: &Study) -> String {
+    let mut document = toml_edit::ser::to_document(study).expect("a study came from TOML and goes back");
+    Layout.visit_document_mut(&mut document);
+    document.to_string().trim_start().to_owned()
+}
+
+/// Tables under headers, arrays on one line unless they are long.
+struct Layout;
+
+impl VisitMut for Layout {
+    fn visit_item_mut(&mut self, item: &mut Item) {
+        if item.is_inline_table() {
+            *item = std::mem::take(item).into_table().map_or_else(|item| item, Item::Table);
+        }
+        visit_item_mut(self, item);
+    }
+
+    fn visit_table_mut(&mut self, table: &mut Table) {
+        table.decor_mut().clear();
+        if table.iter().any(|(_, item)| item.is_value()) {
+            table.decor_mut().set_prefix("\n");
+        } else {
+            table.set_implicit(!table.is_empty());
+        }
+        visit_table_mut(self, table);
+    }
+
+    fn visit_value_mut(&mut self, value: &mut Value) {
+        value.decor_mut().clear();
+        visit_value_mut(self, value);
+    }
+
+    fn visit_array_mut(&mut self, array: &mut Array) {
+        visit_array_mut(self, array);
+        if array.to_string().len() > 100 {
+            array.iter_mut().for_each(|element| element.decor_mut().set_prefix("\n  "));
+            array.set_trailing("\n");
+            array.set_trailing_comma(true);
+        } else {
+            array.fmt();
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What a study file can say, as types. Defaults live in `defaults.toml` beside this file and nowhere else: a key that is not
+//! there does not exist, so every parameter of a run can be read in its resolved study.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One study: everything that decides its results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    pub title: String,
+    /// A paragraph for the report's head.
+    pub about: String,
+    pub goal: Goal,
+    /// Root of every random stream of the study.
+    pub seed: u64,
+    pub images: Images,
+    pub base: Base,
+    pub generator: Generator,
+    pub classifier: Classifier,
+    pub transforms: Transforms,
+    pub probe: Classifier,
+    pub experiment: Experiment,
+    pub analysis: Analysis,
+}
+
+/// What a study produces at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Base weights: autoencoder, text encoder, UNets, classifier backbone.
+    Base,
+    /// The experiment's report.
+    Report,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageSource {
+    /// Rendered skin; embedded.
+    Phantom,
+    /// MNIST-format .gz files.
+    Idx,
+}
+
+/// The real images of the study. Counts are per class; the four sets are disjoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Images {
+    pub source: ImageSource,
+    /// Folder of the files (idx only).
+    pub path: String,
+    /// Side in pixels; a multiple of 8.
+    pub size: usize,
+    pub classes: Vec<String>,
+    /// Images that classifiers sample from and that DreamBooth is tuned on.
+    pub pool: usize,
+    /// Images for early stopping.
+    pub validation: usize,
+    /// Images that every accuracy is measured on.
+    pub held_out: usize,
+    /// Images for the probe classifier of the generator check, seen by nothing else.
+    pub plentiful: usize,
+}
+
+/// Where the pretrained weights come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// Folder of shipped weights, relative to the study file; empty: trained as part of this study.
+    pub from: String,
+    pub corpus: Corpus,
+    pub autoencoder: Autoencoder,
+    pub text_encoder: TextEncoder,
+    pub diffusion: Diffusion,
+    pub unet: UNet,
+    /// The inpainting variant, continued from the UNet: steps only, the rest as `unet`.
+    pub inpainting_steps: usize,
+    pub backbone: Backbone,
+}
+
+/// Captioned images for pretraining; no class and no image of the study is among them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corpus {
+    /// Classes to use (idx only); phantom: must be empty, all base kinds are used.
+    pub classes: Vec<String>,
+    /// Images in total.
+    pub train: usize,
+    pub validation: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Autoencoder {
+    /// Channels of each level, finest first; each further level halves the side.
+    pub channels: Vec<usize>,
+    pub latent_channels: usize,
+    pub layers_per_block: usize,
+    pub norm_groups: usize,
+    pub steps: usize,
+    pub batch: usize,
+    pub learning_rate: f64,
+    pub kl_weight: f64,
+    /// Weight of the L1 loss on differences of neighbouring pixels.
+    pub gradient_weight: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextEncoder {
+    /// Entries of the byte-pair vocabulary, trained on the corpus's captions.
+    pub vocabulary: usize,
+    /// Tokens a prompt is padded or cut to.
+    pub context: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prediction {
+    Epsilon,
+    VPrediction,
+}
+
+/// The noise schedule ("scaled_linear", as Stable Diffusion's).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diffusion {
+    pub timesteps: usize,
+    pub beta_start: f64,
+    pub beta_end: f64,
+    pub prediction: Prediction,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UNet {
+    pub channels: Vec<usize>,
+    pub layers_per_block: usize,
+    pub heads: usize,
+    pub norm_groups: usize,
+    pub steps: usize,
+    pub batch: usize,
+    pub learning_rate: f64,
+    /// Decay of the weights' exponential moving average, which is what is kept.
+    pub ema: f64,
+    /// Share of captions replaced by the empty prompt, for classifier-free guidance.
+    pub caption_dropout: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backbone {
+    pub architecture: String,
+    pub training: Classifier,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// Prompt of fine-tuning and sampling; `{label}` stands for the class.
+    pub prompt: String,
+    pub dreambooth: DreamBooth,
+    pub sampling: Sampling,
+}
+
+/// DreamBooth as the authors ran it: UNet only, one model a class, no prior preservation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DreamBooth {
+    pub steps: usize,
+    /// Steps of single classes, where they differ.
+    pub steps_by_class: BTreeMap<String, usize>,
+    pub batch: usize,
+    pub learning_rate: f64,
+    pub weight_decay: f64,
+    /// Largest global norm of the gradient.
+    pub clip: f64,
+    /// Share of prompts replaced by the empty prompt (the authors': 0).
+    pub caption_dropout: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampling {
+    /// DPM-Solver++ (2M) steps.
+    pub steps: usize,
+    pub guidance: f64,
+    /// Strength of the first pass (centre masked), in (0, 1].
+    pub inpaint_strength: f64,
+    /// Strength of the second pass (surroundings masked), in (0, 1].
+    pub outpaint_strength: f64,
+    /// Source images that one shard covers.
+    pub sources_per_shard: usize,
+    /// Generations of each source image that one shard covers.
+    pub generations_per_shard: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Classifier {
+    /// Most epochs; validation follows each.
+    pub epochs: usize,
+    /// Optimiser steps of an epoch, the same for every arm; 0: one pass over the training images.
+    pub steps_per_epoch: usize,
+    pub batch: usize,
+    pub learning_rate: f64,
+    pub weight_decay: f64,
+    /// Epochs without a lower validation loss before training ends.
+    pub patience: usize,
+    pub label_smoothing: f64,
+}
+
+/// fastai's `aug_transforms` as the authors called it (paper.md section 3).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transforms {
+    pub flip: f64,
+    pub warp: f64,
+    pub rotate: f64,
+    pub zoom: f64,
+    pub lighting: f64,
+    /// Probability of each of warp, rotate, zoom and lighting.
+    pub probability: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    TextToImage,
+    Inpaint,
+    InThenOutpaint,
+}
+
+/// The real-count sweep: real only and every strategy, at every n, dose and transform setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Real images per class.
+    pub n: Vec<usize>,
+    pub strategies: Vec<Strategy>,
+    /// Synthetic images per real image.
+    pub doses: Vec<usize>,
+    /// Whether classifiers see transformed images.
+    pub transforms: Vec<bool>,
+    pub replicates: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Analysis {
+    /// Coverage of every interval.
+    pub confidence: f64,
+    /// False discovery rate of Benjamini-Hochberg.
+    pub q: f64,
+    pub permutations: usize,
+    pub bootstraps: usize,
+}

@@ -1,0 +1,285 @@
+use std::fs;
+use std::path::Path;
+
+use expect_test::{Expect, expect};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+/// `study.toml` of `folder`, an error with its paths relative to the folder.
+fn load(folder: &TempDir, sets: &[&str]) -> Result<LoadedStudy, String> {
+    let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+    Study::load(&folder.path().join("study.toml"), &sets)
+        .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+}
+
+fn loaded(text: &str, sets: &[&str]) -> LoadedStudy {
+    load(&folder(&[("study.toml", text)]), sets).unwrap()
+}
+
+fn check(cases: &[(&str, &[&str])], expected: Expect) {
+    let said: Vec<String> = cases.iter().map(|(text, sets)| load(&folder(&[("study.toml", text)]), sets).unwrap_err()).collect();
+    expected.assert_eq(&format!("{}\n", said.join("\n")));
+}
+
+#[test]
+fn unknown_keys_are_refused_with_the_nearest_known() {
+    check(
+        &[
+            ("[classifer]\nepochs = 3\n", &[]),
+            ("title = \"x\"\n\n[classifier]\n  epoch = 3\n", &[]),
+            ("classifier.epohcs = 3", &[]),
+            ("epochs = 3", &[]),
+            ("[generator]\nsteps = 3", &[]),
+            ("images = { size = 32, helo_out = 3 }", &[]),
+            ("[base.unet]\nfrobnicate = 1", &[]),
+            ("extend = \"quick.toml\"", &[]),
+            ("", &["classifier.epcohs=3"]),
+            ("", &["extends=quick.toml"]),
+            ("\"ä\" = 1\n[experiment]\nno_such_thing_here = 2", &[]),
+        ],
+        expect![[r#"
+            study.toml:1:2: unknown key `classifer`; the nearest known key is `classifier`
+            study.toml:4:3: unknown key `classifier.epoch`; the nearest known key is `classifier.epochs`
+            study.toml:1:12: unknown key `classifier.epohcs`; the nearest known key is `classifier.epochs`
+            study.toml:1:1: unknown key `epochs`; the nearest known key is `probe.epochs`
+            study.toml:2:1: unknown key `generator.steps`; the nearest known key is `generator.sampling.steps`
+            study.toml:1:23: unknown key `images.helo_out`; the nearest known key is `images.held_out`
+            study.toml:2:1: unknown key `base.unet.frobnicate`; known there: `channels`, `layers_per_block`, `heads`, `norm_groups`, `steps`, `batch`, `learning_rate`, `ema`, `caption_dropout`
+            study.toml:1:1: unknown key `extend`; the nearest known key is `extends`
+            --set classifier.epcohs=3: unknown key `classifier.epcohs`; the nearest known key is `classifier.epochs`
+            --set extends=quick.toml: `extends` belongs in a study file
+            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `transforms`, `probe`, `experiment`, `analysis`
+            study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `n`, `strategies`, `doses`, `transforms`, `replicates`
+        "#]],
+    );
+}
+
+#[test]
+fn values_of_another_type_are_refused_where_they_stand() {
+    check(
+        &[
+            ("[classifier]\nepochs = \"many\"", &[]),
+            ("[classifier]\nepochs = 2.5", &[]),
+            ("[classifier]\nepochs = -2", &[]),
+            ("[transforms]\nflip = true", &[]),
+            ("[experiment]\nn = 4", &[]),
+            ("[experiment]\nn = [\n  4,\n  \"8\",\n]", &[]),
+            ("images = 3", &[]),
+            ("[title]\n", &[]),
+            ("[[images]]\n", &[]),
+            ("goal = \"reprot\"", &[]),
+            ("[experiment]\nstrategies = [\"inpaint\", \"outpaint\"]", &[]),
+            ("[generator.dreambooth.steps_by_class]\npsoriasis = \"more\"", &[]),
+            ("[base.corpus]\nclasses = [1]", &[]),
+            ("extends = 3", &[]),
+            ("[classifier]\nepochs = 3\nepochs = 4", &[]),
+            ("[classifier\n", &[]),
+            ("", &["classifier.epochs=many"]),
+            ("", &["classifier.epochs"]),
+            ("", &["classifier.epochs="]),
+            ("", &["experiment.strategies=[\"all\"]"]),
+        ],
+        expect![[r#"
+            study.toml:2:10: `classifier.epochs` is a string; a whole number is expected
+            study.toml:2:10: `classifier.epochs` is a number with a decimal point; a whole number is expected
+            study.toml:2:10: `classifier.epochs` is -2; a whole number of at least 0 is expected
+            study.toml:2:8: `transforms.flip` is a boolean; a number with a decimal point is expected
+            study.toml:2:5: `experiment.n` is a whole number; an array is expected
+            study.toml:4:3: `experiment.n` has a string in it; each element must be a whole number
+            study.toml:1:10: `images` is a whole number; a table is expected
+            study.toml:1:1: `title` is a table; a string is expected
+            study.toml:1:1: `images` is an array of tables; a table is expected
+            study.toml:1:8: `goal`: unknown variant `reprot`, expected `base` or `report`
+            study.toml:2:26: `experiment.strategies`: unknown variant `outpaint`, expected one of `text-to-image`, `inpaint`, `in-then-outpaint`
+            study.toml:2:13: `generator.dreambooth.steps_by_class.psoriasis`: invalid type: string "more", expected a whole number
+            study.toml:2:12: `base.corpus.classes`: invalid type: integer `1`, expected a string
+            study.toml:1:11: `extends` is a whole number; a file's name is expected
+            study.toml:3:1: not TOML: duplicate key
+            study.toml:1:12: not TOML: unclosed table, expected `]`
+            --set classifier.epochs=many: `classifier.epochs` is a string; a whole number is expected
+            --set classifier.epochs: key=value is expected
+            --set classifier.epochs=: `classifier.epochs` is a string; a whole number is expected
+            --set experiment.strategies=["all"]: `experiment.strategies`: unknown variant `all`, expected one of `text-to-image`, `inpaint`, `in-then-outpaint`
+        "#]],
+    );
+}
+
+#[test]
+fn values_out_of_range_are_refused_by_full_name() {
+    let idx = "[images]\nsource = \"idx\"\npath = \"data\"\nclasses = [\"coat\", \"bag\"]\n[base]\nfrom = \"\"\n";
+    let idx_shared = format!("{idx}[base.corpus]\nclasses = [\"dress\", \"bag\"]");
+    check(
+        &[
+            ("[images]\nsize = 30", &[]),
+            ("[images]\nsize = 40\n[base.autoencoder]\nchannels = [32, 32, 32, 32]", &[]),
+            ("[images]\nclasses = [\"acne\", \"acne\"]\npool = 0", &[]),
+            ("[images]\nclasses = []", &[]),
+            ("images = { classes = [\"acne\", \"eczema\"], pool = 64 }\nexperiment.n = [4, 128]", &[]),
+            ("[experiment]\nstrategies = [\"inpaint\", \"inpaint\"]\ndoses = [0]\nreplicates = 0", &[]),
+            ("[transforms]\nflip = 1.5\nzoom = 0.5", &["transforms.probability=nan"]),
+            ("[generator]\nprompt = \"a skin disease\"", &[]),
+            ("[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\nacne = 3", &[]),
+            ("goal = \"base\"", &[]),
+            ("[images]\nsource = \"idx\"", &[]),
+            (idx, &[]),
+            (&idx_shared, &[]),
+            ("[base.corpus]\nclasses = [\"dress\"]", &[]),
+            ("[base.unet]\nheads = 5\n[base.autoencoder]\nnorm_groups = 7", &[]),
+            ("", &["analysis.q=1", "generator.sampling.steps=1001", "base.diffusion.beta_start=0.5"]),
+            ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
+        ],
+        expect![[r#"
+            study.toml:2:8: `images.size` is 30; allowed: a multiple of 8, at least 8
+            study.toml:2:8: `images.size` is 40; the levels of base.autoencoder.channels and base.unet.channels halve it 4 times, so it must be a multiple of 16
+            study.toml:3:8: `images.pool` is 0; allowed: 1 or more
+            study.toml:2:11: `images.classes` has "acne" twice; each value may stand once
+            study.toml: experiment.n asks for 8 real images of each class, but the pool has 0 of "acne"
+            study.toml:2:11: `images.classes` is []; allowed: two classes or more
+            study.toml:2:16: experiment.n asks for 128 real images of each class, but the pool has 64 of "acne"
+            study.toml:3:9: `experiment.doses` is [0]; allowed: values of 1 or more
+            study.toml:2:14: `experiment.strategies` has "inpaint" twice; each value may stand once
+            study.toml:4:14: `experiment.replicates` is 0; allowed: 1 or more
+            study.toml:2:8: `transforms.flip` is 1.5; allowed: a probability, 0 to 1
+            --set transforms.probability=nan: `transforms.probability` is nan; allowed: a probability, 0 to 1
+            study.toml:3:8: `transforms.zoom` is 0.5; allowed: 1 or more
+            study.toml:2:10: `generator.prompt` is "a skin disease"; allowed: a text with {label}, where the class goes
+            study.toml:3:8: `generator.dreambooth.steps_by_class.acne` names no class of the study; images.classes has allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
+            study.toml: `base.from` is "base"; a study with goal "base" trains its own, so it must be ""
+            study.toml: `images.path` is empty; the source idx needs the folder of its .gz files
+            study.toml: `base.corpus.classes` is []; allowed: one value or more
+            study.toml:8:11: `base.corpus.classes` has "bag", which is a class of the study; the base may not see it
+            study.toml:2:11: `base.corpus.classes` is ["dress"]; allowed: [] (the source phantom uses all of its base kinds)
+            study.toml: `base.autoencoder.channels` is [32, 64, 64]; allowed: one width or more, each a multiple of norm_groups (7)
+            study.toml:2:9: `base.unet.heads` is 5; allowed: a divisor of channels ([48, 96])
+            --set base.diffusion.beta_start=0.5: `base.diffusion.beta_start` is 0.5; allowed: more than 0, below beta_end
+            --set generator.sampling.steps=1001: `generator.sampling.steps` is 1001; allowed: 1 to 1000 (timesteps)
+            --set analysis.q=1: `analysis.q` is 1.0; allowed: more than 0, less than 1
+            --set generator.sampling.inpaint_strength=0: `generator.sampling.inpaint_strength` is 0.0; allowed: more than 0, at most 1
+            --set classifier.learning_rate=inf: `classifier.learning_rate` is inf; allowed: more than 0
+            --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1
+        "#]],
+    );
+}
+
+#[test]
+fn files_extend_one_another() {
+    let folder = folder(&[
+        ("study.toml", "extends = \"in/middle.toml\"\n[classifier]\nepochs = 3\n"),
+        ("in/middle.toml", "extends = \"../low.toml\"\n[classifier]\nepochs = 4\nbatch = 5\n[base]\nfrom = \"shipped\"\n"),
+        ("low.toml", "[classifier]\nbatch = 6\npatience = 7\n[experiment]\nn = [1, 2, 3]\n"),
+    ]);
+    let loaded = load(&folder, &["experiment.n=[9]"]).unwrap();
+    let Classifier { epochs, batch, patience, .. } = loaded.study.classifier;
+    assert_eq!((epochs, batch, patience), (3, 5, 7));
+    assert_eq!(loaded.study.experiment.n, [9]);
+    assert_eq!(loaded.name, "study");
+    assert_eq!(loaded.base_folder().unwrap(), folder.path().join("in/shipped"), "a path starts from the file that names it");
+}
+
+#[test]
+fn a_broken_chain_is_named() {
+    let said = |files: &[(&str, &str)]| load(&folder(files), &[]).unwrap_err();
+    let expected = expect![[r#"
+        studies extend each other in a circle: study.toml -> b.toml -> study.toml
+        studies extend each other in a circle: study.toml -> study.toml
+        cannot read the study file b.toml, which study.toml extends
+        b.toml:2:2: unknown key `seeds`; the nearest known key is `seed`
+        cannot read the study file study.toml"#]];
+    expected.assert_eq(
+        &[
+            said(&[("study.toml", "extends = \"b.toml\""), ("b.toml", "extends = \"study.toml\"")]),
+            said(&[("study.toml", "extends = \"study.toml\"")]),
+            said(&[("study.toml", "extends = \"b.toml\"")]),
+            said(&[("study.toml", "extends = \"b.toml\""), ("b.toml", "\n seeds = 3")]),
+            said(&[]),
+        ]
+        .join("\n"),
+    );
+}
+
+#[test]
+fn assignments_take_bare_words_where_a_string_belongs() {
+    let study = loaded(
+        "",
+        &[
+            "title=A trial = 3",
+            "images.path=/usr/share/sets",
+            "base.from = ",
+            "about=\"quoted\"",
+            "goal=base",
+            "generator.dreambooth.steps_by_class.\"lichen planus\"=300",
+            "classifier={ epochs = 3, batch = 4 }",
+            "transforms.rotate=12",
+        ],
+    )
+    .study;
+    assert_eq!(study.title, "A trial = 3");
+    assert_eq!(study.images.path, "/usr/share/sets");
+    assert_eq!((study.base.from.as_str(), study.about.as_str(), study.goal), ("", "quoted", Goal::Base));
+    assert_eq!(study.generator.dreambooth.steps_by_class["lichen planus"], 300);
+    assert_eq!((study.classifier.epochs, study.classifier.batch, study.transforms.rotate), (3, 4, 12.0));
+}
+
+#[test]
+fn the_resolved_study_says_everything_and_loads_again() {
+    let edited = "[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\n[analysis]\nq = 1e-7\n";
+    for text in ["", edited, "title = \"\"\"two\nlines, \"quoted\" # and \\\\ \"\"\""] {
+        let first = loaded(text, &[]);
+        let again = loaded(&first.resolved, &[]);
+        assert_eq!(again.study, first.study);
+        assert_eq!(again.resolved, first.resolved);
+    }
+    let resolved = loaded("", &[]).resolved;
+    let again = toml_edit::Document::parse(resolved.as_str()).unwrap();
+    assert_eq!(paths(again.as_table()), paths(keys::KNOWN.table()));
+    let tail = resolved.split_once("[analysis]").unwrap().1;
+    assert!(tail.starts_with("\nconfidence = 0.95\n"), "a key a line under its header: {tail:?}");
+}
+
+/// Every dotted key below a table, sorted.
+fn paths(table: &Table) -> Vec<String> {
+    let mut all = Vec::new();
+    keys::every_path(table, &mut Vec::new(), &mut all);
+    let mut all: Vec<String> = all.iter().map(|path| keys::dotted(path)).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn comments_and_order_change_nothing() {
+    let one = loaded("title = \"t\"\n[classifier]\nepochs = 3\nbatch = 4\n[analysis]\nq = 0.1\n", &[]);
+    let other = loaded("# said\nanalysis = { q = 1e-1 }\ntitle = 't' # so\n[classifier]\nbatch = 4\n\nepochs = 0x3\n", &[]);
+    assert_eq!(one.resolved, other.resolved);
+}
+
+#[test]
+fn a_study_is_found_by_name_or_path() {
+    let folder = folder(&[("quick.toml", ""), ("base.toml", ""), ("notes.md", "")]);
+    assert_eq!(find("quick", folder.path()).unwrap(), folder.path().join("quick.toml"));
+    assert_eq!(find("mine.toml", folder.path()).unwrap(), Path::new("mine.toml"));
+    assert_eq!(find("some/where", folder.path()).unwrap(), Path::new("some/where"));
+    let said = find("quik", folder.path()).unwrap_err().to_string();
+    expect!["no study is called `quik`; experiments has base, quick, and a path to a study file works too"]
+        .assert_eq(&said.replace(&folder.path().display().to_string(), "experiments"));
+}
+
+#[test]
+fn the_shipped_studies_load() {
+    let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    for name in names(&experiments).unwrap() {
+        let loaded = Study::load(&find(&name, &experiments).unwrap(), &[]).unwrap();
+        assert!(!loaded.study.title.is_empty(), "{name} has no title");
+    }
+}

@@ -1,0 +1,288 @@
+//! The rules that types cannot hold: ranges, counts and what must agree with what.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use serde::Serialize;
+use toml_edit::ser::ValueSerializer;
+
+use super::keys::dotted;
+use super::schema::*;
+
+/// Every rule that the study breaks, as the key to change and the complaint.
+pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
+    let mut rules = Rules::default();
+    images(study, &mut rules);
+    base(study, &mut rules);
+    networks(&study.base, study.images.size, &mut rules);
+    generator(study, &mut rules);
+    for (key, classifier) in
+        [("base.backbone.training", &study.base.backbone.training), ("classifier", &study.classifier), ("probe", &study.probe)]
+    {
+        training(key, classifier, &mut rules);
+    }
+    transforms(&study.transforms, &mut rules);
+    experiment(study, &mut rules);
+    analysis(&study.analysis, &mut rules);
+    rules.0
+}
+
+#[derive(Default)]
+struct Rules(Vec<(String, String)>);
+
+impl Rules {
+    fn require(&mut self, holds: bool, key: &str, value: impl Serialize, allowed: impl Display) {
+        if !holds {
+            self.refuse(key, format!("`{key}` is {}; allowed: {allowed}", written(&value)));
+        }
+    }
+
+    fn refuse(&mut self, key: &str, message: String) {
+        self.0.push((key.to_owned(), message));
+    }
+
+    fn counts(&mut self, table: &str, counts: &[(&str, usize)]) {
+        for (name, count) in counts {
+            self.require(*count >= 1, &join(table, name), count, "1 or more");
+        }
+    }
+
+    fn positive(&mut self, table: &str, values: &[(&str, f64)]) {
+        for (name, value) in values {
+            self.require(*value > 0.0 && value.is_finite(), &join(table, name), value, "more than 0");
+        }
+    }
+
+    fn not_negative(&mut self, table: &str, values: &[(&str, f64)]) {
+        for (name, value) in values {
+            self.require(*value >= 0.0 && value.is_finite(), &join(table, name), value, "0 or more");
+        }
+    }
+
+    fn probabilities(&mut self, table: &str, values: &[(&str, f64)]) {
+        for (name, value) in values {
+            self.require((0.0..=1.0).contains(value), &join(table, name), value, "a probability, 0 to 1");
+        }
+    }
+
+    fn below_one(&mut self, table: &str, values: &[(&str, f64)]) {
+        for (name, value) in values {
+            self.require((0.0..1.0).contains(value), &join(table, name), value, "0 or more, less than 1");
+        }
+    }
+
+    fn unique<T: Ord + Serialize>(&mut self, key: &str, values: &[T]) {
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
+            self.refuse(key, format!("`{key}` has {} twice; each value may stand once", written(twice)));
+        }
+    }
+
+    /// A list that is swept over: something in it and nothing twice.
+    fn sweep<T: Ord + Serialize>(&mut self, key: &str, values: &[T]) {
+        self.require(!values.is_empty(), key, values, "one value or more");
+        self.unique(key, values);
+    }
+
+    fn counts_sweep(&mut self, key: &str, values: &[usize]) {
+        self.sweep(key, values);
+        self.require(values.iter().all(|value| *value >= 1), key, values, "values of 1 or more");
+    }
+}
+
+/// A value as a study file writes it.
+fn written(value: &impl Serialize) -> String {
+    value.serialize(ValueSerializer::new()).map_or_else(|error| error.to_string(), |value| value.to_string())
+}
+
+fn join(table: &str, name: &str) -> String {
+    format!("{table}.{name}")
+}
+
+fn images(study: &Study, rules: &mut Rules) {
+    let images = &study.images;
+    rules.require(images.size >= 8 && images.size.is_multiple_of(8), "images.size", images.size, "a multiple of 8, at least 8");
+    rules.counts(
+        "images",
+        &[
+            ("pool", images.pool),
+            ("validation", images.validation),
+            ("held_out", images.held_out),
+            ("plentiful", images.plentiful),
+        ],
+    );
+    rules.unique("images.classes", &images.classes);
+    rules.require(images.classes.len() >= 2, "images.classes", &images.classes, "two classes or more");
+    rules.require(
+        images.classes.iter().all(|class| !class.trim().is_empty()),
+        "images.classes",
+        &images.classes,
+        "no empty name",
+    );
+    if images.source == ImageSource::Idx && images.path.is_empty() {
+        rules.refuse("images.path", "`images.path` is empty; the source idx needs the folder of its .gz files".into());
+    }
+}
+
+fn base(study: &Study, rules: &mut Rules) {
+    let base = &study.base;
+    if study.goal == Goal::Base && !base.from.is_empty() {
+        let message =
+            format!("`base.from` is {}; a study with goal \"base\" trains its own, so it must be \"\"", written(&base.from));
+        rules.refuse("base.from", message);
+    }
+    let classes = &base.corpus.classes;
+    match study.images.source {
+        ImageSource::Phantom => rules.require(
+            classes.is_empty(),
+            "base.corpus.classes",
+            classes,
+            "[] (the source phantom uses all of its base kinds)",
+        ),
+        ImageSource::Idx if base.from.is_empty() => rules.sweep("base.corpus.classes", classes),
+        ImageSource::Idx => {}
+    }
+    if let Some(shared) = classes.iter().find(|class| study.images.classes.contains(class)) {
+        let message = format!("`base.corpus.classes` has {shared:?}, which is a class of the study; the base may not see it");
+        rules.refuse("base.corpus.classes", message);
+    }
+    rules.counts("base.corpus", &[("train", base.corpus.train), ("validation", base.corpus.validation)]);
+    rules.counts("base", &[("inpainting_steps", base.inpainting_steps)]);
+}
+
+fn networks(base: &Base, size: usize, rules: &mut Rules) {
+    let Base { autoencoder, text_encoder, diffusion, unet, .. } = base;
+    let counts = [
+        ("latent_channels", autoencoder.latent_channels),
+        ("layers_per_block", autoencoder.layers_per_block),
+        ("steps", autoencoder.steps),
+        ("batch", autoencoder.batch),
+    ];
+    rules.counts("base.autoencoder", &counts);
+    rules.positive("base.autoencoder", &[("learning_rate", autoencoder.learning_rate)]);
+    let weights = [("kl_weight", autoencoder.kl_weight), ("gradient_weight", autoencoder.gradient_weight)];
+    rules.not_negative("base.autoencoder", &weights);
+    channels("base.autoencoder", &autoencoder.channels, autoencoder.norm_groups, rules);
+
+    rules.counts("base.text_encoder", &[("layers", text_encoder.layers)]);
+    rules.require(text_encoder.context >= 3, "base.text_encoder.context", text_encoder.context, "3 or more (start, token, end)");
+    rules.require(
+        text_encoder.vocabulary > 256,
+        "base.text_encoder.vocabulary",
+        text_encoder.vocabulary,
+        "more than the 256 bytes that byte-pair encoding starts from",
+    );
+    heads("base.text_encoder", "width", &[text_encoder.width], text_encoder.heads, rules);
+
+    rules.counts("base.diffusion", &[("timesteps", diffusion.timesteps)]);
+    let Diffusion { beta_start, beta_end, .. } = *diffusion;
+    rules.require(
+        beta_start > 0.0 && beta_start < beta_end,
+        "base.diffusion.beta_start",
+        beta_start,
+        "more than 0, below beta_end",
+    );
+    rules.require(beta_end < 1.0, "base.diffusion.beta_end", beta_end, "less than 1");
+
+    let counts = [("layers_per_block", unet.layers_per_block), ("steps", unet.steps), ("batch", unet.batch)];
+    rules.counts("base.unet", &counts);
+    rules.positive("base.unet", &[("learning_rate", unet.learning_rate)]);
+    rules.below_one("base.unet", &[("ema", unet.ema), ("caption_dropout", unet.caption_dropout)]);
+    channels("base.unet", &unet.channels, unet.norm_groups, rules);
+    heads("base.unet", "channels", &unet.channels, unet.heads, rules);
+
+    if !size.is_multiple_of(8) {
+        return;
+    }
+    let halvings = (autoencoder.channels.len() + unet.channels.len()).saturating_sub(2);
+    let coarsest = 1usize.checked_shl(halvings as u32).unwrap_or(usize::MAX);
+    if !size.is_multiple_of(coarsest) {
+        let message = format!(
+            "`images.size` is {size}; the levels of base.autoencoder.channels and base.unet.channels halve it {halvings} times, \
+             so it must be a multiple of {coarsest}"
+        );
+        rules.refuse("images.size", message);
+    }
+}
+
+fn channels(table: &str, channels: &[usize], groups: usize, rules: &mut Rules) {
+    rules.counts(table, &[("norm_groups", groups)]);
+    let whole = groups == 0 || channels.iter().all(|width| *width > 0 && width.is_multiple_of(groups));
+    let allowed = format!("one width or more, each a multiple of norm_groups ({groups})");
+    rules.require(whole && !channels.is_empty(), &join(table, "channels"), channels, allowed);
+}
+
+fn heads(table: &str, name: &str, widths: &[usize], heads: usize, rules: &mut Rules) {
+    rules.counts(table, &[("heads", heads)]);
+    let whole = heads == 0 || widths.iter().all(|width| *width > 0 && width.is_multiple_of(heads));
+    rules.require(whole, &join(table, "heads"), heads, format!("a divisor of {name} ({})", written(&widths)));
+}
+
+fn generator(study: &Study, rules: &mut Rules) {
+    let Generator { prompt, dreambooth, sampling } = &study.generator;
+    rules.require(prompt.contains("{label}"), "generator.prompt", prompt, "a text with {label}, where the class goes");
+
+    rules.counts("generator.dreambooth", &[("steps", dreambooth.steps), ("batch", dreambooth.batch)]);
+    rules.positive("generator.dreambooth", &[("learning_rate", dreambooth.learning_rate), ("clip", dreambooth.clip)]);
+    rules.not_negative("generator.dreambooth", &[("weight_decay", dreambooth.weight_decay)]);
+    rules.probabilities("generator.dreambooth", &[("caption_dropout", dreambooth.caption_dropout)]);
+    for (class, steps) in &dreambooth.steps_by_class {
+        let key = dotted(&["generator", "dreambooth", "steps_by_class", class]);
+        rules.require(*steps >= 1, &key, steps, "1 or more");
+        if !study.images.classes.contains(class) {
+            let classes = study.images.classes.join(", ");
+            rules.refuse(&key, format!("`{key}` names no class of the study; images.classes has {classes}"));
+        }
+    }
+
+    let timesteps = study.base.diffusion.timesteps;
+    let steps = sampling.steps;
+    rules.require((1..=timesteps).contains(&steps), "generator.sampling.steps", steps, format!("1 to {timesteps} (timesteps)"));
+    rules.not_negative("generator.sampling", &[("guidance", sampling.guidance)]);
+    for (key, strength) in [
+        ("generator.sampling.inpaint_strength", sampling.inpaint_strength),
+        ("generator.sampling.outpaint_strength", sampling.outpaint_strength),
+    ] {
+        rules.require(strength > 0.0 && strength <= 1.0, key, strength, "more than 0, at most 1");
+    }
+    let shards = [("sources_per_shard", sampling.sources_per_shard), ("generations_per_shard", sampling.generations_per_shard)];
+    rules.counts("generator.sampling", &shards);
+}
+
+fn training(table: &str, classifier: &Classifier, rules: &mut Rules) {
+    let Classifier { epochs, batch, patience, .. } = *classifier;
+    rules.counts(table, &[("epochs", epochs), ("batch", batch), ("patience", patience)]);
+    rules.positive(table, &[("learning_rate", classifier.learning_rate)]);
+    rules.not_negative(table, &[("weight_decay", classifier.weight_decay)]);
+    rules.below_one(table, &[("label_smoothing", classifier.label_smoothing)]);
+}
+
+fn transforms(transforms: &Transforms, rules: &mut Rules) {
+    let Transforms { flip, warp, rotate, zoom, lighting, probability } = *transforms;
+    rules.probabilities("transforms", &[("flip", flip), ("probability", probability)]);
+    rules.below_one("transforms", &[("warp", warp), ("lighting", lighting)]);
+    rules.require((0.0..=180.0).contains(&rotate), "transforms.rotate", rotate, "degrees, 0 to 180");
+    rules.require(zoom >= 1.0 && zoom.is_finite(), "transforms.zoom", zoom, "1 or more");
+}
+
+fn experiment(study: &Study, rules: &mut Rules) {
+    let experiment = &study.experiment;
+    rules.counts_sweep("experiment.n", &experiment.n);
+    rules.counts_sweep("experiment.doses", &experiment.doses);
+    rules.sweep("experiment.strategies", &experiment.strategies);
+    rules.sweep("experiment.transforms", &experiment.transforms);
+    rules.counts("experiment", &[("replicates", experiment.replicates)]);
+    let most = experiment.n.iter().copied().max().unwrap_or(0);
+    if let Some(class) = study.images.classes.first().filter(|_| most > study.images.pool) {
+        let pool = study.images.pool;
+        let message = format!("experiment.n asks for {most} real images of each class, but the pool has {pool} of {class:?}");
+        rules.refuse("experiment.n", message);
+    }
+}
+
+fn analysis(analysis: &Analysis, rules: &mut Rules) {
+    for (key, share) in [("analysis.confidence", analysis.confidence), ("analysis.q", analysis.q)] {
+        rules.require(share > 0.0 && share < 1.0, key, share, "more than 0, less than 1");
+    }
+    rules.counts("analysis", &[("permutations", analysis.permutations), ("bootstraps", analysis.bootstraps)]);
+}

@@ -1,0 +1,258 @@
+//! A kind's VERSION follows its source: versions.toml holds a fingerprint of the code that decides each kind's output, and a
+//! change of it has to be met by a raised VERSION or by a reason why the output stays as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use expect_test::expect;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use serde::{Deserialize, Serialize};
+use titrate::plan::kind;
+
+use crate::source::{Crate, Source};
+
+/// Decides every output, so it belongs to every kind.
+const EVERYWHERE: &[&str] = &["seed.rs"];
+
+/// Carries parameters and outputs but does not decide them: what a kind uses of these does not count.
+const PLUMBING: &[&str] = &["id.rs", "lib.rs", "plan/", "store/", "study/", "exec/", "steps/mod.rs"];
+
+/// What versions.toml says about one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    fingerprint: String,
+    /// Why changes since this version was raised leave the output as it is, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    output_neutral: Vec<String>,
+}
+
+type Records = BTreeMap<String, Record>;
+
+/// A kind as this test sees it; the program's are in [`kind::ALL`].
+#[derive(Clone, Copy)]
+struct Kind<'a> {
+    name: &'a str,
+    version: u32,
+    sources: &'a [&'a str],
+}
+
+fn kinds() -> Vec<Kind<'static>> {
+    let all = kind::ALL.iter();
+    all.map(|kind| Kind { name: kind.name, version: kind.version, sources: kind.sources }).collect()
+}
+
+fn source() -> Crate {
+    Crate::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+}
+
+fn records_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/house/versions.toml")
+}
+
+/// The files that decide a kind's output, sorted: those it lists, and whatever they use.
+fn files<'a>(source: &'a Crate, kind: &Kind) -> Vec<&'a Source> {
+    let mut found = BTreeMap::new();
+    let mut next: Vec<&Source> = kind.sources.iter().chain(EVERYWHERE).flat_map(|listed| source.listed(listed)).collect();
+    while let Some(file) = next.pop() {
+        if found.insert(file.file.as_str(), file).is_none() {
+            let used = file.mentions.iter().filter_map(|mention| source.file_of(&source.absolute(file, mention)?));
+            next.extend(used.filter(|used| !PLUMBING.iter().any(|plumbing| used.file.starts_with(plumbing))));
+        }
+    }
+    found.into_values().collect()
+}
+
+/// BLAKE3 of the kind's tokens, file by file, and of the files they include. Comments, layout, documentation and tests do not
+/// count.
+fn fingerprint(source: &Crate, kind: &Kind) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for file in files(source, kind) {
+        let mut text = format!("file {}\n", file.file);
+        write_tokens(file.tokens.clone(), &mut text);
+        hasher.update(text.as_bytes());
+        for name in &file.includes {
+            let path = source.root().join(&file.file).with_file_name(name);
+            hasher.update(&fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+        }
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// One token a line; a comma before a closing bracket is layout.
+fn write_tokens(tokens: TokenStream, text: &mut String) {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(tree) = tokens.next() {
+        match tree {
+            TokenTree::Group(group) => {
+                let (open, close) = match group.delimiter() {
+                    Delimiter::Parenthesis => ("(\n", ")\n"),
+                    Delimiter::Brace => ("{\n", "}\n"),
+                    Delimiter::Bracket => ("[\n", "]\n"),
+                    Delimiter::None => ("", ""),
+                };
+                text.push_str(open);
+                write_tokens(group.stream(), text);
+                text.push_str(close);
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ',' && tokens.peek().is_none() => {}
+            other => text.extend([other.to_string().as_str(), "\n"]),
+        }
+    }
+}
+
+/// What stands between the kinds and their records.
+fn complaints(source: &Crate, kinds: &[Kind], records: &Records) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for kind in kinds {
+        let name = kind.name;
+        match records.get(name) {
+            None => complaints.push(format!("{name}: not recorded yet: run `cargo xtask versions`")),
+            Some(record) if kind.version < record.version => {
+                complaints.push(format!("{name}: VERSION went back from {} to {}", record.version, kind.version));
+            }
+            Some(record) if kind.version > record.version => {
+                complaints.push(format!("{name}: VERSION was raised to {}: run `cargo xtask versions`", kind.version));
+            }
+            Some(record) if fingerprint(source, kind) != record.fingerprint => complaints.push(format!(
+                "{name}: its source changed and VERSION is still {}. If its output can change, raise VERSION in src/plan/kind.rs \
+                 and run `cargo xtask versions`; if not, run `cargo xtask versions --acknowledge {name} --output-neutral \"why\"`",
+                kind.version
+            )),
+            Some(_) => {}
+        }
+    }
+    let known: BTreeSet<&str> = kinds.iter().map(|kind| kind.name).collect();
+    let gone = records.keys().filter(|name| !known.contains(name.as_str()));
+    complaints.extend(gone.map(|name| format!("{name}: recorded, but there is no such kind: run `cargo xtask versions`")));
+    complaints
+}
+
+/// Records new kinds and raised versions, and drops kinds that are gone. A changed source alone is not recorded.
+fn record(source: &Crate, kinds: &[Kind], records: &mut Records) {
+    records.retain(|name, _| kinds.iter().any(|kind| kind.name == name));
+    for kind in kinds {
+        if records.get(kind.name).is_none_or(|record| kind.version > record.version) {
+            let fingerprint = fingerprint(source, kind);
+            records.insert(kind.name.to_owned(), Record { version: kind.version, fingerprint, output_neutral: Vec::new() });
+        }
+    }
+}
+
+/// Records the changed source of `name` (or of `all` kinds) under its old version, with the reason.
+fn acknowledge(source: &Crate, kinds: &[Kind], records: &mut Records, name: &str, why: &str) {
+    let chosen: Vec<&Kind> = kinds.iter().filter(|kind| name == "all" || kind.name == name).collect();
+    assert!(!chosen.is_empty(), "no kind is called `{name}`");
+    for kind in chosen {
+        let now = fingerprint(source, kind);
+        if let Some(record) = records.get_mut(kind.name).filter(|record| record.fingerprint != now) {
+            record.fingerprint = now;
+            record.output_neutral.push(why.to_owned());
+        }
+    }
+}
+
+#[test]
+fn versions_follow_the_source() {
+    let (source, kinds) = (source(), kinds());
+    let text = fs::read_to_string(records_path()).unwrap_or_default();
+    let mut records: Records = toml_edit::de::from_str(&text).unwrap();
+    let before = records.clone();
+    match env::var("TITRATE_VERSIONS").as_deref() {
+        Ok("record") => record(&source, &kinds, &mut records),
+        Ok("acknowledge") => {
+            let (name, why) = (env::var("TITRATE_VERSIONS_KIND").unwrap(), env::var("TITRATE_VERSIONS_WHY").unwrap());
+            acknowledge(&source, &kinds, &mut records, &name, &why);
+        }
+        _ => {}
+    }
+    if records != before {
+        let head = "# Written by `cargo xtask versions`: the source of each kind of task at its VERSION.\n\n";
+        fs::write(records_path(), format!("{head}{}", toml_edit::ser::to_string_pretty(&records).unwrap())).unwrap();
+    }
+    let complaints = complaints(&source, &kinds, &records);
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn what_a_kind_lists_exists() {
+    let source = source();
+    for kind in kinds() {
+        for listed in kind.sources {
+            assert!(
+                !source.listed(listed).is_empty(),
+                "src/plan/kind.rs: `{}` lists src/{listed}, which does not exist",
+                kind.name
+            );
+        }
+    }
+}
+
+const STEP: &str =
+    "use crate::data::Image;\nuse super::shared;\n/// Doubles.\npub fn run(x: f64) -> f64 {\n    shared::twice(x, 2.0)\n}\n";
+
+const SHARED: &str = "pub fn twice(x: f64, by: f64) -> f64 { x * by }";
+
+/// A source tree of one step with this text, and a helper that it uses.
+fn toy(step: &str, shared: &str) -> Crate {
+    let texts = [
+        ("steps/mod.rs", "mod other; mod shared; mod toy; pub use other::Other;"),
+        ("steps/toy.rs", step),
+        ("steps/shared.rs", shared),
+        ("steps/other.rs", "use crate::data::Sheet; pub struct Other;"),
+        ("data/mod.rs", "mod image; mod sheet; pub use image::Image; pub use sheet::Sheet;"),
+        ("data/image.rs", "pub struct Image;"),
+        ("data/sheet.rs", "pub struct Sheet;"),
+        ("seed.rs", "pub struct Seed;"),
+    ];
+    Crate::from_texts(Path::new("src"), texts.map(|(file, text)| (file.to_owned(), text.to_owned())))
+}
+
+const TOY: Kind = Kind { name: "toy", version: 1, sources: &["steps/toy.rs"] };
+
+#[test]
+fn what_a_step_uses_is_its_source() {
+    let source = toy(STEP, SHARED);
+    let files: Vec<&str> = files(&source, &TOY).iter().map(|file| file.file.as_str()).collect();
+    assert_eq!(files, ["data/image.rs", "seed.rs", "steps/shared.rs", "steps/toy.rs"]);
+    assert_ne!(fingerprint(&source, &TOY), fingerprint(&toy(STEP, &SHARED.replace("x * by", "x + by")), &TOY));
+}
+
+#[test]
+fn only_code_counts() {
+    let same = |step: &str| fingerprint(&toy(step, SHARED), &TOY) == fingerprint(&toy(STEP, SHARED), &TOY);
+    assert!(same(&STEP.replace("Doubles.", "Twice as much.").replace("    shared", "// so\n  shared")));
+    assert!(same(&STEP.replace("(x, 2.0)", "(\n  x,\n  2.0,\n)")));
+    assert!(same(&format!("{STEP}#[cfg(test)]\nmod tests {{ fn t() {{ assert!(true) }} }}")));
+    assert!(!same(&STEP.replace("2.0", "3.0")));
+    assert!(!same(&STEP.replace("x: f64", "y: f64")));
+}
+
+#[test]
+fn a_change_asks_for_a_version_or_a_reason() {
+    let (old, new) = (toy(STEP, SHARED), toy(&STEP.replace("2.0", "1.0 + 1.0"), SHARED));
+    let mut records = Records::new();
+    let mut said = complaints(&old, &[TOY], &records);
+    record(&old, &[TOY], &mut records);
+    assert!(complaints(&old, &[TOY], &records).is_empty());
+
+    let neutral = &mut records.clone();
+    record(&new, &[TOY], neutral);
+    said.extend(complaints(&new, &[TOY], neutral));
+    acknowledge(&new, &[TOY], neutral, "toy", "the same sum, spelt out");
+    assert!(complaints(&new, &[TOY], neutral).is_empty());
+
+    let raised = Kind { version: 2, ..TOY };
+    said.extend(complaints(&new, &[raised], neutral));
+    record(&new, &[raised], neutral);
+    assert!(neutral["toy"].output_neutral.is_empty(), "a raised version starts anew");
+    said.extend(complaints(&new, &[TOY], neutral));
+    said.extend(complaints(&new, &[], neutral));
+    expect![[r#"
+        toy: not recorded yet: run `cargo xtask versions`
+        toy: its source changed and VERSION is still 1. If its output can change, raise VERSION in src/plan/kind.rs and run `cargo xtask versions`; if not, run `cargo xtask versions --acknowledge toy --output-neutral "why"`
+        toy: VERSION was raised to 2: run `cargo xtask versions`
+        toy: VERSION went back from 2 to 1
+        toy: recorded, but there is no such kind: run `cargo xtask versions`"#]].assert_eq(&said.join("\n"));
+}
