@@ -103,6 +103,13 @@ pub struct Analysis {
     pub family: Family,
 }
 
+impl Analysis {
+    /// How many of the family's hypotheses are rejected.
+    pub fn rejected(&self) -> usize {
+        self.contrasts.iter().filter(|contrast| contrast.rejected).count()
+    }
+}
+
 /// Top-1 accuracy of one design, all rates 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
@@ -150,6 +157,13 @@ pub struct Contrast {
     pub p_adjusted: f64,
     /// Whether the adjusted p is at most q.
     pub rejected: bool,
+}
+
+impl Contrast {
+    /// Whether the null hypothesis is rejected and the interval, which also covers reruns, excludes zero.
+    pub fn clear(&self) -> bool {
+        self.rejected && (self.interval.low > 0.0 || self.interval.high < 0.0)
+    }
 }
 
 /// The hypotheses that are corrected together.

@@ -17,6 +17,24 @@ pub struct Check {
     pub reconstruction: Reconstruction,
 }
 
+impl Check {
+    /// Classes whose images by `strategy` are recognised above chance and above the base model's: the low end of their interval
+    /// is above both chance and the high end of the base model's interval.
+    pub fn carried(&self, strategy: &str) -> usize {
+        let carried = |class: &&ClassCheck| {
+            let threshold = self.chance.max(class.base.interval.high);
+            class.strategies.iter().any(|check| check.strategy == strategy && check.recognition.interval.low > threshold)
+        };
+        self.classes.iter().filter(carried).count()
+    }
+
+    /// Classes whose closest synthetic images lie nearer to a real image than the closest held-out real ones do, at the 5th
+    /// percentile of each.
+    pub fn nearer(&self) -> usize {
+        self.classes.iter().filter(|class| class.nearest_real.p5 < class.held_out.p5).count()
+    }
+}
+
 /// The generator check of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +109,21 @@ pub struct Reconstruction {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_is_carried_above_chance_and_base() {
+        let class = |recognised, base| ClassCheck {
+            label: "a".into(),
+            strategies: vec![StrategyCheck { strategy: "inpaint".into(), recognition: Recognition::of(recognised, 40, 0.95) }],
+            base: Recognition::of(base, 40, 0.95),
+            nearest_real: Distances { median: 0.2, p5: 0.1 },
+            held_out: Distances { median: 0.2, p5: 0.1 + base as f64 / 100.0 },
+        };
+        let reconstruction = Reconstruction { accuracy_real: 0.9, accuracy_reconstructed: 0.88 };
+        let classes = vec![class(30, 2), class(30, 28), class(6, 0)];
+        let check = Check { chance: 0.111, distance: "pixels".into(), classes, reconstruction };
+        assert_eq!((check.carried("inpaint"), check.carried("text-to-image"), check.nearer()), (1, 0, 2));
+    }
 
     #[test]
     fn distances_are_summarised_in_any_order() {

@@ -1,0 +1,145 @@
+//! Accuracy against the number of real images per class, a panel for each use of transforms.
+
+use super::svg::{Anchor, Canvas, ticks};
+use super::{Series, series, transforms_name};
+use crate::stats::analysis::{Accuracy, Analysis};
+
+const WIDTH: f64 = 440.0;
+const LEFT: f64 = 48.0;
+const RIGHT: f64 = 14.0;
+const PLOT: f64 = 230.0;
+const BELOW: f64 = 44.0;
+const LEGEND_ROW: f64 = 18.0;
+const LEGEND_COLUMNS: usize = 2;
+/// Between the points of neighbouring series at the same n.
+const DODGE: f64 = 9.0;
+
+/// What the panels share: series, axes and sizes.
+pub struct Plot<'a> {
+    rows: &'a [Accuracy],
+    series: Vec<Series>,
+    panels: Vec<bool>,
+    /// The n of the study, ascending.
+    counts: Vec<usize>,
+    /// Percent.
+    ticks: Vec<f64>,
+    chance: Option<f64>,
+    /// From a panel's top edge to its plot.
+    top: f64,
+    summary: String,
+}
+
+impl<'a> Plot<'a> {
+    pub fn of(analysis: &'a Analysis, chance: Option<f64>) -> Self {
+        let rows = analysis.accuracy.as_slice();
+        let series = series(rows);
+        let mut panels = rows.iter().map(|row| row.design.transforms).collect::<Vec<_>>();
+        panels.sort();
+        panels.dedup();
+        let mut counts = rows.iter().map(|row| row.design.n).collect::<Vec<_>>();
+        counts.sort();
+        counts.dedup();
+        let low = rows.iter().map(|row| row.interval.low).chain(chance).fold(f64::INFINITY, f64::min);
+        let high = rows.iter().map(|row| row.interval.high).chain(chance).fold(0.0, f64::max);
+        let top = 44.0 + LEGEND_ROW * series.len().div_ceil(LEGEND_COLUMNS) as f64;
+        let names = series.iter().map(|series| series.name.clone()).collect::<Vec<_>>();
+        let summary =
+            format!("Top-1 accuracy against real images per class, by arm: {}. The table has the numbers.", names.join(", "));
+        Self { rows, series, panels, counts, ticks: ticks(low * 100.0, high * 100.0, 8), chance, top, summary }
+    }
+
+    /// All panels side by side.
+    pub fn together(&self) -> String {
+        let mut canvas = Canvas::default();
+        for (place, transforms) in self.panels.iter().enumerate() {
+            canvas.moved(place as f64 * WIDTH, 0.0, |canvas| self.panel(canvas, *transforms));
+        }
+        canvas.document(WIDTH * self.panels.len() as f64, self.height(), &self.summary)
+    }
+
+    /// Each panel by itself.
+    pub fn apart(&self) -> Vec<String> {
+        let draw = |transforms: &bool| {
+            let mut canvas = Canvas::default();
+            self.panel(&mut canvas, *transforms);
+            canvas.document(WIDTH, self.height(), &format!("{} ({})", self.summary, transforms_name(*transforms)))
+        };
+        self.panels.iter().map(draw).collect()
+    }
+
+    fn height(&self) -> f64 {
+        self.top + PLOT + BELOW
+    }
+
+    fn panel(&self, canvas: &mut Canvas, transforms: bool) {
+        canvas.bold((LEFT, 20.0), Anchor::Start, transforms_name(transforms));
+        self.legend(canvas);
+        self.axes(canvas);
+        for (place, series) in self.series.iter().enumerate() {
+            let offset = (place as f64 - (self.series.len() - 1) as f64 / 2.0) * self.dodge();
+            let held = |row: &&Accuracy| row.design.transforms == transforms && series.holds(&row.design);
+            let rows = self.rows.iter().filter(held).collect::<Vec<_>>();
+            let at = |row: &Accuracy| self.x(row.design.n) + offset;
+            let points = rows.iter().map(|row| (at(row), self.y(row.mean))).collect::<Vec<_>>();
+            canvas.coloured(series.style, |canvas| {
+                canvas.polyline(&points, series.variant);
+                for (row, point) in rows.iter().zip(&points) {
+                    canvas.whisker((point.0, self.y(row.interval.low)), (point.0, self.y(row.interval.high)));
+                    canvas.marker(*point, series.style, series.variant == 0);
+                }
+            });
+        }
+    }
+
+    fn legend(&self, canvas: &mut Canvas) {
+        let column = (WIDTH - LEFT - RIGHT) / LEGEND_COLUMNS as f64;
+        for (place, series) in self.series.iter().enumerate() {
+            let x = LEFT + column * (place % LEGEND_COLUMNS) as f64;
+            let y = 38.0 + LEGEND_ROW * (place / LEGEND_COLUMNS) as f64;
+            canvas.coloured(series.style, |canvas| {
+                canvas.polyline(&[(x, y), (x + 24.0, y)], series.variant);
+                canvas.marker((x + 12.0, y), series.style, series.variant == 0);
+            });
+            canvas.text((x + 30.0, y + 4.0), Anchor::Start, &series.name);
+        }
+    }
+
+    fn axes(&self, canvas: &mut Canvas) {
+        for tick in &self.ticks {
+            let y = self.y(tick / 100.0);
+            canvas.rule((LEFT, y), (WIDTH - RIGHT, y), 0.14, false);
+            canvas.faint((LEFT - 7.0, y + 4.0), Anchor::End, &format!("{tick:.0}%"));
+        }
+        if let Some(chance) = self.chance {
+            let y = self.y(chance);
+            canvas.rule((LEFT, y), (WIDTH - RIGHT, y), 0.6, true);
+            canvas.faint((WIDTH - RIGHT, y - 4.0), Anchor::End, "chance");
+        }
+        let bottom = self.top + PLOT;
+        canvas.rule((LEFT, bottom), (WIDTH - RIGHT, bottom), 0.6, false);
+        for count in &self.counts {
+            canvas.rule((self.x(*count), bottom), (self.x(*count), bottom + 4.0), 0.6, false);
+            canvas.faint((self.x(*count), bottom + 17.0), Anchor::Middle, &count.to_string());
+        }
+        let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+        canvas.faint((middle, bottom + 35.0), Anchor::Middle, "real images per class, n (log scale)");
+    }
+
+    /// Points of one n stay nearer to each other than to those of the next.
+    fn dodge(&self) -> f64 {
+        let gaps = self.counts.windows(2).map(|pair| self.x(pair[1]) - self.x(pair[0]));
+        gaps.fold(f64::INFINITY, f64::min).min(DODGE * 2.0 * self.series.len() as f64) / (2.0 * self.series.len() as f64)
+    }
+
+    fn x(&self, count: usize) -> f64 {
+        let log = |count: usize| (count.max(1) as f64).log2();
+        let (first, last) = (log(self.counts[0]), log(self.counts[self.counts.len() - 1]));
+        let (left, right) = (LEFT + 34.0, WIDTH - RIGHT - 34.0);
+        if last == first { (left + right) / 2.0 } else { left + (right - left) * (log(count) - first) / (last - first) }
+    }
+
+    fn y(&self, rate: f64) -> f64 {
+        let (first, last) = (self.ticks[0], self.ticks[self.ticks.len() - 1]);
+        self.top + PLOT * (1.0 - (rate * 100.0 - first) / (last - first))
+    }
+}

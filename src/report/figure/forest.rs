@@ -1,0 +1,62 @@
+//! The contrasts as a forest plot: a row each, grouped by n and transforms; filled where the null hypothesis is rejected.
+
+use super::svg::{Anchor, Canvas, ticks};
+use super::{series, several_doses, transforms_name};
+use crate::report::format;
+use crate::stats::analysis::{Analysis, Contrast};
+
+const WIDTH: f64 = 700.0;
+const LEFT: f64 = 190.0;
+const RIGHT: f64 = 470.0;
+const ROW: f64 = 20.0;
+const HEADING: f64 = 26.0;
+const TOP: f64 = 30.0;
+const BELOW: f64 = 46.0;
+
+pub fn draw(analysis: &Analysis) -> String {
+    let contrasts = &analysis.contrasts;
+    let low = contrasts.iter().map(|contrast| contrast.interval.low).fold(0.0, f64::min);
+    let high = contrasts.iter().map(|contrast| contrast.interval.high).fold(0.0, f64::max);
+    let ticks = ticks(low * 100.0, high * 100.0, 7);
+    let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
+    let x = |difference: f64| LEFT + (RIGHT - LEFT) * (difference * 100.0 - first) / (last - first);
+    let group = |contrast: &Contrast| (contrast.design.transforms, contrast.design.n);
+    let groups = contrasts.chunk_by(|a, b| group(a) == group(b)).collect::<Vec<_>>();
+    let bottom = TOP + HEADING * groups.len() as f64 + ROW * contrasts.len() as f64;
+
+    let mut canvas = Canvas::default();
+    for tick in &ticks {
+        let zero = *tick == 0.0;
+        canvas.rule((x(tick / 100.0), TOP), (x(tick / 100.0), bottom), if zero { 0.7 } else { 0.14 }, false);
+        canvas.faint((x(tick / 100.0), bottom + 17.0), Anchor::Middle, format::points(tick / 100.0).trim_end_matches(".0"));
+    }
+    let middle = (LEFT + RIGHT) / 2.0;
+    canvas.faint((middle, bottom + 36.0), Anchor::Middle, "difference from real only, percentage points");
+    let interval = format!("{} interval", format::level(analysis.config.confidence));
+    canvas.faint((RIGHT + 20.0, TOP - 10.0), Anchor::Start, &format!("points [{interval}]"));
+    canvas.faint((WIDTH - 8.0, TOP - 10.0), Anchor::End, "adj. p");
+
+    let series = series(&analysis.accuracy);
+    let doses = several_doses(&analysis.accuracy);
+    let mut y = TOP;
+    for contrasts in groups {
+        let design = &contrasts[0].design;
+        canvas.bold((8.0, y + 18.0), Anchor::Start, &format!("n = {}, {}", design.n, transforms_name(design.transforms)));
+        y += HEADING;
+        for contrast in contrasts {
+            let style = series.iter().find(|series| series.holds(&contrast.design)).map_or(0, |series| series.style);
+            let centre = y + ROW / 2.0;
+            canvas.text((20.0, centre + 4.0), Anchor::Start, &super::arm_name(&contrast.design, doses));
+            canvas.coloured(style, |canvas| {
+                canvas.whisker((x(contrast.interval.low), centre), (x(contrast.interval.high), centre));
+                canvas.marker((x(contrast.difference), centre), style, contrast.rejected);
+            });
+            let points = format!("{} {}", format::points(contrast.difference), format::points_interval(contrast.interval));
+            canvas.text((RIGHT + 20.0, centre + 4.0), Anchor::Start, &points);
+            canvas.text((WIDTH - 8.0, centre + 4.0), Anchor::End, &format::p(contrast.p_adjusted));
+            y += ROW;
+        }
+    }
+    let summary = "Difference in accuracy between each synthetic arm and real only, with intervals. The table has the numbers.";
+    canvas.document(WIDTH, bottom + BELOW, summary)
+}

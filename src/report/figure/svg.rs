@@ -1,0 +1,158 @@
+//! A small SVG writer: text is escaped, numbers have one decimal, series are coloured through `currentColor`.
+
+use std::fmt::Write;
+
+/// Okabe and Ito's colours that stand out on white, distinct to colour-blind readers; the first series is in ink.
+const COLOURS: [&str; 6] = ["#1b1b1b", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#8a6d00"];
+
+const DASHES: [&str; 4] = ["", "6 3", "2 3", "8 3 2 3"];
+
+#[derive(Clone, Copy)]
+pub enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// Elements in the order in which they are painted.
+#[derive(Default)]
+pub struct Canvas {
+    body: String,
+}
+
+impl Canvas {
+    /// A stroke of the ink at `opacity`.
+    pub fn rule(&mut self, from: (f64, f64), to: (f64, f64), opacity: f64, dashed: bool) {
+        let dashes = if dashed { r#" stroke-dasharray="4 3""# } else { "" };
+        let ((x1, y1), (x2, y2)) = (from, to);
+        let line = format!(r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" stroke="currentColor""#);
+        self.put(&format!(r#"{line} stroke-opacity="{opacity}"{dashes}/>"#));
+    }
+
+    pub fn text(&mut self, at: (f64, f64), anchor: Anchor, text: &str) {
+        self.lettering(at, anchor, text, "");
+    }
+
+    pub fn bold(&mut self, at: (f64, f64), anchor: Anchor, text: &str) {
+        self.lettering(at, anchor, text, r#" font-weight="600""#);
+    }
+
+    pub fn faint(&mut self, at: (f64, f64), anchor: Anchor, text: &str) {
+        self.lettering(at, anchor, text, r#" fill-opacity="0.72""#);
+    }
+
+    fn lettering(&mut self, (x, y): (f64, f64), anchor: Anchor, text: &str, more: &str) {
+        let anchor = match anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        self.put(&format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}"{more}>{}</text>"#, escape(text)));
+    }
+
+    /// What `draw` paints, in the colour of the series.
+    pub fn coloured(&mut self, style: usize, draw: impl FnOnce(&mut Self)) {
+        let style = style % COLOURS.len();
+        self.put(&format!(r#"<g class="fig-s{style}" color="{}">"#, COLOURS[style]));
+        draw(self);
+        self.put("</g>");
+    }
+
+    /// What `draw` paints, moved.
+    pub fn moved(&mut self, x: f64, y: f64, draw: impl FnOnce(&mut Self)) {
+        self.put(&format!(r#"<g transform="translate({x:.1} {y:.1})">"#));
+        draw(self);
+        self.put("</g>");
+    }
+
+    /// A line through the points, dashed by the series' variant.
+    pub fn polyline(&mut self, points: &[(f64, f64)], variant: usize) {
+        let points = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
+        let dashes = DASHES[variant % DASHES.len()];
+        let dashes = if dashes.is_empty() { String::new() } else { format!(r#" stroke-dasharray="{dashes}""#) };
+        let stroke = r#"stroke="currentColor" stroke-width="1.4" stroke-opacity="0.75""#;
+        self.put(&format!(r#"<polyline points="{points}" fill="none" {stroke}{dashes}/>"#));
+    }
+
+    /// An interval with caps, along one of the axes.
+    pub fn whisker(&mut self, from: (f64, f64), to: (f64, f64)) {
+        let (across, along) = if from.0 == to.0 { (3.0, 0.0) } else { (0.0, 3.0) };
+        let mut path = format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1);
+        for (x, y) in [from, to] {
+            write!(path, "M{:.1} {:.1}L{:.1} {:.1}", x - across, y - along, x + across, y + along).expect("a string takes text");
+        }
+        self.put(&format!(r#"<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.5"/>"#));
+    }
+
+    /// The series' marker, filled or hollow.
+    pub fn marker(&mut self, (x, y): (f64, f64), style: usize, filled: bool) {
+        let paint = if filled { r#"fill="currentColor""# } else { r##"class="fig-paper" fill="#ffffff""## };
+        let paint = format!(r#"{paint} stroke="currentColor" stroke-width="1.5""#);
+        let polygon = |offsets: &[(f64, f64)]| {
+            let points = offsets.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy)).collect::<Vec<_>>().join(" ");
+            format!(r#"<polygon points="{points}" {paint}/>"#)
+        };
+        let shape = match style % COLOURS.len() {
+            0 => format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="4.0" {paint}/>"#),
+            1 => polygon(&[(-3.6, -3.6), (3.6, -3.6), (3.6, 3.6), (-3.6, 3.6)]),
+            2 => polygon(&[(0.0, -4.8), (4.6, 3.4), (-4.6, 3.4)]),
+            3 => polygon(&[(0.0, -5.2), (5.2, 0.0), (0.0, 5.2), (-5.2, 0.0)]),
+            4 => polygon(&[(0.0, 4.8), (4.6, -3.4), (-4.6, -3.4)]),
+            _ => polygon(&[(-4.6, -1.6), (0.0, -5.0), (4.6, -1.6), (2.8, 4.0), (-2.8, 4.0)]),
+        };
+        self.put(&shape);
+    }
+
+    fn put(&mut self, element: &str) {
+        self.body.push_str(element);
+        self.body.push('\n');
+    }
+
+    /// The document; `summary` is what is read out in place of the figure.
+    pub fn document(self, width: f64, height: f64, summary: &str) -> String {
+        let summary = escape(summary);
+        format!(
+            concat!(
+                r#"<svg xmlns="http://www.w3.org/2000/svg" class="fig" viewBox="0 0 {w:.0} {h:.0}" width="{w:.0}" height="{h:.0}" "#,
+                r##"role="img" aria-label="{summary}" color="#1b1b1b" fill="currentColor" font-size="12" "##,
+                r#"font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif">"#,
+                "\n",
+                r##"<rect class="fig-paper" width="{w:.0}" height="{h:.0}" fill="#ffffff"/>"##,
+                "\n{body}</svg>\n"
+            ),
+            w = width,
+            h = height,
+            summary = summary,
+            body = self.body
+        )
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Round ticks from at or below `low` to at or above `high`, at most `most` (at least 2) of them.
+pub fn ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
+    let steps = (-3..=3).flat_map(|power| [1.0, 2.0, 5.0].map(|digit| digit * 10f64.powi(power)));
+    for step in steps {
+        let (first, last) = ((low / step).floor(), (high / step).ceil());
+        if last - first < most as f64 {
+            let last = if last == first { last + 1.0 } else { last };
+            return (0..=(last - first) as usize).map(|index| (first + index as f64) * step).collect();
+        }
+    }
+    vec![low, high]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_cover_the_range() {
+        assert_eq!(ticks(11.1, 58.0, 7), [10.0, 20.0, 30.0, 40.0, 50.0, 60.0]);
+        assert_eq!(ticks(-3.2, 14.1, 7), [-5.0, 0.0, 5.0, 10.0, 15.0]);
+        assert_eq!(ticks(0.0, 0.0, 7), [0.0, 0.001]);
+    }
+}

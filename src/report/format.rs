@@ -1,0 +1,122 @@
+//! How numbers are written in reports: one form for each kind of number, the same in HTML, Markdown and figures.
+
+use crate::stats::Interval;
+
+/// A rate as a percentage to one decimal: "41.2%".
+pub fn percent(rate: f64) -> String {
+    format!("{}%", decimal(rate * 100.0, 1, false))
+}
+
+/// A rate's interval in percent: "[38.1, 44.4]".
+pub fn percent_interval(interval: Interval) -> String {
+    format!("[{}, {}]", decimal(interval.low * 100.0, 1, false), decimal(interval.high * 100.0, 1, false))
+}
+
+/// A difference of rates in percentage points, signed: "+3.1", "−0.4", "0.0".
+pub fn points(difference: f64) -> String {
+    decimal(difference * 100.0, 1, true)
+}
+
+/// The interval of a difference of rates in percentage points: "[−0.2, +6.4]".
+pub fn points_interval(interval: Interval) -> String {
+    format!("[{}, {}]", points(interval.low), points(interval.high))
+}
+
+/// A p value: "<0.001", three decimals below 0.1, two above.
+pub fn p(value: f64) -> String {
+    match value {
+        value if value < 0.001 => "<0.001".into(),
+        value if value < 0.0995 => format!("{value:.3}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+/// A p value in a sentence: "p = 0.034", "p < 0.001".
+pub fn p_phrase(name: &str, value: f64) -> String {
+    match p(value).strip_prefix('<') {
+        Some(bound) => format!("{name} < {bound}"),
+        None => format!("{name} = {}", p(value)),
+    }
+}
+
+/// A confidence level: "95%".
+pub fn level(confidence: f64) -> String {
+    let text = format!("{:.1}", confidence * 100.0);
+    format!("{}%", text.strip_suffix(".0").unwrap_or(&text))
+}
+
+/// A distance to three decimals.
+pub fn distance(value: f64) -> String {
+    decimal(value, 3, false)
+}
+
+/// "1 image", "2 images".
+pub fn count(number: usize, singular: &str) -> String {
+    match (number, singular.strip_suffix('s'), singular.strip_suffix('y')) {
+        (1, _, _) => format!("1 {singular}"),
+        (_, Some(_), _) => format!("{number} {singular}es"),
+        (_, _, Some(stem)) => format!("{number} {stem}ies"),
+        _ => format!("{number} {singular}s"),
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+pub fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// `text` with what Markdown and the HTML in it would read as markup escaped, on one line.
+pub fn markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\n' => escaped.push(' '),
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' => escaped.extend(['\\', letter]),
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+/// A number with a true minus sign and no negative zero.
+fn decimal(value: f64, places: usize, signed: bool) -> String {
+    let digits = format!("{:.places$}", value.abs());
+    let zero = digits.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+    match (zero, value < 0.0, signed) {
+        (true, _, _) => digits,
+        (_, true, _) => format!("\u{2212}{digits}"),
+        (_, _, true) => format!("+{digits}"),
+        _ => digits,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_one_form() {
+        assert_eq!(percent(0.41249), "41.2%");
+        assert_eq!(percent_interval(Interval { low: 0.0, high: 1.0 }), "[0.0, 100.0]");
+        assert_eq!([0.031, -0.004, -0.0001, 0.0].map(points), ["+3.1", "\u{2212}0.4", "0.0", "0.0"]);
+        assert_eq!(points_interval(Interval { low: -0.002, high: 0.064 }), "[\u{2212}0.2, +6.4]");
+        assert_eq!(
+            [0.0, 0.00099, 0.001, 0.0344, 0.0996, 0.27, 1.0].map(p),
+            ["<0.001", "<0.001", "0.001", "0.034", "0.10", "0.27", "1.00"]
+        );
+        assert_eq!(p_phrase("adjusted p", 0.0), "adjusted p < 0.001");
+        assert_eq!([0.95, 0.975].map(level), ["95%", "97.5%"]);
+        assert_eq!(["class", "image", "family"].map(|name| count(2, name)), ["2 classes", "2 images", "2 families"]);
+    }
+
+    #[test]
+    fn markup_is_escaped_in_markdown() {
+        assert_eq!(markdown("a|b <i> *c*\nd"), r"a\|b &lt;i> \*c\* d");
+    }
+}

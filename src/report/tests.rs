@@ -1,0 +1,224 @@
+//! The report of a small made-up study.
+
+use std::sync::OnceLock;
+
+use expect_test::{expect, expect_file};
+use rand::Rng;
+
+use super::inputs::{Sheet, Size, Source, StudyInfo, TaskCount};
+use super::*;
+use crate::id::{Digest, Key};
+use crate::metrics::{Prediction, Predictions};
+use crate::seed::Seed;
+use crate::stats::analysis::{Analysis, Cell, Config, REAL, analyse};
+use crate::stats::check::{Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck};
+
+const CLASSES: [&str; 9] = [
+    "allergic contact dermatitis",
+    "basal cell carcinoma",
+    "lichen planus",
+    "lupus erythematosus",
+    "neutrophilic dermatoses",
+    "photodermatitis",
+    "psoriasis",
+    "sarcoidosis",
+    "squamous <cell> carcinoma",
+];
+const STRATEGIES: [&str; 3] = ["text-to-image", "inpaint", "in-then-outpaint"];
+
+/// One grey pixel.
+const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\
+    \x00\x00\x00\nIDATx\x9cch\x00\x00\x00\x82\x00\x81w\xcdr\xb6\x00\x00\x00\x00IEND\xaeB`\x82";
+
+/// Made-up predictions: an image is right if its own ease and the training's luck reach what the training lacks.
+fn predictions(skill: f64, seed: Seed) -> Predictions {
+    let classes = CLASSES.map(String::from).to_vec();
+    let mut luck = seed.rng();
+    let image = |index: usize| {
+        let label = index % classes.len();
+        let ease: f64 = Seed::of_study(9).nth(index as u64).rng().random();
+        let right = 0.8 * ease + 0.2 * luck.random::<f64>() < skill;
+        let predicted = if right { label } else { (label + 1 + index % 8) % classes.len() };
+        let mut probabilities = vec![0.05; classes.len()];
+        probabilities[predicted] = 0.6;
+        Prediction { id: format!("{index:03}"), label, probabilities, fst: Some(1 + (index % 6) as u8), malignant: None }
+    };
+    let images = (0..180).map(image).collect();
+    Predictions::new(classes, images).unwrap()
+}
+
+fn analysis() -> Analysis {
+    static ONCE: OnceLock<Analysis> = OnceLock::new();
+    ONCE.get_or_init(analysed).clone()
+}
+
+fn analysed() -> Analysis {
+    let mut cells = Vec::new();
+    for (n, transforms, skill) in [(4, false, 0.34), (16, false, 0.52), (4, true, 0.38), (16, true, 0.61)] {
+        for (arm, gain) in [REAL, STRATEGIES[0], STRATEGIES[1], STRATEGIES[2]].into_iter().zip([0.0, 0.08, 0.05, -0.01]) {
+            for replicate in 0..3 {
+                let seed = Seed::of_study(7).child(arm).child(&format!("{n} {transforms}")).nth(replicate as u64);
+                let skill = skill + gain * 4.0 / n as f64 + 0.02 * seed.child("skill").rng().random::<f64>();
+                let dose = if arm == REAL { 0 } else { 10 };
+                cells.push(Cell { n, arm: arm.into(), dose, transforms, replicate, predictions: predictions(skill, seed) });
+            }
+        }
+    }
+    let config = Config { confidence: 0.95, q: 0.05, permutations: 2000, bootstraps: 500, seed: Seed::of_study(1) };
+    analyse(cells, config).unwrap()
+}
+
+fn check() -> Check {
+    let class = |(index, label): (usize, &&str)| ClassCheck {
+        label: label.to_string(),
+        strategies: STRATEGIES
+            .iter()
+            .zip([22, 30, 27])
+            .map(|(strategy, recognised)| StrategyCheck {
+                strategy: strategy.to_string(),
+                recognition: Recognition::of(recognised - 2 * index, 40, 0.95),
+            })
+            .collect(),
+        base: Recognition::of(index, 40, 0.95),
+        nearest_real: Distances { median: 0.121, p5: 0.072 + 0.002 * index as f64 },
+        held_out: Distances { median: 0.134, p5: 0.081 },
+    };
+    Check {
+        chance: 1.0 / 9.0,
+        distance: "root mean square of pixel differences, 0 to 1".into(),
+        classes: CLASSES.iter().enumerate().map(class).collect(),
+        reconstruction: Reconstruction { accuracy_real: 0.861, accuracy_reconstructed: 0.844 },
+    }
+}
+
+fn inputs() -> Inputs {
+    let count = |kind: &str, tasks, serves, apart| TaskCount { kind: kind.into(), tasks, serves, apart };
+    let source = |task: &str| Source {
+        task: task.into(),
+        key: Key::of(task.as_bytes()),
+        digest: Digest::of(task.to_uppercase().as_bytes()),
+    };
+    let study = StudyInfo {
+        name: "sample".into(),
+        title: "Do synthetic images help? <A sample & no result>".into(),
+        about: "A made-up study for the tests: its numbers come from no classifier.".into(),
+        image_set: "phantom".into(),
+        phantom: true,
+        seed: 20230824,
+        sizes: vec![
+            Size { what: "training images per class".into(), count: 60 },
+            Size { what: "held-out images per class".into(), count: 20 },
+        ],
+        resolved: "seed = 20230824\n\n[classifier]\nepochs = 20\n".into(),
+    };
+    Inputs {
+        study,
+        analysis: analysis(),
+        check: Some(check()),
+        sheet: Some(Sheet {
+            png: PIXEL.to_vec(),
+            rows: CLASSES.map(String::from).into(),
+            columns: ["real"].iter().chain(&STRATEGIES).map(|name| name.to_string()).collect(),
+        }),
+        tasks: vec![count("fine-tuning", 9, 36, 324), count("classifier", 48, 48, 48), count("analysis", 1, 0, 0)],
+        provenance: vec![source("analysis"), source("generator check"), source("contact sheet")],
+    }
+}
+
+fn text(files: &[File], path: &str) -> String {
+    String::from_utf8(files.iter().find(|file| file.path == path).unwrap().bytes.clone()).unwrap()
+}
+
+/// Whether every tag of the markup closes in its order and every bare `<` and `&` is escaped. `void` names may stay open.
+fn well_formed(markup: &str, void: &[&str]) -> Result<(), String> {
+    let mut open = Vec::new();
+    let mut rest = markup;
+    while let Some(start) = rest.find('<') {
+        let (content, tag) = rest.split_at(start);
+        for (place, _) in content.match_indices('&') {
+            let entity = content[place..].split_once(';').map(|(name, _)| &name[1..]).unwrap_or_default();
+            let known = entity.starts_with('#') || ["amp", "lt", "gt", "quot", "ndash"].contains(&entity);
+            known.then_some(()).ok_or(format!("bare & in {content:?}"))?;
+        }
+        let (tag, after) = tag[1..].split_once('>').ok_or("a tag without its end")?;
+        let name = tag.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap_or_default();
+        match tag {
+            _ if tag.contains('<') || tag.matches('"').count() % 2 == 1 => return Err(format!("malformed tag <{tag}>")),
+            _ if tag.starts_with('!') || tag.ends_with('/') || void.contains(&name) => {}
+            _ if tag.starts_with('/') && open.pop() != Some(name) => return Err(format!("<{tag}> closes another tag")),
+            _ if tag.starts_with('/') => {}
+            _ => open.push(name),
+        }
+        rest = after;
+    }
+    if open.is_empty() { Ok(()) } else { Err(format!("left open: {open:?}")) }
+}
+
+/// With a folder in `TITRATE_SAMPLE_REPORT` the report is also written there, to be looked at.
+#[test]
+fn the_markdown_report_is_as_recorded() {
+    let files = render(&inputs()).unwrap();
+    expect_file!["../../tests/fixtures/report.md"].assert_eq(&text(&files, "report.md"));
+    if let Some(folder) = std::env::var_os("TITRATE_SAMPLE_REPORT") {
+        for file in &files {
+            let path = std::path::Path::new(&folder).join(file.path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, &file.bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn files_are_the_same_bytes_each_time_and_all_that_is_linked() {
+    let files = render(&inputs()).unwrap();
+    assert_eq!(files, render(&inputs()).unwrap());
+    let markdown = text(&files, "report.md");
+    for file in files.iter().filter(|file| file.path.starts_with("figures/")) {
+        assert!(markdown.contains(&format!("({})", file.path)), "{}", file.path);
+    }
+    assert_eq!(files.len(), 5);
+}
+
+#[test]
+fn markup_is_well_formed_and_escaped() {
+    let files = render(&inputs()).unwrap();
+    for path in ["figures/accuracy.svg", "figures/contrasts.svg"] {
+        well_formed(&text(&files, path), &[]).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+    let html = text(&files, "index.html");
+    well_formed(&html, &["meta", "img"]).unwrap_or_else(|error| panic!("{error}"));
+    assert!(html.contains("&lt;A sample &amp; no result&gt;") && html.contains("squamous &lt;cell&gt; carcinoma"));
+    assert!(html.contains("They are no dermatology"));
+    for outside in ["http://", "https://", "<script", "url("] {
+        let found = html.replace("http://www.w3.org/2000/svg", "").contains(outside);
+        assert!(!found, "a self-contained page has no {outside}");
+    }
+}
+
+#[test]
+fn a_study_without_synthetic_images_has_a_report_too() {
+    let mut inputs = inputs();
+    let real =
+        analysis().accuracy.into_iter().filter(|row| row.design.arm == REAL && row.design.n == 4 && !row.design.transforms);
+    inputs.analysis.accuracy = real.collect();
+    inputs.analysis.contrasts.clear();
+    inputs.analysis.family.hypotheses.clear();
+    (inputs.check, inputs.sheet, inputs.study.phantom) = (None, None, false);
+    let files = render(&inputs).unwrap();
+    assert_eq!(files.iter().map(|file| file.path).collect::<Vec<_>>(), ["index.html", "report.md", "figures/accuracy.svg"]);
+    let summary = text(&files, "report.md");
+    let summary = summary.split("## Summary\n\n").nth(1).unwrap().split("\n\n## ").next().unwrap();
+    expect![[r#"
+        Classifiers were trained on 4 real images per class of the image set phantom, without image transforms, 3 replicates each, and tested on 180 held-out images of 9 classes.
+
+        The study has no synthetic arm, so nothing is compared.
+
+        - At n = 4, no transforms: real only 25.7% [19.9, 31.8]."#]].assert_eq(summary);
+}
+
+#[test]
+fn a_sheet_that_is_no_image_is_refused() {
+    let mut inputs = inputs();
+    inputs.sheet.as_mut().unwrap().png = b"GIF89a".to_vec();
+    assert_eq!(render(&inputs).unwrap_err().to_string(), "contact sheet is no PNG file");
+}

@@ -1,0 +1,247 @@
+//! The report's tables.
+
+use serde::Serialize;
+
+use crate::report::figure::{arm_name, several_doses, transforms_name};
+use crate::report::format;
+use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design};
+use crate::stats::check::{Check, ClassCheck, Recognition};
+
+/// Accuracy by n and arm.
+#[derive(Debug, Serialize)]
+pub struct AccuracyTable {
+    arms: Vec<String>,
+    rows: Vec<AccuracyRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct AccuracyRow {
+    transforms: &'static str,
+    n: usize,
+    /// In the order of the arms; none where the study has no such cell.
+    cells: Vec<Option<Rate>>,
+}
+
+/// A rate and its interval.
+#[derive(Debug, Serialize)]
+pub struct Rate {
+    rate: String,
+    interval: String,
+}
+
+impl Rate {
+    fn of(recognition: &Recognition) -> Self {
+        Self { rate: format::percent(recognition.recognised), interval: format::percent_interval(recognition.interval) }
+    }
+}
+
+/// The arms of the analysis with their names, in the order of tables.
+fn arms(analysis: &Analysis) -> Vec<(Design, String)> {
+    let doses = several_doses(&analysis.accuracy);
+    let mut arms = Vec::<(Design, String)>::new();
+    for Accuracy { design, .. } in &analysis.accuracy {
+        if !arms.iter().any(|(known, _)| (&known.arm, known.dose) == (&design.arm, design.dose)) {
+            arms.push((design.clone(), arm_name(design, doses)));
+        }
+    }
+    arms
+}
+
+/// The rows of one n and use of transforms, together.
+fn groups(analysis: &Analysis) -> impl Iterator<Item = &[Accuracy]> {
+    let group = |row: &Accuracy| (row.design.transforms, row.design.n);
+    analysis.accuracy.chunk_by(move |a, b| group(a) == group(b))
+}
+
+fn find<'a>(rows: &'a [Accuracy], arm: &Design) -> Option<&'a Accuracy> {
+    rows.iter().find(|row| (&row.design.arm, row.design.dose) == (&arm.arm, arm.dose))
+}
+
+pub fn accuracy(analysis: &Analysis) -> AccuracyTable {
+    let arms = arms(analysis);
+    let rate = |row: &Accuracy| Rate { rate: format::percent(row.mean), interval: format::percent_interval(row.interval) };
+    let row = |rows: &[Accuracy]| AccuracyRow {
+        transforms: transforms_name(rows[0].design.transforms),
+        n: rows[0].design.n,
+        cells: arms.iter().map(|(arm, _)| find(rows, arm).map(rate)).collect(),
+    };
+    let rows = groups(analysis).map(row).collect();
+    AccuracyTable { arms: arms.into_iter().map(|(_, name)| name).collect(), rows }
+}
+
+/// A contrast with real only.
+#[derive(Debug, Serialize)]
+pub struct ContrastRow {
+    transforms: &'static str,
+    n: usize,
+    arm: String,
+    difference: String,
+    interval: String,
+    p: String,
+    adjusted: String,
+    rejected: bool,
+}
+
+pub fn contrasts(analysis: &Analysis) -> Vec<ContrastRow> {
+    let doses = several_doses(&analysis.accuracy);
+    let row = |contrast: &Contrast| ContrastRow {
+        transforms: transforms_name(contrast.design.transforms),
+        n: contrast.design.n,
+        arm: arm_name(&contrast.design, doses),
+        difference: format::points(contrast.difference),
+        interval: format::points_interval(contrast.interval),
+        p: format::p(contrast.p),
+        adjusted: format::p(contrast.p_adjusted),
+        rejected: contrast.rejected,
+    };
+    analysis.contrasts.iter().map(row).collect()
+}
+
+/// A design replicate by replicate.
+#[derive(Debug, Serialize)]
+pub struct ReplicateRow {
+    transforms: &'static str,
+    n: usize,
+    arm: String,
+    accuracies: String,
+    deviation: String,
+    /// Differences from real only; empty for real only itself, as are the next two.
+    differences: String,
+    interval: String,
+    mcnemar: String,
+}
+
+pub fn replicates(analysis: &Analysis) -> Vec<ReplicateRow> {
+    let doses = several_doses(&analysis.accuracy);
+    let join = |values: &[f64], form: fn(f64) -> String| values.iter().map(|value| form(*value)).collect::<Vec<_>>().join(", ");
+    let row = |row: &Accuracy| {
+        let contrast = analysis.contrasts.iter().find(|contrast| contrast.design == row.design);
+        let interval = contrast.and_then(|contrast| contrast.replicate_interval);
+        ReplicateRow {
+            transforms: transforms_name(row.design.transforms),
+            n: row.design.n,
+            arm: arm_name(&row.design, doses),
+            accuracies: join(&row.replicates, format::percent).replace('%', ""),
+            deviation: row.deviation.map(|deviation| format::points(deviation).replace('+', "")).unwrap_or_default(),
+            differences: contrast.map(|contrast| join(&contrast.replicates, format::points)).unwrap_or_default(),
+            interval: interval.map(format::points_interval).unwrap_or_default(),
+            mcnemar: contrast.map(|contrast| join(&contrast.mcnemar, format::p)).unwrap_or_default(),
+        }
+    };
+    analysis.accuracy.iter().map(row).collect()
+}
+
+/// Accuracy by class and by skin type at one n and use of transforms.
+#[derive(Debug, Serialize)]
+pub struct Breakdown {
+    name: String,
+    arms: Vec<String>,
+    sections: Vec<BreakdownSection>,
+}
+
+#[derive(Debug, Serialize)]
+struct BreakdownSection {
+    heading: &'static str,
+    rows: Vec<BreakdownRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct BreakdownRow {
+    label: String,
+    images: usize,
+    cells: Vec<String>,
+}
+
+pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
+    let arms = arms(analysis);
+    let breakdown = |rows: &[Accuracy]| {
+        let present = arms.iter().filter_map(|(arm, name)| find(rows, arm).map(|row| (row, name))).collect::<Vec<_>>();
+        let classes = analysis.classes.iter().zip(&analysis.images_per_class).enumerate();
+        let class = |(class, (label, images)): (usize, (&String, &usize))| BreakdownRow {
+            label: label.clone(),
+            images: *images,
+            cells: present.iter().map(|(row, _)| format::percent(row.per_class[class])).collect(),
+        };
+        let skin_type = |(fst, images): (&u8, &usize)| BreakdownRow {
+            label: format!("FST {fst}"),
+            images: *images,
+            cells: present
+                .iter()
+                .map(|(row, _)| row.per_fst.get(fst).map_or(String::new(), |rate| format::percent(*rate)))
+                .collect(),
+        };
+        let by_class = BreakdownSection { heading: "class", rows: classes.map(class).collect() };
+        let by_fst = BreakdownSection { heading: "skin type", rows: analysis.images_per_fst.iter().map(skin_type).collect() };
+        Breakdown {
+            name: format!("n = {}, {}", rows[0].design.n, transforms_name(rows[0].design.transforms)),
+            arms: present.iter().map(|(_, name)| (*name).clone()).collect(),
+            sections: [by_class, by_fst].into_iter().filter(|section| !section.rows.is_empty()).collect(),
+        }
+    };
+    groups(analysis).map(breakdown).collect()
+}
+
+/// The generator check.
+#[derive(Debug, Serialize)]
+pub struct CheckView {
+    strategies: Vec<String>,
+    rows: Vec<CheckRow>,
+    chance: String,
+    distance: String,
+    carried: String,
+    nearer: String,
+    accuracy_real: String,
+    accuracy_reconstructed: String,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckRow {
+    label: String,
+    /// In the order of the strategies.
+    recognised: Vec<Option<Rate>>,
+    images: String,
+    base: Rate,
+    nearest_median: String,
+    nearest_p5: String,
+    held_out_median: String,
+    held_out_p5: String,
+}
+
+pub fn check(check: &Check) -> CheckView {
+    let mut strategies = Vec::<String>::new();
+    for strategy in check.classes.iter().flat_map(|class| &class.strategies) {
+        if !strategies.contains(&strategy.strategy) {
+            strategies.push(strategy.strategy.clone());
+        }
+    }
+    let count = format::count(check.classes.len(), "class");
+    let carried = |strategy: &String| format!("{strategy} {} of {count}", check.carried(strategy));
+    let carried = format::list(&strategies.iter().map(carried).collect::<Vec<_>>());
+    CheckView {
+        rows: check.classes.iter().map(|class| check_row(class, &strategies)).collect(),
+        chance: format::percent(check.chance),
+        distance: check.distance.clone(),
+        carried,
+        nearer: format!("{} of {count}", check.nearer()),
+        accuracy_real: format::percent(check.reconstruction.accuracy_real),
+        accuracy_reconstructed: format::percent(check.reconstruction.accuracy_reconstructed),
+        strategies,
+    }
+}
+
+fn check_row(class: &ClassCheck, strategies: &[String]) -> CheckRow {
+    let find = |strategy: &String| class.strategies.iter().find(|check| check.strategy == *strategy);
+    let mut images = class.strategies.iter().map(|check| check.recognition.images).collect::<Vec<_>>();
+    images.push(class.base.images);
+    images.dedup();
+    CheckRow {
+        label: class.label.clone(),
+        recognised: strategies.iter().map(|strategy| find(strategy).map(|check| Rate::of(&check.recognition))).collect(),
+        images: images.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
+        base: Rate::of(&class.base),
+        nearest_median: format::distance(class.nearest_real.median),
+        nearest_p5: format::distance(class.nearest_real.p5),
+        held_out_median: format::distance(class.held_out.median),
+        held_out_p5: format::distance(class.held_out.p5),
+    }
+}
