@@ -7,6 +7,8 @@ pub mod data;
 pub mod exec;
 pub mod id;
 pub mod metrics;
+pub mod ml;
+pub mod plan;
 pub mod report;
 pub mod seed;
 pub mod stats;
