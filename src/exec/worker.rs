@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::plan::Progress;
@@ -23,13 +24,14 @@ pub type Outputs = Vec<(String, Vec<u8>)>;
 pub type StepError = Box<dyn Error + Send + Sync>;
 
 /// The code that runs the task of any kind: reads inputs, reports progress, returns the outputs.
-pub type Run = dyn Fn(&Job, &Objects, &mut dyn FnMut(Progress)) -> Result<Outputs, StepError>;
+pub type Run = fn(&Job, &Objects, &mut dyn FnMut(Progress)) -> Result<Outputs, StepError>;
 
 /// Progress is told at most this often, but for the last of a step.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs the task ordered on stdin with the store at `root`. The exit code is 0, or that of [`Cause`].
-pub fn serve(root: &Path, run: &Run) -> ExitCode {
+pub fn serve(root: &Path, run: Run) -> ExitCode {
+    note_panics();
     let failure = match read_order().and_then(|order| attempt(&order, root, run)) {
         Ok(()) => {
             tell(&Message::Done);
@@ -62,7 +64,7 @@ fn end_with_parent(coordinator: u32) -> Result<(), StepError> {
     }
 }
 
-fn attempt(order: &Order, root: &Path, run: &Run) -> Result<(), StepError> {
+fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
     let job = &order.job;
     let claim = claim(root, &job.key)?;
     let objects = Objects::open(root)?;
@@ -143,9 +145,24 @@ fn tell(message: &Message) {
     }
 }
 
+/// Where the first panic of this process happened, on whichever thread.
+static PANIC_PLACE: OnceLock<String> = OnceLock::new();
+
+/// Keeps the place of a panic, which its payload does not have.
+fn note_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if let Some(place) = panic.location() {
+            let _ = PANIC_PLACE.set(place.to_string());
+        }
+        print(panic);
+    }));
+}
+
 fn panicked(panic: &(dyn Any + Send)) -> StepError {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("panicked: {}", text.unwrap_or("without a message")).into()
+    let place = PANIC_PLACE.get().map_or("an unknown place", String::as_str);
+    format!("panicked at {place}: {}", text.unwrap_or("without a message")).into()
 }
 
 /// The error and its sources, joined by colons, leaving out a source that its parent has already printed.

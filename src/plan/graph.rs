@@ -66,6 +66,8 @@ pub enum PlanError {
     DuplicateLabel(String),
     #[error("task `{label}` has two inputs called `{role}`")]
     DuplicateRole { label: String, role: String },
+    #[error("task `{label}` reads two files of one name as `{role}`")]
+    DuplicateFile { label: String, role: String },
     #[error("task `{label}` reads task number {input}, which is not in the graph yet: add inputs first")]
     UnknownInput { label: String, input: usize },
     #[error(
@@ -121,6 +123,12 @@ impl Graph {
                 && id.index() >= self.tasks.len()
             {
                 return Err(PlanError::UnknownInput { label: label(), input: id.index() });
+            }
+            if let Input::Files(files) = input {
+                let names: BTreeSet<_> = files.iter().map(|file| &file.name).collect();
+                if names.len() < files.len() {
+                    return Err(PlanError::DuplicateFile { label: label(), role: role.clone() });
+                }
             }
         }
         if !task.params.is_object() {

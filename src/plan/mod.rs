@@ -9,6 +9,8 @@ pub mod kind;
 mod manifest;
 pub mod params;
 pub mod pipeline;
+#[cfg(test)]
+mod tests;
 
 pub use freshness::{Assessment, Freshness, Reason, assess, walk};
 pub(crate) use graph::distinct_task_inputs;

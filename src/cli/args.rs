@@ -1,0 +1,138 @@
+//! The command line's types.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    everything asked for is done
+  1    a task failed
+  2    usage, or a study that cannot be run as it is
+  3    the store: in use by another process, of a newer format, or damaged beyond repair (verify: damage was found)
+  4    no space left, or reading or writing failed
+  130  interrupted; nothing finished is lost, the same command goes on where it stopped";
+
+/// Do synthetic images help a medical image classifier, which ones, how many, and for whom? A study runs as a graph of cached tasks
+/// and ends in a report.
+#[derive(Debug, Parser)]
+#[command(name = "titrate", version, after_help = EXIT_CODES)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run what is stale in a study, and write its report
+    Reproduce(Reproduce),
+    /// List the tasks that would run, with the reason
+    Plan(Plan),
+    /// Count a study's tasks: fresh, stale, unknown, and why
+    Status(Which),
+    /// Show a task, a receipt or an object: manifest, receipt, outputs
+    Show(Show),
+    /// Say why a task would run, or what last changed
+    Why(Why),
+    /// Hash every object of the store again
+    Verify(Which),
+    /// Drop what no study needs
+    Gc(Gc),
+    /// Run one task, ordered on stdin
+    #[command(hide = true)]
+    Worker {
+        #[arg(long)]
+        store: PathBuf,
+    },
+}
+
+/// A study and a store.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Which {
+    /// A name under experiments/, or a path to a study file
+    #[arg(default_value = "quick")]
+    pub study: String,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Place {
+    /// The store's folder
+    #[arg(long, value_name = "DIR", env = "TITRATE_STORE", default_value = ".titrate")]
+    pub store: PathBuf,
+    /// Set a parameter of the study, such as classifier.epochs=3; may come often
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Reproduce {
+    #[command(flatten)]
+    pub which: Which,
+    /// The report's folder [default: reports/<study>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Tasks that may run at once [default: the cores there are]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub jobs: Option<u32>,
+    /// Run only this task and what it is made from
+    #[arg(long, value_name = "LABEL")]
+    pub only: Option<String>,
+    /// After a failure, go on with what does not depend on it
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Print the last line and errors only
+    #[arg(long)]
+    pub quiet: bool,
+    /// Print events as JSON lines on stdout; the last line goes to stderr
+    #[arg(long, conflicts_with = "quiet")]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Plan {
+    #[command(flatten)]
+    pub which: Which,
+    /// List fresh tasks too
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Show {
+    /// A task's label, or the first digits (4 or more) of a key or a digest
+    pub name: String,
+    #[command(flatten)]
+    pub which: Which,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Why {
+    /// A task's label
+    pub label: String,
+    #[command(flatten)]
+    pub which: Which,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Gc {
+    /// The studies whose results are kept [default: all under experiments/]
+    #[arg(value_name = "STUDY")]
+    pub studies: Vec<String>,
+    #[command(flatten)]
+    pub place: Place,
+    /// Only count
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,255 @@
+//! `titrate plan`, `status`, `show` and `why`: what stands where, and why. Nothing runs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::{Result, bail};
+
+use crate::cli::args::{Plan, Show, Which, Why};
+use crate::cli::exit::Exit;
+use crate::cli::terminal::duration;
+use crate::cli::upkeep::size;
+use crate::cli::{Opened, Pipeline, open, print};
+use crate::id::{Digest, Key};
+use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, differences, walk};
+use crate::store::{Artifact, Receipt, Store};
+
+/// How many names a list shows before it only counts.
+const NAMES: usize = 3;
+
+pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
+    let Opened { study, store, graph } = open(pipeline, &arguments.which)?;
+    let assessed = walk(&graph, &store)?;
+    let mut text = format!("{}: {}\n", study.name, tally(&assessed));
+    for id in graph.ids() {
+        let label = &graph.task(id).label;
+        match &assessed[id.index()].freshness {
+            Freshness::Fresh(artifact) if arguments.all => writeln!(text, "fresh    {label}  {}", artifact.digest().short())?,
+            Freshness::Fresh(_) => {}
+            Freshness::Stale(reason) => writeln!(text, "stale    {label}  {reason}")?,
+            Freshness::Unknown(roles) => writeln!(text, "unknown  {label}  waits for {}", awaited(&graph, id, roles))?,
+        }
+    }
+    print(&text);
+    Ok(Exit::Done)
+}
+
+pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
+    let Opened { study, store, graph } = open(pipeline, which)?;
+    let assessed = walk(&graph, &store)?;
+    let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
+    let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for id in graph.ids() {
+        let task = graph.task(id);
+        let row = kinds.entry(task.kind).or_default();
+        row[0] += 1;
+        match &assessed[id.index()].freshness {
+            Freshness::Fresh(_) => row[1] += 1,
+            Freshness::Stale(reason) => {
+                row[2] += 1;
+                reasons.entry(reason.to_string()).or_default().push(&task.label);
+            }
+            Freshness::Unknown(_) => row[3] += 1,
+        }
+    }
+    let width = kinds.keys().map(|kind| kind.len()).max().unwrap_or(0).max(4);
+    let mut text = format!("{}: {}\n\n{:width$}  tasks  fresh  stale  unknown\n", study.name, tally(&assessed), "kind");
+    for (kind, [tasks, fresh, stale, unknown]) in kinds {
+        writeln!(text, "{kind:width$}  {tasks:5}  {fresh:5}  {stale:5}  {unknown:7}")?;
+    }
+    if !reasons.is_empty() {
+        text.push_str("\nstale because\n");
+    }
+    for (reason, labels) in reasons {
+        writeln!(text, "{:5}  {reason} ({})", labels.len(), some_of(&labels))?;
+    }
+    let unknown = assessed.iter().filter(|assessment| matches!(assessment.freshness, Freshness::Unknown(_))).count();
+    if unknown > 0 {
+        writeln!(text, "{unknown:5}  unknown until those have run: unchanged outputs leave them fresh")?;
+    }
+    print(&text);
+    Ok(Exit::Done)
+}
+
+pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
+    let Opened { store, graph, .. } = open(pipeline, &arguments.which)?;
+    let id = graph.find(&arguments.label)?;
+    let assessed = walk(&graph, &store)?;
+    let label = &arguments.label;
+    let mut text = String::new();
+    match &assessed[id.index()].freshness {
+        Freshness::Stale(reason) => writeln!(text, "{label} is stale\n  {}", reason.to_string().replace("; ", "\n  "))?,
+        Freshness::Unknown(roles) => {
+            writeln!(text, "{label} is unknown: it waits for {}", awaited(&graph, id, roles))?;
+            for behind in stale_ancestors(&graph, id, &assessed) {
+                if let Freshness::Stale(reason) = &assessed[behind.index()].freshness {
+                    writeln!(text, "  {} is stale: {reason}", graph.task(behind).label)?;
+                }
+            }
+        }
+        Freshness::Fresh(_) => {
+            let key = assessed[id.index()].key().expect("a fresh task has a key");
+            writeln!(text, "{label} is fresh, key {}", key.short())?;
+            text.push_str(&last_change(&store, label, &key)?);
+        }
+    }
+    print(&text);
+    Ok(Exit::Done)
+}
+
+/// What changed when a fresh task came to have its key.
+fn last_change(store: &Store, label: &str, key: &Key) -> Result<String> {
+    let Some(now) = store.receipt(key)? else { return Ok(String::new()) };
+    let history = store.history(label)?;
+    let earlier = history.iter().rev().find(|earlier| *earlier != key);
+    let Some(before) = earlier.map(|earlier| store.receipt(earlier)).transpose()?.flatten() else {
+        return Ok("  it ran with no other manifest\n".to_owned());
+    };
+    let mut text = format!("  compared with key {}, which it also ran with:\n", before.key.short());
+    for change in differences(&before.manifest, &now.manifest) {
+        writeln!(text, "  {change}")?;
+    }
+    Ok(text)
+}
+
+pub(super) fn show(pipeline: &Pipeline, arguments: &Show) -> Result<Exit> {
+    let Opened { store, graph, .. } = open(pipeline, &arguments.which)?;
+    let assessed = walk(&graph, &store)?;
+    let name = arguments.name.as_str();
+    let text = match graph.by_label(name) {
+        Some(id) => task(&graph, id, &assessed[id.index()], &store)?,
+        None if name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) => address(&graph, &assessed, &store, name)?,
+        None => bail!(graph.find(name).expect_err("no task has this label")),
+    };
+    print(&text);
+    Ok(Exit::Done)
+}
+
+fn task(graph: &Graph, id: TaskId, assessment: &Assessment, store: &Store) -> Result<String> {
+    let label = &graph.task(id).label;
+    let mut text = match &assessment.freshness {
+        Freshness::Fresh(_) => format!("task {label}: fresh\n"),
+        Freshness::Stale(reason) => format!("task {label}: stale: {reason}\n"),
+        Freshness::Unknown(roles) => format!("task {label}: unknown: waits for {}\n", awaited(graph, id, roles)),
+    };
+    let ran_with = match assessment.key() {
+        Some(key) if store.finished(&key)?.is_some() => Some(key),
+        _ => store.history(label)?.last().copied(),
+    };
+    if let Some(manifest) = assessment.manifest.as_ref().filter(|manifest| Some(manifest.key()) != ran_with) {
+        writeln!(text, "key {}\n\n{}", manifest.key(), manifest.text())?;
+        text.push_str(if ran_with.is_some() { "\nIt last ran with another manifest:\n" } else { "" });
+    }
+    if let Some(receipt) = ran_with.map(|key| store.receipt(&key)).transpose()?.flatten() {
+        text.push_str(&of_receipt(&receipt)?);
+    }
+    Ok(text)
+}
+
+/// What has a key or a digest that starts with `digits`: a result, an artifact, or an object.
+fn address(graph: &Graph, assessed: &[Assessment], store: &Store, digits: &str) -> Result<String> {
+    let known = |key: &Key| key.to_string().starts_with(digits);
+    let mut keys: Vec<Key> = assessed.iter().filter_map(Assessment::key).filter(known).collect();
+    keys.extend(digits.parse::<Key>().ok());
+    keys.sort();
+    keys.dedup();
+    for key in &keys {
+        if let Some(receipt) = store.receipt(key)? {
+            return of_receipt(&receipt);
+        }
+    }
+    let matching: Vec<Digest> = match digits.parse() {
+        Ok(digest) => vec![digest],
+        Err(_) => store.objects().list()?.into_iter().filter(|digest| digest.to_string().starts_with(digits)).collect(),
+    };
+    let [digest] = matching[..] else {
+        bail!("{} objects and no key of this study start with {digits}", matching.len());
+    };
+    let Some(stamp) = store.objects().stat(&digest)? else { bail!("nothing in the store has the address {digest}") };
+    let mut text = format!("object {digest}, {}\n", size(stamp.size));
+    if let Ok(artifact) = store.objects().read_artifact(&digest) {
+        text.push_str(&of_artifact(&artifact)?);
+    }
+    for (id, assessment) in graph.ids().zip(assessed) {
+        if let Freshness::Fresh(artifact) = &assessment.freshness {
+            let entry = artifact.entries().iter().find(|entry| entry.digest == digest).map(|entry| entry.name.as_str());
+            if let Some(part) = entry.or((artifact.digest() == digest).then_some("its artifact")) {
+                writeln!(text, "made by {}: {part}", graph.task(id).label)?;
+            }
+        }
+    }
+    Ok(text)
+}
+
+fn of_receipt(receipt: &Receipt) -> Result<String> {
+    let (cost, origin) = (&receipt.cost, &receipt.origin);
+    let mut text = format!("key {}\n\n{}\n", receipt.key, receipt.manifest);
+    let commit = origin.git_commit.as_deref().unwrap_or("unknown commit");
+    let dirty = if origin.git_dirty { " with changes" } else { "" };
+    writeln!(
+        text,
+        "ran as {} in {} ({} of processor time), attempt {}",
+        receipt.label,
+        duration(cost.wall_s),
+        duration(cost.cpu_s),
+        receipt.attempt
+    )?;
+    writeln!(text, "peak memory {}; started {} ms after the epoch", size(cost.peak_memory), cost.started_unix_ms)?;
+    writeln!(text, "on {} ({}); titrate {}, {commit}{dirty}; {}", origin.host, origin.cpu, origin.titrate, origin.toolchain)?;
+    if let Some(log) = receipt.log {
+        writeln!(text, "log {log}")?;
+    }
+    writeln!(text, "\nartifact {}", receipt.output.digest())?;
+    text.push_str(&of_artifact(&receipt.output)?);
+    Ok(text)
+}
+
+fn of_artifact(artifact: &Artifact) -> Result<String> {
+    let mut text = String::new();
+    for entry in artifact.entries() {
+        writeln!(text, "  {}  {:>9}  {}", entry.digest, size(entry.size), entry.name)?;
+    }
+    Ok(text)
+}
+
+fn tally(assessed: &[Assessment]) -> String {
+    let count = |wanted: fn(&Freshness) -> bool| assessed.iter().filter(|assessment| wanted(&assessment.freshness)).count();
+    format!(
+        "{} tasks: {} fresh, {} stale, {} unknown",
+        assessed.len(),
+        count(|freshness| matches!(freshness, Freshness::Fresh(_))),
+        count(|freshness| matches!(freshness, Freshness::Stale(_))),
+        count(|freshness| matches!(freshness, Freshness::Unknown(_)))
+    )
+}
+
+/// The labels of the tasks behind the inputs called `roles`.
+fn awaited(graph: &Graph, id: TaskId, roles: &[String]) -> String {
+    let named = graph.task(id).inputs.iter().filter(|(role, _)| roles.contains(role));
+    let labels: Vec<&str> = named
+        .filter_map(|(_, input)| match input {
+            Input::Task(id) => Some(graph.task(*id).label.as_str()),
+            _ => None,
+        })
+        .collect();
+    some_of(&labels)
+}
+
+fn some_of(labels: &[&str]) -> String {
+    let more = labels.len().saturating_sub(NAMES);
+    let shown = labels[..labels.len() - more].join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+/// The stale tasks that `id` is made from, in topological order.
+fn stale_ancestors(graph: &Graph, id: TaskId, assessed: &[Assessment]) -> Vec<TaskId> {
+    let mut reached = vec![false; graph.len()];
+    reached[id.index()] = true;
+    for next in graph.ids().rev().filter(|next| next.index() <= id.index()) {
+        if reached[next.index()] {
+            crate::plan::distinct_task_inputs(graph.task(next)).into_iter().for_each(|input| reached[input.index()] = true);
+        }
+    }
+    let stale = |id: &TaskId| reached[id.index()] && matches!(assessed[id.index()].freshness, Freshness::Stale(_));
+    graph.ids().filter(stale).collect()
+}

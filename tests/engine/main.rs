@@ -1,0 +1,37 @@
+//! The engine from outside: edits and exactly what reruns, failures, damage, kills, and the command line, over a toy pipeline.
+//!
+//! This program is the tests, and also the coordinator and the worker that they start.
+
+mod command_line;
+mod runs;
+mod toy;
+
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+
+use titrate::cli::{self, Pipeline};
+
+const COMMANDS: [&str; 8] = ["reproduce", "plan", "status", "show", "why", "verify", "gc", "worker"];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| COMMANDS.contains(&first.as_str())) {
+        return cli::main(&Pipeline { tasks: toy::tasks, run: toy::run });
+    }
+    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let mut failed = Vec::new();
+    for (name, test) in [runs::TESTS, command_line::TESTS].concat() {
+        if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
+            let passed = catch_unwind(test).is_ok();
+            println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+            if !passed {
+                failed.push(name);
+            }
+        }
+    }
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("failed: {}", failed.join(", "));
+    ExitCode::FAILURE
+}
