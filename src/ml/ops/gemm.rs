@@ -3,6 +3,8 @@
 //! Algorithm, 2019). The right operand is packed once into panels as wide as two registers. Sums run in one order for each output
 //! element, whatever the other rows are.
 
+#![expect(clippy::needless_range_loop, reason = "constant bounds unroll and keep the accumulators in registers")]
+
 use super::element::{Element, for_chunks, uninit};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -132,20 +134,11 @@ impl<T: Element> Rows<'_, T> {
             }
         }
         let width = self.right.width.min(self.right.n - column);
-        for (r, acc) in acc.iter().enumerate() {
-            // SAFETY: two vectors are `right.width` plain elements, and `width` elements follow the output pointer.
-            let (sums, out) = unsafe {
-                let sums = std::slice::from_raw_parts(acc.as_ptr().cast::<T>(), 2 * lanes);
-                (sums, std::slice::from_raw_parts_mut(self.out[row + r].add(column), width))
-            };
-            match self.bias {
-                Some(bias) => {
-                    for ((out, &sum), &bias) in out.iter_mut().zip(sums).zip(&bias[column..]) {
-                        *out = sum + bias;
-                    }
-                }
-                None => out.copy_from_slice(&sums[..width]),
-            }
+        let bias = self.bias.map(|bias| &bias[column..column + width]);
+        for r in 0..R {
+            // SAFETY: `width` elements follow the output pointer.
+            let out = unsafe { std::slice::from_raw_parts_mut(self.out[row + r].add(column), width) };
+            combine(simd, acc[r], bias.map_or(Addend::None, Addend::Slice), out);
         }
     }
 }
@@ -210,21 +203,17 @@ impl<T: Element> Transposed<'_, T> {
                 let b1 = load::<T, S>(right.add(lanes));
                 right = right.add(2 * lanes);
                 let left = left.add(row);
-                for (r, acc) in acc.iter_mut().enumerate() {
+                for r in 0..R {
                     let a = T::splat(simd, *left.add(r));
-                    acc[0] = T::mul_add(simd, a, b0, acc[0]);
-                    acc[1] = T::mul_add(simd, a, b1, acc[1]);
+                    acc[r][0] = T::mul_add(simd, a, b0, acc[r][0]);
+                    acc[r][1] = T::mul_add(simd, a, b1, acc[r][1]);
                 }
             }
         }
         let width = self.right.width.min(self.right.n - column);
-        for (r, acc) in acc.iter().enumerate() {
-            // SAFETY: two vectors are `right.width` plain elements.
-            let sums = unsafe { std::slice::from_raw_parts(acc.as_ptr().cast::<T>(), 2 * lanes) };
+        for r in 0..R {
             let start = (row + r) * self.stride + column;
-            for (out, &sum) in self.out[start..start + width].iter_mut().zip(sums) {
-                *out += sum;
-            }
+            combine(simd, acc[r], Addend::Output, &mut self.out[start..start + width]);
         }
     }
 }
@@ -249,6 +238,44 @@ impl<T: Element> WithSimd for Transposed<'_, T> {
                 5 => self.tile::<S, 5>(simd, row, panel, column),
                 _ => {}
             }
+        }
+    }
+}
+
+/// What a tile's sums are added to.
+#[derive(Clone, Copy)]
+enum Addend<'a, T> {
+    None,
+    Slice(&'a [T]),
+    Output,
+}
+
+/// `out = sums + addend`; taking the sums by value keeps their registers out of memory in the loops that make them.
+#[inline(always)]
+fn combine<T: Element, S: Simd>(simd: S, sums: [T::Vector<S>; 2], addend: Addend<T>, out: &mut [T]) {
+    let lanes = T::lanes::<S>();
+    if out.len() == 2 * lanes {
+        for (i, sum) in sums.into_iter().enumerate() {
+            // SAFETY: the output and the addend have two registers of elements.
+            unsafe {
+                let to = out.as_mut_ptr().add(i * lanes);
+                let sum = match addend {
+                    Addend::None => sum,
+                    Addend::Slice(addend) => T::sum(simd, sum, load::<T, S>(addend.as_ptr().add(i * lanes))),
+                    Addend::Output => T::sum(simd, sum, load::<T, S>(to)),
+                };
+                to.cast::<T::Vector<S>>().write_unaligned(sum);
+            }
+        }
+    } else {
+        // SAFETY: vectors are `lanes` plain elements each.
+        let sums = unsafe { std::slice::from_raw_parts(sums.as_ptr().cast::<T>(), 2 * lanes) };
+        for (i, out) in out.iter_mut().enumerate() {
+            *out = match addend {
+                Addend::None => sums[i],
+                Addend::Slice(addend) => sums[i] + addend[i],
+                Addend::Output => sums[i] + *out,
+            };
         }
     }
 }
