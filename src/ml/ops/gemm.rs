@@ -134,11 +134,23 @@ impl<T: Element> Rows<'_, T> {
             }
         }
         let width = self.right.width.min(self.right.n - column);
-        let bias = self.bias.map(|bias| &bias[column..column + width]);
-        for r in 0..R {
-            // SAFETY: `width` elements follow the output pointer.
-            let out = unsafe { std::slice::from_raw_parts_mut(self.out[row + r].add(column), width) };
-            combine(simd, acc[r], bias.map_or(Addend::None, Addend::Slice), out);
+        if width == self.right.width {
+            let zero = T::splat(simd, T::ZERO);
+            // SAFETY: two registers of biases and of each row's outputs begin at `column`.
+            unsafe {
+                let bias = self.bias.map_or([zero; 2], |bias| load_pair::<T, S>(bias.as_ptr().add(column)));
+                for r in 0..R {
+                    store_sums::<T, S>(simd, acc[r], bias, self.out[row + r].add(column));
+                }
+            }
+        } else {
+            for (r, sums) in spill::<T, S, R>(acc).iter().enumerate() {
+                // SAFETY: `width` elements follow the output pointer.
+                let out = unsafe { std::slice::from_raw_parts_mut(self.out[row + r].add(column), width) };
+                for (j, (out, &sum)) in out.iter_mut().zip(sums).enumerate() {
+                    *out = self.bias.map_or(sum, |bias| sum + bias[column + j]);
+                }
+            }
         }
     }
 }
@@ -211,9 +223,18 @@ impl<T: Element> Transposed<'_, T> {
             }
         }
         let width = self.right.width.min(self.right.n - column);
-        for r in 0..R {
-            let start = (row + r) * self.stride + column;
-            combine(simd, acc[r], Addend::Output, &mut self.out[start..start + width]);
+        if width == self.right.width {
+            for r in 0..R {
+                let start = (row + r) * self.stride + column;
+                let out = self.out[start..start + width].as_mut_ptr();
+                // SAFETY: the slice holds two registers.
+                unsafe { store_sums::<T, S>(simd, acc[r], load_pair::<T, S>(out), out) };
+            }
+        } else {
+            for (r, sums) in spill::<T, S, R>(acc).iter().enumerate() {
+                let start = (row + r) * self.stride + column;
+                self.out[start..start + width].iter_mut().zip(sums).for_each(|(out, &sum)| *out += sum);
+            }
         }
     }
 }
@@ -242,42 +263,40 @@ impl<T: Element> WithSimd for Transposed<'_, T> {
     }
 }
 
-/// What a tile's sums are added to.
-#[derive(Clone, Copy)]
-enum Addend<'a, T> {
-    None,
-    Slice(&'a [T]),
-    Output,
+/// Writes `sums + addend` to `out`. Loops that end in this keep their sums in registers, as an address of theirs would not.
+///
+/// # Safety
+/// Two registers of elements follow `out`.
+#[inline(always)]
+unsafe fn store_sums<T: Element, S: Simd>(simd: S, sums: [T::Vector<S>; 2], addend: [T::Vector<S>; 2], out: *mut T) {
+    let out = out.cast::<T::Vector<S>>();
+    // SAFETY: as the caller says.
+    unsafe {
+        out.write_unaligned(T::sum(simd, sums[0], addend[0]));
+        out.add(1).write_unaligned(T::sum(simd, sums[1], addend[1]));
+    }
 }
 
-/// `out = sums + addend`; taking the sums by value keeps their registers out of memory in the loops that make them.
+/// The elements of a tile's sums; no register has more than sixteen.
 #[inline(always)]
-fn combine<T: Element, S: Simd>(simd: S, sums: [T::Vector<S>; 2], addend: Addend<T>, out: &mut [T]) {
-    let lanes = T::lanes::<S>();
-    if out.len() == 2 * lanes {
-        for (i, sum) in sums.into_iter().enumerate() {
-            // SAFETY: the output and the addend have two registers of elements.
-            unsafe {
-                let to = out.as_mut_ptr().add(i * lanes);
-                let sum = match addend {
-                    Addend::None => sum,
-                    Addend::Slice(addend) => T::sum(simd, sum, load::<T, S>(addend.as_ptr().add(i * lanes))),
-                    Addend::Output => T::sum(simd, sum, load::<T, S>(to)),
-                };
-                to.cast::<T::Vector<S>>().write_unaligned(sum);
-            }
-        }
-    } else {
-        // SAFETY: vectors are `lanes` plain elements each.
-        let sums = unsafe { std::slice::from_raw_parts(sums.as_ptr().cast::<T>(), 2 * lanes) };
-        for (i, out) in out.iter_mut().enumerate() {
-            *out = match addend {
-                Addend::None => sums[i],
-                Addend::Slice(addend) => sums[i] + addend[i],
-                Addend::Output => sums[i] + *out,
-            };
+fn spill<T: Element, S: Simd, const R: usize>(acc: [[T::Vector<S>; 2]; R]) -> [[T; 32]; R] {
+    let mut elements = [[T::ZERO; 32]; R];
+    for r in 0..R {
+        let to = elements[r].as_mut_ptr();
+        // SAFETY: a row takes two registers of at most sixteen elements.
+        unsafe {
+            to.cast::<T::Vector<S>>().write_unaligned(acc[r][0]);
+            to.add(T::lanes::<S>()).cast::<T::Vector<S>>().write_unaligned(acc[r][1]);
         }
     }
+    elements
+}
+
+/// # Safety
+/// Two registers of elements follow `from`.
+#[inline(always)]
+unsafe fn load_pair<T: Element, S: Simd>(from: *const T) -> [T::Vector<S>; 2] {
+    unsafe { [load::<T, S>(from), load::<T, S>(from.add(T::lanes::<S>()))] }
 }
 
 /// # Safety
