@@ -1,3 +1,13 @@
 //! The `titrate` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use titrate::cli::{self, Pipeline};
+use titrate::steps;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    cli::main(&Pipeline { tasks: cli::tasks, run: steps::run })
+}

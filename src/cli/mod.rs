@@ -7,6 +7,7 @@ mod eta;
 mod exit;
 mod export;
 mod inspect;
+mod outside;
 mod reproduce;
 mod terminal;
 mod upkeep;
@@ -23,6 +24,7 @@ use crate::store::{IndexState, Store};
 use crate::study::{self, LoadedStudy, Study};
 use args::{Arguments, Command, Which};
 use exit::Exit;
+pub use outside::tasks;
 
 /// The label of the task whose artifact is exported as a study's report.
 pub const REPORT: &str = "report";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::study::{self, Cell, Goal, ImageSource, Strategy};
+use crate::study::{self, Cell, ImageSource, Strategy};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Corpus {
@@ -140,18 +140,22 @@ pub struct Analysis {
 pub struct KindCount {
     pub kind: String,
     pub tasks: usize,
-    /// Inputs of other tasks that these tasks' artifacts serve as.
-    pub uses: usize,
+    /// Classifiers that depend on at least one of them.
+    pub serves: usize,
+    /// Tasks of the kind that there would be if every classifier had its own.
+    pub apart: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
+    /// The study file's stem.
+    pub name: String,
     pub title: String,
     pub about: String,
-    pub goal: Goal,
+    pub seed: u64,
     pub source: ImageSource,
-    pub classes: Vec<String>,
-    pub strategies: Vec<Strategy>,
+    /// What there is how many of, for the report's head.
+    pub sizes: Vec<(String, usize)>,
     /// The resolved study, as TOML.
     pub study: String,
     pub tasks: Vec<KindCount>,

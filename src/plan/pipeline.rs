@@ -34,7 +34,8 @@ pub struct Outside {
     pub files: Vec<super::graph::InputFile>,
     /// Imported base weights; None where the study trains its own.
     pub base: Option<BaseInputs>,
-    /// The resolved study, for the report.
+    /// The study file's stem and the resolved study, for the report.
+    pub name: String,
     pub resolved: String,
 }
 
@@ -46,7 +47,7 @@ pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
         None => builder.base()?,
     };
     if study.goal == Goal::Report {
-        builder.experiment(&base, outside.resolved)?;
+        builder.experiment(&base, outside.name, outside.resolved)?;
     }
     Ok(builder.graph)
 }
@@ -195,7 +196,7 @@ impl Builder<'_> {
         self.add(&kind::COHORT, format!("cohort/{set}"), &params, files, Some(self.seed.child("cohort")), cost)
     }
 
-    fn experiment(&mut self, base: &BaseInputs, resolved: String) -> Result<(), PlanError> {
+    fn experiment(&mut self, base: &BaseInputs, name: String, resolved: String) -> Result<(), PlanError> {
         let study = self.study;
         let images = &study.images;
         let mut start = 0;
@@ -217,13 +218,20 @@ impl Builder<'_> {
         let contact = self.contact(pool, &shards)?;
         let analysis = self.analysis(&classifiers)?;
 
+        let sizes = [
+            ("classes", images.classes.len()),
+            ("images in the pool, per class", images.pool),
+            ("validation images, per class", images.validation),
+            ("held-out images, per class", images.held_out),
+            ("replicates", study.experiment.replicates),
+        ];
         let params = params::Report {
+            name,
             title: study.title.clone(),
             about: study.about.clone(),
-            goal: study.goal,
+            seed: study.seed,
             source: images.source,
-            classes: images.classes.clone(),
-            strategies: study.experiment.strategies.clone(),
+            sizes: sizes.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
             study: resolved,
             tasks: self.counts(),
         };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Digest, Key};
+use crate::id::Digest;
 use crate::stats::analysis::Analysis;
 use crate::stats::check::Check;
 
@@ -77,6 +77,5 @@ pub struct TaskCount {
 #[serde(deny_unknown_fields)]
 pub struct Source {
     pub task: String,
-    pub key: Key,
     pub digest: Digest,
 }

@@ -7,7 +7,7 @@ use rand::Rng;
 
 use super::inputs::{Sheet, Size, Source, StudyInfo, TaskCount};
 use super::*;
-use crate::id::{Digest, Key};
+use crate::id::Digest;
 use crate::metrics::{Prediction, Predictions};
 use crate::seed::Seed;
 use crate::stats::analysis::{Analysis, Cell, Config, REAL, analyse};
@@ -95,7 +95,6 @@ fn inputs() -> Inputs {
     let count = |kind: &str, tasks, serves, apart| TaskCount { kind: kind.into(), tasks, serves, apart };
     let source = |task: &str| Source {
         task: task.into(),
-        key: Key::of(task.as_bytes()),
         digest: Digest::of(task.to_uppercase().as_bytes()),
     };
     let study = StudyInfo {

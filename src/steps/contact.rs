@@ -1,6 +1,8 @@
-//! Contact sheets: real images beside the synthetic ones made from them, class by class.
+//! The contact sheet: real images beside the synthetic ones made from them, class by class.
 
-use super::context::Context;
+use serde::{Deserialize, Serialize};
+
+use super::context::{Context, json_output};
 use super::images::shard;
 use super::{Outputs, StepError};
 use crate::data::{Item, RgbImage, sheet};
@@ -9,39 +11,47 @@ use crate::plan::params;
 /// Screen pixels for one image pixel.
 const SCALE: usize = 2;
 
-/// Outputs: real.png, base.png (the untuned model) and one sheet a strategy; a row a class, a column a source.
+/// What the sheet's rows and bands of columns show.
+#[derive(Serialize, Deserialize)]
+pub struct Legend {
+    pub rows: Vec<String>,
+    pub columns: Vec<String>,
+}
+
+/// Outputs: contact.png (a row a class; a band of columns for the real images, each strategy and the untuned model) and
+/// legend.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Contact = context.params()?;
     let pool = shard(context, "pool")?;
-    let mut real = Vec::new();
+    let mut columns = vec!["real".to_owned()];
+    columns.extend(params.strategies.iter().map(|strategy| strategy.name().to_owned()));
+    if !context.roles("base/").is_empty() {
+        columns.push("base model".to_owned());
+    }
+    let mut images = Vec::new();
     for class in &params.classes {
         let of_class = pool.iter().filter(|item| item.label == *class).collect::<Vec<_>>();
-        real.extend(params.sources[class].iter().map(|&position| of_class[position].clone()));
-    }
-    let columns = params.sources.values().map(Vec::len).max().unwrap_or(1);
-    let mut outputs = vec![("real.png".to_owned(), picture(&real, columns)?)];
-    let mut strategies = params.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
-    strategies.push("base");
-    for strategy in strategies {
-        let mut shown = Vec::new();
-        for class in &params.classes {
-            let ids = real.iter().filter(|item| item.label == *class).map(|item| item.id.clone()).collect::<Vec<_>>();
-            let mut items = Vec::new();
-            for role in context.roles(&format!("{strategy}/{class}/")) {
-                items.extend(shard(context, role)?);
-            }
-            for id in ids {
-                shown.extend(items.iter().find(|item| item.synthetic.as_ref().is_some_and(|made| made.md5hash == id)).cloned());
+        let real = params.sources[class].iter().map(|&position| of_class[position].clone()).collect::<Vec<_>>();
+        images.extend(real.iter().map(|item| item.image.clone()));
+        for column in &columns[1..] {
+            let made = made_from(context, column.split(' ').next().unwrap_or(column), class)?;
+            for source in &real {
+                let found = made.iter().find(|item| item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id));
+                let found = found.ok_or_else(|| format!("no {column} image was made from `{}`", source.id))?;
+                images.push(found.image.clone());
             }
         }
-        if !shown.is_empty() {
-            outputs.push((format!("{strategy}.png"), picture(&shown, columns)?));
-        }
     }
-    Ok(outputs)
+    let across = columns.len() * params.sources.values().map(Vec::len).max().unwrap_or(1);
+    let sheet = sheet::contact_sheet(&images.iter().collect::<Vec<&RgbImage>>(), across, SCALE);
+    let legend = Legend { rows: params.classes, columns };
+    Ok(vec![("contact.png".into(), sheet.to_png("contact sheet")?), json_output("legend.json", &legend)])
 }
 
-fn picture(items: &[Item], columns: usize) -> Result<Vec<u8>, StepError> {
-    let images = items.iter().map(|item| &item.image).collect::<Vec<&RgbImage>>();
-    Ok(sheet::contact_sheet(&images, columns, SCALE).to_png("contact sheet")?)
+fn made_from(context: &Context, prefix: &str, class: &str) -> Result<Vec<Item>, StepError> {
+    let mut items = Vec::new();
+    for role in context.roles(&format!("{prefix}/{class}/")) {
+        items.extend(shard(context, role)?);
+    }
+    Ok(items)
 }

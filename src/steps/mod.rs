@@ -18,6 +18,7 @@ mod generate;
 mod images;
 mod inpainting;
 mod probe;
+mod report;
 
 mod unet;
 
@@ -56,6 +57,7 @@ const STEPS: &[(&str, Step)] = &[
     (kind::CHECK.name, check::run),
     (kind::CONTACT.name, contact::run),
     (kind::ANALYSIS.name, analysis::run),
+    (kind::REPORT.name, report::run),
 
 ];
 

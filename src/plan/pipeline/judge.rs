@@ -110,31 +110,35 @@ impl Builder<'_> {
         self.add(&kind::ANALYSIS, "analysis".into(), &params, inputs, Some(seed), 5.0 * cost::SMALL)
     }
 
-    /// Tasks of each kind and how many inputs their artifacts serve as, in order of first appearance.
+    /// Tasks of each kind, in the order of the plan, and how many of them the classifiers share.
     pub(super) fn counts(&self) -> Vec<params::KindCount> {
+        let mut needs: Vec<BTreeSet<TaskId>> = Vec::with_capacity(self.graph.len());
         let mut counts: Vec<params::KindCount> = Vec::new();
-        let mut at = |kind: &str| match counts.iter().position(|count| count.kind == kind) {
-            Some(position) => position,
-            None => {
-                counts.push(params::KindCount { kind: kind.to_owned(), tasks: 0, uses: 0 });
-                counts.len() - 1
-            }
-        };
-        let mut tallies: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+        let mut kinds = Vec::new();
         for id in self.graph.ids() {
             let task = self.graph.task(id);
-            tallies.entry(at(task.kind)).or_default().0 += 1;
-            let sources = task.inputs.iter().filter_map(|(_, input)| match input {
-                Input::Task(source) => Some(*source),
-                _ => None,
-            });
-            for source in sources.collect::<BTreeSet<_>>() {
-                tallies.entry(at(self.graph.task(source).kind)).or_default().1 += 1;
+            let mut all = BTreeSet::new();
+            for (_, input) in &task.inputs {
+                if let Input::Task(input) = input {
+                    all.insert(*input);
+                    all.extend(&needs[input.index()]);
+                }
             }
-        }
-        for (position, (tasks, uses)) in tallies {
-            counts[position].tasks = tasks;
-            counts[position].uses = uses;
+            let position = counts.iter().position(|count| count.kind == task.kind).unwrap_or_else(|| {
+                counts.push(params::KindCount { kind: task.kind.to_owned(), tasks: 0, serves: 0, apart: 0 });
+                counts.len() - 1
+            });
+            counts[position].tasks += 1;
+            kinds.push(position);
+            if task.kind == kind::CLASSIFIER.name {
+                let mut served = BTreeSet::new();
+                for need in &all {
+                    counts[kinds[need.index()]].apart += 1;
+                    served.insert(kinds[need.index()]);
+                }
+                served.into_iter().for_each(|position| counts[position].serves += 1);
+            }
+            needs.push(all);
         }
         counts
     }

@@ -57,7 +57,6 @@ struct SheetView {
 #[derive(Debug, Serialize)]
 struct SourceRow {
     task: String,
-    key: String,
     digest: String,
 }
 
@@ -66,7 +65,6 @@ impl View {
         let Inputs { study, analysis, check, sheet, tasks, provenance } = inputs;
         let source = |source: &super::inputs::Source| SourceRow {
             task: source.task.clone(),
-            key: source.key.short(),
             digest: source.digest.short(),
         };
         let mut fence = "~~~".to_owned();

@@ -1,0 +1,48 @@
+//! The report: every number of it was computed by another task.
+
+use super::contact::Legend;
+use super::context::Context;
+use super::{Outputs, StepError};
+use crate::plan::params;
+use crate::report::inputs::{Inputs, Sheet, Size, Source, StudyInfo, TaskCount};
+use crate::report;
+use crate::study::ImageSource;
+
+/// Outputs: index.html, report.md, figures/*.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::Report = context.params()?;
+    let legend: Legend = context.json("contact", "legend.json")?;
+    let sources = ["analysis", "check", "contact"];
+    let source = |task: &str| Ok(Source { task: task.to_owned(), digest: context.input(task)?.digest() });
+    let inputs = Inputs {
+        analysis: context.json("analysis", "analysis.json")?,
+        check: Some(context.json("check", "check.json")?),
+        sheet: Some(Sheet { png: context.read("contact", "contact.png")?, rows: legend.rows, columns: legend.columns }),
+        tasks: params.tasks.iter().map(count).collect(),
+        provenance: sources.iter().map(|task| source(task)).collect::<Result<_, StepError>>()?,
+        study: study(params),
+    };
+    let files = report::render(&inputs)?;
+    Ok(files.into_iter().map(|file| (file.path.to_owned(), file.bytes)).collect())
+}
+
+fn study(params: params::Report) -> StudyInfo {
+    let size = |(what, count): &(String, usize)| Size { what: what.clone(), count: *count };
+    StudyInfo {
+        name: params.name,
+        title: params.title,
+        about: params.about,
+        image_set: match params.source {
+            ImageSource::Phantom => "phantom".to_owned(),
+            ImageSource::Idx => "Fashion-MNIST".to_owned(),
+        },
+        phantom: params.source == ImageSource::Phantom,
+        seed: params.seed,
+        sizes: params.sizes.iter().map(size).collect(),
+        resolved: params.study,
+    }
+}
+
+fn count(count: &params::KindCount) -> TaskCount {
+    TaskCount { kind: count.kind.clone(), tasks: count.tasks, serves: count.serves, apart: count.apart }
+}
