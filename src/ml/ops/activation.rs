@@ -1,9 +1,8 @@
 //! Pointwise functions and the gated GELU.
 
-use super::element::{Element, for_chunks, uninit};
+use super::element::{Element, for_chunks, uninit, vectorised};
 use super::kernel::Kernel;
 use candle_core::Shape;
-use pulp::Arch;
 
 /// Elements a task handles.
 const CHUNK: usize = 1 << 14;
@@ -41,7 +40,7 @@ fn gelu_slope<T: Element>(x: T) -> T {
 fn map<T: Element>(x: &[T], f: impl Fn(T) -> T + Sync + Send) -> Vec<T> {
     let mut y = uninit(x.len());
     for_chunks(&mut y, CHUNK, |i, y| {
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for (y, &x) in y.iter_mut().zip(&x[i * CHUNK..]) {
@@ -56,7 +55,7 @@ fn map<T: Element>(x: &[T], f: impl Fn(T) -> T + Sync + Send) -> Vec<T> {
 fn map2<T: Element>(x: &[T], g: &[T], f: impl Fn(T, T) -> T + Sync + Send) -> Vec<T> {
     let mut y = uninit(x.len());
     for_chunks(&mut y, CHUNK, |i, y| {
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for ((y, &x), &g) in y.iter_mut().zip(&x[i * CHUNK..]).zip(&g[i * CHUNK..]) {
@@ -172,7 +171,7 @@ impl Kernel<1> for Geglu {
     fn forward<T: Element>(&self, [x]: [&[T]; 1]) -> Vec<T> {
         let (mut y, half, rows) = (uninit(x.len() / 2), self.half, self.rows());
         for_chunks(&mut y, rows * half, |i, y| {
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     for (y, x) in y.chunks_exact_mut(half).zip(x[i * rows * 2 * half..].chunks_exact(2 * half)) {
@@ -190,7 +189,7 @@ impl Kernel<1> for Geglu {
     fn backward<T: Element>(&self, [x]: [&[T]; 1], _: &[T], grad: &[T], _: [bool; 1]) -> [Option<Vec<T>>; 1] {
         let (mut dx, half, rows) = (uninit(x.len()), self.half, self.rows());
         for_chunks(&mut dx, rows * 2 * half, |i, dx| {
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     let (x, grad) = (x[i * rows * 2 * half..].chunks_exact(2 * half), grad[i * rows * half..].chunks_exact(half));

@@ -1,10 +1,9 @@
 //! Multi-head attention, one head of one item a task; the probabilities are made again in the backward pass.
 
-use super::element::{Element, Shared, uninit};
+use super::element::{Element, Shared, uninit, vectorised};
 use super::gemm::{Panels, Rows, Transposed};
 use super::kernel::Kernel;
 use candle_core::{Result, Shape, Tensor, bail};
-use pulp::Arch;
 use rayon::prelude::*;
 
 /// Queries whose scores are held at a time.
@@ -150,10 +149,10 @@ impl Attention {
     fn probabilities<T: Element>(&self, q: Head<T>, rows: std::ops::Range<usize>, keys_by_column: &Panels<T>, p: &mut [T]) {
         // SAFETY: rows of `q` have `width` elements, rows of `p` one for each key.
         unsafe { product(&q.pointers(rows.clone()), self.width, keys_by_column, &row_pointers(p, self.keys)) };
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
-                for (i, row) in rows.zip(p.chunks_exact_mut(self.keys)) {
+                for (i, row) in rows.clone().zip(p.chunks_exact_mut(self.keys)) {
                     softmax(row, if self.causal { i + 1 } else { self.keys });
                 }
             },
@@ -219,7 +218,7 @@ impl Attention {
 
 /// Turns the gradients of probabilities into those of the unscaled scores: `scale p (dp - sum of p dp)` in each row.
 fn score_gradients<T: Element>(p: &[T], dp: &mut [T], keys: usize, scale: T) {
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             for (p, dp) in p.chunks_exact(keys).zip(dp.chunks_exact_mut(keys)) {

@@ -1,10 +1,9 @@
 //! Depthwise convolution: one filter a channel, sixteen channels at a time.
 
-use super::element::{Element, column_sums, for_chunks, sum_rows, uninit};
+use super::element::{Element, column_sums, for_chunks, sum_rows, uninit, vectorised};
 use super::kernel::Kernel;
 use super::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
-use pulp::Arch;
 
 /// Channels summed in registers.
 const LANES: usize = 16;
@@ -67,7 +66,7 @@ impl Depthwise {
         let mut target = uninit(self.batch * rows.len() * columns.len() * c);
         for_chunks(&mut target, (rows.len() * columns.len() * c).max(1), |b, image| {
             let source = &source[b * source_size.0 * source_size.1 * c..][..source_size.0 * source_size.1 * c];
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     for (pixel, target) in image.chunks_exact_mut(c).enumerate() {
@@ -156,7 +155,7 @@ impl Depthwise {
 /// `filter += sum over (o, i) of grad[o] * x[i]`, pixels of as many channels as the filter.
 fn row_products<T: Element>(x: &[T], grad: &[T], pairs: &[(usize, usize)], filter: &mut [T]) {
     let c = filter.len();
-    Arch::new().dispatch(
+    vectorised(
         #[inline(always)]
         || {
             let mut parts = filter.chunks_exact_mut(LANES);

@@ -1,7 +1,7 @@
 //! The two number types of the kernels, their vectors, and f32 exponential and error functions that compilers vectorise.
 
 use candle_core::{WithDType, cpu::erf::erf_f64};
-use pulp::Simd;
+use pulp::{Arch, Simd, WithSimd};
 
 /// `f32` or `f64`. Vector functions must be called under `pulp::Arch::dispatch`, scalar ones vectorise there too.
 pub(super) trait Element: WithDType + std::ops::Neg<Output = Self> {
@@ -15,6 +15,7 @@ pub(super) trait Element: WithDType + std::ops::Neg<Output = Self> {
     fn exp(self) -> Self;
     fn erf(self) -> Self;
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
+    fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// `a b + c`.
     fn mul_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
 
@@ -74,6 +75,11 @@ impl Element for f32 {
     }
 
     #[inline(always)]
+    fn sum<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
+        simd.add_f32s(a, b)
+    }
+
+    #[inline(always)]
     fn mul_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
         simd.mul_add_e_f32s(a, b, c)
     }
@@ -105,9 +111,32 @@ impl Element for f64 {
     }
 
     #[inline(always)]
+    fn sum<S: Simd>(simd: S, a: S::f64s, b: S::f64s) -> S::f64s {
+        simd.add_f64s(a, b)
+    }
+
+    #[inline(always)]
     fn mul_add<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
         simd.mul_add_e_f64s(a, b, c)
     }
+}
+
+struct Vectorised<F>(F);
+
+impl<R, F: FnMut() -> R> WithSimd for Vectorised<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _: S) -> R {
+        (self.0)()
+    }
+}
+
+/// Runs `f` compiled for the best instruction set at hand. `f` must be `#[inline(always)]` and change something it captures: the
+/// `call_once` and `call_mut` that the compiler derives for other closures are not always inlined, and run without the set.
+#[inline(always)]
+pub(super) fn vectorised<R>(f: impl FnMut() -> R) -> R {
+    Arch::new().dispatch(Vectorised(f))
 }
 
 /// `n` elements to be overwritten before they are read.
@@ -136,13 +165,16 @@ pub(super) fn for_chunks<T: Element>(out: &mut [T], chunk: usize, f: impl Fn(usi
 /// `parts` consecutive rows of `n` summed in order into one.
 pub(super) fn sum_rows<T: Element>(rows: &[T], n: usize) -> Vec<T> {
     let mut total = vec![T::ZERO; n];
-    pulp::Arch::new().dispatch(|| {
-        for row in rows.chunks_exact(n) {
-            for (t, &r) in total.iter_mut().zip(row) {
-                *t += r;
+    vectorised(
+        #[inline(always)]
+        || {
+            for row in rows.chunks_exact(n) {
+                for (t, &r) in total.iter_mut().zip(row) {
+                    *t += r;
+                }
             }
-        }
-    });
+        },
+    );
     total
 }
 

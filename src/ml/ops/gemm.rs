@@ -3,6 +3,8 @@
 //! Algorithm, 2019). The right operand is packed once into panels as wide as two registers. Sums run in one order for each output
 //! element, whatever the other rows are.
 
+#![expect(clippy::needless_range_loop, reason = "constant bounds unroll and keep the accumulators in registers")]
+
 use super::element::{Element, for_chunks, uninit};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -132,19 +134,22 @@ impl<T: Element> Rows<'_, T> {
             }
         }
         let width = self.right.width.min(self.right.n - column);
-        for (r, acc) in acc.iter().enumerate() {
-            // SAFETY: two vectors are `right.width` plain elements, and `width` elements follow the output pointer.
-            let (sums, out) = unsafe {
-                let sums = std::slice::from_raw_parts(acc.as_ptr().cast::<T>(), 2 * lanes);
-                (sums, std::slice::from_raw_parts_mut(self.out[row + r].add(column), width))
-            };
-            match self.bias {
-                Some(bias) => {
-                    for ((out, &sum), &bias) in out.iter_mut().zip(sums).zip(&bias[column..]) {
-                        *out = sum + bias;
-                    }
+        if width == self.right.width {
+            let zero = T::splat(simd, T::ZERO);
+            // SAFETY: two registers of biases and of each row's outputs begin at `column`.
+            unsafe {
+                let bias = self.bias.map_or([zero; 2], |bias| load_pair::<T, S>(bias.as_ptr().add(column)));
+                for r in 0..R {
+                    store_sums::<T, S>(simd, acc[r], bias, self.out[row + r].add(column));
                 }
-                None => out.copy_from_slice(&sums[..width]),
+            }
+        } else {
+            for (r, sums) in spill::<T, S, R>(acc).iter().enumerate() {
+                // SAFETY: `width` elements follow the output pointer.
+                let out = unsafe { std::slice::from_raw_parts_mut(self.out[row + r].add(column), width) };
+                for (j, (out, &sum)) in out.iter_mut().zip(sums).enumerate() {
+                    *out = self.bias.map_or(sum, |bias| sum + bias[column + j]);
+                }
             }
         }
     }
@@ -210,20 +215,25 @@ impl<T: Element> Transposed<'_, T> {
                 let b1 = load::<T, S>(right.add(lanes));
                 right = right.add(2 * lanes);
                 let left = left.add(row);
-                for (r, acc) in acc.iter_mut().enumerate() {
+                for r in 0..R {
                     let a = T::splat(simd, *left.add(r));
-                    acc[0] = T::mul_add(simd, a, b0, acc[0]);
-                    acc[1] = T::mul_add(simd, a, b1, acc[1]);
+                    acc[r][0] = T::mul_add(simd, a, b0, acc[r][0]);
+                    acc[r][1] = T::mul_add(simd, a, b1, acc[r][1]);
                 }
             }
         }
         let width = self.right.width.min(self.right.n - column);
-        for (r, acc) in acc.iter().enumerate() {
-            // SAFETY: two vectors are `right.width` plain elements.
-            let sums = unsafe { std::slice::from_raw_parts(acc.as_ptr().cast::<T>(), 2 * lanes) };
-            let start = (row + r) * self.stride + column;
-            for (out, &sum) in self.out[start..start + width].iter_mut().zip(sums) {
-                *out += sum;
+        if width == self.right.width {
+            for r in 0..R {
+                let start = (row + r) * self.stride + column;
+                let out = self.out[start..start + width].as_mut_ptr();
+                // SAFETY: the slice holds two registers.
+                unsafe { store_sums::<T, S>(simd, acc[r], load_pair::<T, S>(out), out) };
+            }
+        } else {
+            for (r, sums) in spill::<T, S, R>(acc).iter().enumerate() {
+                let start = (row + r) * self.stride + column;
+                self.out[start..start + width].iter_mut().zip(sums).for_each(|(out, &sum)| *out += sum);
             }
         }
     }
@@ -251,6 +261,42 @@ impl<T: Element> WithSimd for Transposed<'_, T> {
             }
         }
     }
+}
+
+/// Writes `sums + addend` to `out`. Loops that end in this keep their sums in registers, as an address of theirs would not.
+///
+/// # Safety
+/// Two registers of elements follow `out`.
+#[inline(always)]
+unsafe fn store_sums<T: Element, S: Simd>(simd: S, sums: [T::Vector<S>; 2], addend: [T::Vector<S>; 2], out: *mut T) {
+    let out = out.cast::<T::Vector<S>>();
+    // SAFETY: as the caller says.
+    unsafe {
+        out.write_unaligned(T::sum(simd, sums[0], addend[0]));
+        out.add(1).write_unaligned(T::sum(simd, sums[1], addend[1]));
+    }
+}
+
+/// The elements of a tile's sums; no register has more than sixteen.
+#[inline(always)]
+fn spill<T: Element, S: Simd, const R: usize>(acc: [[T::Vector<S>; 2]; R]) -> [[T; 32]; R] {
+    let mut elements = [[T::ZERO; 32]; R];
+    for r in 0..R {
+        let to = elements[r].as_mut_ptr();
+        // SAFETY: a row takes two registers of at most sixteen elements.
+        unsafe {
+            to.cast::<T::Vector<S>>().write_unaligned(acc[r][0]);
+            to.add(T::lanes::<S>()).cast::<T::Vector<S>>().write_unaligned(acc[r][1]);
+        }
+    }
+    elements
+}
+
+/// # Safety
+/// Two registers of elements follow `from`.
+#[inline(always)]
+unsafe fn load_pair<T: Element, S: Simd>(from: *const T) -> [T::Vector<S>; 2] {
+    unsafe { [load::<T, S>(from), load::<T, S>(from.add(T::lanes::<S>()))] }
 }
 
 /// # Safety

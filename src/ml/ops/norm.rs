@@ -2,10 +2,9 @@
 
 use super::Activation;
 use super::activation::{silu, silu_slope};
-use super::element::{Element, Shared, for_chunks, sum_rows, uninit};
+use super::element::{Element, Shared, for_chunks, sum_rows, uninit, vectorised};
 use super::kernel::Kernel;
 use candle_core::Shape;
-use pulp::Arch;
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
@@ -40,7 +39,7 @@ impl<T: Element> Channelwise<'_, T> {
     #[inline(always)]
     fn forward_with(&self, x: &[T], y: &mut [T], act: impl Fn(T) -> T) {
         let c = self.scale.len();
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for (x, y) in x.chunks_exact(c).zip(y.chunks_exact_mut(c)) {
@@ -78,7 +77,7 @@ impl<T: Element> Channelwise<'_, T> {
     fn backward_with(&self, x: &[T], grad: &[T], centre: &[T], dz: &mut [T], slope: impl Fn(T, T) -> T) -> [Vec<T>; 2] {
         let c = self.scale.len();
         let (mut sum, mut moment) = (vec![T::ZERO; c], vec![T::ZERO; c]);
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for ((x, grad), dz) in x.chunks_exact(c).zip(grad.chunks_exact(c)).zip(dz.chunks_exact_mut(c)) {
@@ -109,7 +108,7 @@ struct Correction<'a, T> {
 impl<T: Element> Correction<'_, T> {
     fn apply(&self, x: &[T], dz: &mut [T]) {
         let c = self.scale.len();
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || {
                 for (x, dz) in x.chunks_exact(c).zip(dz.chunks_exact_mut(c)) {
@@ -129,7 +128,7 @@ fn column_totals<T: Element>(x: &[T], c: usize, centre: Option<&[T]>) -> Vec<f64
     let mut sums = vec![T::ZERO; c];
     for block in x.chunks(BLOCK * c) {
         sums.fill(T::ZERO);
-        Arch::new().dispatch(
+        vectorised(
             #[inline(always)]
             || match centre {
                 None => block.chunks_exact(c).for_each(|row| row.iter().zip(&mut sums).for_each(|(&x, sum)| *sum += x)),
@@ -386,7 +385,7 @@ impl Kernel<3> for LayerNorm {
         let (mut y, c, ones) = (uninit(x.len()), self.channels, vec![T::ONE; self.channels]);
         let chunk = self.rows() * c;
         for_chunks(&mut y, chunk, |i, y| {
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     for (y, x) in y.chunks_exact_mut(c).zip(x[i * chunk..].chunks_exact(c)) {
@@ -410,10 +409,10 @@ impl Kernel<3> for LayerNorm {
             let dx = unsafe { std::slice::from_raw_parts_mut(shared.at(rows.start), rows.len()) };
             let (dw, db) = params.split_at_mut(c);
             let mut normed = uninit(c);
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
-                    let sources = x[rows.clone()].chunks_exact(c).zip(grad[rows].chunks_exact(c));
+                    let sources = x[rows.clone()].chunks_exact(c).zip(grad[rows.clone()].chunks_exact(c));
                     for (dx, (x, grad)) in dx.chunks_exact_mut(c).zip(sources) {
                         let inverse = self.normalise(x, &ones, &mut normed);
                         for ((((dw, db), dx), &n), (&g, &w)) in
