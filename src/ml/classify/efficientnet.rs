@@ -63,8 +63,8 @@ impl Block {
         Ok(Self { before, squeeze_excitation, projection, residual: stride == 1 && input == output, drop })
     }
 
-    /// `kept [B,1,1,1]`: the factor on each item's branch.
-    fn forward(&self, x: &Tensor, train: bool, kept: Option<Tensor>) -> Result<Tensor> {
+    /// `kept`: the factor on each item's branch, where any is dropped.
+    fn forward(&self, x: &Tensor, train: bool, kept: Option<Vec<f32>>) -> Result<Tensor> {
         let mut y = x.clone();
         for conv in &self.before {
             y = conv.forward(&y, train)?;
@@ -79,10 +79,17 @@ impl Block {
             return Ok(y);
         }
         match kept {
-            Some(kept) => y.broadcast_mul(&kept)? + x,
+            Some(kept) => scale_items(&y, kept)? + x,
             None => y + x,
         }
     }
+}
+
+/// Each item of `x [B,H,W,C]` times its factor.
+fn scale_items(x: &Tensor, factors: Vec<f32>) -> Result<Tensor> {
+    let channels = x.dim(3)?;
+    let factors = Tensor::from_vec(factors, (x.dim(0)?, 1), x.device())?.to_dtype(x.dtype())?;
+    ops::scale_channels(x, &factors.repeat((1, channels))?)
 }
 
 /// The multiple of 8 nearest to `channels`, not below nine tenths of it (torchvision's `_make_divisible`).
@@ -138,7 +145,8 @@ impl EfficientNet {
             && self.dropout > 0.0
         {
             let draws = draws(seed, "dropout", pooled.dim(0)?, pooled.dim(1)?);
-            pooled = (&pooled * kept(draws, self.dropout, pooled.dims(), &pooled)?)?;
+            let factors = Tensor::from_vec(kept(draws, self.dropout), pooled.shape(), pooled.device())?;
+            pooled = (&pooled * factors.to_dtype(pooled.dtype())?)?;
         }
         ops::linear(&pooled, &self.weight, Some(&self.bias))
     }
@@ -158,9 +166,8 @@ impl EfficientNet {
         let mut x = self.stem.forward(images, train)?;
         for (at, block) in self.blocks.iter().enumerate() {
             let drops = train && block.residual && block.drop > 0.0;
-            let column = || depth.iter().skip(at).step_by(self.blocks.len()).copied().collect();
-            let kept = if drops { Some(kept(column(), block.drop, &[batch, 1, 1, 1], &x)?) } else { None };
-            x = block.forward(&x, train, kept)?;
+            let column = depth.iter().skip(at).step_by(self.blocks.len()).copied();
+            x = block.forward(&x, train, drops.then(|| kept(column, block.drop)))?;
         }
         ops::avg_pool_global(&self.head.forward(&x, train)?)
     }
@@ -195,10 +202,9 @@ fn draws(seed: Seed, name: &str, batch: usize, count: usize) -> Vec<f64> {
     values
 }
 
-/// Factors of `shape`, of the dtype and on the device of `like`: 0 with chance `drop`, else what keeps the expectation.
-fn kept(draws: Vec<f64>, drop: f64, shape: &[usize], like: &Tensor) -> Result<Tensor> {
-    let factors: Vec<f32> = draws.into_iter().map(|u| if u < drop { 0.0 } else { (1.0 / (1.0 - drop)) as f32 }).collect();
-    Tensor::from_vec(factors, shape, like.device())?.to_dtype(like.dtype())
+/// The factor of each draw: 0 with chance `drop`, else what keeps the expectation.
+fn kept(draws: impl IntoIterator<Item = f64>, drop: f64) -> Vec<f32> {
+    draws.into_iter().map(|u| if u < drop { 0.0 } else { (1.0 / (1.0 - drop)) as f32 }).collect()
 }
 
 #[cfg(test)]

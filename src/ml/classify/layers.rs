@@ -113,10 +113,8 @@ impl SqueezeExcitation {
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (batch, _, _, channels) = x.dims4()?;
         let linear = |x: &Tensor, [weight, bias]: &[Tensor; 2]| ops::linear(x, &weight.flatten_from(1)?, Some(bias));
         let squeezed = ops::silu(&linear(&ops::avg_pool_global(x)?, &self.squeeze)?)?;
-        let scale = ops::sigmoid(&linear(&squeezed, &self.excite)?)?;
-        x.broadcast_mul(&scale.reshape((batch, 1, 1, channels))?)
+        ops::scale_channels(x, &ops::sigmoid(&linear(&squeezed, &self.excite)?)?)
     }
 }

