@@ -12,6 +12,7 @@ mod depthwise;
 mod element;
 mod gemm;
 mod kernel;
+mod layer_norm;
 mod norm;
 mod resample;
 #[cfg(test)]
@@ -132,7 +133,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     if !serves(x) {
         return composed::layer_norm(x, weight, bias, eps);
     }
-    apply3(norm::LayerNorm { shape: x.shape().clone(), channels, eps }, x, weight, bias)
+    apply3(layer_norm::LayerNorm { shape: x.shape().clone(), channels, eps }, x, weight, bias)
 }
 
 /// Batch normalisation of `x [..,C]` over all but the last dimension, then `activation`. Returns the output, the batch mean `[C]`
