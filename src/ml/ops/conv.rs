@@ -106,12 +106,8 @@ impl Conv {
             let (ny, nx) = (kh.saturating_sub(ky).div_ceil(s), kw.saturating_sub(kx).div_ceil(s));
             let used: Vec<usize> = (0..ny * nx).map(|t| (ky + t / nx * s) * kw + kx + t % nx * s).collect();
             let (cin, cout, taps) = (self.channels_in, self.channels_out, self.taps());
-            let right = if taps == 1 && used.len() == 1 {
-                Panels::from_rows(cout, cin, |k| &weight[k * cin..(k + 1) * cin])
-            } else {
-                let value = |k: usize, n: usize| weight[(k % cout * cin + n) * taps + used[k / cout]];
-                Panels::from_fn(used.len() * cout, cin, value)
-            };
+            let row = |k: usize| &weight[k % cout * cin * taps + used[k / cout]..];
+            let right = Panels::from_strided(used.len() * cout, cin, taps, row);
             let origin = ((py + self.padding.top) / s, (px + self.padding.left) / s);
             let grid = Grid {
                 size: ((h - py).div_ceil(s), (w - px).div_ceil(s)),
@@ -135,20 +131,21 @@ impl Conv {
         let mut parts = vec![T::ZERO; blocks.div_ceil(share) * taps * cin * cout];
         let zero = vec![T::ZERO; cin];
         let images = Images { values: x, size: self.input, channels: cin };
+        let (top, side) = (self.padding.top as isize, self.padding.left as isize);
         for_chunks(&mut parts, taps * cin * cout, |part, sum| {
+            let (mut corners, mut left) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
             for block in part * share..((part + 1) * share).min(blocks) {
                 let rows = block * BLOCK..((block + 1) * BLOCK).min(pixels);
                 let right = Panels::from_rows(rows.len(), cout, |r| &grad[(rows.start + r) * cout..][..cout]);
+                corners.clear();
+                corners.extend(rows.map(|r| {
+                    let (b, y, x) = (r / (oh * ow), r / ow % oh, r % ow);
+                    (b, (y * self.stride) as isize - top, (x * self.stride) as isize - side)
+                }));
                 for (tap, out) in sum.chunks_exact_mut(cin * cout).enumerate() {
-                    let (ky, kx) = (tap / self.window.1, tap % self.window.1);
-                    let source = |o: usize, k: usize, before: usize| (o * self.stride + k) as isize - before as isize;
-                    let left: Vec<*const T> = rows
-                        .clone()
-                        .map(|r| {
-                            let (y, x) = (source(r / ow % oh, ky, self.padding.top), source(r % ow, kx, self.padding.left));
-                            images.pixel(r / (oh * ow), y, x, &zero)
-                        })
-                        .collect();
+                    let (ky, kx) = ((tap / self.window.1) as isize, (tap % self.window.1) as isize);
+                    left.clear();
+                    left.extend(corners.iter().map(|&(b, y, x)| images.pixel(b, y + ky, x + kx, &zero)));
                     // SAFETY: each pointer is to the `cin` channels of a pixel, or to as many zeros.
                     unsafe { Transposed { left: &left, m: cin, right: &right, out, stride: cout }.run() };
                 }

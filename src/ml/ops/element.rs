@@ -140,10 +140,10 @@ pub(super) fn vectorised<R>(f: impl FnMut() -> R) -> R {
 }
 
 /// `n` elements to be overwritten before they are read.
+#[expect(clippy::uninit_vec, reason = "zeroing costs as much as many of the kernels")]
 pub(super) fn uninit<T: Element>(n: usize) -> Vec<T> {
     let mut values = Vec::with_capacity(n);
     // SAFETY: every bit pattern is a float, and callers write each element before it is read.
-    #[expect(clippy::uninit_vec)]
     unsafe {
         values.set_len(n);
     }

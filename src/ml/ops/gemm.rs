@@ -60,12 +60,16 @@ impl<T: Element> Panels<T> {
         })
     }
 
-    /// From columns: `column(n)` starts `runs * run` consecutive elements, of which element `r * step + i` is row
-    /// `i * run + r` of the matrix; `step = 1, run = k` is a plain transposition.
+    /// From columns: `column(n)` starts `k` consecutive elements, of which element `r * step + i` is row
+    /// `i * (k / step) + r` of the matrix; `step = 1` is a plain transposition.
     pub fn from_columns<'a>(k: usize, n: usize, step: usize, column: impl Fn(usize) -> &'a [T] + Sync + Send) -> Self {
         let run = k / step;
         Self::pack(k, n, |panel, width, columns| {
             for (j, column) in columns.map(&column).enumerate() {
+                if step == 1 {
+                    panel[j..].iter_mut().step_by(width).zip(column).for_each(|(to, &from)| *to = from);
+                    continue;
+                }
                 for (r, group) in column[..k].chunks_exact(step).enumerate() {
                     for (i, &value) in group.iter().enumerate() {
                         panel[(i * run + r) * width + j] = value;
@@ -75,13 +79,12 @@ impl<T: Element> Panels<T> {
         })
     }
 
-    /// Element by element: `value(k, n)`.
-    pub fn from_fn(k: usize, n: usize, value: impl Fn(usize, usize) -> T + Sync + Send) -> Self {
+    /// From elements `step` apart: `row(k)` starts `n` of them.
+    pub fn from_strided<'a>(k: usize, n: usize, step: usize, row: impl Fn(usize) -> &'a [T] + Sync + Send) -> Self {
         Self::pack(k, n, |panel, width, columns| {
             for (i, to) in panel.chunks_exact_mut(width).enumerate() {
-                for (to, j) in to.iter_mut().zip(columns.clone()) {
-                    *to = value(i, j);
-                }
+                let from = row(i)[columns.start * step..].iter().step_by(step);
+                to[..columns.len()].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
             }
         })
     }

@@ -11,7 +11,7 @@ pub(super) trait Kernel<const N: usize>: Send + Sync + 'static {
 
     fn forward<T: Element>(&self, inputs: [&[T]; N]) -> Vec<T>;
 
-    /// The gradient of each input that is `wanted`, given that of the output.
+    /// The gradient of each input that is `wanted`, given that of the output; others are dropped.
     fn backward<T: Element>(&self, inputs: [&[T]; N], output: &[T], grad: &[T], wanted: [bool; N]) -> [Option<Vec<T>>; N];
 }
 
@@ -89,6 +89,7 @@ impl<K> Op<K> {
         let grads = self.0.backward(slices, res_slice, grad_slice, args.map(Tensor::track_op));
         let mut tensors = [const { None }; N];
         for ((tensor, values), arg) in tensors.iter_mut().zip(grads).zip(args) {
+            let values = values.filter(|_| arg.track_op());
             *tensor = values.map(|values| Tensor::from_vec(values, arg.shape(), arg.device())).transpose()?;
         }
         Ok(tensors)

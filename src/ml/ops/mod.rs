@@ -12,6 +12,7 @@ mod depthwise;
 mod element;
 mod gemm;
 mod kernel;
+mod layer_norm;
 mod norm;
 mod resample;
 mod scale;
@@ -133,7 +134,7 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     if !serves(x) {
         return composed::layer_norm(x, weight, bias, eps);
     }
-    apply3(norm::LayerNorm { shape: x.shape().clone(), channels, eps }, x, weight, bias)
+    apply3(layer_norm::LayerNorm { shape: x.shape().clone(), channels, eps }, x, weight, bias)
 }
 
 /// Batch normalisation of `x [..,C]` over all but the last dimension, then `activation`. Returns the output, the batch mean `[C]`
@@ -251,5 +252,15 @@ pub fn scale_channels(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
 
 /// `parts` joined along their last dimension.
 pub fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
-    composed::concat_channels(parts)
+    let [a, b] = parts else { return composed::concat_channels(parts) };
+    let (n, m, leading) = (a.dim(D::Minus1)?, b.dim(D::Minus1)?, a.rank() - 1);
+    if !serves(a) || n == 0 || m == 0 {
+        return composed::concat_channels(parts);
+    }
+    if b.rank() != a.rank() || a.dims()[..leading] != b.dims()[..leading] {
+        bail!("concat_channels: {:?} and {:?} differ before the last dimension", a.shape(), b.shape());
+    }
+    let mut shape = a.dims().to_vec();
+    shape[leading] = n + m;
+    apply2(resample::Concat { shape: shape.into(), widths: [n, m] }, a, b)
 }

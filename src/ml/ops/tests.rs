@@ -255,7 +255,8 @@ fn batch_statistics_are_the_mean_and_biased_variance() -> Result<()> {
 
 #[test]
 fn pointwise_functions() -> Result<()> {
-    let table: [(&str, fn(&Tensor) -> Result<Tensor>, fn(&Tensor) -> Result<Tensor>); 5] = [
+    type Pointwise = fn(&Tensor) -> Result<Tensor>;
+    let table: [(&str, Pointwise, Pointwise); 5] = [
         ("silu", silu, composed::silu),
         ("gelu", gelu, composed::gelu),
         ("quick gelu", quick_gelu, composed::quick_gelu),
