@@ -1,4 +1,4 @@
-//! Nearest-neighbour upsampling, global average pooling and concatenation.
+//! Nearest-neighbour upsampling and global average pooling.
 
 use super::element::{Element, for_chunks, sum_rows, uninit};
 use super::kernel::Kernel;
@@ -86,55 +86,5 @@ impl Kernel<1> for GlobalMean {
             }
         }
         [Some(dx)]
-    }
-}
-
-/// Joins rows of two widths.
-pub(super) struct Concat {
-    pub shape: Shape,
-    pub widths: [usize; 2],
-}
-
-impl Concat {
-    /// Elements of the joined tensor a task handles, and rows among them.
-    fn chunk(&self) -> (usize, usize) {
-        let width = self.widths[0] + self.widths[1];
-        let rows = (1_usize << 14).div_ceil(width.max(1));
-        (rows * width, rows)
-    }
-}
-
-impl Kernel<2> for Concat {
-    const NAME: &'static str = "concat_channels";
-
-    fn output_shape(&self) -> Shape {
-        self.shape.clone()
-    }
-
-    fn forward<T: Element>(&self, [a, b]: [&[T]; 2]) -> Vec<T> {
-        let ([n, m], (chunk, rows)) = (self.widths, self.chunk());
-        let mut y = uninit(a.len() + b.len());
-        for_chunks(&mut y, chunk, |i, y| {
-            let parts = a[i * rows * n..].chunks_exact(n).zip(b[i * rows * m..].chunks_exact(m));
-            for (y, (a, b)) in y.chunks_exact_mut(n + m).zip(parts) {
-                y[..n].copy_from_slice(a);
-                y[n..].copy_from_slice(b);
-            }
-        });
-        y
-    }
-
-    fn backward<T: Element>(&self, _: [&[T]; 2], _: &[T], grad: &[T], wanted: [bool; 2]) -> [Option<Vec<T>>; 2] {
-        let ([n, m], (_, rows)) = (self.widths, self.chunk());
-        let part = |start: usize, width: usize| {
-            let mut dx = uninit(grad.len() / (n + m) * width);
-            for_chunks(&mut dx, rows * width, |i, dx| {
-                for (dx, grad) in dx.chunks_exact_mut(width).zip(grad[i * rows * (n + m)..].chunks_exact(n + m)) {
-                    dx.copy_from_slice(&grad[start..start + width]);
-                }
-            });
-            dx
-        };
-        [wanted[0].then(|| part(0, n)), wanted[1].then(|| part(n, m))]
     }
 }
