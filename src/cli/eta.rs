@@ -63,8 +63,8 @@ impl Eta {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Progress;
     use crate::id::{Digest, Key};
+    use crate::plan::Progress;
     use crate::plan::Reason;
 
     #[test]

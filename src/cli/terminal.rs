@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn durations_and_words_read_well() {
-        let said: Vec<String> = [0.04, 9.94, 75.0, 3599.6, 7260.0].map(duration).into();
-        assert_eq!(said, ["0.0 s", "9.9 s", "75 s", "60 min 00 s", "2 h 01 min"]);
+        let said: Vec<String> = [0.04, 9.4, 75.0, 3599.6, 7260.0].map(duration).into();
+        assert_eq!(said, ["0.0 s", "9.4 s", "75 s", "60 min 00 s", "2 h 01 min"]);
         assert_eq!(quoted("a/b=c"), "a/b=c");
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

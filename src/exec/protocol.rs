@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Progress;
 use crate::id::Digest;
 use crate::plan::Job;
+use crate::plan::Progress;
 
 /// Everything a worker is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]

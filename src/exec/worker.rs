@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::plan::Progress;
 use crate::exec::machine;
 use crate::exec::protocol::{Cause, Commit, Message, Order};
 use crate::id::Key;
 use crate::plan::Job;
+use crate::plan::Progress;
 use crate::store::{Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError};
 
 /// Named outputs of a step.

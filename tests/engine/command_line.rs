@@ -32,7 +32,7 @@ struct Workspace {
 
 impl Workspace {
     fn new(toy: impl FnOnce(&Path) -> Toy) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::folder();
         fs::create_dir(folder.path().join("experiments")).unwrap();
         fs::write(folder.path().join("experiments/quick.toml"), "title = \"toy\"\n").unwrap();
         fs::write(folder.path().join("source"), "pixels\n").unwrap();

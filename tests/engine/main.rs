@@ -35,3 +35,8 @@ fn main() -> ExitCode {
     println!("failed: {}", failed.join(", "));
     ExitCode::FAILURE
 }
+
+/// A folder in memory where there is such a thing: syncing to a busy disk is most of the time that these tests take.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder for temporary files")
+}

@@ -42,7 +42,7 @@ struct Ran {
 
 impl Place {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::folder();
         fs::write(folder.path().join("source"), "# drawn by hand\npixels\n").unwrap();
         Self { folder }
     }
