@@ -238,6 +238,18 @@ pub fn avg_pool_global(x: &Tensor) -> Result<Tensor> {
     apply1(resample::GlobalMean { batch, pixels: h * w, channels }, x)
 }
 
+/// `x [B,..,C]` times `factors [B,C]`, one for each channel of each item.
+pub fn scale_channels(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
+    let (batch, channels) = (x.dim(0)?, x.dim(D::Minus1)?);
+    if factors.dims() != [batch, channels] || x.elem_count() == 0 {
+        bail!("scale_channels: x {:?} and factors {:?} do not fit", x.shape(), factors.shape());
+    }
+    if !serves(x) {
+        return composed::scale_channels(x, factors);
+    }
+    apply2(scale::ScaleChannels { shape: x.shape().clone(), pixels: x.elem_count() / (batch * channels), channels }, x, factors)
+}
+
 /// `parts` joined along their last dimension; candle's own, which is as fast as a kernel.
 pub fn concat_channels(parts: &[&Tensor]) -> Result<Tensor> {
     composed::concat_channels(parts)
