@@ -2,5 +2,6 @@
 //!
 //! ARCHITECTURE.md says what each room is for and which way imports run.
 
+pub mod data;
 pub mod id;
 pub mod seed;

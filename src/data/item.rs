@@ -1,0 +1,38 @@
+//! What is known about one image.
+
+use serde::{Deserialize, Serialize};
+
+use super::RgbImage;
+
+/// An image and its record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Unique within its set; no `.` or `/`, so that it can name the members of a shard.
+    pub id: String,
+    /// The class, as a lower-case name ("basal cell carcinoma").
+    pub label: String,
+    /// Fitzpatrick skin type 1 to 6; 0 is unknown.
+    pub fst: u8,
+    pub malignant: bool,
+    /// A sentence that describes the image, for text encoders.
+    pub caption: String,
+    /// The set that the image comes from.
+    pub source: String,
+    pub image: RgbImage,
+    /// How the image was generated; `None` for an image of the original set.
+    pub synthetic: Option<Synthetic>,
+}
+
+/// The record of a generated image, with the field names of the released synthetic-derm shards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Synthetic {
+    pub name: String,
+    /// The source image. The released shards put its MD5 here, titrate its item id.
+    pub md5hash: String,
+    /// "text-to-image", "inpaint" or "in-then-outpaint" in titrate.
+    pub method: String,
+    pub submethod: String,
+    /// The number of this image among those generated from one source image, from 0.
+    pub generation_num: u32,
+    pub tag: String,
+}

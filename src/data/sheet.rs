@@ -1,0 +1,44 @@
+//! Contact sheets: images in a grid, enlarged by a whole factor, without text.
+
+use super::RgbImage;
+
+/// Pixels between images and around the sheet.
+const GAP: usize = 2;
+const PAPER: [u8; 3] = [255; 3];
+
+/// Lays `images` out row by row, `columns` to a row, each pixel enlarged `scale` times. Cells are as large as the largest image.
+///
+/// Panics when `columns` or `scale` is 0. No images give a sheet of nothing but its margin.
+pub fn contact_sheet(images: &[&RgbImage], columns: usize, scale: usize) -> RgbImage {
+    assert!(columns > 0 && scale > 0, "a contact sheet of {columns} columns at scale {scale}");
+    let cell_width = scale * images.iter().map(|image| image.width).max().unwrap_or(0) + GAP;
+    let cell_height = scale * images.iter().map(|image| image.height).max().unwrap_or(0) + GAP;
+    let rows = images.len().div_ceil(columns);
+    let mut sheet = RgbImage::new(columns.min(images.len()) * cell_width + GAP, rows * cell_height + GAP);
+    sheet.pixels.as_chunks_mut::<3>().0.fill(PAPER);
+    for (place, image) in images.iter().enumerate() {
+        let (left, top) = (GAP + place % columns * cell_width, GAP + place / columns * cell_height);
+        for y in 0..scale * image.height {
+            for x in 0..scale * image.width {
+                sheet.set_pixel(left + x, top + y, image.pixel(x / scale, y / scale));
+            }
+        }
+    }
+    sheet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_enlarged_and_placed_row_by_row() {
+        let dot = |level| RgbImage { width: 1, height: 1, pixels: vec![level; 3] };
+        let sheet = contact_sheet(&[&dot(10), &dot(20), &dot(30)], 2, 3);
+        assert_eq!((sheet.width, sheet.height), (12, 12));
+        assert_eq!(sheet.pixel(2, 2), [10; 3]);
+        assert_eq!(sheet.pixel(9, 4), [20; 3]);
+        assert_eq!(sheet.pixel(4, 9), [30; 3]);
+        assert_eq!(sheet.pixel(9, 9), PAPER);
+    }
+}

@@ -1,0 +1,326 @@
+//! WebDataset shards: a tar file with two members an item, `<id>.png` and `<id>.json`.
+//!
+//! The JSON holds `id, label, fst, malignant, caption, source`, and for a generated image also the keys of the released
+//! synthetic-derm shards (`name, md5hash, label, method, submethod, generation_num, tag`). Shards that hold only the latter, as the
+//! released ones do, are read too.
+
+use std::cell::Cell;
+use std::io::{self, Cursor, Read, Write};
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::image::ImageError;
+use super::{Item, RgbImage, Synthetic};
+
+/// What is wrong with a shard, and where in it.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    #[error("shard `{shard}` is cut off or not a tar file, after member `{after}`: {cause}")]
+    Tar { shard: String, after: String, cause: io::Error },
+    #[error("shard `{shard}` ends after member `{after}` without the end-of-archive mark: it is cut off")]
+    CutOff { shard: String, after: String },
+    #[error("shard `{shard}`, member `{member}`: {found} of {expected} bytes, the shard is cut off")]
+    ShortMember { shard: String, member: String, found: usize, expected: u64 },
+    #[error("shard `{shard}`, member `{member}`: {cause}")]
+    Image { shard: String, member: String, cause: ImageError },
+    #[error("shard `{shard}`, member `{member}`: the record can't be read: {cause}")]
+    Record { shard: String, member: String, cause: serde_json::Error },
+    #[error("shard `{shard}`: sample `{sample}` has no `.{missing}` member")]
+    Incomplete { shard: String, sample: String, missing: &'static str },
+    #[error("item `{id}` can't name the members of a shard: an id is not empty and has no `.` or `/`")]
+    Id { id: String },
+    #[error("item `{id}` can't be written to a shard: {cause}")]
+    Write { id: String, cause: io::Error },
+    #[error("item `{id}` can't be written to a shard: {cause}")]
+    Encode { id: String, cause: ImageError },
+}
+
+/// The JSON member. Everything but the label may be missing from shards that others wrote.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    #[serde(default)]
+    id: String,
+    label: String,
+    #[serde(default)]
+    fst: u8,
+    #[serde(default)]
+    malignant: bool,
+    #[serde(default)]
+    caption: String,
+    #[serde(default)]
+    source: String,
+}
+
+/// Writes one item at a time; the same items give the same bytes (mtime 0, mode 0644, no owner).
+pub struct ShardWriter<W: Write> {
+    tar: tar::Builder<W>,
+}
+
+impl<W: Write> ShardWriter<W> {
+    pub fn new(sink: W) -> Self {
+        Self { tar: tar::Builder::new(sink) }
+    }
+
+    pub fn append(&mut self, item: &Item) -> Result<(), ShardError> {
+        if item.id.is_empty() || item.id.contains(['.', '/']) {
+            return Err(ShardError::Id { id: item.id.clone() });
+        }
+        let png = item.image.to_png(&item.id).map_err(|cause| ShardError::Encode { id: item.id.clone(), cause })?;
+        let json = record_json(item).map_err(|cause| ShardError::Write { id: item.id.clone(), cause: cause.into() })?;
+        for (extension, bytes) in [("png", &png[..]), ("json", &json[..])] {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            header.set_mtime(0);
+            header.set_uid(0);
+            header.set_gid(0);
+            let member = format!("{}.{extension}", item.id);
+            let written = self.tar.append_data(&mut header, member, bytes);
+            written.map_err(|cause| ShardError::Write { id: item.id.clone(), cause })?;
+        }
+        Ok(())
+    }
+
+    /// Writes the end-of-archive mark and hands the sink back.
+    pub fn finish(self) -> io::Result<W> {
+        self.tar.into_inner()
+    }
+}
+
+/// `items` as the bytes of one shard.
+pub fn write_shard<'a>(items: impl IntoIterator<Item = &'a Item>) -> Result<Vec<u8>, ShardError> {
+    let mut writer = ShardWriter::new(Vec::new());
+    for item in items {
+        writer.append(item)?;
+    }
+    writer.finish().map_err(|cause| ShardError::Write { id: "end of archive".to_owned(), cause })
+}
+
+/// Every item of a shard, in its order; `shard` names it in errors.
+pub fn read_shard(bytes: &[u8], shard: &str) -> Result<Vec<Item>, ShardError> {
+    let mut items = Vec::new();
+    for_each_item(Cursor::new(bytes), shard, |item| items.push(item))?;
+    Ok(items)
+}
+
+/// Reads a shard item by item, holding one at a time; stops at the first error.
+pub fn for_each_item(source: impl Read, shard: &str, mut each: impl FnMut(Item)) -> Result<(), ShardError> {
+    let tail = Rc::new(Cell::new(Tail::default()));
+    let mut archive = tar::Archive::new(TailWatcher { source, tail: Rc::clone(&tail) });
+    let mut after = "(none)".to_owned();
+    let broken = |after: &str, cause| ShardError::Tar { shard: shard.to_owned(), after: after.to_owned(), cause };
+    let mut sample = Sample::default();
+    for entry in archive.entries().map_err(|cause| broken(&after, cause))? {
+        let mut entry = entry.map_err(|cause| broken(&after, cause))?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|cause| broken(&after, cause))?;
+        if bytes.len() as u64 != entry.size() {
+            let (found, expected) = (bytes.len(), entry.size());
+            return Err(ShardError::ShortMember { shard: shard.to_owned(), member, found, expected });
+        }
+        let (key, extension) = sample_key(&member);
+        if key != sample.key {
+            if let Some(item) = std::mem::take(&mut sample).into_item(shard)? {
+                each(item);
+            }
+            sample.key = key.to_owned();
+        }
+        match extension {
+            "png" => sample.png = Some(bytes),
+            "json" => sample.json = Some(bytes),
+            _ => {}
+        }
+        after = member;
+    }
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|cause| broken(&after, cause))?;
+    if tail.get().zeros < END_MARK || !tail.get().bytes.is_multiple_of(BLOCK) {
+        return Err(ShardError::CutOff { shard: shard.to_owned(), after });
+    }
+    if let Some(item) = sample.into_item(shard)? {
+        each(item);
+    }
+    Ok(())
+}
+
+/// Bytes of zeros that end a tar file; more may follow.
+const END_MARK: usize = 1024;
+/// What the length of a tar file is a multiple of.
+const BLOCK: usize = 512;
+
+/// What has been read so far: how much, and how many zeros last.
+#[derive(Clone, Copy, Default)]
+struct Tail {
+    bytes: usize,
+    zeros: usize,
+}
+
+/// Watches for the end-of-archive mark: `tar` itself takes the end of the file for the end of the archive.
+struct TailWatcher<R> {
+    source: R,
+    tail: Rc<Cell<Tail>>,
+}
+
+impl<R: Read> Read for TailWatcher<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        let Tail { bytes, zeros } = self.tail.get();
+        let last = buffer[..count].iter().rev().take_while(|&&byte| byte == 0).count();
+        self.tail.set(Tail { bytes: bytes + count, zeros: if last == count { zeros + count } else { last } });
+        Ok(count)
+    }
+}
+
+/// The members of one item, as far as they have been read.
+#[derive(Default)]
+struct Sample {
+    key: String,
+    png: Option<Vec<u8>>,
+    json: Option<Vec<u8>>,
+}
+
+impl Sample {
+    /// `None` for a sample without any member that matters here.
+    fn into_item(self, shard: &str) -> Result<Option<Item>, ShardError> {
+        let missing = |missing| ShardError::Incomplete { shard: shard.to_owned(), sample: self.key.clone(), missing };
+        let (png, json) = match (self.png, self.json) {
+            (Some(png), Some(json)) => (png, json),
+            (None, None) => return Ok(None),
+            (None, _) => return Err(missing("png")),
+            (_, None) => return Err(missing("json")),
+        };
+        let member = format!("{}.json", self.key);
+        let (record, synthetic) =
+            parse_record(&json).map_err(|cause| ShardError::Record { shard: shard.to_owned(), member, cause })?;
+        let id = if record.id.is_empty() { self.key.rsplit('/').next().unwrap_or_default().to_owned() } else { record.id };
+        let image = RgbImage::from_png(&png, &id).map_err(|cause| ShardError::Image {
+            shard: shard.to_owned(),
+            member: format!("{}.png", self.key),
+            cause,
+        })?;
+        let Record { label, fst, malignant, caption, source, .. } = record;
+        Ok(Some(Item { id, label, fst, malignant, caption, source, image, synthetic }))
+    }
+}
+
+/// A member's sample and its extension: WebDataset splits at the first dot of the file name.
+fn sample_key(member: &str) -> (&str, &str) {
+    let file = member.rfind('/').map_or(0, |slash| slash + 1);
+    match member[file..].find('.') {
+        Some(dot) => (&member[..file + dot], &member[file + dot + 1..]),
+        None => (member, ""),
+    }
+}
+
+fn record_json(item: &Item) -> Result<Vec<u8>, serde_json::Error> {
+    let Item { id, label, fst, malignant, caption, source, synthetic, .. } = item.clone();
+    let mut record = serde_json::to_value(Record { id, label, fst, malignant, caption, source })?;
+    if let (Value::Object(record), Some(synthetic)) = (&mut record, synthetic)
+        && let Value::Object(generated) = serde_json::to_value(synthetic)?
+    {
+        record.extend(generated);
+    }
+    serde_json::to_vec(&record)
+}
+
+fn parse_record(json: &[u8]) -> Result<(Record, Option<Synthetic>), serde_json::Error> {
+    let value: Value = serde_json::from_slice(json)?;
+    let synthetic = match value.get("method") {
+        Some(_) => Some(Synthetic::deserialize(&value)?),
+        None => None,
+    };
+    Ok((Record::deserialize(&value)?, synthetic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(index: u8, synthetic: Option<Synthetic>) -> Item {
+        let image = RgbImage { width: 3, height: 2, pixels: (0..18).map(|byte| byte * 7 + index).collect() };
+        Item {
+            id: format!("lichen-planus-{index:05}"),
+            label: "lichen planus".to_owned(),
+            fst: 1 + index % 6,
+            malignant: index % 2 == 1,
+            caption: "An image of lichen planus, a skin disease".to_owned(),
+            source: "phantom".to_owned(),
+            image,
+            synthetic,
+        }
+    }
+
+    fn items() -> Vec<Item> {
+        let generated = Synthetic {
+            name: "00007".to_owned(),
+            md5hash: "lichen-planus-00001".to_owned(),
+            method: "inpaint".to_owned(),
+            submethod: "finetuned".to_owned(),
+            generation_num: 7,
+            tag: String::new(),
+        };
+        vec![item(1, None), item(2, Some(generated)), item(3, None)]
+    }
+
+    #[test]
+    fn items_survive_a_shard() {
+        let shard = write_shard(&items()).unwrap();
+        assert_eq!(read_shard(&shard, "shard-00000.tar").unwrap(), items());
+        assert_eq!(shard, write_shard(&items()).unwrap());
+    }
+
+    #[test]
+    fn a_shard_cut_anywhere_is_refused_by_name() {
+        let shard = write_shard(&items()).unwrap();
+        for cut in (0..shard.len()).step_by(64) {
+            let error = read_shard(&shard[..cut], "shard-00042.tar").expect_err(&format!("cut at {cut} of {}", shard.len()));
+            assert!(error.to_string().contains("shard-00042.tar"), "{error}");
+        }
+    }
+
+    /// A shard of the given members as another program might have written it.
+    fn foreign(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (member, bytes) in members {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o600);
+            tar.append_data(&mut header, member, *bytes).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_released_record_is_read_and_bad_members_are_named() {
+        let png = items()[0].image.to_png("x").unwrap();
+        let json =
+            br#"{"name":"a","md5hash":"ff","label":"psoriasis","method":"t2i","submethod":"more","generation_num":3,"tag":""}"#;
+        let read = read_shard(&foreign(&[("train/000.png", &png), ("train/000.json", json)]), "released.tar").unwrap();
+        assert_eq!((read[0].id.as_str(), read[0].label.as_str(), read[0].fst), ("000", "psoriasis", 0));
+        assert_eq!(read[0].synthetic.as_ref().unwrap().generation_num, 3);
+
+        let short = &png[..png.len() / 2];
+        let cases: [(&[(&str, &[u8])], &str); 4] = [
+            (&[("a.png", &png)], "`released.tar`: sample `a` has no `.json` member"),
+            (&[("a.json", json), ("b.png", &png), ("b.json", json)], "`released.tar`: sample `a` has no `.png` member"),
+            (&[("a.png", short), ("a.json", json)], "member `a.png`: image `a` is not a readable PNG"),
+            (&[("a.png", &png), ("a.json", br#"{"label":3}"#)], "member `a.json`: the record can't be read: invalid type"),
+        ];
+        for (members, expected) in cases {
+            let error = read_shard(&foreign(members), "released.tar").unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_would_split_wrongly_is_refused() {
+        let mut dotted = items();
+        dotted[0].id = "a.b".to_owned();
+        assert!(write_shard(&dotted).unwrap_err().to_string().contains("`a.b`"));
+    }
+}
