@@ -283,8 +283,10 @@ mod tests {
         }
     }
 
+    type Members<'a> = &'a [(&'a str, &'a [u8])];
+
     /// A shard of the given members as another program might have written it.
-    fn foreign(members: &[(&str, &[u8])]) -> Vec<u8> {
+    fn foreign(members: Members) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for (member, bytes) in members {
             let mut header = tar::Header::new_gnu();
@@ -305,7 +307,7 @@ mod tests {
         assert_eq!(read[0].synthetic.as_ref().unwrap().generation_num, 3);
 
         let short = &png[..png.len() / 2];
-        let cases: [(&[(&str, &[u8])], &str); 4] = [
+        let cases: [(Members, &str); 4] = [
             (&[("a.png", &png)], "`released.tar`: sample `a` has no `.json` member"),
             (&[("a.json", json), ("b.png", &png), ("b.json", json)], "`released.tar`: sample `a` has no `.png` member"),
             (&[("a.png", short), ("a.json", json)], "member `a.png`: image `a` is not a readable PNG"),
