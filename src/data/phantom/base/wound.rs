@@ -171,5 +171,5 @@ pub fn venous_ulcer(scene: &mut Scene, draw: &Draw) -> String {
         "red"
     };
     let border = border_word(softness);
-    format!("a {} shallow venous ulcer with a {floor} floor in {border} brown skin", size_word(radius))
+    format!("a {} shallow venous ulcer with a {floor} floor and {border} brown edge", size_word(radius))
 }
