@@ -189,7 +189,10 @@ mod tests {
         encoder.finish().unwrap();
     }
 
-    fn folder(images: (&[u32], &[u8]), labels: (&[u32], &[u8])) -> tempfile::TempDir {
+    /// Header words and body.
+    type IdxFile<'a> = (&'a [u32], &'a [u8]);
+
+    fn folder(images: IdxFile, labels: IdxFile) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         write_gz(&folder.path().join(Part::Test.files()[0]), images.0, images.1);
         write_gz(&folder.path().join(Part::Test.files()[1]), labels.0, labels.1);
@@ -220,7 +223,7 @@ mod tests {
 
     #[test]
     fn damaged_files_are_refused() {
-        let cases: [((&[u32], &[u8]), (&[u32], &[u8]), &str); 6] = [
+        let cases: [(IdxFile, IdxFile, &str); 6] = [
             ((&[2049, 1, 2, 2], &[0; 4]), (&[2049, 1], &[0]), "starts with 2049, not with 2051"),
             ((&[2051, 2, 2, 2], &[0; 7]), (&[2049, 2], &[0, 0]), "cut off: 7 bytes of images where its header says 8"),
             ((&[2051, 1], &[]), (&[2049, 1], &[0]), "cut off: 8 bytes of header where its header says 16"),

@@ -7,8 +7,6 @@ pub mod idx;
 pub mod image;
 pub mod item;
 pub mod phantom;
-
-pub mod selection;
 pub mod sheet;
 pub mod split;
 pub mod webdataset;

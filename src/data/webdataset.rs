@@ -107,8 +107,8 @@ pub fn read_shard(bytes: &[u8], shard: &str) -> Result<Vec<Item>, ShardError> {
 
 /// Reads a shard item by item, holding one at a time; stops at the first error.
 pub fn for_each_item(source: impl Read, shard: &str, mut each: impl FnMut(Item)) -> Result<(), ShardError> {
-    let zeros = Rc::new(Cell::new(0));
-    let mut archive = tar::Archive::new(ZeroCounter { source, zeros: Rc::clone(&zeros) });
+    let tail = Rc::new(Cell::new(Tail::default()));
+    let mut archive = tar::Archive::new(TailWatcher { source, tail: Rc::clone(&tail) });
     let mut after = "(none)".to_owned();
     let broken = |after: &str, cause| ShardError::Tar { shard: shard.to_owned(), after: after.to_owned(), cause };
     let mut sample = Sample::default();
@@ -138,7 +138,8 @@ pub fn for_each_item(source: impl Read, shard: &str, mut each: impl FnMut(Item))
         }
         after = member;
     }
-    if zeros.get() < END_MARK {
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|cause| broken(&after, cause))?;
+    if tail.get().zeros < END_MARK || !tail.get().bytes.is_multiple_of(BLOCK) {
         return Err(ShardError::CutOff { shard: shard.to_owned(), after });
     }
     if let Some(item) = sample.into_item(shard)? {
@@ -147,20 +148,30 @@ pub fn for_each_item(source: impl Read, shard: &str, mut each: impl FnMut(Item))
     Ok(())
 }
 
-/// Bytes of zeros that end a tar file.
+/// Bytes of zeros that end a tar file; more may follow.
 const END_MARK: usize = 1024;
+/// What the length of a tar file is a multiple of.
+const BLOCK: usize = 512;
 
-/// Counts the zeros that end what has been read so far: tar itself takes the end of the file for the end of the archive.
-struct ZeroCounter<R> {
-    source: R,
-    zeros: Rc<Cell<usize>>,
+/// What has been read so far: how much, and how many zeros last.
+#[derive(Clone, Copy, Default)]
+struct Tail {
+    bytes: usize,
+    zeros: usize,
 }
 
-impl<R: Read> Read for ZeroCounter<R> {
+/// Watches for the end-of-archive mark: `tar` itself takes the end of the file for the end of the archive.
+struct TailWatcher<R> {
+    source: R,
+    tail: Rc<Cell<Tail>>,
+}
+
+impl<R: Read> Read for TailWatcher<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
-        let trailing = buffer[..count].iter().rev().take_while(|&&byte| byte == 0).count();
-        self.zeros.set(if trailing == count { self.zeros.get() + count } else { trailing });
+        let Tail { bytes, zeros } = self.tail.get();
+        let last = buffer[..count].iter().rev().take_while(|&&byte| byte == 0).count();
+        self.tail.set(Tail { bytes: bytes + count, zeros: if last == count { zeros + count } else { last } });
         Ok(count)
     }
 }
@@ -272,8 +283,10 @@ mod tests {
         }
     }
 
+    type Members<'a> = &'a [(&'a str, &'a [u8])];
+
     /// A shard of the given members as another program might have written it.
-    fn foreign(members: &[(&str, &[u8])]) -> Vec<u8> {
+    fn foreign(members: Members) -> Vec<u8> {
         let mut tar = tar::Builder::new(Vec::new());
         for (member, bytes) in members {
             let mut header = tar::Header::new_gnu();
@@ -287,13 +300,14 @@ mod tests {
     #[test]
     fn a_released_record_is_read_and_bad_members_are_named() {
         let png = items()[0].image.to_png("x").unwrap();
-        let json = br#"{"name":"a","md5hash":"ff","label":"psoriasis","method":"t2i","submethod":"more","generation_num":3,"tag":""}"#;
+        let json =
+            br#"{"name":"a","md5hash":"ff","label":"psoriasis","method":"t2i","submethod":"more","generation_num":3,"tag":""}"#;
         let read = read_shard(&foreign(&[("train/000.png", &png), ("train/000.json", json)]), "released.tar").unwrap();
         assert_eq!((read[0].id.as_str(), read[0].label.as_str(), read[0].fst), ("000", "psoriasis", 0));
         assert_eq!(read[0].synthetic.as_ref().unwrap().generation_num, 3);
 
         let short = &png[..png.len() / 2];
-        let cases: [(&[(&str, &[u8])], &str); 4] = [
+        let cases: [(Members, &str); 4] = [
             (&[("a.png", &png)], "`released.tar`: sample `a` has no `.json` member"),
             (&[("a.json", json), ("b.png", &png), ("b.json", json)], "`released.tar`: sample `a` has no `.png` member"),
             (&[("a.png", short), ("a.json", json)], "member `a.png`: image `a` is not a readable PNG"),

@@ -82,16 +82,16 @@ impl Condition {
 /// Straight-edged patches and streaks where something touched the skin, with vesicles.
 fn allergic_contact_dermatitis(scene: &mut Scene, draw: &Draw) {
     let tone = Tone::any_flush(scene, draw);
-    let softness = draw.span(0.04, 0.14);
+    let softness = draw.span(0.04, 0.2);
     let mut touched = Vec::new();
     if draw.chance(0.55) {
         let turn = Point::at(draw.angle());
-        let (count, apart) = (draw.count(2, 3), draw.span(0.42, 0.62));
+        let (count, apart) = (draw.count(2, 3), draw.span(0.5, 0.7));
         for streak in 0..count {
             let across = (streak as f32 - 0.5 * (count as f32 - 1.)) * apart;
             let turn = turn.turned(Point::at(draw.span(-0.22, 0.22)));
             let centre = point(draw.span(-0.3, 0.3), across).turned(turn);
-            let (half_length, half_width) = (draw.span(0.5, 1.0), draw.span(0.1, 0.17));
+            let (half_length, half_width) = (draw.span(0.5, 1.0), draw.span(0.13, 0.2));
             touched.push(Shape::Band(Band { centre, turn, half_length, half_width, bend: draw.span(-0.12, 0.12) }));
         }
     } else {
@@ -101,34 +101,34 @@ fn allergic_contact_dermatitis(scene: &mut Scene, draw: &Draw) {
     }
     let clear = matter::mixed(matter::PEARL, matter::PUS, draw.span(0., 0.4));
     let opacity = draw.span(0.3, 0.6);
-    let vesicles = if touched.len() == 1 { draw.count(4, 9) } else { draw.count(2, 4) };
+    let vesicles = if touched.len() == 1 { draw.count(3, 7) } else { draw.count(1, 3) };
     for shape in &touched {
         lesion::tint(scene, draw, shape, tone, softness, 0.5);
         lesion::plateau(scene, shape, draw.span(0.015, 0.05), 0.15);
         for _ in 0..vesicles {
             let at = shape.interior(draw);
-            lesion::blister(scene, at, draw.span(0.09, 0.15), clear, opacity);
+            lesion::blister(scene, at, draw.span(0.13, 0.19), clear, opacity);
         }
     }
 }
 
 /// One smooth pearly nodule with a rolled border, a central pit and branching vessels.
 fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
-    let radius = draw.span(0.38, 0.68);
+    let radius = draw.span(0.44, 0.72);
     let outline = Blob::new(draw, point(0., 0.), radius, draw_aspect(draw), 0.1);
     let shape = Shape::Blob(outline.clone());
     let halo = Tone::any_flush(scene, draw);
     lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.25)), halo.part(draw_share(draw)), 0.35, 0.3);
-    let pearl = draw.span(0.2, 0.6);
+    let (pearl, shine) = (draw.span(0.2, 0.6), draw.span(0.15, 0.5));
     let pixel = scene.pixel;
     let melanin = scene.melanin;
     scene.within(point(0., 0.), 1.5 * radius, |at, texel| {
         let share = coverage(shape.distance(at), 2. * pixel);
         texel.pigments.melanin -= 0.4 * melanin * share;
         texel.lay(matter::PEARL, 0.5 * pearl * share);
-        texel.gloss = mix(texel.gloss, 0.8, share);
+        texel.gloss = mix(texel.gloss, shine, share);
     });
-    let roll = draw.span(0.18, 0.26);
+    let roll = draw.span(0.24, 0.34);
     let rolled = Shape::Blob(outline.scaled(1. - 0.5 * roll / radius));
     lesion::wall(scene, &rolled, draw.span(0.12, 0.2), roll);
     let vessels = draw.count(2, 4);
@@ -136,7 +136,7 @@ fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
         let heading = draw.angle();
         let from = Point::at(heading) * (radius * 0.95);
         let tone = Tone { oxygenated: 0.7, deoxygenated: 0.5, melanin: 0. };
-        lesion::vessel(scene, draw, from, heading + std::f32::consts::PI, radius * 0.8, 0.09, tone);
+        lesion::vessel(scene, draw, from, heading + std::f32::consts::PI, radius * 0.8, 0.12, tone);
     }
     let pit = radius * draw.span(0.28, 0.5);
     let floor = Shape::Blob(Blob::new(draw, point(0., 0.), pit, 1., 0.15));
@@ -149,7 +149,7 @@ fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
         let nests = draw.count(2, 4);
         for _ in 0..nests {
             let at = Point::at(draw.angle()) * (radius * 0.75);
-            let nest = blob(draw, at, 0.13, 1.3, 0.1);
+            let nest = blob(draw, at, 0.16, 1.3, 0.1);
             lesion::tint(scene, draw, &nest, Tone { melanin: 0.9, deoxygenated: 0.5, oxygenated: 0. }, 0.1, 0.);
         }
     }
@@ -159,22 +159,31 @@ fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
 fn lichen_planus(scene: &mut Scene, draw: &Draw) {
     let base = Tone::any_flush(scene, draw);
     let tone = Tone { deoxygenated: base.deoxygenated + draw.span(0., 0.25), ..base };
-    let (count, size) = (draw.count(4, 9), draw.span(0.2, 0.32));
+    let (count, size) = (draw.count(2, 6), draw.span(0.3, 0.44));
     let (height, streaked) = (draw.span(0.05, 0.1), draw.chance(0.75));
-    let places = scatter(draw, point(0., 0.), 0.85, count, 1.75 * size);
+    let places =
+        if draw.chance(0.7) { scatter(draw, point(0., 0.), 0.85, count, 1.75 * size) } else { in_line(draw, count, 1.9 * size) };
     for at in places {
         let sides = draw.count(4, 6);
         let radius = size * draw.span(0.8, 1.2);
         let papule = Polygon::new(draw, at, radius, sides);
         let shape = Shape::Polygon(papule);
         lesion::tint(scene, draw, &shape, tone, 0.04, 0.15);
-        lesion::plateau(scene, &shape, height, 0.08);
+        lesion::plateau(scene, &shape, height, 0.12);
         lesion::polish(scene, &shape, 0.45);
         if streaked {
-            let band = Band { centre: at, turn: Point::at(draw.angle()), half_length: 0.75 * radius, half_width: 0.045, bend: 0.1 };
+            let band =
+                Band { centre: at, turn: Point::at(draw.angle()), half_length: 0.75 * radius, half_width: 0.07, bend: 0.1 };
             lesion::lay(scene, &Shape::Band(band), matter::SCALE, draw.span(0.25, 0.5));
         }
     }
+}
+
+/// Places along a scratch, where lichen planus and psoriasis follow (Koebner's phenomenon).
+fn in_line(draw: &Draw, count: usize, apart: f32) -> Vec<Point> {
+    let turn = Point::at(draw.angle());
+    let first = -0.5 * (count as f32 - 1.);
+    (0..count).map(|place| point((first + place as f32) * apart, draw.span(-0.14, 0.14)).turned(turn)).collect()
 }
 
 /// A butterfly over the cheeks and the bridge of the nose, or coin-shaped plaques with scarred pale centres.
@@ -190,10 +199,17 @@ fn lupus_erythematosus(scene: &mut Scene, draw: &Draw) {
         let coin = Blob::new(draw, at, size * draw.span(0.85, 1.15), 1.1, 0.06);
         let shape = Shape::Blob(coin.clone());
         lesion::tint(scene, draw, &shape, tone.part(0.6), 0.08, 0.3);
-        lesion::rim(scene, &Shape::Blob(coin.scaled(0.9)), Tone { melanin: 0.55, oxygenated: 0.2, deoxygenated: 0.1 }, 0.16);
+        lesion::rim(scene, &Shape::Blob(coin.scaled(0.9)), Tone { melanin: 0.55, oxygenated: 0.2, deoxygenated: 0.1 }, 0.2);
         let scar = Shape::Blob(coin.scaled(0.6));
         let melanin = scene.melanin;
-        lesion::tint(scene, draw, &scar, Tone { melanin: -0.75 * melanin - tone.melanin, oxygenated: -0.3, deoxygenated: -0.1 }, 0.15, 0.);
+        lesion::tint(
+            scene,
+            draw,
+            &scar,
+            Tone { melanin: -0.75 * melanin - tone.melanin, oxygenated: -0.3, deoxygenated: -0.1 },
+            0.15,
+            0.,
+        );
         lesion::plateau(scene, &scar, -0.05, 0.2);
     }
 }
@@ -220,8 +236,8 @@ fn butterfly(scene: &mut Scene, draw: &Draw, tone: Tone) {
         texel.pigments.melanin += share * tone.melanin;
         texel.lay(matter::SCALE, scale * share * coverage(-mottle.value(at * 4.), 0.6));
         // The ridge of the nose.
-        let ridge = coverage(at.x.abs() - 0.12, 0.3) * coverage((at.y - 0.1).abs() - 0.55, 0.3);
-        texel.height += 0.14 * ridge;
+        let ridge = coverage(at.x.abs() - 0.12, 0.4) * coverage((at.y - 0.1).abs() - 0.55, 0.4);
+        texel.height += 0.11 * ridge;
     });
 }
 
@@ -229,9 +245,9 @@ fn butterfly(scene: &mut Scene, draw: &Draw, tone: Tone) {
 fn neutrophilic_dermatoses(scene: &mut Scene, draw: &Draw) {
     let tone = Tone::any_flush(scene, draw);
     if draw.chance(0.6) {
-        let outline = Blob::new(draw, point(0., 0.), draw.span(0.32, 0.58), draw.span(1., 1.4), 0.3);
+        let outline = Blob::new(draw, point(0., 0.), draw.span(0.36, 0.6), draw.span(1., 1.4), 0.25);
         lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.45)), tone.part(0.6), 0.3, 0.3);
-        let defect = Ulcer { depth: draw.span(0.06, 0.12), overhang: draw.span(0.16, 0.24), slough: draw.span(0.25, 0.85) };
+        let defect = Ulcer { depth: draw.span(0.06, 0.12), overhang: draw.span(0.18, 0.28), slough: draw.span(0.25, 0.85) };
         lesion::ulcer(scene, draw, &Shape::Blob(outline), defect);
         return;
     }
@@ -242,10 +258,10 @@ fn neutrophilic_dermatoses(scene: &mut Scene, draw: &Draw) {
         let plaque = blob(draw, at, size, draw_aspect(draw), 0.2);
         lesion::tint(scene, draw, &plaque, tone, 0.1, 0.2);
         lesion::plateau(scene, &plaque, draw.span(0.08, 0.14), 0.25);
-        let pustules = draw.count(3, 8);
-        let spread = scatter(draw, at, 0.85 * size, pustules, 0.3);
+        let pustules = draw.count(2, 6);
+        let spread = scatter(draw, at, 0.85 * size, pustules, 0.36);
         for pustule in spread {
-            lesion::blister(scene, pustule, draw.span(0.1, 0.15), matter::PUS, draw.span(0.65, 0.95));
+            lesion::blister(scene, pustule, draw.span(0.14, 0.19), matter::PUS, draw.span(0.65, 0.95));
         }
     }
 }
@@ -283,7 +299,7 @@ fn photodermatoses(scene: &mut Scene, draw: &Draw) {
         for _ in 0..papules {
             let at = point(draw.span(-1.1, 1.1), draw.span(-1.1, 1.1));
             if exposed(at) < -0.1 {
-                let papule = Dome { radius: draw.span(0.1, 0.16), height: 0.06, tone: tone.part(0.5), gloss: 0.2 };
+                let papule = Dome { radius: draw.span(0.13, 0.2), height: 0.06, tone: tone.part(0.5), gloss: 0.2 };
                 lesion::dome(scene, at, papule);
             }
         }
@@ -296,17 +312,17 @@ fn psoriasis(scene: &mut Scene, draw: &Draw) {
     let (count, size) = match draw.weighted(&[0.4, 0.35, 0.25]) {
         0 => (1, draw.span(0.5, 0.8)),
         1 => (draw.count(2, 3), draw.span(0.36, 0.48)),
-        _ => (draw.count(4, 6), draw.span(0.25, 0.34)),
+        _ => (draw.count(3, 5), draw.span(0.3, 0.38)),
     };
-    let cover = draw.span(0.5, 0.85);
-    let (opacity, plate) = (draw.span(0.6, 0.95), draw.span(0.22, 0.34));
+    let (cover, cracks) = (draw.span(0.62, 0.95), draw.span(0., 0.7));
+    let (opacity, plate) = (draw.span(0.65, 0.95), draw.span(0.34, 0.55));
     let places = scatter(draw, point(0., 0.), if count == 1 { 0.2 } else { 0.75 }, count, 1.9 * size);
     for at in places {
         let plaque = blob(draw, at, size * draw.span(0.85, 1.15), draw_aspect(draw), 0.2);
         lesion::tint(scene, draw, &plaque, tone, 0.05, 0.2);
         lesion::plateau(scene, &plaque, draw.span(0.03, 0.07), 0.12);
-        let inset = draw.span(0.06, 0.13);
-        let scale = Plates { matter: matter::SCALE, size: plate, cover, opacity, inset, height: 0.04 };
+        let inset = draw.span(0.09, 0.17);
+        let scale = Plates { matter: matter::SCALE, size: plate, cover, opacity, inset, height: 0.04, cracks };
         lesion::plates(scene, draw, &plaque, scale);
     }
 }
@@ -315,14 +331,18 @@ fn psoriasis(scene: &mut Scene, draw: &Draw) {
 fn sarcoidosis(scene: &mut Scene, draw: &Draw) {
     let base = Tone::any_flush(scene, draw);
     let tone = Tone { melanin: base.melanin + draw.span(0., 0.2), ..base };
-    let radius = draw.span(0.14, 0.2);
+    let radius = draw.span(0.17, 0.24);
     let places = if draw.chance(0.7) {
-        let ring = Blob { aspect: draw.span(1., 1.3), turn: Point::at(draw.angle()), ..Blob::round(point(0., 0.), draw.span(0.46, 0.68)) };
+        let ring = Blob {
+            aspect: draw.span(1., 1.3),
+            turn: Point::at(draw.angle()),
+            ..Blob::round(point(0., 0.), draw.span(0.5, 0.72))
+        };
         let share = draw.span(0.65, 1.);
         let count = (std::f32::consts::TAU * share * ring.radius / (draw.span(1.7, 2.2) * radius)) as usize;
         along_ring(draw, &ring, count, share)
     } else {
-        let count = draw.count(4, 7);
+        let count = draw.count(3, 6);
         scatter(draw, point(0., 0.), 0.7, count, 2.1 * radius)
     };
     let (height, shine) = (draw.span(0.5, 0.8), draw.span(0.2, 0.6));
@@ -335,7 +355,7 @@ fn sarcoidosis(scene: &mut Scene, draw: &Draw) {
 /// One hard, ill-defined red mass under a thick heap of yellow-brown keratin and crust.
 fn squamous_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
     let tone = Tone::any_flush(scene, draw);
-    let radius = draw.span(0.4, 0.68);
+    let radius = draw.span(0.44, 0.72);
     let mass = Blob::new(draw, point(0., 0.), radius, draw_aspect(draw), 0.3);
     lesion::tint(scene, draw, &Shape::Blob(mass.scaled(1.15)), tone, 0.35, 0.4);
     lesion::plateau(scene, &Shape::Blob(mass.clone()), draw.span(0.12, 0.2), 0.4);
@@ -346,11 +366,12 @@ fn squamous_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
     lesion::plateau(scene, &heap, 0.06, 0.12);
     let plates = Plates {
         matter: keratin,
-        size: draw.span(0.22, 0.36),
+        size: draw.span(0.32, 0.5),
         cover: draw.span(0.55, 0.85),
         opacity: 0.95,
         inset: 0.,
         height: draw.span(0.08, 0.14),
+        cracks: draw.span(0.2, 0.9),
     };
     lesion::plates(scene, draw, &heap, plates);
     if draw.chance(0.35) {

@@ -1,6 +1,6 @@
 //! What is in a photograph of skin besides the lesion: hair, freckles, moles, the edge of the body with cloth behind it.
 
-use super::numeric::{Draw, Point, mix, point};
+use super::numeric::{Draw, Point, point};
 use super::optics::Pigments;
 use super::scene::{Pose, Scene, coverage};
 
@@ -19,7 +19,7 @@ pub fn pose(draw: &Draw, tilt: f32, offset: f32) -> Pose {
     Pose {
         offset: point(draw.span(-offset, offset), draw.span(-offset, offset)),
         turn: Point::at(draw.span(-tilt, tilt)),
-        zoom: mix(0.82, 1.22, draw.unit()),
+        zoom: draw.span(0.74, 1.28),
         chirality: if draw.chance(0.5) { 1. } else { -1. },
     }
 }
@@ -33,8 +33,8 @@ pub fn marks(scene: &mut Scene, draw: &Draw) {
             spot(scene, draw, 0.045, 0.09, Pigments { melanin: strength, ..Pigments::default() });
         }
     }
-    if draw.chance(0.2) {
-        spot(scene, draw, 0.07, 0.14, Pigments { melanin: 0.9, ..Pigments::default() });
+    if draw.chance(0.3) {
+        spot(scene, draw, 0.07, 0.16, Pigments { melanin: 0.9, ..Pigments::default() });
     }
     if draw.chance(0.25) {
         let strength = draw.span(0.05, 0.25);
@@ -67,8 +67,8 @@ fn hair(scene: &mut Scene, draw: &Draw) {
     let fairest = usize::from(scene.fst > 3);
     let colour = HAIR[draw.count(fairest, HAIR.len() - 1)];
     let direction = draw.angle();
-    let (count, opacity) = (draw.count(3, 18), draw.span(0.25, 0.7));
-    let half_width = draw.span(0.012, 0.028);
+    let (count, opacity) = (draw.count(3, 18), draw.span(0.25, 0.6));
+    let half_width = draw.span(0.01, 0.024);
     for _ in 0..count {
         let centre = point(draw.span(-1.2, 1.2), draw.span(-1.2, 1.2));
         let turn = Point::at(direction + 0.35 * draw.bell());

@@ -26,7 +26,7 @@ impl Tone {
 
     /// An inflammation of any strength and hue, so that neither tells what the lesion is.
     pub fn any_flush(scene: &Scene, draw: &Draw) -> Self {
-        let flush = Self::flush(scene, draw.span(0.4, 1.05), draw.span(0., 0.55));
+        let flush = Self::flush(scene, draw.span(0.28, 1.05), draw.span(0., 0.55));
         Self { melanin: flush.melanin + draw.span(0., 0.2), ..flush }
     }
 
@@ -149,6 +149,8 @@ pub struct Plates {
     /// How far inside the outline the plates begin.
     pub inset: f32,
     pub height: f32,
+    /// How deeply the joints between plates show, 0 to 1.
+    pub cracks: f32,
 }
 
 /// Covers the inside of `shape` with irregular plates.
@@ -164,7 +166,7 @@ pub fn plates(scene: &mut Scene, draw: &Draw, shape: &Shape, plates: Plates) {
         }
         let (border, value) = noise.cells(at * (1. / plates.size) + shift);
         let there = smoothstep(1. - plates.cover - 0.06, 1. - plates.cover + 0.06, value);
-        let share = inside * there * smoothstep(0., 0.22, border);
+        let share = inside * there * mix(1., smoothstep(0., 0.25, border), plates.cracks);
         let shade = mix(0.78, 1.08, noise.value(at * (2. / plates.size)) * 0.5 + 0.5);
         texel.lay(plates.matter.map(|band| band * shade), plates.opacity * share);
         texel.height += plates.height * share;
@@ -211,7 +213,8 @@ pub fn vessel(scene: &mut Scene, draw: &Draw, from: Point, heading: f32, length:
         next += 1;
         let unit = Point::at(heading);
         let bend = draw.span(-0.3, 0.3);
-        let band = Band { centre: from + unit * (0.5 * length), turn: unit, half_length: 0.5 * length, half_width: 0.5 * width, bend };
+        let band =
+            Band { centre: from + unit * (0.5 * length), turn: unit, half_length: 0.5 * length, half_width: 0.5 * width, bend };
         tint(scene, draw, &Shape::Band(band), tone, 0.5 * width, 0.);
         if strokes.len() < 4 {
             let fork = from + unit * (length * draw.span(0.45, 0.8));

@@ -20,6 +20,9 @@ pub use condition::Condition;
 use numeric::Draw;
 use scene::Scene;
 
+/// How far a lesion may lie from the middle of the picture, of half its width.
+const POSE_OFFSET: f32 = 0.36;
+
 /// The `source` of the study's items.
 pub const SOURCE: &str = "phantom";
 
@@ -46,10 +49,13 @@ fn stream(condition: Condition, index: usize, seed: Seed) -> Seed {
 }
 
 fn photograph(condition: Condition, fst: u8, size: usize, draw: &Draw) -> RgbImage {
-    let pose = incidental::pose(draw, condition.tilt(), 0.28);
+    let pose = incidental::pose(draw, condition.tilt(), POSE_OFFSET);
     let mut scene = Scene::skin(size, fst, pose, draw);
     incidental::marks(&mut scene, draw);
     condition.affect(&mut scene, draw);
     incidental::over(&mut scene, draw);
     photograph::develop(&scene, draw)
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,8 +32,7 @@ pub fn reflectance(pigments: Pigments) -> [f32; 3] {
     let melanin = pigments.melanin.max(0.);
     let (oxygenated, deoxygenated) = (pigments.oxygenated.max(0.), pigments.deoxygenated.max(0.));
     std::array::from_fn(|band| {
-        let optical_depth =
-            melanin * MELANIN[band] + oxygenated * OXYGENATED[band] + deoxygenated * DEOXYGENATED[band];
+        let optical_depth = melanin * MELANIN[band] + oxygenated * OXYGENATED[band] + deoxygenated * DEOXYGENATED[band];
         SURFACE + (1. - SURFACE) * DERMIS[band] * exp(-optical_depth)
     })
 }
@@ -57,8 +56,8 @@ mod tests {
 
     #[test]
     fn erythema_fades_on_darker_skin() {
-        let contrast = |fst| {
-            let green = |flush| {
+        let contrast = |fst: u8| {
+            let green = |flush: f32| {
                 let skin = Pigments { melanin: melanin_of(fst), oxygenated: 0.15 + flush, deoxygenated: 0.05 };
                 srgb(reflectance(skin)[1])
             };

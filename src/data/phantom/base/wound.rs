@@ -4,7 +4,7 @@ use super::super::lesion::{self, Tone, Ulcer, blob, matter};
 use super::super::numeric::{Draw, Point, point};
 use super::super::scene::Scene;
 use super::super::shape::{Band, Blob, Polygon, Shape, scatter};
-use super::{border_word, near_middle, number, size_word};
+use super::{border_word, near_middle, number, size_word, with_article};
 
 /// An irregular red area with large blisters and raw skin.
 pub fn burn(scene: &mut Scene, draw: &Draw) -> String {
@@ -44,7 +44,13 @@ pub fn ecchymosis(scene: &mut Scene, draw: &Draw) -> String {
     lesion::tint(scene, draw, &Shape::Blob(area.scaled(0.85)), blood, softness, 0.5);
     // Bilirubin and biliverdin absorb blue light as melanin does, but leave red.
     lesion::lay(scene, &Shape::Blob(area.scaled(1.1)), [0.42, 0.40, 0.12], 0.35 * age);
-    let colour = if age < 0.35 { "dark purple" } else if age < 0.7 { "blue and yellow" } else { "green and yellow" };
+    let colour = if age < 0.35 {
+        "dark purple"
+    } else if age < 0.7 {
+        "blue and yellow"
+    } else {
+        "green and yellow"
+    };
     format!("a {} flat {colour} bruise, an ecchymosis with blurred borders", size_word(0.7 * radius))
 }
 
@@ -56,7 +62,13 @@ pub fn keloid(scene: &mut Scene, draw: &Draw) -> String {
     let half_width = draw.span(0.14, 0.28);
     let shape = if linear {
         let bend = draw.span(-0.3, 0.3);
-        Shape::Band(Band { centre: near_middle(draw), turn: Point::at(draw.angle()), half_length: draw.span(0.4, 0.9), half_width, bend })
+        Shape::Band(Band {
+            centre: near_middle(draw),
+            turn: Point::at(draw.angle()),
+            half_length: draw.span(0.4, 0.9),
+            half_width,
+            bend,
+        })
     } else {
         blob(draw, near_middle(draw), 2. * half_width, draw.span(1., 1.6), 0.35)
     };
@@ -65,7 +77,7 @@ pub fn keloid(scene: &mut Scene, draw: &Draw) -> String {
     lesion::polish(scene, &shape, gloss);
     let form = if linear { "linear" } else { "irregular" };
     let surface = if gloss > 0.6 { "shiny" } else { "smooth" };
-    format!("a {form} {surface} pink keloid scar, strongly raised, with a sharp border")
+    format!("{} {surface} pink keloid scar, strongly raised, with a sharp border", with_article(form))
 }
 
 /// Parallel sunken bands.
@@ -83,7 +95,13 @@ pub fn stretch_marks(scene: &mut Scene, draw: &Draw) -> String {
     for stripe in 0..count {
         let across = (stripe as f32 - 0.5 * (count as f32 - 1.)) * draw.span(0.3, 0.42);
         let centre = point(draw.span(-0.4, 0.4), across).turned(turn);
-        let stripe = Band { centre, turn: Point::at(heading + draw.span(-0.12, 0.12)), half_length: draw.span(0.5, 1.1), half_width, bend };
+        let stripe = Band {
+            centre,
+            turn: Point::at(heading + draw.span(-0.12, 0.12)),
+            half_length: draw.span(0.5, 1.1),
+            half_width,
+            bend,
+        };
         let shape = Shape::Band(stripe);
         lesion::tint(scene, draw, &shape, tone, 0.1, 0.2);
         lesion::plateau(scene, &shape, -0.03, 0.12);
@@ -94,7 +112,12 @@ pub fn stretch_marks(scene: &mut Scene, draw: &Draw) -> String {
 
 /// Geometric ink: polygons, rings and lines.
 pub fn tattoo(scene: &mut Scene, draw: &Draw) -> String {
-    let ink = draw.pick(&[("black", matter::INK), ("blue", [0.03, 0.08, 0.22]), ("green", [0.03, 0.14, 0.07]), ("red", [0.35, 0.03, 0.03])]);
+    let ink = draw.pick(&[
+        ("black", matter::INK),
+        ("blue", [0.03, 0.08, 0.22]),
+        ("green", [0.03, 0.14, 0.07]),
+        ("red", [0.35, 0.03, 0.03]),
+    ]);
     let opacity = draw.span(0.45, 0.85);
     let form = draw.pick(&["polygons", "rings", "lines"]);
     let count = draw.count(1, 6);
@@ -114,7 +137,12 @@ pub fn tattoo(scene: &mut Scene, draw: &Draw) -> String {
             }
         }
     }
-    format!("a {} ink tattoo of {} geometric {form} with sharp edges", ink.0, number(count).trim_start_matches("a "))
+    let drawing = if count == 1 {
+        format!("one geometric {}", &form[..form.len() - 1])
+    } else {
+        format!("{} geometric {form}", number(count))
+    };
+    format!("a {} ink tattoo of {drawing} with sharp edges", ink.0)
 }
 
 fn ring_of_ink(scene: &mut Scene, centre: Point, radius: f32, ink: [f32; 3], opacity: f32) {
@@ -135,7 +163,13 @@ pub fn venous_ulcer(scene: &mut Scene, draw: &Draw) -> String {
     let slough = draw.unit();
     let shallow = Ulcer { depth: draw.span(0.02, 0.06), overhang: draw.span(0.04, 0.08), slough };
     lesion::ulcer(scene, draw, &Shape::Blob(outline), shallow);
-    let floor = if slough > 0.6 { "yellow" } else if slough > 0.35 { "mottled" } else { "red" };
+    let floor = if slough > 0.6 {
+        "yellow"
+    } else if slough > 0.35 {
+        "mottled"
+    } else {
+        "red"
+    };
     let border = border_word(softness);
-    format!("a {} shallow venous ulcer with a {floor} floor in {border} brown skin", size_word(radius))
+    format!("a {} shallow venous ulcer with a {floor} floor and {border} brown edge", size_word(radius))
 }
