@@ -2,7 +2,9 @@
 //!
 //! ARCHITECTURE.md says what each room is for and which way imports run.
 
+pub mod cli;
 pub mod data;
+pub mod exec;
 pub mod id;
 pub mod metrics;
 pub mod ml;

@@ -1,14 +1,14 @@
 //! Image sets: what an image and its record are, where they come from, how they are stored in shards and split into cohorts.
 //!
 //! Imports only `id` and `seed`. [`phantom`] renders embedded image sets, [`idx`] reads MNIST-format files, [`webdataset`] writes
-//! and reads tar shards, [`split`] draws cohorts, [`sheet`] lays images out on a page.
+//! and reads tar shards, [`selection`] draws sets, [`sheet`] lays images out on a page.
 
 pub mod idx;
 pub mod image;
 pub mod item;
 pub mod phantom;
 pub mod sheet;
-pub mod split;
+pub mod selection;
 pub mod webdataset;
 
 pub use image::RgbImage;

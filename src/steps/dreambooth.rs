@@ -7,10 +7,9 @@ use super::context::{Context, json_output};
 use super::images::{of_class, pixels, shard};
 use super::{Outputs, StepError};
 use crate::ml::latent::augment::{Config, augment};
-use crate::ml::latent::train::{self, Budget, Denoising, dropped, optimise};
+use crate::ml::latent::train::{self, Budget, Denoising, Part, dropped, optimise};
 use crate::ml::latent::unet::UNet2DConditionModel;
 use crate::ml::optim;
-use crate::ml::training::Batches;
 use crate::plan::params::{self, Conditioning};
 
 /// Outputs: unet/* (f32), losses.json.
@@ -40,23 +39,22 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         schedule: optim::Schedule::Constant,
         ema: None,
     };
-    let mut batches = Batches::new(images.count(), budget.batch, seed.child("order"));
-    let loss = |step: usize| {
-        let stream = seed.child("step").nth(step as u64);
+    let loss = |part: Part| {
+        let Part { indices, stream } = part;
         let size = images.size();
-        let mut views = vec![0.0; budget.batch * size * size * 3];
-        for (item, (index, output)) in batches.at(step).into_iter().zip(views.chunks_mut(size * size * 3)).enumerate() {
+        let mut views = vec![0.0; indices.len() * size * size * 3];
+        for (item, (&index, output)) in indices.iter().zip(views.chunks_mut(size * size * 3)).enumerate() {
             let stream = stream.child("view").nth(item as u64);
             augment(&images.unit(index), size, size, &Config::DREAMBOOTH, &stream, output);
         }
-        let views = Tensor::from_vec(views, (budget.batch, size, size, 3), &Device::Cpu)?.affine(2.0, -1.0)?;
-        let drop = dropped(budget.batch, params.caption_dropout, &stream.child("dropout"));
+        let views = Tensor::from_vec(views, (indices.len(), size, size, 3), &Device::Cpu)?.affine(2.0, -1.0)?;
+        let drop = dropped(indices.len(), params.caption_dropout, &stream.child("dropout"));
         let context = drop.into_iter().map(|drop| if drop { &empty } else { &prompt }).collect::<Vec<_>>();
         denoising.loss(&unet, &views, &Tensor::cat(&context, 0)?, &stream)
     };
     let mut losses = Vec::new();
     let mut told = context.steps();
-    optimise(&weights, &budget, loss, &mut |done, total, loss| {
+    optimise(&weights, &budget, images.count(), &seed, loss, &mut |done, total, loss| {
         losses.push(loss);
         told(done, total, loss);
     })?;

@@ -6,10 +6,9 @@ use super::base::{self, Prompts, UNET};
 use super::context::{Context, json_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
-use crate::ml::latent::train::{Conditioning, Denoising, dropped, optimise};
+use crate::ml::latent::train::{Conditioning, Denoising, Part, dropped, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel, inpainting_from};
 use crate::ml::params::Params;
-use crate::ml::training::Batches;
 use crate::plan::params;
 
 /// Outputs: unet/* with the inputs of an inpainting model (f16), losses.json.
@@ -31,19 +30,17 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning: Conditioning::Inpainting };
 
     let budget = super::unet::budget(&settings, steps);
-    let mut batches = Batches::new(images.count(), budget.batch, seed.child("order"));
-    let loss = |step: usize| {
-        let stream = seed.child("step").nth(step as u64);
-        let indices = batches.at(step);
+    let loss = |part: Part| {
+        let Part { indices, stream } = part;
         let drop = dropped(indices.len(), settings.caption_dropout, &stream.child("dropout"));
         let caption = |(&index, drop): (&usize, bool)| if drop { "" } else { items[index].caption.as_str() };
         let captions = indices.iter().zip(drop).map(caption).collect::<Vec<_>>();
         let context = prompts.embed(&captions).map_err(candle_core::Error::wrap)?;
-        denoising.loss(&unet, &images.signed_batch(&indices)?, &context, &stream)
+        denoising.loss(&unet, &images.signed_batch(indices)?, &context, &stream)
     };
     let mut losses = Vec::new();
     let mut told = context.steps();
-    optimise(&weights, &budget, loss, &mut |done, total, loss| {
+    optimise(&weights, &budget, images.count(), &seed, loss, &mut |done, total, loss| {
         losses.push(loss);
         told(done, total, loss);
     })?;

@@ -9,13 +9,12 @@ use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::{ActFn, PerLevel};
 use crate::ml::latent::schedule::{self, PredictionType, Schedule};
-use crate::ml::latent::train::{Budget, Conditioning, Denoising, dropped, optimise};
+use crate::ml::latent::train::{Budget, Conditioning, Denoising, Part, dropped, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::params::Params;
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::{ClipTokenizer, Vocabulary};
 use crate::ml::optim;
-use crate::ml::training::Batches;
 use crate::plan::params;
 use crate::study;
 
@@ -42,18 +41,16 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning: Conditioning::TextToImage };
 
     let budget = budget(&settings.unet, settings.unet.steps);
-    let mut batches = Batches::new(images.count(), budget.batch, seed.child("order"));
-    let loss = |step: usize| {
-        let stream = seed.child("step").nth(step as u64);
-        let indices = batches.at(step);
+    let loss = |part: Part| {
+        let Part { indices, stream } = part;
         let drop = dropped(indices.len(), settings.unet.caption_dropout, &stream.child("dropout"));
         let ids = indices.iter().zip(drop).flat_map(|(&index, drop)| if drop { nothing.clone() } else { captions[index].clone() });
         let ids = Tensor::from_vec(ids.collect::<Vec<u32>>(), (indices.len(), nothing.len()), &Device::Cpu)?;
-        denoising.loss(&unet, &images.signed_batch(&indices)?, &text.forward(&ids)?, &stream)
+        denoising.loss(&unet, &images.signed_batch(indices)?, &text.forward(&ids)?, &stream)
     };
     let mut losses = Vec::new();
     let mut told = context.steps();
-    optimise(&weights, &budget, loss, &mut |done, total, loss| {
+    optimise(&weights, &budget, images.count(), &seed, loss, &mut |done, total, loss| {
         losses.push(loss);
         told(done, total, loss);
     })?;

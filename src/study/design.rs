@@ -20,6 +20,7 @@ pub struct Cell {
     /// Real images per class.
     pub n: usize,
     /// None: real images only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,
     pub transforms: bool,
     pub replicate: usize,

@@ -9,7 +9,7 @@ use crate::ml::loss::{cross_entropy, log_softmax};
 use crate::ml::optim::{self, AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::pixels::Pixels;
-use crate::ml::training::{Batches, Watch, loss_value};
+use crate::ml::training::{Batches, Watch, finite};
 use crate::seed::Seed;
 
 /// Images per forward pass outside training.
@@ -89,7 +89,7 @@ pub fn fit(
             let logits = network.forward(&images, Mode::Train { seed: stream.child("network") })?;
             let labels = Tensor::new(labels, &Device::Cpu)?;
             let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
-            sum += loss_value(&loss, step)?;
+            sum += finite(f64::from(loss.to_scalar::<f32>()?), step)?;
             let rate = training.learning_rate * training.schedule.factor(step as u64, total as u64);
             optimiser.step(&loss.backward()?, rate, None).map_err(Error::wrap)?;
             watch(step + 1, total, sum / (step + 1 - epoch * steps) as f64);

@@ -11,7 +11,7 @@ use super::vae::{self, AutoencoderKl};
 use crate::ml::optim::{self, AdamW, AdamWConfig, Ema};
 use crate::ml::params::Params;
 use crate::ml::pixels::Pixels;
-use crate::ml::training::{Batches, Watch, loss_value};
+use crate::ml::training::{Batches, PARTS, Watch, finite, in_parts};
 use crate::seed::Seed;
 
 /// How long and how hard a model is trained.
@@ -28,21 +28,40 @@ pub struct Budget {
     pub ema: Option<f64>,
 }
 
-/// Runs `budget.steps` steps of AdamW on `params`, whose loss `loss(step)` builds anew each time.
+/// One part of a step's batch.
+pub struct Part<'a> {
+    /// Positions of its images.
+    pub indices: &'a [usize],
+    /// All that it draws comes from here.
+    pub stream: Seed,
+}
+
+/// Runs `budget.steps` steps of AdamW on `params` over batches of `count` images; `loss` builds the loss of one part of a batch.
 pub fn optimise(
     params: &Params,
     budget: &Budget,
-    mut loss: impl FnMut(usize) -> Result<Tensor>,
+    count: usize,
+    seed: &Seed,
+    loss: impl Fn(Part<'_>) -> Result<Tensor> + Sync,
     watch: Watch<'_>,
 ) -> Result<()> {
+    if budget.batch % PARTS != 0 {
+        candle_core::bail!("a batch of {} cannot be cut into {PARTS} parts", budget.batch)
+    }
+    let mut batches = Batches::new(count, budget.batch, seed.child("order"));
     let vars = params.trainable();
     let config = AdamWConfig { weight_decay: budget.weight_decay, ..AdamWConfig::DIFFUSERS };
     let mut optimiser = AdamW::new(vars.clone(), config).map_err(Error::wrap)?;
-    let mut average = budget.ema.map(|decay| Ema::new(vars, decay)).transpose().map_err(Error::wrap)?;
+    let mut average = budget.ema.map(|decay| Ema::new(vars.clone(), decay)).transpose().map_err(Error::wrap)?;
     for step in 0..budget.steps {
-        let loss = loss(step)?;
-        let value = loss_value(&loss, step)?;
-        let gradients = loss.backward()?;
+        let indices = batches.at(step);
+        let stream = seed.child("step").nth(step as u64);
+        let part = |part: usize| {
+            let indices = &indices[part * budget.batch / PARTS..(part + 1) * budget.batch / PARTS];
+            loss(Part { indices, stream: stream.nth(part as u64) })
+        };
+        let (value, gradients) = in_parts(&vars, part)?;
+        finite(value, step)?;
         let rate = budget.learning_rate * budget.schedule.factor(step as u64, budget.steps as u64);
         optimiser.step(&gradients, rate, Some(budget.clip)).map_err(Error::wrap)?;
         if let Some(average) = &mut average {
@@ -76,11 +95,10 @@ pub fn train_autoencoder(
     watch: Watch<'_>,
 ) -> Result<vae::Config> {
     let model = params.build(|vb| AutoencoderKl::new(config, vb))?;
-    let mut batches = Batches::new(images.count(), budget.batch, seed.child("order"));
-    let loss = |step: usize| {
-        let pixels = images.signed_batch(&batches.at(step))?;
+    let loss = |part: Part| {
+        let pixels = images.signed_batch(part.indices)?;
         let moments = model.encode(&pixels)?;
-        let noise = normal(&seed.child("posterior").nth(step as u64), moments.mean.shape().dims())?;
+        let noise = normal(&part.stream.child("posterior"), moments.mean.shape().dims())?;
         let restored = model.decode(&moments.sample(&noise)?)?;
         let mut loss = (&restored - &pixels)?.abs()?.mean_all()?;
         for axis in [1, 2] {
@@ -94,7 +112,7 @@ pub fn train_autoencoder(
         let latents = moments.mean.elem_count() / moments.mean.dim(0)?;
         loss + (moments.kl()?.mean_all()? * (weights.kl / latents as f64))?
     };
-    optimise(params, budget, loss, watch)?;
+    optimise(params, budget, images.count(), seed, loss, watch)?;
     let frozen = Params::frozen_from(params.state_dict()?, DType::F32, &Device::Cpu);
     let model = frozen.build(|vb| AutoencoderKl::new(config, vb))?;
     Ok(vae::Config { scaling_factor: 1.0 / latent_deviation(&model, images, seed)?, ..config.clone() })
@@ -129,7 +147,7 @@ pub enum Conditioning {
     Inpainting,
 }
 
-/// One denoising loss: mean squared error at random timesteps, stratified over the batch.
+/// The denoising loss: mean squared error at random timesteps, stratified over the images.
 pub struct Denoising<'a> {
     pub vae: &'a AutoencoderKl,
     pub schedule: &'a Schedule,
