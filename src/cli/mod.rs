@@ -11,6 +11,7 @@ mod outside;
 mod reproduce;
 mod terminal;
 mod upkeep;
+mod weights;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -13,10 +13,11 @@ use signal_hook::flag;
 use crate::cli::args::Reproduce;
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
-use crate::cli::{Opened, Pipeline, REPORT, export, open, print, workspace};
-use crate::exec::{self, Event, Journal, Options, Outcome};
+use crate::cli::{Opened, Pipeline, REPORT, export, open, print, weights, workspace};
+use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
 use crate::plan::Graph;
 use crate::store::Store;
+use crate::study::Goal;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
     let Opened { study, store, mut graph } = open(pipeline, &arguments.which)?;
@@ -34,6 +35,12 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
             export::text(&folder.join("study.toml"), &study.resolved)?;
             let page = if artifact.entry("index.html").is_some() { out.join("index.html") } else { out };
             page.display().to_string()
+        }
+        None if study.study.goal == Goal::Base && arguments.only.is_none() && outcome.counts.failed == 0 && outcome.stop == Stop::Finished => {
+            weights::export(&graph, &outcome, &store, &folder)?;
+            let shipped = study.path.with_extension("");
+            print(&weights::comparison(&folder, &shipped)?);
+            out.display().to_string()
         }
         None => "none".to_owned(),
     };

@@ -1,6 +1,8 @@
 //! Machine learning: differentiable operations, trainable blocks, models and their training. Imports candle and `seed` only.
 
 pub mod classify;
+#[cfg(test)]
+mod gradcheck;
 pub mod latent;
 pub mod loss;
 pub mod ops;

@@ -69,6 +69,20 @@ impl StateDict {
         Ok(Self(tensors))
     }
 
+    /// The largest difference between two values of the same place; None where names or shapes differ.
+    pub fn largest_difference(&self, other: &Self) -> candle_core::Result<Option<f64>> {
+        if self.0.len() != other.0.len() {
+            return Ok(None);
+        }
+        let mut largest = 0.0_f64;
+        for (name, ours) in &self.0 {
+            let Some(theirs) = other.get(name).filter(|theirs| theirs.shape() == ours.shape()) else { return Ok(None) };
+            let gap = (ours.to_dtype(DType::F64)? - theirs.to_dtype(DType::F64)?)?;
+            largest = largest.max(gap.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?);
+        }
+        Ok(Some(largest))
+    }
+
     /// The tensors whose names begin with `prefix`, which is taken off.
     pub fn under(&self, prefix: &str) -> Self {
         let inner = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()));

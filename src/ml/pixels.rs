@@ -59,6 +59,13 @@ impl Pixels {
     }
 }
 
+/// Images with a class each.
+#[derive(Clone, Debug, Default)]
+pub struct Labelled {
+    pub pixels: Pixels,
+    pub labels: Vec<u32>,
+}
+
 /// The images of a [B, H, W, 3] tensor in [-1, 1], clamped and rounded to 8 bits.
 pub fn from_signed(images: &Tensor) -> Result<Pixels> {
     let (count, height, width, _) = images.dims4()?;

@@ -1,11 +1,11 @@
 //! The kinds of task: what each is called, its version, and the source files that decide its bytes.
 
-/// A kind of task. `version` is part of every key; tests/versions.rs guards that it is raised when `sources` change.
+/// A kind of task. `version` is part of every key; tests/house/versions.rs guards that it is raised when `sources` change.
 #[derive(Debug)]
 pub struct Kind {
     pub name: &'static str,
     pub version: u32,
-    /// Files and folders under src/ whose code decides the kind's output.
+    /// Files and folders under src/ whose code, with all that it uses, decides the kind's output.
     pub sources: &'static [&'static str],
 }
 
@@ -20,29 +20,29 @@ macro_rules! kinds {
 
 kinds! {
     /// Captioned images for pretraining.
-    CORPUS = "corpus" v 1: ["steps/corpus.rs", "data"];
+    CORPUS = "corpus" v 1: ["steps/corpus.rs"];
     /// One of the study's sets of real images.
-    COHORT = "cohort" v 1: ["steps/cohort.rs", "data"];
-    AUTOENCODER = "autoencoder" v 1: ["steps/autoencoder.rs", "ml/latent", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    COHORT = "cohort" v 1: ["steps/cohort.rs"];
+    AUTOENCODER = "autoencoder" v 1: ["steps/autoencoder.rs"];
     /// UNet and text encoder, trained together (Rombach et al. 2022).
-    UNET = "unet" v 1: ["steps/unet.rs", "ml/latent", "ml/text", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    UNET = "unet" v 1: ["steps/unet.rs"];
     /// The inpainting variant of the UNet.
-    INPAINTING = "inpainting" v 1: ["steps/inpainting.rs", "ml/latent", "ml/text", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    INPAINTING = "inpainting" v 1: ["steps/inpainting.rs"];
     /// The classifier's pretrained body.
-    BACKBONE = "backbone" v 1: ["steps/backbone.rs", "ml/classify", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    BACKBONE = "backbone" v 1: ["steps/backbone.rs"];
     /// A UNet tuned on one class.
-    DREAMBOOTH = "dreambooth" v 1: ["steps/dreambooth.rs", "ml/latent", "ml/text", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    DREAMBOOTH = "dreambooth" v 1: ["steps/dreambooth.rs"];
     /// A shard of synthetic images.
-    GENERATE = "generate" v 1: ["steps/generate.rs", "ml/latent", "ml/text", "ml/ops", "data/webdataset.rs"];
+    GENERATE = "generate" v 1: ["steps/generate.rs"];
     /// A classifier of the experiment and its predictions.
-    CLASSIFIER = "classifier" v 1: ["steps/classifier.rs", "ml/classify", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    CLASSIFIER = "classifier" v 1: ["steps/classifier.rs"];
     /// A classifier trained on plentiful real images, to judge generators with.
-    PROBE = "probe" v 1: ["steps/probe.rs", "ml/classify", "ml/ops", "ml/optim.rs", "ml/params.rs"];
+    PROBE = "probe" v 1: ["steps/probe.rs"];
     /// What the probe makes of synthetic and reconstructed images.
-    CHECK = "check" v 1: ["steps/check.rs", "ml/classify", "ml/latent", "ml/ops", "stats"];
+    CHECK = "check" v 1: ["steps/check.rs"];
     /// Real images beside synthetic ones.
-    CONTACT = "contact" v 1: ["steps/contact.rs", "data"];
+    CONTACT = "contact" v 1: ["steps/contact.rs"];
     /// Scores, intervals, tests.
-    ANALYSIS = "analysis" v 1: ["steps/analysis.rs", "metrics", "stats"];
-    REPORT = "report" v 1: ["steps/report.rs", "report"];
+    ANALYSIS = "analysis" v 1: ["steps/analysis.rs"];
+    REPORT = "report" v 1: ["steps/report.rs"];
 }

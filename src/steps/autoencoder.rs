@@ -3,7 +3,7 @@
 use candle_core::{DType, Device};
 
 use super::base::VAE;
-use super::context::{Context, json_output};
+use super::context::{Context, json_output, thinned};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::ActFn;
@@ -41,7 +41,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     Ok(vec![
         (VAE.0.into(), config.to_json().into_bytes()),
         (VAE.1.into(), weights.to_safetensors(DType::F16)?),
-        json_output("losses.json", &super::unet::thinned(&losses)),
+        json_output("losses.json", &thinned(&losses)),
     ])
 }
 

@@ -92,3 +92,9 @@ impl<'a> Context<'a> {
 pub fn json_output(name: &str, value: &impl Serialize) -> (String, Vec<u8>) {
     (name.to_owned(), serde_json::to_vec_pretty(value).expect("outputs are plain data"))
 }
+
+/// Means over at most 200 stretches of a loss curve.
+pub fn thinned(losses: &[f64]) -> Vec<f64> {
+    let stretch = losses.len().div_ceil(200).max(1);
+    losses.chunks(stretch).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
+}

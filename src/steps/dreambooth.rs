@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::base::{self, Prompts, UNET};
-use super::context::{Context, json_output};
+use super::context::{Context, json_output, thinned};
 use super::images::{of_class, pixels, shard};
 use super::{Outputs, StepError};
 use crate::ml::latent::augment::{Config, augment};
@@ -61,6 +61,6 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     Ok(vec![
         (UNET.0.into(), config.to_json().into_bytes()),
         (UNET.1.into(), weights.to_safetensors(DType::F32)?),
-        json_output("losses.json", &super::unet::thinned(&losses)),
+        json_output("losses.json", &thinned(&losses)),
     ])
 }

@@ -3,8 +3,7 @@
 use super::context::Context;
 use super::StepError;
 use crate::data::{Item, idx, webdataset};
-use crate::ml::classify::train::Labelled;
-use crate::ml::pixels::Pixels;
+use crate::ml::pixels::{Labelled, Pixels};
 
 /// All items of an input's shard.
 pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {

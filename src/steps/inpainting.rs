@@ -3,7 +3,7 @@
 use candle_core::DType;
 
 use super::base::{self, Prompts, UNET};
-use super::context::{Context, json_output};
+use super::context::{Context, json_output, thinned};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::train::{Conditioning, Denoising, Part, dropped, optimise};
@@ -47,6 +47,6 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     Ok(vec![
         (UNET.0.into(), config.to_json().into_bytes()),
         (UNET.1.into(), weights.to_safetensors(DType::F16)?),
-        json_output("losses.json", &super::unet::thinned(&losses)),
+        json_output("losses.json", &thinned(&losses)),
     ])
 }

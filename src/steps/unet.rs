@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::base::{self, SCHEDULER, TEXT, TOKENIZER, UNET};
-use super::context::{Context, json_output};
+use super::context::{Context, json_output, thinned};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::{ActFn, PerLevel};
@@ -78,12 +78,6 @@ pub fn budget(settings: &study::UNet, steps: usize) -> Budget {
         schedule: optim::Schedule::WarmupCosine { warmup: steps.min(200) as u64 / 2, floor: 0.01 },
         ema: Some(settings.ema),
     }
-}
-
-/// Means over at most 200 stretches of a loss curve.
-pub fn thinned(losses: &[f64]) -> Vec<f64> {
-    let stretch = losses.len().div_ceil(200).max(1);
-    losses.chunks(stretch).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
 }
 
 fn schedule_config(settings: &study::Diffusion) -> schedule::Config {

@@ -8,7 +8,7 @@ use super::transforms::{self, Transform};
 use crate::ml::loss::{cross_entropy, log_softmax};
 use crate::ml::optim::{self, AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
-use crate::ml::pixels::Pixels;
+use crate::ml::pixels::{Labelled, Pixels};
 use crate::ml::training::{Batches, Watch, finite};
 use crate::seed::Seed;
 
@@ -29,13 +29,6 @@ pub struct Training {
     /// Epochs without a lower validation loss before training ends.
     pub patience: usize,
     pub label_smoothing: f64,
-}
-
-/// Images with a class each.
-#[derive(Clone, Debug, Default)]
-pub struct Labelled {
-    pub pixels: Pixels,
-    pub labels: Vec<u32>,
 }
 
 /// One line of the learning curve.

@@ -1,0 +1,149 @@
+//! The smoke study in a folder of its own, run by the `titrate` binary.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub struct Chain {
+    folder: tempfile::TempDir,
+}
+
+/// What one run did.
+pub struct Ran {
+    /// Labels of the tasks that ran, sorted.
+    pub ran: Vec<String>,
+    pub tasks: usize,
+}
+
+impl Chain {
+    pub fn new(name: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix(&format!("titrate-{name}-")).tempdir().unwrap();
+        let chain = Self { folder };
+        let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        chain.write_study(&format!("extends = {:?}\n", experiments.join("smoke.toml")));
+        chain
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn study_text(&self) -> String {
+        fs::read_to_string(self.path("study.toml")).unwrap()
+    }
+
+    pub fn write_study(&self, text: &str) {
+        fs::write(self.path("study.toml"), text).unwrap();
+    }
+
+    pub fn run(&self, sets: &[&str]) -> Ran {
+        self.run_with(sets, &[], &[])
+    }
+
+    /// Runs the study and takes what ran from its events.
+    pub fn run_with(&self, sets: &[&str], options: &[&str], environment: &[(&str, &str)]) -> Ran {
+        let output = self
+            .command(&["reproduce"])
+            .args(["--json", "--out"])
+            .arg(self.path("report"))
+            .args(sets.iter().flat_map(|set| ["--set", set]))
+            .args(options)
+            .envs(environment.iter().copied())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        let events = String::from_utf8(output.stdout).unwrap();
+        let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
+        let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).cloned().collect::<Vec<_>>();
+        let mut ran = of("finished").iter().map(|event| event["label"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        ran.sort();
+        let tasks = of("opened").first().map_or(ran.len(), |event| event["tasks"].as_u64().unwrap() as usize);
+        Ran { ran, tasks }
+    }
+
+    /// Starts a run in a process group of its own, which is killed after `delay`.
+    pub fn start_and_kill(&self, delay: Duration) {
+        let mut command = self.command(&["reproduce"]);
+        command.arg("--quiet").arg("--out").arg(self.path("report")).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut running = command.process_group(0).spawn().unwrap();
+        std::thread::sleep(delay);
+        let group = format!("-{}", running.id());
+        Command::new("kill").args(["-KILL", "--", &group]).status().unwrap();
+        running.wait().unwrap();
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
+        command.args(words).arg(self.path("study.toml")).arg("--store").arg(self.path("store"));
+        command.env("TITRATE_WORKSPACE", self.folder.path());
+        command
+    }
+
+    /// The report's files, but for the summary of the run.
+    pub fn report(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        collect(&self.path("report"), &mut files);
+        files.retain(|path, _| !path.ends_with("run.md"));
+        files.into_iter().map(|(path, bytes)| (path.strip_prefix(self.folder.path()).unwrap().to_owned(), bytes)).collect()
+    }
+
+    /// The output digest of every task: those that `show` prints of the label's artifact.
+    pub fn digests(&self) -> Vec<String> {
+        let mut files = BTreeMap::new();
+        collect(&self.path("store/objects"), &mut files);
+        let receipts = files.values().filter(|bytes| bytes.starts_with(b"{\"titrate_receipt\""));
+        let mut all = receipts
+            .map(|bytes| {
+                let receipt: Value = serde_json::from_slice(bytes).unwrap();
+                format!("{} {}", receipt["label"].as_str().unwrap(), receipt["output"])
+            })
+            .collect::<Vec<_>>();
+        all.sort();
+        assert!(all.len() > 10, "receipts are found among the objects");
+        all
+    }
+
+    /// Damages the largest output of a task on disk.
+    pub fn flip_a_byte(&self, label: &str) {
+        let mut files = BTreeMap::new();
+        collect(&self.path("store/objects"), &mut files);
+        let receipt = files.values().find_map(|bytes| {
+            let receipt: Value = serde_json::from_slice(bytes).ok()?;
+            (receipt.get("titrate_receipt").is_some() && receipt["label"] == label).then_some(receipt)
+        });
+        let text = receipt.expect("the task has a receipt")["output"].to_string();
+        let size = |path: &PathBuf| files[path].len();
+        let hex = |path: &PathBuf| {
+            let mut parts = path.iter().rev().map(|part| part.to_string_lossy().into_owned());
+            let (last, first) = (parts.next().unwrap(), parts.next().unwrap());
+            format!("{first}{last}")
+        };
+        let largest = files.keys().filter(|path| text.contains(&hex(path))).max_by_key(|path| size(path)).unwrap();
+        fs::set_permissions(largest, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut bytes = files[largest].clone();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(largest, bytes).unwrap();
+    }
+
+    pub fn delete_index(&self) {
+        fs::remove_dir_all(self.path("store/index")).unwrap();
+    }
+}
+
+fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else {
+            files.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The chain of a real study, from its file to its report: what an edit reruns, and that results do not depend on how they were
+//! computed. It runs the smoke study with the binary that users run.
+
+mod chain;
+
+use std::time::Duration;
+
+use chain::Chain;
+use rand::Rng;
+use titrate::seed::Seed;
+
+/// Every edit of the table, after a first run of smoke: exactly the tasks that run again, by the start of their labels.
+#[test]
+fn an_edit_reruns_exactly_what_it_touches() {
+    let chain = Chain::new("edits");
+    let all = chain.run(&[]);
+    assert_eq!(all.ran.len(), all.tasks, "the first run runs everything");
+    assert_eq!(chain.run(&[]).ran, [] as [String; 0], "the second runs nothing");
+    let downstream = |labels: &[&str]| {
+        let mut labels = labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
+        labels.extend(["analysis", "report"].map(str::to_owned));
+        labels
+    };
+    let cases: &[(&str, &[&str], Vec<String>)] = &[
+        ("q of Benjamini-Hochberg", &["analysis.q=0.1"], downstream(&[])),
+        ("classifier epochs", &["classifier.epochs=1"], downstream(&["classifier/"])),
+        (
+            "DreamBooth steps of one class",
+            &["generator.dreambooth.steps_by_class={\"psoriasis\"=3}"],
+            downstream(&[
+                "dreambooth/psoriasis/",
+                "generate/text-to-image/psoriasis/",
+                "generate/inpaint/psoriasis/",
+                "generate/in-then-outpaint/psoriasis/",
+                "classifier/n=2/text-to-image",
+                "classifier/n=2/inpaint",
+                "classifier/n=2/in-then-outpaint",
+                "check",
+                "contact",
+            ]),
+        ),
+    ];
+    for (edit, sets, expected) in cases {
+        let ran = chain.run(sets).ran;
+        let all_of = |start: &String| all.ran.iter().filter(|label| label.starts_with(start.as_str())).cloned().collect::<Vec<_>>();
+        let mut wanted = expected.iter().flat_map(all_of).collect::<Vec<_>>();
+        wanted.sort();
+        assert_eq!(ran, wanted, "{edit}");
+        assert_eq!(chain.run(&[]).ran, [] as [String; 0], "{edit}, taken back");
+    }
+    let ran = chain.run(&["transforms.rotate=20.0"]).ran;
+    let classifiers = ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();
+    assert!(!classifiers.is_empty() && classifiers.iter().all(|label| label.contains("/transforms/")), "{ran:?}");
+    assert!(!ran.iter().any(|label| label.starts_with("dreambooth/") || label.starts_with("generate/")), "{ran:?}");
+
+    let ran = chain.run(&["experiment.doses=[2, 6]"]).ran;
+    let cells = ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();
+    assert!(!cells.is_empty() && cells.iter().all(|label| label.contains("-x6/")), "a new dose: only its classifiers: {ran:?}");
+    let shards = ran.iter().filter(|label| label.starts_with("generate/")).collect::<Vec<_>>();
+    assert!(!shards.is_empty() && shards.iter().all(|label| label.ends_with("generations-5")), "only further generations: {ran:?}");
+
+    let ran = chain.run(&["experiment.n=[2, 5]"]).ran;
+    let cells = ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();
+    assert!(!cells.is_empty() && cells.iter().all(|label| label.contains("/n=5/")), "a new n: only its classifiers: {ran:?}");
+    let shards = ran.iter().filter(|label| label.starts_with("generate/")).collect::<Vec<_>>();
+    assert!(!shards.is_empty() && shards.iter().all(|label| label.contains("/sources-1/")), "only further sources: {ran:?}");
+}
+
+#[test]
+fn a_comment_or_another_order_reruns_nothing() {
+    let chain = Chain::new("comments");
+    chain.run(&[]);
+    let text = chain.study_text();
+    chain.write_study(&format!("# another comment\n{text}\n# and another order:\n[base.corpus]\nclasses = []\n"));
+    assert_eq!(chain.run(&[]).ran, [] as [String; 0]);
+}
+
+#[test]
+fn digests_do_not_depend_on_jobs_or_threads() {
+    let chain = Chain::new("threads-2");
+    chain.run_with(&[], &["--jobs", "2"], &[("RAYON_NUM_THREADS", "2")]);
+    let expected = chain.report();
+    for (jobs, threads) in [("1", "1"), ("1", "2")] {
+        let other = Chain::new(&format!("threads-{jobs}-{threads}"));
+        other.run_with(&[], &["--jobs", jobs], &[("RAYON_NUM_THREADS", threads)]);
+        assert_eq!(other.digests(), chain.digests(), "--jobs {jobs}, RAYON_NUM_THREADS={threads}");
+        assert!(other.report() == expected, "the report differs at --jobs {jobs}, RAYON_NUM_THREADS={threads}");
+    }
+}
+
+#[test]
+fn a_damaged_object_is_computed_again_and_nothing_else() {
+    let chain = Chain::new("damage");
+    chain.run(&[]);
+    let expected = chain.report();
+    chain.flip_a_byte("dreambooth/psoriasis/text-to-image");
+    let ran = chain.run(&[]).ran;
+    assert_eq!(ran, ["dreambooth/psoriasis/text-to-image"]);
+    chain.delete_index();
+    assert_eq!(chain.run(&[]).ran, [] as [String; 0], "a deleted index is rebuilt");
+    assert!(chain.report() == expected);
+}
+
+/// Twenty kills of the whole process group at random moments, five to a store; then the run goes on to the end.
+#[test]
+fn a_killed_run_resumes_to_the_same_report() {
+    let whole = Chain::new("whole");
+    whole.run(&[]);
+    let expected = whole.report();
+    let mut delays = Seed::of_study(20).rng();
+    for store in 0..4 {
+        let chain = Chain::new(&format!("killed-{store}"));
+        for _ in 0..5 {
+            chain.start_and_kill(Duration::from_millis(delays.random_range(20..2500)));
+        }
+        chain.run(&[]);
+        assert!(chain.report() == expected, "the report of store {store} differs from the uninterrupted one");
+        assert_eq!(chain.digests(), whole.digests());
+    }
+}
