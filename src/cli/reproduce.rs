@@ -36,7 +36,11 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
             let page = if artifact.entry("index.html").is_some() { out.join("index.html") } else { out };
             page.display().to_string()
         }
-        None if study.study.goal == Goal::Base && arguments.only.is_none() && outcome.counts.failed == 0 && outcome.stop == Stop::Finished => {
+        None if study.study.goal == Goal::Base
+            && arguments.only.is_none()
+            && outcome.counts.failed == 0
+            && outcome.stop == Stop::Finished =>
+        {
             weights::export(&graph, &outcome, &store, &folder)?;
             let shipped = study.path.with_extension("");
             print(&weights::comparison(&folder, &shipped)?);

@@ -7,8 +7,8 @@ pub mod idx;
 pub mod image;
 pub mod item;
 pub mod phantom;
-pub mod sheet;
 pub mod selection;
+pub mod sheet;
 pub mod webdataset;
 
 pub use image::RgbImage;

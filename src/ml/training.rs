@@ -46,10 +46,7 @@ pub const PARTS: usize = 2;
 
 /// The mean of the losses of the batch's [`PARTS`] and its gradient for each of `variables`, in their order. `loss` builds the loss of
 /// one part and must draw nothing that depends on the others.
-pub fn in_parts(
-    variables: &[(String, Var)],
-    loss: impl Fn(usize) -> Result<Tensor> + Sync,
-) -> Result<(f64, GradStore)> {
+pub fn in_parts(variables: &[(String, Var)], loss: impl Fn(usize) -> Result<Tensor> + Sync) -> Result<(f64, GradStore)> {
     let part = |part: usize| -> Result<(f64, GradStore)> {
         let loss = loss(part)?;
         let value = f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?);

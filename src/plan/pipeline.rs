@@ -149,11 +149,8 @@ impl Builder<'_> {
         let autoencoder =
             self.add(&kind::AUTOENCODER, "base/autoencoder".into(), &params, inputs, Some(seed.child("autoencoder")), cost)?;
 
-        let params = params::UNet {
-            text_encoder: base.text_encoder.clone(),
-            diffusion: base.diffusion.clone(),
-            unet: base.unet.clone(),
-        };
+        let params =
+            params::UNet { text_encoder: base.text_encoder.clone(), diffusion: base.diffusion.clone(), unet: base.unet.clone() };
         let cost = (base.unet.steps * base.unet.batch) as f64 * cost::DENOISE;
         let inputs = vec![role("corpus", corpus), role("autoencoder", autoencoder)];
         let unet = self.add(&kind::UNET, "base/unet".into(), &params, inputs, Some(seed.child("unet")), cost)?;

@@ -93,10 +93,7 @@ fn check() -> Check {
 
 fn inputs() -> Inputs {
     let count = |kind: &str, tasks, serves, apart| TaskCount { kind: kind.into(), tasks, serves, apart };
-    let source = |task: &str| Source {
-        task: task.into(),
-        digest: Digest::of(task.to_uppercase().as_bytes()),
-    };
+    let source = |task: &str| Source { task: task.into(), digest: Digest::of(task.to_uppercase().as_bytes()) };
     let study = StudyInfo {
         name: "sample".into(),
         title: "Do synthetic images help? <A sample & no result>".into(),

@@ -9,8 +9,8 @@ use super::{Outputs, StepError};
 use crate::ml::latent::config::ActFn;
 use crate::ml::latent::train::{AutoencoderLoss, Budget, train_autoencoder};
 use crate::ml::latent::vae;
-use crate::ml::params::Params;
 use crate::ml::optim::Schedule;
+use crate::ml::params::Params;
 use crate::plan::params;
 use crate::study;
 

@@ -81,11 +81,7 @@ pub fn classifier_config(context: &Context, classes: usize) -> Result<efficientn
 }
 
 /// Variables of a classifier that starts from the backbone, its head drawn from `seed`.
-pub fn classifier(
-    context: &Context,
-    classes: usize,
-    seed: &crate::seed::Seed,
-) -> Result<(EfficientNet, Params), StepError> {
+pub fn classifier(context: &Context, classes: usize, seed: &crate::seed::Seed) -> Result<(EfficientNet, Params), StepError> {
     let config = classifier_config(context, classes)?;
     let drawn = Params::drawn(*seed, DType::F32, &Device::Cpu);
     drawn.build(|vb| EfficientNet::new(&config, vb))?;

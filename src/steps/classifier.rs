@@ -11,8 +11,8 @@ use crate::metrics::{Prediction, Predictions};
 use crate::ml::classify::efficientnet::EfficientNet;
 use crate::ml::classify::train::{Fitted, Training, fit, predict};
 use crate::ml::classify::transforms;
-use crate::ml::params::Params;
 use crate::ml::optim::Schedule;
+use crate::ml::params::Params;
 use crate::plan::params;
 use crate::study;
 
@@ -58,7 +58,8 @@ fn training_items(context: &Context, params: &params::Classifier) -> Result<Vec<
         let of_class = pool.iter().filter(|item| item.label == *class).collect::<Vec<_>>();
         for &position in &params.sources[class] {
             let item = of_class.get(position);
-            let item = item.ok_or_else(|| format!("the pool has {} images of `{class}`, not {}", of_class.len(), position + 1))?;
+            let item =
+                item.ok_or_else(|| format!("the pool has {} images of `{class}`, not {}", of_class.len(), position + 1))?;
             items.push((*item).clone());
         }
     }

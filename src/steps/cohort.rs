@@ -1,8 +1,8 @@
 //! One of the study's sets of real images: pool, validation, held-out or plentiful.
 
 use super::context::Context;
-use super::{Outputs, StepError};
 use super::images::fashion_mnist;
+use super::{Outputs, StepError};
 use crate::data::{phantom, selection, webdataset};
 use crate::plan::params;
 use crate::study::ImageSource;
@@ -18,8 +18,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
                 let condition = phantom::Condition::named(class)
                     .ok_or_else(|| format!("images.classes: the phantom has no condition called `{class}`"))?;
                 items.extend(
-                    (params.start..params.start + params.count)
-                        .map(|index| phantom::render(condition, index, params.size, seed)),
+                    (params.start..params.start + params.count).map(|index| phantom::render(condition, index, params.size, seed)),
                 );
                 context.images(items.len(), params.count * params.classes.len());
             }

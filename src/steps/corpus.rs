@@ -1,8 +1,8 @@
 //! Captioned images for pretraining; none is of a class of the study.
 
 use super::context::Context;
-use super::{Outputs, StepError};
 use super::images::fashion_mnist;
+use super::{Outputs, StepError};
 use crate::data::{phantom, selection, webdataset};
 use crate::plan::params;
 use crate::study::ImageSource;
@@ -23,9 +23,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             }
             items
         }
-        ImageSource::Idx => {
-            selection::of_all(fashion_mnist(context)?, &params.classes, total, "base.corpus", seed)?
-        }
+        ImageSource::Idx => selection::of_all(fashion_mnist(context)?, &params.classes, total, "base.corpus", seed)?,
     };
     let (train, validation) = items.split_at(params.train);
     Ok(vec![

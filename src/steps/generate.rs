@@ -52,7 +52,8 @@ fn wanted<'a>(params: &params::Generate, pool: &'a [Item]) -> Result<Vec<Wanted<
     let mut wanted = Vec::new();
     for &position in &params.sources {
         let source = pool.get(position);
-        let source = source.ok_or_else(|| format!("the pool has {} images of `{}`, not {}", pool.len(), params.class, position + 1))?;
+        let source =
+            source.ok_or_else(|| format!("the pool has {} images of `{}`, not {}", pool.len(), params.class, position + 1))?;
         let generations = params.first_generation..params.first_generation + params.generations;
         wanted.extend(generations.map(|generation| Wanted { source, generation }));
     }

@@ -1,7 +1,7 @@
 //! Real and synthetic images from shards, in the forms that models take.
 
-use super::context::Context;
 use super::StepError;
+use super::context::Context;
 use crate::data::{Item, idx, webdataset};
 use crate::ml::pixels::{Labelled, Pixels};
 

@@ -58,7 +58,6 @@ const STEPS: &[(&str, Step)] = &[
     (kind::CONTACT.name, contact::run),
     (kind::ANALYSIS.name, analysis::run),
     (kind::REPORT.name, report::run),
-
 ];
 
 #[cfg(test)]

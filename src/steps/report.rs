@@ -4,8 +4,8 @@ use super::contact::Legend;
 use super::context::Context;
 use super::{Outputs, StepError};
 use crate::plan::params;
-use crate::report::inputs::{Inputs, Sheet, Size, Source, StudyInfo, TaskCount};
 use crate::report;
+use crate::report::inputs::{Inputs, Sheet, Size, Source, StudyInfo, TaskCount};
 use crate::study::ImageSource;
 
 /// Outputs: index.html, report.md, figures/*.

@@ -11,10 +11,10 @@ use crate::ml::latent::config::{ActFn, PerLevel};
 use crate::ml::latent::schedule::{self, PredictionType, Schedule};
 use crate::ml::latent::train::{Budget, Conditioning, Denoising, Part, dropped, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
+use crate::ml::optim;
 use crate::ml::params::Params;
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::{ClipTokenizer, Vocabulary};
-use crate::ml::optim;
 use crate::plan::params;
 use crate::study;
 
@@ -44,7 +44,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let loss = |part: Part| {
         let Part { indices, stream } = part;
         let drop = dropped(indices.len(), settings.unet.caption_dropout, &stream.child("dropout"));
-        let ids = indices.iter().zip(drop).flat_map(|(&index, drop)| if drop { nothing.clone() } else { captions[index].clone() });
+        let ids =
+            indices.iter().zip(drop).flat_map(|(&index, drop)| if drop { nothing.clone() } else { captions[index].clone() });
         let ids = Tensor::from_vec(ids.collect::<Vec<u32>>(), (indices.len(), nothing.len()), &Device::Cpu)?;
         denoising.loss(&unet, &images.signed_batch(indices)?, &text.forward(&ids)?, &stream)
     };

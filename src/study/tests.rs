@@ -161,7 +161,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml: `base.corpus.classes` is []; allowed: one value or more
             study.toml:8:11: `base.corpus.classes` has "bag", which is a class of the study; the base may not see it
             study.toml:2:11: `base.corpus.classes` is ["dress"]; allowed: [] (the source phantom uses all of its base kinds)
-            study.toml: `base.autoencoder.channels` is [32, 64, 64]; allowed: one width or more, each a multiple of norm_groups (7)
+            study.toml: `base.autoencoder.channels` is [16, 32, 64]; allowed: one width or more, each a multiple of norm_groups (7)
             study.toml:2:9: `base.unet.heads` is 5; allowed: a divisor of channels ([48, 96])
             --set base.diffusion.beta_start=0.5: `base.diffusion.beta_start` is 0.5; allowed: more than 0, below beta_end
             --set generator.sampling.steps=1001: `generator.sampling.steps` is 1001; allowed: 1 to 1000 (timesteps)

@@ -42,7 +42,8 @@ fn an_edit_reruns_exactly_what_it_touches() {
     ];
     for (edit, sets, expected) in cases {
         let ran = chain.run(sets).ran;
-        let all_of = |start: &String| all.ran.iter().filter(|label| label.starts_with(start.as_str())).cloned().collect::<Vec<_>>();
+        let all_of =
+            |start: &String| all.ran.iter().filter(|label| label.starts_with(start.as_str())).cloned().collect::<Vec<_>>();
         let mut wanted = expected.iter().flat_map(all_of).collect::<Vec<_>>();
         wanted.sort();
         assert_eq!(ran, wanted, "{edit}");
@@ -57,7 +58,10 @@ fn an_edit_reruns_exactly_what_it_touches() {
     let cells = ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();
     assert!(!cells.is_empty() && cells.iter().all(|label| label.contains("-x6/")), "a new dose: only its classifiers: {ran:?}");
     let shards = ran.iter().filter(|label| label.starts_with("generate/")).collect::<Vec<_>>();
-    assert!(!shards.is_empty() && shards.iter().all(|label| label.ends_with("generations-5")), "only further generations: {ran:?}");
+    assert!(
+        !shards.is_empty() && shards.iter().all(|label| label.ends_with("generations-5")),
+        "only further generations: {ran:?}"
+    );
 
     let ran = chain.run(&["experiment.n=[2, 5]"]).ran;
     let cells = ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();

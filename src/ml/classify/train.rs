@@ -64,11 +64,9 @@ pub fn fit(
         steps => steps,
     };
     let total = training.epochs * steps;
-    let mut optimiser = AdamW::new(
-        params.trainable(),
-        AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::FASTAI },
-    )
-    .map_err(Error::wrap)?;
+    let mut optimiser =
+        AdamW::new(params.trainable(), AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::FASTAI })
+            .map_err(Error::wrap)?;
     let mut batches = Batches::new(train.pixels.count(), training.batch, seed.child("order"));
     let mut curve: Vec<Epoch> = Vec::new();
     let mut best: Option<(usize, StateDict)> = None;

@@ -59,11 +59,8 @@ impl Sampler<'_> {
         let count = noisy.dim(0)?;
         let guided = self.guidance != 1.0;
         let repeated = |context: &Tensor| context.repeat((count, 1, 1));
-        let context = if guided {
-            Tensor::cat(&[repeated(self.empty)?, repeated(self.prompt)?], 0)?
-        } else {
-            repeated(self.prompt)?
-        };
+        let context =
+            if guided { Tensor::cat(&[repeated(self.empty)?, repeated(self.prompt)?], 0)? } else { repeated(self.prompt)? };
         for timestep in solver.timesteps().to_vec() {
             let input = match &condition {
                 Some(condition) => Tensor::cat(&[&noisy, condition], 3)?,

@@ -63,10 +63,7 @@ struct SourceRow {
 impl View {
     pub fn of(inputs: &Inputs, figures: &Figures) -> Result<Self, ReportError> {
         let Inputs { study, analysis, check, sheet, tasks, provenance } = inputs;
-        let source = |source: &super::inputs::Source| SourceRow {
-            task: source.task.clone(),
-            digest: source.digest.short(),
-        };
+        let source = |source: &super::inputs::Source| SourceRow { task: source.task.clone(), digest: source.digest.short() };
         let mut fence = "~~~".to_owned();
         while study.resolved.contains(&fence) {
             fence.push('~');
