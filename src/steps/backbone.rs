@@ -8,7 +8,7 @@ use super::context::{Context, json_output};
 use super::images::{labelled, named_shard};
 use super::{Outputs, StepError};
 use crate::ml::classify::efficientnet::{self, EfficientNet};
-use crate::ml::classify::train::fit;
+use crate::ml::classify::train::{Lesson, fit};
 use crate::ml::params::Params;
 use crate::plan::params;
 
@@ -27,8 +27,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let network = weights.build(|vb| EfficientNet::new(&config, vb))?;
     let transforms = super::classifier::transforms_config(&params.transforms);
     let settings = training(&params.training);
-    let fitted =
-        fit(&network, &weights, &settings, &train, &validation, Some(&transforms), &seed.child("train"), &mut context.steps())?;
+    let lesson = Lesson { train: &train, validation: &validation, augment: Some(&transforms) };
+    let fitted = fit(&network, &weights, &settings, &lesson, &seed.child("train"), &mut context.steps())?;
     Ok(vec![
         json_output(BACKBONE.0, &config),
         (BACKBONE.1.into(), fitted.weights.to_safetensors(DType::F16)?),

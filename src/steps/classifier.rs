@@ -9,7 +9,7 @@ use super::{Outputs, StepError};
 use crate::data::Item;
 use crate::metrics::{Prediction, Predictions};
 use crate::ml::classify::efficientnet::EfficientNet;
-use crate::ml::classify::train::{Fitted, Training, fit, predict};
+use crate::ml::classify::train::{Fitted, Lesson, Training, fit, predict};
 use crate::ml::classify::transforms;
 use crate::ml::optim::Schedule;
 use crate::ml::params::Params;
@@ -39,7 +39,8 @@ pub fn outputs(
     let (network, weights) = base::classifier(context, classes.len(), &seed.child("head"))?;
     let stream = seed.child("train");
     let settings = training(settings);
-    let fitted = fit(&network, &weights, &settings, &train, &validation, transforms, &stream, &mut context.steps())?;
+    let lesson = Lesson { train: &train, validation: &validation, augment: transforms };
+    let fitted = fit(&network, &weights, &settings, &lesson, &stream, &mut context.steps())?;
     let config = base::classifier_config(context, classes.len())?;
     let predictions = test(&config, &fitted, &held_out, classes)?;
     Ok(vec![

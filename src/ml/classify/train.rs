@@ -31,6 +31,15 @@ pub struct Training {
     pub label_smoothing: f64,
 }
 
+/// What a classifier learns from.
+pub struct Lesson<'a> {
+    pub train: &'a Labelled,
+    /// For early stopping.
+    pub validation: &'a Labelled,
+    /// With these, each image is transformed anew each time it is shown.
+    pub augment: Option<&'a transforms::Config>,
+}
+
 /// One line of the learning curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
@@ -48,17 +57,16 @@ pub struct Fitted {
     pub best: usize,
 }
 
-/// Trains `network`, whose variables are those of `params`; with `augment` each image is transformed anew each time.
+/// Trains `network`, whose variables are those of `params`.
 pub fn fit(
     network: &EfficientNet,
     params: &Params,
     training: &Training,
-    train: &Labelled,
-    validation: &Labelled,
-    augment: Option<&transforms::Config>,
+    lesson: &Lesson<'_>,
     seed: &Seed,
     watch: Watch<'_>,
 ) -> Result<Fitted> {
+    let Lesson { train, validation, augment } = *lesson;
     let steps = match training.steps_per_epoch {
         0 => train.pixels.count().div_ceil(training.batch),
         steps => steps,

@@ -45,7 +45,7 @@ pub fn optimise(
     loss: impl Fn(Part<'_>) -> Result<Tensor> + Sync,
     watch: Watch<'_>,
 ) -> Result<()> {
-    if budget.batch % PARTS != 0 {
+    if !budget.batch.is_multiple_of(PARTS) {
         candle_core::bail!("a batch of {} cannot be cut into {PARTS} parts", budget.batch)
     }
     let mut batches = Batches::new(count, budget.batch, seed.child("order"));
