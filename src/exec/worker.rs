@@ -29,7 +29,7 @@ pub type Run = fn(&Job, &Objects, &mut dyn FnMut(Progress)) -> Result<Outputs, S
 /// Progress is told at most this often, but for the last of a step.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs the task ordered on stdin with the store at `root`. The exit code is 0, or that of [`Cause`].
+/// Runs the task ordered on stdin with the store at `root`. The exit code is 0, or that of its cause.
 pub fn serve(root: &Path, run: Run) -> ExitCode {
     note_panics();
     let failure = match read_order().and_then(|order| attempt(&order, root, run)) {

@@ -15,7 +15,7 @@ use crate::store::Artifact;
 pub struct TaskId(u32);
 
 impl TaskId {
-    /// The position in [`Graph::tasks`].
+    /// The position in the graph's list of tasks.
     pub fn index(self) -> usize {
         self.0 as usize
     }
