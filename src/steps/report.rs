@@ -44,5 +44,14 @@ fn study(params: params::Report) -> StudyInfo {
 }
 
 fn count(count: &params::KindCount) -> TaskCount {
-    TaskCount { kind: count.kind.clone(), tasks: count.tasks, serves: count.serves, apart: count.apart }
+    let noun = match count.kind.as_str() {
+        "autoencoder" | "unet" | "inpainting" | "backbone" => format!("pretraining ({})", count.kind),
+        "cohort" => "real image set".to_owned(),
+        "dreambooth" => "fine-tuning".to_owned(),
+        "generate" => "synthetic shard".to_owned(),
+        "check" => "generator check".to_owned(),
+        "contact" => "contact sheet".to_owned(),
+        kind => kind.to_owned(),
+    };
+    TaskCount { kind: noun, tasks: count.tasks, serves: count.serves, apart: count.apart }
 }
