@@ -6,6 +6,10 @@ use std::time::Instant;
 use crate::cli::terminal::duration;
 use crate::exec::Event;
 
+/// The part of a run's cost that must be done before anything is said: the first steps of a long training, which loads and encodes
+/// its images before them, would promise weeks.
+const ENOUGH: f64 = 0.01;
+
 /// Follows a run's events. Assumes that what is left goes as fast, by cost, as what this run has done so far.
 #[derive(Debug, Default)]
 pub(super) struct Eta {
@@ -46,14 +50,14 @@ impl Eta {
         }
     }
 
-    /// Seconds to go, `elapsed` seconds after the first start; `None` before anything is done.
+    /// Seconds to go, `elapsed` seconds after the first start; `None` while too little is done to tell.
     fn seconds(&self, elapsed: f64) -> Option<f64> {
         let underway: f64 = self.running.values().map(|(cost, part)| cost * part).sum();
-        let done = self.done + underway;
-        (done > 0.0).then(|| (self.left - underway).max(0.0) * elapsed / done)
+        let (done, all) = (self.done + underway, self.done + self.left);
+        (done > all * ENOUGH).then(|| (self.left - underway).max(0.0) * elapsed / done)
     }
 
-    /// As words; empty before anything is done.
+    /// As words; empty while too little is done to tell.
     pub fn text(&self) -> String {
         let elapsed = self.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
         self.seconds(elapsed).map_or(String::new(), |seconds| format!("about {} left", duration(seconds)))
