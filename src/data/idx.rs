@@ -64,12 +64,17 @@ pub enum Part {
 }
 
 impl Part {
-    /// The files' names: images, labels.
+    /// The files' names as they are installed: images, labels.
     pub fn files(self) -> [&'static str; 2] {
         match self {
             Self::Train => ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"],
             Self::Test => ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"],
         }
+    }
+
+    /// Their names once unpacked.
+    pub fn unpacked(self) -> [&'static str; 2] {
+        self.files().map(|file| file.trim_end_matches(".gz"))
     }
 
     fn prefix(self) -> &'static str {
@@ -80,44 +85,71 @@ impl Part {
     }
 }
 
-/// Every image of one part, in file order, as 32 px RGB with the grey level repeated, centred on black.
-pub fn fashion_mnist(folder: &Path, part: Part) -> Result<Vec<Item>, IdxError> {
+/// The two files of one part: name once unpacked, and bytes. They are whole and belong together.
+pub fn unpack(folder: &Path, part: Part) -> Result<[(&'static str, Vec<u8>); 2], IdxError> {
     if !folder.is_dir() {
         return Err(IdxError::Missing { path: folder.to_owned() });
     }
     let [images_path, labels_path] = part.files().map(|file| folder.join(file));
-    let images = read_images(&images_path)?;
-    let labels = read_labels(&labels_path)?;
-    if images.count() != labels.len() {
-        let (images, labels) = (images.count(), labels.len());
-        return Err(IdxError::Count { images_path, images, labels_path, labels });
-    }
-    let mut items = Vec::with_capacity(labels.len());
-    for (index, &label) in labels.iter().enumerate() {
-        let Some((name, phrase)) = FASHION_MNIST_CLASSES.get(usize::from(label)) else {
-            return Err(IdxError::Label { path: labels_path, index, label });
-        };
-        items.push(Item {
+    let (images, labels) = (gunzip(&images_path)?, gunzip(&labels_path)?);
+    Pair::new([&images_path, &labels_path], &images, &labels)?;
+    let [images_name, labels_name] = part.unpacked();
+    Ok([(images_name, images), (labels_name, labels)])
+}
+
+/// Every image of one part, in file order, as 32 px RGB with the grey level repeated, centred on black.
+pub fn items(part: Part, images: &[u8], labels: &[u8]) -> Result<Vec<Item>, IdxError> {
+    let pair = Pair::new(part.unpacked().map(Path::new), images, labels)?;
+    let item = |(index, &label): (usize, &u8)| {
+        let (name, phrase) = FASHION_MNIST_CLASSES[usize::from(label)];
+        Item {
             id: format!("{}-{index:05}", part.prefix()),
-            label: (*name).to_owned(),
+            label: name.to_owned(),
             fst: 0,
             malignant: false,
             caption: format!("A photo of {phrase}"),
             source: "fashion-mnist".to_owned(),
-            image: images.centred(index),
+            image: pair.images.centred(index),
             synthetic: None,
-        });
-    }
-    Ok(items)
+        }
+    };
+    Ok(pair.labels.iter().enumerate().map(item).collect())
 }
 
-struct GreyImages {
+/// Images and as many labels, each of a class.
+struct Pair<'a> {
+    images: GreyImages<'a>,
+    labels: &'a [u8],
+}
+
+impl<'a> Pair<'a> {
+    /// `paths` are for messages.
+    fn new([images_path, labels_path]: [&Path; 2], images: &'a [u8], labels: &'a [u8]) -> Result<Self, IdxError> {
+        let (dimensions, levels) = parse(images_path, images, "images", IMAGES_MAGIC, 3)?;
+        let (rows, columns) = (dimensions[1], dimensions[2]);
+        if !(1..=SIZE).contains(&rows) || !(1..=SIZE).contains(&columns) {
+            return Err(IdxError::Shape { path: images_path.to_owned(), rows, columns });
+        }
+        let images = GreyImages { rows, columns, levels };
+        let (_, labels) = parse(labels_path, labels, "labels", LABELS_MAGIC, 1)?;
+        if images.count() != labels.len() {
+            let (images_path, labels_path) = (images_path.to_owned(), labels_path.to_owned());
+            return Err(IdxError::Count { images_path, images: images.count(), labels_path, labels: labels.len() });
+        }
+        if let Some((index, &label)) = labels.iter().enumerate().find(|(_, label)| **label >= FASHION_MNIST_CLASSES.len() as u8) {
+            return Err(IdxError::Label { path: labels_path.to_owned(), index, label });
+        }
+        Ok(Self { images, labels })
+    }
+}
+
+struct GreyImages<'a> {
     rows: usize,
     columns: usize,
-    levels: Vec<u8>,
+    levels: &'a [u8],
 }
 
-impl GreyImages {
+impl GreyImages<'_> {
     fn count(&self) -> usize {
         self.levels.len() / (self.rows * self.columns)
     }
@@ -136,27 +168,24 @@ impl GreyImages {
     }
 }
 
-fn read_images(path: &Path) -> Result<GreyImages, IdxError> {
-    let (dimensions, levels) = read_idx(path, "images", IMAGES_MAGIC, 3)?;
-    let (rows, columns) = (dimensions[1], dimensions[2]);
-    if !(1..=SIZE).contains(&rows) || !(1..=SIZE).contains(&columns) {
-        return Err(IdxError::Shape { path: path.to_owned(), rows, columns });
-    }
-    Ok(GreyImages { rows, columns, levels })
-}
-
-fn read_labels(path: &Path) -> Result<Vec<u8>, IdxError> {
-    Ok(read_idx(path, "labels", LABELS_MAGIC, 1)?.1)
-}
-
-/// The dimensions and the bytes of a gzipped IDX file.
-fn read_idx(path: &Path, what: &'static str, magic: u32, axes: usize) -> Result<(Vec<usize>, Vec<u8>), IdxError> {
+fn gunzip(path: &Path) -> Result<Vec<u8>, IdxError> {
     let file = File::open(path).map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound => IdxError::Missing { path: path.to_owned() },
         _ => IdxError::Read { path: path.to_owned(), cause },
     })?;
     let mut bytes = Vec::new();
     GzDecoder::new(file).read_to_end(&mut bytes).map_err(|cause| IdxError::Read { path: path.to_owned(), cause })?;
+    Ok(bytes)
+}
+
+/// The dimensions and the values of an IDX file.
+fn parse<'a>(
+    path: &Path,
+    bytes: &'a [u8],
+    what: &'static str,
+    magic: u32,
+    axes: usize,
+) -> Result<(Vec<usize>, &'a [u8]), IdxError> {
     let header = 4 * (1 + axes);
     if bytes.len() < header {
         return Err(IdxError::Truncated { path: path.to_owned(), what: "header", found: bytes.len(), expected: header });
@@ -167,7 +196,7 @@ fn read_idx(path: &Path, what: &'static str, magic: u32, axes: usize) -> Result<
     }
     let dimensions: Vec<usize> = words[1..].iter().map(|&length| length as usize).collect();
     let expected = dimensions.iter().try_fold(1_usize, |product, &length| product.checked_mul(length)).unwrap_or(usize::MAX);
-    let body = bytes.split_off(header);
+    let body = &bytes[header..];
     if body.len() != expected {
         return Err(IdxError::Truncated { path: path.to_owned(), what, found: body.len(), expected });
     }
@@ -197,6 +226,11 @@ mod tests {
         write_gz(&folder.path().join(Part::Test.files()[0]), images.0, images.1);
         write_gz(&folder.path().join(Part::Test.files()[1]), labels.0, labels.1);
         folder
+    }
+
+    fn fashion_mnist(folder: &Path, part: Part) -> Result<Vec<Item>, IdxError> {
+        let [(_, images), (_, labels)] = unpack(folder, part)?;
+        items(part, &images, &labels)
     }
 
     #[test]

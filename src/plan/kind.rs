@@ -19,6 +19,8 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// The files of an image set, checked and unpacked.
+    IMPORT = "import" v 1: ["steps/import.rs"];
     /// Captioned images for pretraining.
     CORPUS = "corpus" v 1: ["steps/corpus.rs"];
     /// One of the study's sets of real images.
@@ -31,7 +33,7 @@ kinds! {
     /// The classifier's pretrained body.
     BACKBONE = "backbone" v 1: ["steps/backbone.rs"];
     /// A UNet tuned on one class.
-    DREAMBOOTH = "dreambooth" v 1: ["steps/dreambooth.rs"];
+    DREAMBOOTH = "dreambooth" v 2: ["steps/dreambooth.rs"];
     /// A shard of synthetic images.
     GENERATE = "generate" v 1: ["steps/generate.rs"];
     /// A classifier of the experiment and its predictions.

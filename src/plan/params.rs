@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::study::{self, Cell, ImageSource, Strategy};
 
+/// An image set is imported whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Import {}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Corpus {
     pub source: ImageSource,

@@ -41,7 +41,8 @@ pub struct Outside {
 
 /// Every task of `study`, the report last.
 pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
-    let mut builder = Builder { study, graph: Graph::new(super::Numerics::cpu()), seed: study.root_seed(), files: outside.files };
+    let mut builder =
+        Builder { study, graph: Graph::new(super::Numerics::cpu()), seed: study.root_seed(), files: outside.files, import: None };
     let base = match outside.base {
         Some(base) => base,
         None => builder.base()?,
@@ -57,6 +58,8 @@ struct Builder<'a> {
     graph: Graph,
     seed: Seed,
     files: Vec<super::graph::InputFile>,
+    /// The task that imports them, once there is one.
+    import: Option<TaskId>,
 }
 
 /// Inputs by role.
@@ -124,8 +127,18 @@ impl Builder<'_> {
         self.graph.add(Task { label, kind: kind.name, version: kind.version, params, inputs, seed, cost })
     }
 
-    fn file_inputs(&self) -> Inputs {
-        if self.files.is_empty() { Vec::new() } else { vec![("files".to_owned(), Input::Files(self.files.clone()))] }
+    /// What tasks that take images from the set's files have as input; nothing for embedded sets.
+    fn imported(&mut self) -> Result<Inputs, PlanError> {
+        if self.files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let files = vec![("files".to_owned(), Input::Files(self.files.clone()))];
+        let import = match self.import {
+            Some(import) => import,
+            None => self.add(&kind::IMPORT, "import".into(), &params::Import {}, files, None, cost::SMALL)?,
+        };
+        self.import = Some(import);
+        Ok(vec![role("images", import)])
     }
 
     fn base(&mut self) -> Result<BaseInputs, PlanError> {
@@ -138,14 +151,23 @@ impl Builder<'_> {
             train: base.corpus.train,
             validation: base.corpus.validation,
         };
-        let files = self.file_inputs();
+        let images = self.imported()?;
         let seed = self.seed.child("base");
         let cost = params.train as f64 * cost::RENDER;
-        let corpus = self.add(&kind::CORPUS, "base/corpus".into(), &params, files, Some(seed.child("corpus")), cost)?;
+        let corpus = self.add(&kind::CORPUS, "base/corpus".into(), &params, images, Some(seed.child("corpus")), cost)?;
+
+        let params = params::Backbone {
+            architecture: base.backbone.architecture.clone(),
+            training: base.backbone.training.clone(),
+            transforms: study.transforms.clone(),
+        };
+        let cost = (base.backbone.training.epochs * base.corpus.train) as f64 * cost::CLASSIFY;
+        let inputs = vec![role("corpus", corpus)];
+        let backbone = self.add(&kind::BACKBONE, "base/backbone".into(), &params, inputs, Some(seed.child("backbone")), cost)?;
 
         let params = params::Autoencoder { autoencoder: base.autoencoder.clone() };
         let cost = (base.autoencoder.steps * base.autoencoder.batch) as f64 * cost::AUTOENCODER;
-        let inputs = vec![role("corpus", corpus)];
+        let inputs = vec![role("corpus", corpus), role("backbone", backbone)];
         let autoencoder =
             self.add(&kind::AUTOENCODER, "base/autoencoder".into(), &params, inputs, Some(seed.child("autoencoder")), cost)?;
 
@@ -160,15 +182,6 @@ impl Builder<'_> {
         let inputs = vec![role("corpus", corpus), role("autoencoder", autoencoder), role("unet", unet)];
         let inpainting =
             self.add(&kind::INPAINTING, "base/inpainting".into(), &params, inputs, Some(seed.child("inpainting")), cost)?;
-
-        let params = params::Backbone {
-            architecture: base.backbone.architecture.clone(),
-            training: base.backbone.training.clone(),
-            transforms: study.transforms.clone(),
-        };
-        let cost = (base.backbone.training.epochs * base.corpus.train) as f64 * cost::CLASSIFY;
-        let inputs = vec![role("corpus", corpus)];
-        let backbone = self.add(&kind::BACKBONE, "base/backbone".into(), &params, inputs, Some(seed.child("backbone")), cost)?;
         Ok(BaseInputs {
             autoencoder: autoencoder.into(),
             unet: unet.into(),
@@ -189,8 +202,8 @@ impl Builder<'_> {
             set: set.to_owned(),
         };
         let cost = (count * images.classes.len()) as f64 * cost::RENDER;
-        let files = self.file_inputs();
-        self.add(&kind::COHORT, format!("cohort/{set}"), &params, files, Some(self.seed.child("cohort")), cost)
+        let images = self.imported()?;
+        self.add(&kind::COHORT, format!("cohort/{set}"), &params, images, Some(self.seed.child("cohort")), cost)
     }
 
     fn experiment(&mut self, base: &BaseInputs, name: String, resolved: String) -> Result<(), PlanError> {

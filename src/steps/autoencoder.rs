@@ -2,15 +2,17 @@
 
 use candle_core::{DType, Device};
 
-use super::base::VAE;
-use super::context::{Context, json_output, thinned};
+use super::base::{self, VAE};
+use super::context::Context;
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::ActFn;
-use crate::ml::latent::train::{AutoencoderLoss, Budget, train_autoencoder};
+use crate::ml::latent::reconstruction::{AutoencoderLoss, train_autoencoder};
+use crate::ml::latent::train::Budget;
 use crate::ml::latent::vae;
 use crate::ml::optim::Schedule;
 use crate::ml::params::Params;
+use crate::ml::training::Watch;
 use crate::plan::params;
 use crate::study;
 
@@ -30,19 +32,16 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         schedule: Schedule::WarmupCosine { warmup: settings.steps.min(100) as u64 / 2, floor: 0.0 },
         ema: None,
     };
-    let terms = AutoencoderLoss { kl: settings.kl_weight, gradient: settings.gradient_weight };
-    let mut losses = Vec::new();
-    let mut told = context.steps();
-    let mut watch = |done: usize, total: usize, loss: f64| {
-        losses.push(loss);
-        told(done, total, loss);
+    let terms = AutoencoderLoss {
+        kl: settings.kl_weight,
+        gradient: settings.gradient_weight,
+        chroma: settings.chroma_weight,
+        perceptual: settings.perceptual_weight,
     };
-    let config = train_autoencoder(&config, &weights, &budget, &terms, &images, &seed, &mut watch)?;
-    Ok(vec![
-        (VAE.0.into(), config.to_json().into_bytes()),
-        (VAE.1.into(), weights.to_safetensors(DType::F16)?),
-        json_output("losses.json", &thinned(&losses)),
-    ])
+    let judge = base::backbone(context)?;
+    let train = |watch: Watch<'_>| train_autoencoder(&config, &weights, &budget, &terms, &judge, &images, &seed, watch);
+    let (config, losses) = context.training(train)?;
+    Ok(vec![(VAE.0.into(), config.to_json().into_bytes()), (VAE.1.into(), weights.to_safetensors(DType::F16)?), losses])
 }
 
 fn config(settings: &study::Autoencoder, size: usize) -> vae::Config {

@@ -74,6 +74,12 @@ impl Prompts {
     }
 }
 
+/// The backbone as it was trained, frozen.
+pub fn backbone(context: &Context) -> Result<EfficientNet, StepError> {
+    let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;
+    Ok(frozen(&context.read("backbone", BACKBONE.1)?)?.build(|vb| EfficientNet::new(&config, vb))?)
+}
+
 /// The backbone's architecture with a head for `classes`.
 pub fn classifier_config(context: &Context, classes: usize) -> Result<efficientnet::Config, StepError> {
     let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;

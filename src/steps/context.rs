@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StepError;
+use crate::ml::training::Watch;
 use crate::plan::{Job, Progress};
 use crate::seed::Seed;
 use crate::store::{Artifact, Objects};
@@ -82,19 +83,33 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Runs a training, telling how far it has come; with what it gives, its loss curve as the output losses.json.
+    pub fn training<T>(&mut self, train: impl FnOnce(Watch<'_>) -> candle_core::Result<T>) -> Result<(T, Output), StepError> {
+        let mut losses = Vec::new();
+        let mut tell = self.steps();
+        let trained = train(&mut |done, total, loss| {
+            losses.push(loss);
+            tell(done, total, loss);
+        })?;
+        Ok((trained, json_output("losses.json", &thinned(&losses))))
+    }
+
     /// Tells how many images are done.
     pub fn images(&mut self, done: usize, total: usize) {
         (self.progress)(Progress { done: done as u64, total: total as u64, unit: "images".into(), message: String::new() });
     }
 }
 
+/// An output's name and content.
+pub type Output = (String, Vec<u8>);
+
 /// `value` as an output: indented JSON.
-pub fn json_output(name: &str, value: &impl Serialize) -> (String, Vec<u8>) {
+pub fn json_output(name: &str, value: &impl Serialize) -> Output {
     (name.to_owned(), serde_json::to_vec_pretty(value).expect("outputs are plain data"))
 }
 
 /// Means over at most 200 stretches of a loss curve.
-pub fn thinned(losses: &[f64]) -> Vec<f64> {
+fn thinned(losses: &[f64]) -> Vec<f64> {
     let stretch = losses.len().div_ceil(200).max(1);
     losses.chunks(stretch).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
 }

@@ -3,11 +3,12 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::base::{self, Prompts, UNET};
-use super::context::{Context, json_output, thinned};
+use super::context::Context;
 use super::images::{of_class, pixels, shard};
 use super::{Outputs, StepError};
 use crate::ml::latent::augment::{Config, augment};
-use crate::ml::latent::train::{self, Budget, Denoising, Part, dropped, optimise};
+use crate::ml::latent::denoising::{self, Denoising, dropped};
+use crate::ml::latent::train::{Budget, Part, optimise};
 use crate::ml::latent::unet::UNet2DConditionModel;
 use crate::ml::optim;
 use crate::plan::params::{self, Conditioning};
@@ -25,10 +26,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let weights = base::trainable(&context.read("unet", UNET.1)?)?;
     let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
     let conditioning = match params.conditioning {
-        Conditioning::TextToImage => train::Conditioning::TextToImage,
-        Conditioning::Inpainting => train::Conditioning::Inpainting,
+        Conditioning::TextToImage => denoising::Conditioning::TextToImage,
+        Conditioning::Inpainting => denoising::Conditioning::Inpainting,
     };
-    let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning };
+    let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning, snr_gamma: None };
 
     let budget = Budget {
         steps: params.steps,
@@ -52,15 +53,6 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let context = drop.into_iter().map(|drop| if drop { &empty } else { &prompt }).collect::<Vec<_>>();
         denoising.loss(&unet, &views, &Tensor::cat(&context, 0)?, &stream)
     };
-    let mut losses = Vec::new();
-    let mut told = context.steps();
-    optimise(&weights, &budget, images.count(), &seed, loss, &mut |done, total, loss| {
-        losses.push(loss);
-        told(done, total, loss);
-    })?;
-    Ok(vec![
-        (UNET.0.into(), config.to_json().into_bytes()),
-        (UNET.1.into(), weights.to_safetensors(DType::F32)?),
-        json_output("losses.json", &thinned(&losses)),
-    ])
+    let ((), losses) = context.training(|watch| optimise(&weights, &budget, images.count(), &seed, loss, watch))?;
+    Ok(vec![(UNET.0.into(), config.to_json().into_bytes()), (UNET.1.into(), weights.to_safetensors(DType::F32)?), losses])
 }

@@ -14,11 +14,13 @@ pub fn named_shard(context: &Context, role: &str, entry: &str) -> Result<Vec<Ite
     Ok(webdataset::read_shard(&context.read(role, entry)?, &format!("{role}/{entry}"))?)
 }
 
-/// The 70,000 items of a Fashion-MNIST folder, whose files are those of the plan.
+/// The 70,000 items of Fashion-MNIST, from the imported files.
 pub fn fashion_mnist(context: &Context) -> Result<Vec<Item>, StepError> {
-    let folder = context.folder()?;
-    let mut items = idx::fashion_mnist(&folder, idx::Part::Train)?;
-    items.extend(idx::fashion_mnist(&folder, idx::Part::Test)?);
+    let mut items = Vec::new();
+    for part in [idx::Part::Train, idx::Part::Test] {
+        let [images, labels] = part.unpacked();
+        items.extend(idx::items(part, &context.read("images", images)?, &context.read("images", labels)?)?);
+    }
     Ok(items)
 }
 

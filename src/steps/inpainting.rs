@@ -3,10 +3,11 @@
 use candle_core::DType;
 
 use super::base::{self, Prompts, UNET};
-use super::context::{Context, json_output, thinned};
+use super::context::Context;
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
-use crate::ml::latent::train::{Conditioning, Denoising, Part, dropped, optimise};
+use crate::ml::latent::denoising::{Conditioning, Denoising, dropped};
+use crate::ml::latent::train::{Part, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel, inpainting_from};
 use crate::ml::params::Params;
 use crate::plan::params;
@@ -27,7 +28,12 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let config = unet::Config { in_channels: 2 * narrow.in_channels + 1, ..narrow };
     let weights = Params::trainable_from(inpainting_from(&start, config.in_channels)?, DType::F32, &candle_core::Device::Cpu);
     let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
-    let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning: Conditioning::Inpainting };
+    let denoising = Denoising {
+        vae: &autoencoder,
+        schedule: &schedule,
+        conditioning: Conditioning::Inpainting,
+        snr_gamma: super::unet::snr_gamma(&settings),
+    };
 
     let budget = super::unet::budget(&settings, steps);
     let loss = |part: Part| {
@@ -38,15 +44,6 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let context = prompts.embed(&captions).map_err(candle_core::Error::wrap)?;
         denoising.loss(&unet, &images.signed_batch(indices)?, &context, &stream)
     };
-    let mut losses = Vec::new();
-    let mut told = context.steps();
-    optimise(&weights, &budget, images.count(), &seed, loss, &mut |done, total, loss| {
-        losses.push(loss);
-        told(done, total, loss);
-    })?;
-    Ok(vec![
-        (UNET.0.into(), config.to_json().into_bytes()),
-        (UNET.1.into(), weights.to_safetensors(DType::F16)?),
-        json_output("losses.json", &thinned(&losses)),
-    ])
+    let ((), losses) = context.training(|watch| optimise(&weights, &budget, images.count(), &seed, loss, watch))?;
+    Ok(vec![(UNET.0.into(), config.to_json().into_bytes()), (UNET.1.into(), weights.to_safetensors(DType::F16)?), losses])
 }

@@ -16,10 +16,10 @@ mod corpus;
 mod dreambooth;
 mod generate;
 mod images;
+mod import;
 mod inpainting;
 mod probe;
 mod report;
-
 mod unet;
 
 use crate::plan::{Job, Progress, kind};
@@ -44,6 +44,7 @@ pub fn run(job: &Job, objects: &Objects, progress: &mut dyn FnMut(Progress)) -> 
 type Step = fn(&mut Context<'_>) -> Result<Outputs, StepError>;
 
 const STEPS: &[(&str, Step)] = &[
+    (kind::IMPORT.name, import::run),
     (kind::CORPUS.name, corpus::run),
     (kind::COHORT.name, cohort::run),
     (kind::AUTOENCODER.name, autoencoder::run),

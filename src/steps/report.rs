@@ -46,6 +46,7 @@ fn study(params: params::Report) -> StudyInfo {
 fn count(count: &params::KindCount) -> TaskCount {
     let noun = match count.kind.as_str() {
         "autoencoder" | "unet" | "inpainting" | "backbone" => format!("pretraining ({})", count.kind),
+        "import" => "imported files".to_owned(),
         "cohort" => "real image set".to_owned(),
         "dreambooth" => "fine-tuning".to_owned(),
         "generate" => "synthetic shard".to_owned(),

@@ -4,12 +4,14 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::base::{self, SCHEDULER, TEXT, TOKENIZER, UNET};
-use super::context::{Context, json_output, thinned};
+use super::context::{Context, json_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::{ActFn, PerLevel};
+use crate::ml::latent::denoising::{Conditioning, Denoising, dropped};
+use crate::ml::latent::sample::encode_all;
 use crate::ml::latent::schedule::{self, PredictionType, Schedule};
-use crate::ml::latent::train::{Budget, Conditioning, Denoising, Part, dropped, optimise};
+use crate::ml::latent::train::{Budget, Part, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::optim;
 use crate::ml::params::Params;
@@ -38,7 +40,13 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let text = weights.build(|vb| TextEncoder::new(&text_config, vb.pp("text_encoder")))?;
     let schedule_config = schedule_config(&settings.diffusion);
     let schedule = Schedule::new(&schedule_config)?;
-    let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning: Conditioning::TextToImage };
+    let denoising = Denoising {
+        vae: &autoencoder,
+        schedule: &schedule,
+        conditioning: Conditioning::TextToImage,
+        snr_gamma: snr_gamma(&settings.unet),
+    };
+    let latents = encode_all(&autoencoder, &images)?;
 
     let budget = budget(&settings.unet, settings.unet.steps);
     let loss = |part: Part| {
@@ -47,14 +55,11 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let ids =
             indices.iter().zip(drop).flat_map(|(&index, drop)| if drop { nothing.clone() } else { captions[index].clone() });
         let ids = Tensor::from_vec(ids.collect::<Vec<u32>>(), (indices.len(), nothing.len()), &Device::Cpu)?;
-        denoising.loss(&unet, &images.signed_batch(indices)?, &text.forward(&ids)?, &stream)
+        let positions = indices.iter().map(|&index| index as u32).collect::<Vec<_>>();
+        let clean = latents.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?;
+        denoising.loss_of_latents(&unet, &clean, None, &text.forward(&ids)?, &stream)
     };
-    let mut losses = Vec::new();
-    let mut told = context.steps();
-    optimise(&weights, &budget, images.count(), &seed, loss, &mut |done, total, loss| {
-        losses.push(loss);
-        told(done, total, loss);
-    })?;
+    let ((), losses) = context.training(|watch| optimise(&weights, &budget, images.count(), &seed, loss, watch))?;
     let [unet, text] = ["unet.", "text_encoder."].map(|prefix| weights.state_dict().map(|all| all.under(prefix)));
     Ok(vec![
         (UNET.0.into(), unet_config.to_json().into_bytes()),
@@ -64,7 +69,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         (TOKENIZER.0.into(), vocabulary.vocab_json),
         (TOKENIZER.1.into(), vocabulary.merges_txt),
         json_output(SCHEDULER, &schedule_config),
-        json_output("losses.json", &thinned(&losses)),
+        losses,
     ])
 }
 
@@ -79,6 +84,11 @@ pub fn budget(settings: &study::UNet, steps: usize) -> Budget {
         schedule: optim::Schedule::WarmupCosine { warmup: steps.min(200) as u64 / 2, floor: 0.01 },
         ema: Some(settings.ema),
     }
+}
+
+/// As [`Denoising`] takes it.
+pub fn snr_gamma(settings: &study::UNet) -> Option<f64> {
+    (settings.snr_gamma > 0.0).then_some(settings.snr_gamma)
 }
 
 fn schedule_config(settings: &study::Diffusion) -> schedule::Config {

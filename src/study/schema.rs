@@ -105,6 +105,10 @@ pub struct Autoencoder {
     pub kl_weight: f64,
     /// Weight of the L1 loss on differences of neighbouring pixels.
     pub gradient_weight: f64,
+    /// Weight of the L1 loss on colour: each pixel less the mean of its channels.
+    pub chroma_weight: f64,
+    /// Weight of the distance between the backbone's features of image and reconstruction.
+    pub perceptual_weight: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,6 +154,8 @@ pub struct UNet {
     pub ema: f64,
     /// Share of captions replaced by the empty prompt, for classifier-free guidance.
     pub caption_dropout: f64,
+    /// Gamma of the min-SNR weighting of the loss (Hang et al. 2023); 0: every timestep counts alike.
+    pub snr_gamma: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

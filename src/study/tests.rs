@@ -56,7 +56,7 @@ fn unknown_keys_are_refused_with_the_nearest_known() {
             study.toml:1:1: unknown key `epochs`; the nearest known key is `probe.epochs`
             study.toml:2:1: unknown key `generator.steps`; the nearest known key is `generator.sampling.steps`
             study.toml:1:23: unknown key `images.helo_out`; the nearest known key is `images.held_out`
-            study.toml:2:1: unknown key `base.unet.frobnicate`; known there: `channels`, `layers_per_block`, `heads`, `norm_groups`, `steps`, `batch`, `learning_rate`, `ema`, `caption_dropout`
+            study.toml:2:1: unknown key `base.unet.frobnicate`; known there: `channels`, `layers_per_block`, `heads`, `norm_groups`, `steps`, `batch`, `learning_rate`, `ema`, `caption_dropout`, `snr_gamma`
             study.toml:1:1: unknown key `extend`; the nearest known key is `extends`
             --set classifier.epcohs=3: unknown key `classifier.epcohs`; the nearest known key is `classifier.epochs`
             --set extends=quick.toml: `extends` belongs in a study file
@@ -138,6 +138,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[base.corpus]\nclasses = [\"dress\"]", &[]),
             ("[base.unet]\nheads = 5\n[base.autoencoder]\nnorm_groups = 7", &[]),
             ("", &["analysis.q=1", "generator.sampling.steps=1001", "base.diffusion.beta_start=0.5"]),
+            ("", &["base.unet.batch=5", "base.autoencoder.perceptual_weight=-1", "base.unet.snr_gamma=-1"]),
             ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
         ],
         expect![[r#"
@@ -166,6 +167,9 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set base.diffusion.beta_start=0.5: `base.diffusion.beta_start` is 0.5; allowed: more than 0, below beta_end
             --set generator.sampling.steps=1001: `generator.sampling.steps` is 1001; allowed: 1 to 1000 (timesteps)
             --set analysis.q=1: `analysis.q` is 1.0; allowed: more than 0, less than 1
+            --set base.autoencoder.perceptual_weight=-1: `base.autoencoder.perceptual_weight` is -1.0; allowed: 0 or more
+            --set base.unet.batch=5: `base.unet.batch` is 5; allowed: an even number, 2 or more (its halves are trained side by side)
+            --set base.unet.snr_gamma=-1: `base.unet.snr_gamma` is -1.0; allowed: 0 or more
             --set generator.sampling.inpaint_strength=0: `generator.sampling.inpaint_strength` is 0.0; allowed: more than 0, at most 1
             --set classifier.learning_rate=inf: `classifier.learning_rate` is inf; allowed: more than 0
             --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1

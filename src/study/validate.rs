@@ -47,6 +47,16 @@ impl Rules {
         }
     }
 
+    /// A batch that is trained in two halves side by side.
+    fn halves(&mut self, key: &str, batch: usize) {
+        self.require(
+            batch >= 2 && batch.is_multiple_of(2),
+            key,
+            batch,
+            "an even number, 2 or more (its halves are trained side by side)",
+        );
+    }
+
     fn positive(&mut self, table: &str, values: &[(&str, f64)]) {
         for (name, value) in values {
             self.require(*value > 0.0 && value.is_finite(), &join(table, name), value, "more than 0");
@@ -156,11 +166,16 @@ fn networks(base: &Base, size: usize, rules: &mut Rules) {
         ("latent_channels", autoencoder.latent_channels),
         ("layers_per_block", autoencoder.layers_per_block),
         ("steps", autoencoder.steps),
-        ("batch", autoencoder.batch),
     ];
     rules.counts("base.autoencoder", &counts);
+    rules.halves("base.autoencoder.batch", autoencoder.batch);
     rules.positive("base.autoencoder", &[("learning_rate", autoencoder.learning_rate)]);
-    let weights = [("kl_weight", autoencoder.kl_weight), ("gradient_weight", autoencoder.gradient_weight)];
+    let weights = [
+        ("kl_weight", autoencoder.kl_weight),
+        ("gradient_weight", autoencoder.gradient_weight),
+        ("chroma_weight", autoencoder.chroma_weight),
+        ("perceptual_weight", autoencoder.perceptual_weight),
+    ];
     rules.not_negative("base.autoencoder", &weights);
     channels("base.autoencoder", &autoencoder.channels, autoencoder.norm_groups, rules);
 
@@ -184,10 +199,11 @@ fn networks(base: &Base, size: usize, rules: &mut Rules) {
     );
     rules.require(beta_end < 1.0, "base.diffusion.beta_end", beta_end, "less than 1");
 
-    let counts = [("layers_per_block", unet.layers_per_block), ("steps", unet.steps), ("batch", unet.batch)];
-    rules.counts("base.unet", &counts);
+    rules.counts("base.unet", &[("layers_per_block", unet.layers_per_block), ("steps", unet.steps)]);
+    rules.halves("base.unet.batch", unet.batch);
     rules.positive("base.unet", &[("learning_rate", unet.learning_rate)]);
     rules.below_one("base.unet", &[("ema", unet.ema), ("caption_dropout", unet.caption_dropout)]);
+    rules.not_negative("base.unet", &[("snr_gamma", unet.snr_gamma)]);
     channels("base.unet", &unet.channels, unet.norm_groups, rules);
     heads("base.unet", "channels", &unet.channels, unet.heads, rules);
 
@@ -222,7 +238,8 @@ fn generator(study: &Study, rules: &mut Rules) {
     let Generator { prompt, dreambooth, sampling } = &study.generator;
     rules.require(prompt.contains("{label}"), "generator.prompt", prompt, "a text with {label}, where the class goes");
 
-    rules.counts("generator.dreambooth", &[("steps", dreambooth.steps), ("batch", dreambooth.batch)]);
+    rules.counts("generator.dreambooth", &[("steps", dreambooth.steps)]);
+    rules.halves("generator.dreambooth.batch", dreambooth.batch);
     rules.positive("generator.dreambooth", &[("learning_rate", dreambooth.learning_rate), ("clip", dreambooth.clip)]);
     rules.not_negative("generator.dreambooth", &[("weight_decay", dreambooth.weight_decay)]);
     rules.probabilities("generator.dreambooth", &[("caption_dropout", dreambooth.caption_dropout)]);

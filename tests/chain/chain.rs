@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,62 @@ impl Chain {
         let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
         chain.write_study(&format!("extends = {:?}\n", experiments.join("smoke.toml")));
         chain
+    }
+
+    /// The same on a small image set in files of its own, with a base of its own.
+    pub fn on_files(name: &str) -> Self {
+        let chain = Self::new(name);
+        fs::create_dir(chain.path("images")).unwrap();
+        for (part, count) in [("train", 300), ("t10k", 100)] {
+            let levels = (0..count * 28 * 28).map(|at| (at * 31 + at / 784 * 17) as u8).collect::<Vec<_>>();
+            chain.write_idx(&format!("{part}-images-idx3-ubyte.gz"), &[2051, count, 28, 28], &levels, 6);
+            let labels = (0..count).map(|at| (at % 10) as u8).collect::<Vec<_>>();
+            chain.write_idx(&format!("{part}-labels-idx1-ubyte.gz"), &[2049, count], &labels, 6);
+        }
+        let study = r#"
+            [images]
+            source = "idx"
+            path = "images"
+            classes = ["t-shirt", "sandal", "bag"]
+            [base]
+            from = ""
+            inpainting_steps = 2
+            [base.corpus]
+            classes = ["trouser", "dress"]
+            train = 24
+            validation = 8
+            [base.autoencoder]
+            steps = 2
+            [base.unet]
+            steps = 2
+            [base.backbone.training]
+            epochs = 1
+        "#;
+        chain.write_study(&format!("{}{study}", chain.study_text()));
+        chain
+    }
+
+    /// A gzipped IDX file of the image set, at a level of compression.
+    pub fn write_idx(&self, name: &str, header: &[u32], values: &[u8], level: u32) {
+        let file = fs::File::create(self.path("images").join(name)).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(file, flate2::Compression::new(level));
+        header.iter().for_each(|word| packed.write_all(&word.to_be_bytes()).unwrap());
+        packed.write_all(values).unwrap();
+        packed.finish().unwrap();
+    }
+
+    /// The header and the values of a file that [`Self::write_idx`] wrote.
+    pub fn read_idx(&self, name: &str) -> (Vec<u32>, Vec<u8>) {
+        let mut bytes = Vec::new();
+        flate2::read::GzDecoder::new(fs::File::open(self.path("images").join(name)).unwrap()).read_to_end(&mut bytes).unwrap();
+        let values = bytes.split_off(if name.contains("idx3") { 16 } else { 8 });
+        (bytes.chunks(4).map(|word| u32::from_be_bytes(word.try_into().unwrap())).collect(), values)
+    }
+
+    /// Gives a file of the image set another time of change, and nothing else.
+    pub fn touch(&self, name: &str) {
+        let file = fs::File::options().append(true).open(self.path("images").join(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() + Duration::from_secs(60)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -70,6 +70,25 @@ fn an_edit_reruns_exactly_what_it_touches() {
     assert!(!shards.is_empty() && shards.iter().all(|label| label.contains("/sources-1/")), "only further sources: {ran:?}");
 }
 
+/// Image files count by their bytes, and what is made of them by its own.
+#[test]
+fn an_edited_file_reruns_what_its_content_reaches() {
+    let chain = Chain::on_files("files");
+    let all = chain.run(&[]);
+    assert_eq!(all.ran.len(), all.tasks);
+    let file = "train-images-idx3-ubyte.gz";
+    chain.touch(file);
+    assert_eq!(chain.run(&[]).ran, [] as [String; 0], "a new time of change");
+    let (header, mut levels) = chain.read_idx(file);
+    chain.write_idx(file, &header, &levels, 1);
+    assert_eq!(chain.run(&[]).ran, ["import"], "packed otherwise: the same images");
+    // Image 9 is an ankle boot, of no class that the study or its base takes.
+    levels[9 * 28 * 28] ^= 255;
+    chain.write_idx(file, &header, &levels, 6);
+    let expected = ["base/corpus", "cohort/held_out", "cohort/plentiful", "cohort/pool", "cohort/validation", "import"];
+    assert_eq!(chain.run(&[]).ran, expected, "an image that is not used: the sets are drawn again, and are the same");
+}
+
 #[test]
 fn a_comment_or_another_order_reruns_nothing() {
     let chain = Chain::new("comments");

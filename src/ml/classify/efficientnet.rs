@@ -103,6 +103,8 @@ fn divisible_by_8(channels: usize) -> usize {
 pub struct EfficientNet {
     stem: ConvNorm,
     blocks: Vec<Block>,
+    /// Blocks up to the end of each stage.
+    ends: Vec<usize>,
     head: ConvNorm,
     weight: Tensor,
     bias: Tensor,
@@ -119,6 +121,7 @@ impl EfficientNet {
         let stem = ConvNorm::new([3, config.stem_channels], stem_window, norm, Activation::Silu, features.pp(0))?;
         let total: usize = config.stages.iter().map(|stage| stage.layers).sum();
         let mut blocks = Vec::with_capacity(total);
+        let mut ends = Vec::with_capacity(config.stages.len());
         for (at, stage) in config.stages.iter().enumerate() {
             for layer in 0..stage.layers {
                 let inside = Stage { in_channels: stage.out_channels, stride: 1, ..*stage };
@@ -126,6 +129,7 @@ impl EfficientNet {
                 let vb = features.pp(at + 1).pp(layer);
                 blocks.push(Block::new(if layer == 0 { stage } else { &inside }, norm, drop, vb)?);
             }
+            ends.push(blocks.len());
         }
         let last = config.stages.last().map_or(config.stem_channels, |stage| stage.out_channels);
         let head_vb = features.pp(config.stages.len() + 1);
@@ -135,7 +139,7 @@ impl EfficientNet {
         let uniform = Init::Uniform { lo: -bound, up: bound };
         let weight = classifier.get_with_hints((config.classes, config.head_channels), "weight", uniform)?;
         let bias = classifier.get_with_hints(config.classes, "bias", Init::Const(0.0))?;
-        Ok(Self { stem, blocks, head, weight, bias, dropout: config.dropout })
+        Ok(Self { stem, blocks, ends, head, weight, bias, dropout: config.dropout })
     }
 
     /// Logits `[B,classes]` of images `[B,H,W,3]` in [0, 1].
@@ -154,6 +158,19 @@ impl EfficientNet {
     /// Pooled features `[B,head_channels]` of images `[B,H,W,3]` in [0, 1], as in evaluation.
     pub fn features(&self, images: &Tensor) -> Result<Tensor> {
         self.pooled(images, Mode::Eval)
+    }
+
+    /// What the stem and each stage give for images `[B,H,W,3]` in [0, 1], as in evaluation: `[B,h,w,C]` each, finest first.
+    pub fn levels(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        let mut x = self.stem.forward(images, false)?;
+        let mut levels = vec![x.clone()];
+        for (at, block) in self.blocks.iter().enumerate() {
+            x = block.forward(&x, false, None)?;
+            if self.ends.contains(&(at + 1)) {
+                levels.push(x.clone());
+            }
+        }
+        Ok(levels)
     }
 
     fn pooled(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {

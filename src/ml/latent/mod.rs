@@ -3,7 +3,9 @@
 
 pub mod augment;
 pub mod config;
+pub mod denoising;
 pub mod mask;
+pub mod reconstruction;
 pub mod sample;
 pub mod schedule;
 pub mod solver;

@@ -90,6 +90,13 @@ pub fn encode(vae: &AutoencoderKl, images: &Tensor) -> Result<Tensor> {
     vae.encode(images)?.mode() * vae.config().scaling_factor
 }
 
+/// Scaled latents [N, side, side, C] of all of `images`.
+pub fn encode_all(vae: &AutoencoderKl, images: &Pixels) -> Result<Tensor> {
+    let positions = (0..images.count()).collect::<Vec<_>>();
+    let chunks = positions.chunks(64).map(|chunk| encode(vae, &images.signed_batch(chunk)?)).collect::<Result<Vec<_>>>()?;
+    Tensor::cat(&chunks, 0)
+}
+
 /// An inpainting UNet's further channels: the mask and the latents of the masked image, [B, side, side, 1 + C].
 pub fn inpainting_condition(vae: &AutoencoderKl, images: &Tensor, masks: &[Mask], side: usize) -> Result<Tensor> {
     let kept = encode(vae, &masked_images(images, masks)?)?;

@@ -70,6 +70,15 @@ impl Schedule {
         (self.alphas[timestep] / self.sigmas[timestep]).ln()
     }
 
+    /// The weight that min-SNR gives the error of an answer at `timestep` (Hang et al. 2023; diffusers' `snr_gamma`).
+    pub fn min_snr_weight(&self, timestep: usize, gamma: f64) -> f64 {
+        let snr = (self.alphas[timestep] / self.sigmas[timestep]).powi(2);
+        match self.prediction {
+            PredictionType::Epsilon => snr.min(gamma) / snr,
+            PredictionType::VPrediction => snr.min(gamma) / (snr + 1.0),
+        }
+    }
+
     /// alpha and sigma of each item as [B, 1, 1, 1].
     fn coefficients(&self, timesteps: &[usize]) -> Result<(Tensor, Tensor)> {
         let column = |values: &[f64]| {
@@ -127,6 +136,23 @@ pub(crate) mod tests {
         // alphas_cumprod[0] and [999] of runwayml/stable-diffusion-v1-5.
         assert!((schedule.alpha(0).powi(2) - 0.99915).abs() < 1e-9);
         assert!((schedule.alpha(999).powi(2) - 0.004660).abs() < 1e-6);
+    }
+
+    /// diffusers' `compute_snr` and `snr_gamma` in examples/dreambooth: min(SNR, gamma) / SNR, and / (SNR + 1) for v.
+    #[test]
+    fn min_snr_weights() {
+        let (v, epsilon) = (stable_diffusion(PredictionType::VPrediction), stable_diffusion(PredictionType::Epsilon));
+        let first = 0.99915 / 0.00085;
+        let last = 0.004660 / (1.0 - 0.004660);
+        let cases = [
+            (v.min_snr_weight(0, 5.0), 5.0 / (first + 1.0)),
+            (v.min_snr_weight(999, 5.0), last / (last + 1.0)),
+            (epsilon.min_snr_weight(0, 5.0), 5.0 / first),
+            (epsilon.min_snr_weight(999, 5.0), 1.0),
+        ];
+        for (weight, expected) in cases {
+            assert!((weight / expected - 1.0).abs() < 1e-3, "{weight} {expected}");
+        }
     }
 
     #[test]

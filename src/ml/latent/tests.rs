@@ -3,6 +3,7 @@
 mod gradients;
 mod names;
 mod peer;
+mod training;
 
 use candle_core::{DType, Device, Result, Tensor};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};

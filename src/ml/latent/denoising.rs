@@ -1,0 +1,90 @@
+//! What a denoising UNet is trained on: noisy latents at random timesteps.
+
+use candle_core::{Device, Result, Tensor};
+use rand::Rng;
+
+use super::mask::Mask;
+use super::sample::{encode, inpainting_condition};
+use super::schedule::Schedule;
+use super::train::normal;
+use super::unet::UNet2DConditionModel;
+use super::vae::AutoencoderKl;
+use crate::seed::Seed;
+
+/// Which inputs the UNet takes beside the noisy latents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conditioning {
+    TextToImage,
+    /// A random mask and the latents of the masked image.
+    Inpainting,
+}
+
+/// The denoising loss: mean squared error at random timesteps, stratified over the images.
+pub struct Denoising<'a> {
+    pub vae: &'a AutoencoderKl,
+    pub schedule: &'a Schedule,
+    pub conditioning: Conditioning,
+    /// Weighs each item's error by min(SNR, gamma) / (SNR + 1) for v, min(SNR, gamma) / SNR for the noise, so that no range of
+    /// noise outweighs the others (Hang et al. 2023, section 3.4). None: all alike.
+    pub snr_gamma: Option<f64>,
+}
+
+impl Denoising<'_> {
+    /// The loss of `unet` on `pixels` [B, H, W, 3] in [-1, 1] under `context` [B, tokens, width]; all draws come from `stream`.
+    pub fn loss(&self, unet: &UNet2DConditionModel, pixels: &Tensor, context: &Tensor, stream: &Seed) -> Result<Tensor> {
+        let clean = encode(self.vae, pixels)?;
+        let condition = match self.conditioning {
+            Conditioning::TextToImage => None,
+            Conditioning::Inpainting => {
+                let (count, size, ..) = pixels.dims4()?;
+                let masks = stream.child("mask");
+                let masks = (0..count).map(|item| Mask::random(size, &masks.nth(item as u64))).collect::<Vec<_>>();
+                Some(inpainting_condition(self.vae, pixels, &masks, clean.dim(1)?)?)
+            }
+        };
+        self.loss_of_latents(unet, &clean, condition.as_ref(), context, stream)
+    }
+
+    /// The same of images that are already encoded: scaled latents `clean` [B, h, w, C], and what is appended to them once noisy.
+    pub fn loss_of_latents(
+        &self,
+        unet: &UNet2DConditionModel,
+        clean: &Tensor,
+        condition: Option<&Tensor>,
+        context: &Tensor,
+        stream: &Seed,
+    ) -> Result<Tensor> {
+        let count = clean.dim(0)?;
+        let noise = normal(&stream.child("noise"), clean.shape().dims())?;
+        let timesteps = self.timesteps(count, &stream.child("timestep"));
+        let noisy = self.schedule.add_noise(clean, &noise, &timesteps)?;
+        let input = match condition {
+            None => noisy,
+            Some(condition) => Tensor::cat(&[&noisy, condition], 3)?,
+        };
+        let asked = timesteps.iter().map(|&timestep| timestep as f32).collect::<Vec<_>>();
+        let answer = unet.forward(&input, &Tensor::from_vec(asked, count, &Device::Cpu)?, context)?;
+        let target = self.schedule.target(clean, &noise, &timesteps)?;
+        let error = (answer - target)?.sqr()?.flatten_from(1)?.mean(1)?;
+        match self.snr_gamma {
+            None => error.mean_all(),
+            Some(gamma) => {
+                let weights = timesteps.iter().map(|&timestep| self.schedule.min_snr_weight(timestep, gamma) as f32);
+                (error * Tensor::from_iter(weights, &Device::Cpu)?)?.mean_all()
+            }
+        }
+    }
+
+    /// One timestep in each of `count` equal stretches, which evens out the loss from step to step.
+    fn timesteps(&self, count: usize, stream: &Seed) -> Vec<usize> {
+        let mut rng = stream.rng();
+        let stretch = self.schedule.timesteps() as f64 / count as f64;
+        (0..count).map(|item| ((item as f64 + rng.random::<f64>()) * stretch) as usize).collect()
+    }
+}
+
+/// Which of `count` prompts are replaced by the empty one, a share of `dropout` on average.
+pub fn dropped(count: usize, dropout: f64, stream: &Seed) -> Vec<bool> {
+    let mut rng = stream.rng();
+    (0..count).map(|_| rng.random_bool(dropout)).collect()
+}

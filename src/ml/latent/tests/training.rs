@@ -1,0 +1,102 @@
+//! The losses that models are trained on.
+
+use candle_core::{DType, Tensor};
+use candle_nn::Init;
+
+use super::{CPU, apart, drawn, largest, normal, tiny_unet, tiny_vae, unet_of, vae_of};
+use crate::ml::classify::efficientnet::{Config, EfficientNet};
+use crate::ml::gradcheck::check_gradients;
+use crate::ml::latent::denoising::{Conditioning, Denoising};
+use crate::ml::latent::reconstruction::{AutoencoderLoss, FIRST_LOGVAR, narrow_posterior, perceptual_distance};
+use crate::ml::latent::sample::encode;
+use crate::ml::latent::schedule::PredictionType;
+use crate::ml::latent::schedule::tests::stable_diffusion;
+use crate::seed::Seed;
+
+fn judge(dtype: DType) -> EfficientNet {
+    drawn(dtype).build(|vb| EfficientNet::new(&Config::tiny(4), vb)).unwrap()
+}
+
+fn images(name: &str, dtype: DType) -> Tensor {
+    (normal(name, &[2, 8, 8, 3], dtype) * 0.4).unwrap()
+}
+
+fn value(loss: &Tensor) -> f64 {
+    loss.to_dtype(DType::F64).unwrap().to_scalar().unwrap()
+}
+
+#[test]
+fn the_perceptual_distance_is_a_distance() {
+    let (judge, a, b) = (judge(DType::F64), images("a", DType::F64), images("b", DType::F64));
+    let distance = |a: &Tensor, b: &Tensor| value(&perceptual_distance(&judge, a, b).unwrap());
+    assert_eq!(distance(&a, &a), 0.0);
+    assert_eq!(distance(&a, &b), distance(&b, &a));
+    let slightly = (&a + (&b * 0.01).unwrap()).unwrap();
+    assert!(0.0 < distance(&a, &slightly) && distance(&a, &slightly) < distance(&a, &b));
+    assert!(distance(&a, &b) < 4.0, "directions are at most 2 apart");
+}
+
+/// Each term reaches the reconstruction with the right gradient, past the frozen classifier.
+#[test]
+fn the_reconstruction_loss_has_the_gradient_of_its_differences() {
+    let (judge, pixels) = (judge(DType::F64), images("pixels", DType::F64));
+    let none = AutoencoderLoss { kl: 0.0, gradient: 0.0, chroma: 0.0, perceptual: 0.0 };
+    let terms = [
+        none.clone(),
+        AutoencoderLoss { gradient: 0.5, ..none.clone() },
+        AutoencoderLoss { chroma: 1.0, ..none.clone() },
+        AutoencoderLoss { perceptual: 2.0, ..none },
+    ];
+    for terms in terms {
+        let params = drawn(DType::F64);
+        let init = Init::Randn { mean: 0.0, stdev: 0.5 };
+        let restored = params.build(|vb| vb.get_with_hints((2, 8, 8, 3), "restored", init)).unwrap();
+        check_gradients(&params, 5, || terms.reconstruction(&restored, &pixels, &judge));
+    }
+}
+
+#[test]
+fn colour_alone_is_what_chroma_weighs() {
+    let (judge, pixels) = (judge(DType::F64), images("pixels", DType::F64));
+    let loss = |chroma: f64, error: [f64; 3]| {
+        let terms = AutoencoderLoss { kl: 0.0, gradient: 0.0, chroma, perceptual: 0.0 };
+        let restored = pixels.broadcast_add(&Tensor::new(&error, &CPU).unwrap()).unwrap();
+        value(&terms.reconstruction(&restored, &pixels, &judge).unwrap())
+    };
+    assert!((loss(1.0, [0.3; 3]) - loss(0.0, [0.3; 3])).abs() < 1e-12, "a change of brightness is no change of colour");
+    assert!((loss(1.0, [0.3, 0.0, 0.0]) - loss(0.0, [0.3, 0.0, 0.0]) - 0.4 / 3.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_new_posterior_is_narrow() {
+    let config = tiny_vae();
+    let (params, model) = vae_of(&config, DType::F32);
+    let before = model.encode(&images("x", DType::F32)).unwrap();
+    narrow_posterior(&params, config.latent_channels).unwrap();
+    let after = model.encode(&images("x", DType::F32)).unwrap();
+    assert_eq!(apart(&before.mean, &after.mean), 0.0);
+    assert!(largest(&(after.logvar - f64::from(FIRST_LOGVAR)).unwrap()) < 1.5);
+}
+
+#[test]
+fn the_denoising_loss_of_images_is_that_of_their_latents() {
+    let (vae, schedule) = (vae_of(&tiny_vae(), DType::F32).1, stable_diffusion(PredictionType::VPrediction));
+    let config = crate::ml::latent::unet::Config { in_channels: 2, out_channels: 2, ..tiny_unet(2, true) };
+    let (_, unet) = unet_of(&config, DType::F32);
+    let (pixels, context) = (images("x", DType::F32), normal("context", &[2, 3, 6], DType::F32));
+    let loss = |snr_gamma, pixels: &Tensor, context: &Tensor| {
+        let conditioning = Conditioning::TextToImage;
+        let denoising = Denoising { vae: &vae, schedule: &schedule, conditioning, snr_gamma };
+        let loss = denoising.loss(&unet, pixels, context, &Seed::of_study(1)).unwrap();
+        let latents = encode(&vae, pixels).unwrap();
+        let same = denoising.loss_of_latents(&unet, &latents, None, context, &Seed::of_study(1)).unwrap();
+        assert_eq!(value(&loss), value(&same));
+        value(&loss)
+    };
+    loss(None, &pixels, &context);
+    // One image has one timestep, so the weighting is a factor: of v, at most gamma / (SNR + 1).
+    let (one, its) = (pixels.narrow(0, 0, 1).unwrap(), context.narrow(0, 0, 1).unwrap());
+    let (plain, half, whole) = (loss(None, &one, &its), loss(Some(1e-6), &one, &its), loss(Some(2e-6), &one, &its));
+    assert!((whole / half - 2.0).abs() < 1e-5, "{half} {whole}");
+    assert!(whole < plain);
+}
