@@ -4,10 +4,42 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Error, Result, Tensor, Var};
 use rand::seq::SliceRandom;
 
+use crate::ml::params::StateDict;
 use crate::seed::Seed;
 
 /// Called after each step with the steps done, the steps in all and the loss.
 pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64);
+
+/// Where the state of a training is kept between attempts at it.
+pub trait Keep {
+    /// What the last attempt kept, whole.
+    fn load(&mut self) -> Result<Option<StateDict>>;
+    /// Whether it is time to keep a state again.
+    fn is_due(&self) -> bool;
+    /// Keeps a state instead of the one before. Its values are those of `f32` or `f64` tensors, bit for bit.
+    fn save(&mut self, state: &StateDict) -> Result<()>;
+}
+
+/// What a training has to do with the world: it tells how far it is, and keeps its state where a later attempt finds it.
+pub struct Session<'a> {
+    pub watch: Watch<'a>,
+    pub keep: Option<&'a mut dyn Keep>,
+}
+
+impl Session<'_> {
+    /// What the last attempt kept.
+    pub fn load(&mut self) -> Result<Option<StateDict>> {
+        self.keep.as_mut().map_or(Ok(None), |keep| keep.load())
+    }
+
+    /// Keeps the state if it is time to.
+    pub fn save(&mut self, state: impl FnOnce() -> Result<StateDict>) -> Result<()> {
+        match &mut self.keep {
+            Some(keep) if keep.is_due() => keep.save(&state()?),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Batches of indices: shuffled passes over `count` items, one after the other, so that every item is seen equally often.
 pub struct Batches {

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device};
 
 use super::base::{self, VAE};
-use super::context::Context;
+use super::context::{Context, losses_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::ActFn;
@@ -12,7 +12,7 @@ use crate::ml::latent::train::Budget;
 use crate::ml::latent::vae;
 use crate::ml::optim::Schedule;
 use crate::ml::params::Params;
-use crate::ml::training::Watch;
+use crate::ml::training::Session;
 use crate::plan::params;
 use crate::study;
 
@@ -39,9 +39,13 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         perceptual: settings.perceptual_weight,
     };
     let judge = base::backbone(context)?;
-    let train = |watch: Watch<'_>| train_autoencoder(&config, &weights, &budget, &terms, &judge, &images, &seed, watch);
+    let train = |session: Session<'_>| train_autoencoder(&config, &weights, &budget, &terms, &judge, &images, &seed, session);
     let (config, losses) = context.training(train)?;
-    Ok(vec![(VAE.0.into(), config.to_json().into_bytes()), (VAE.1.into(), weights.to_safetensors(DType::F16)?), losses])
+    Ok(vec![
+        (VAE.0.into(), config.to_json().into_bytes()),
+        (VAE.1.into(), weights.to_safetensors(DType::F16)?),
+        losses_output(&losses),
+    ])
 }
 
 fn config(settings: &study::Autoencoder, size: usize) -> vae::Config {

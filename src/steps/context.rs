@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::StepError;
-use crate::ml::training::Watch;
+use super::checkpoint::Checkpoint;
+use crate::ml::training::Session;
 use crate::plan::{Job, Progress};
 use crate::seed::Seed;
 use crate::store::{Artifact, Objects};
@@ -83,15 +84,15 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Runs a training, telling how far it has come; with what it gives, its loss curve as the output losses.json.
-    pub fn training<T>(&mut self, train: impl FnOnce(Watch<'_>) -> candle_core::Result<T>) -> Result<(T, Output), StepError> {
-        let mut losses = Vec::new();
-        let mut tell = self.steps();
-        let trained = train(&mut |done, total, loss| {
-            losses.push(loss);
-            tell(done, total, loss);
-        })?;
-        Ok((trained, json_output("losses.json", &thinned(&losses))))
+    /// Runs a training that tells how far it is and goes on where an earlier attempt was.
+    pub fn training<T>(&mut self, train: impl FnOnce(Session<'_>) -> candle_core::Result<T>) -> Result<T, StepError> {
+        let mut keep = self.checkpoint();
+        Ok(train(Session { watch: &mut self.steps(), keep: Some(&mut keep) })?)
+    }
+
+    /// Where this task keeps what it has so far.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(self.job.work.join("checkpoint"))
     }
 
     /// Tells how many images are done.
@@ -108,7 +109,11 @@ pub fn json_output(name: &str, value: &impl Serialize) -> Output {
     (name.to_owned(), serde_json::to_vec_pretty(value).expect("outputs are plain data"))
 }
 
-/// Means over at most 200 stretches of a loss curve.
+/// A loss curve as the output losses.json: means over at most 200 stretches.
+pub fn losses_output(losses: &[f64]) -> Output {
+    json_output("losses.json", &thinned(losses))
+}
+
 fn thinned(losses: &[f64]) -> Vec<f64> {
     let stretch = losses.len().div_ceil(200).max(1);
     losses.chunks(stretch).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()

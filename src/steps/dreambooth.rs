@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::base::{self, Prompts, UNET};
-use super::context::Context;
+use super::context::{Context, losses_output};
 use super::images::{of_class, pixels, shard};
 use super::{Outputs, StepError};
 use crate::ml::latent::augment::{Config, augment};
@@ -53,6 +53,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let context = drop.into_iter().map(|drop| if drop { &empty } else { &prompt }).collect::<Vec<_>>();
         denoising.loss(&unet, &views, &Tensor::cat(&context, 0)?, &stream)
     };
-    let ((), losses) = context.training(|watch| optimise(&weights, &budget, images.count(), &seed, loss, watch))?;
-    Ok(vec![(UNET.0.into(), config.to_json().into_bytes()), (UNET.1.into(), weights.to_safetensors(DType::F32)?), losses])
+    let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
+    Ok(vec![
+        (UNET.0.into(), config.to_json().into_bytes()),
+        (UNET.1.into(), weights.to_safetensors(DType::F32)?),
+        losses_output(&losses),
+    ])
 }

@@ -34,8 +34,12 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let sampler = models.sampler(&params);
     // A stream an image, named by what the image is: batches and shards cannot change it.
     let root = context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
-    let mut items = Vec::with_capacity(wanted.len());
-    for (index, chunk) in wanted.chunks(BATCH).enumerate() {
+    let mut checkpoint = context.checkpoint();
+    let mut items = match checkpoint.read()? {
+        Some(made) => webdataset::read_shard(&made, "checkpoint")?,
+        None => Vec::new(),
+    };
+    for (index, chunk) in wanted.chunks(BATCH).enumerate().skip(items.len() / BATCH) {
         let streams = chunk.iter().map(|wanted| root.child(&wanted.source.id).nth(wanted.generation as u64)).collect::<Vec<_>>();
         let start = match &first_pass {
             Some(first) => pixels(&first[index * BATCH..index * BATCH + chunk.len()])?,
@@ -44,6 +48,9 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let made = paint(&sampler, &params, &start, &streams)?;
         items.extend(chunk.iter().enumerate().map(|(at, wanted)| item(&params, wanted, made.image(at), made.size())));
         context.images(items.len(), wanted.len());
+        if checkpoint.is_due() {
+            checkpoint.write(&webdataset::write_shard(&items)?)?;
+        }
     }
     Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])
 }

@@ -3,7 +3,7 @@
 use candle_core::DType;
 
 use super::base::{self, Prompts, UNET};
-use super::context::Context;
+use super::context::{Context, losses_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::denoising::{Conditioning, Denoising, dropped};
@@ -44,6 +44,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let context = prompts.embed(&captions).map_err(candle_core::Error::wrap)?;
         denoising.loss(&unet, &images.signed_batch(indices)?, &context, &stream)
     };
-    let ((), losses) = context.training(|watch| optimise(&weights, &budget, images.count(), &seed, loss, watch))?;
-    Ok(vec![(UNET.0.into(), config.to_json().into_bytes()), (UNET.1.into(), weights.to_safetensors(DType::F16)?), losses])
+    let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
+    Ok(vec![
+        (UNET.0.into(), config.to_json().into_bytes()),
+        (UNET.1.into(), weights.to_safetensors(DType::F16)?),
+        losses_output(&losses),
+    ])
 }

@@ -8,6 +8,7 @@ mod autoencoder;
 mod backbone;
 mod base;
 mod check;
+mod checkpoint;
 mod classifier;
 mod cohort;
 mod contact;

@@ -4,7 +4,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::base::{self, SCHEDULER, TEXT, TOKENIZER, UNET};
-use super::context::{Context, json_output};
+use super::context::{Context, json_output, losses_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::{ActFn, PerLevel};
@@ -59,7 +59,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let clean = latents.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?;
         denoising.loss_of_latents(&unet, &clean, None, &text.forward(&ids)?, &stream)
     };
-    let ((), losses) = context.training(|watch| optimise(&weights, &budget, images.count(), &seed, loss, watch))?;
+    let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
     let [unet, text] = ["unet.", "text_encoder."].map(|prefix| weights.state_dict().map(|all| all.under(prefix)));
     Ok(vec![
         (UNET.0.into(), unet_config.to_json().into_bytes()),
@@ -69,7 +69,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         (TOKENIZER.0.into(), vocabulary.vocab_json),
         (TOKENIZER.1.into(), vocabulary.merges_txt),
         json_output(SCHEDULER, &schedule_config),
-        losses,
+        losses_output(&losses),
     ])
 }
 

@@ -125,9 +125,15 @@ impl Chain {
     }
 
     /// Starts a run in a process group of its own, which is killed after `delay`.
-    pub fn start_and_kill(&self, delay: Duration) {
+    pub fn start_and_kill(&self, sets: &[&str], delay: Duration) {
         let mut command = self.command(&["reproduce"]);
-        command.arg("--quiet").arg("--out").arg(self.path("report")).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(sets.iter().flat_map(|set| ["--set", set]))
+            .arg("--quiet")
+            .arg("--out")
+            .arg(self.path("report"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut running = command.process_group(0).spawn().unwrap();
         std::thread::sleep(delay);
         let group = format!("-{}", running.id());
@@ -148,6 +154,12 @@ impl Chain {
         collect(&self.path("report"), &mut files);
         files.retain(|path, _| !path.ends_with("run.md"));
         files.into_iter().map(|(path, bytes)| (path.strip_prefix(self.folder.path()).unwrap().to_owned(), bytes)).collect()
+    }
+
+    /// How many unfinished tasks have something to go on from.
+    pub fn checkpoints(&self) -> usize {
+        let attempts = fs::read_dir(self.path("store/work")).unwrap();
+        attempts.filter(|attempt| attempt.as_ref().unwrap().path().join("checkpoint").exists()).count()
     }
 
     /// The output digest of every task: those that `show` prints of the label's artifact.

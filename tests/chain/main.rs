@@ -134,10 +134,38 @@ fn a_killed_run_resumes_to_the_same_report() {
     for store in 0..4 {
         let chain = Chain::new(&format!("killed-{store}"));
         for _ in 0..5 {
-            chain.start_and_kill(Duration::from_millis(delays.random_range(20..2500)));
+            chain.start_and_kill(&[], Duration::from_millis(delays.random_range(20..2500)));
         }
         chain.run(&[]);
         assert!(chain.report() == expected, "the report of store {store} differs from the uninterrupted one");
         assert_eq!(chain.digests(), whole.digests());
     }
+}
+
+/// Ten kills inside trainings and a generation that take seconds: the next attempt goes on from the last one's checkpoint.
+#[test]
+fn a_killed_task_goes_on_inside() {
+    let sets = [
+        "images.classes=[\"psoriasis\", \"sarcoidosis\"]",
+        "experiment.strategies=[\"text-to-image\"]",
+        "generator.dreambooth.steps=120",
+        "generator.sampling.steps=40",
+        "generator.sampling.generations_per_shard=60",
+        "experiment.transforms=[false]",
+        "experiment.doses=[60]",
+    ];
+    let whole = Chain::new("unbroken");
+    whole.run(&sets);
+    let chain = Chain::new("broken");
+    let mut delays = Seed::of_study(21).rng();
+    let mut found = 0;
+    for _ in 0..10 {
+        chain.start_and_kill(&sets, Duration::from_millis(delays.random_range(1500..3000)));
+        found += usize::from(chain.checkpoints() > 0);
+    }
+    assert!(found > 0, "no kill came after a checkpoint");
+    chain.run(&sets);
+    assert_eq!(chain.digests(), whole.digests());
+    assert!(chain.report() == whole.report());
+    assert_eq!(chain.checkpoints(), 0, "a finished task keeps nothing");
 }

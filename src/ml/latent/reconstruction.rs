@@ -7,7 +7,7 @@ use super::vae::{self, AutoencoderKl};
 use crate::ml::classify::efficientnet::EfficientNet;
 use crate::ml::params::Params;
 use crate::ml::pixels::Pixels;
-use crate::ml::training::Watch;
+use crate::ml::training::Session;
 use crate::seed::Seed;
 
 /// Weights of the autoencoder's loss terms beside the L1 reconstruction error.
@@ -61,7 +61,7 @@ pub fn perceptual_distance(judge: &EfficientNet, a: &Tensor, b: &Tensor) -> Resu
     sum * (1.0 / a.len() as f64)
 }
 
-/// Trains an autoencoder on `images`; returns the model whose latents it has scaled to unit variance.
+/// Trains an autoencoder on `images`; returns its configuration, which scales its latents to unit variance, and the loss of every step.
 pub fn train_autoencoder(
     config: &vae::Config,
     params: &Params,
@@ -70,8 +70,8 @@ pub fn train_autoencoder(
     judge: &EfficientNet,
     images: &Pixels,
     seed: &Seed,
-    watch: Watch<'_>,
-) -> Result<vae::Config> {
+    session: Session<'_>,
+) -> Result<(vae::Config, Vec<f64>)> {
     let model = params.build(|vb| AutoencoderKl::new(config, vb))?;
     narrow_posterior(params, config.latent_channels)?;
     let loss = |part: Part| {
@@ -83,10 +83,11 @@ pub fn train_autoencoder(
         let latents = moments.mean.elem_count() / moments.mean.dim(0)?;
         loss + (moments.kl()?.mean_all()? * (weights.kl / latents as f64))?
     };
-    optimise(params, budget, images.count(), seed, loss, watch)?;
+    let losses = optimise(params, budget, images.count(), seed, loss, session)?;
     let frozen = Params::frozen_from(params.state_dict()?, DType::F32, &Device::Cpu);
     let model = frozen.build(|vb| AutoencoderKl::new(config, vb))?;
-    Ok(vae::Config { scaling_factor: 1.0 / latent_deviation(&model, images, seed)?, ..config.clone() })
+    let scaling_factor = 1.0 / latent_deviation(&model, images, seed)?;
+    Ok((vae::Config { scaling_factor, ..config.clone() }, losses))
 }
 
 /// The logarithm of the variance with which a new autoencoder's posterior starts. From 0, where plain initialisation leaves it, the

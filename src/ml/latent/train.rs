@@ -1,10 +1,10 @@
 //! The loop that trains every model of latent diffusion.
 
-use candle_core::{Device, Error, Result, Tensor};
+use candle_core::{Device, Error, Result, Tensor, Var};
 
-use crate::ml::optim::{self, AdamW, AdamWConfig, Ema};
-use crate::ml::params::Params;
-use crate::ml::training::{Batches, PARTS, Watch, finite, in_parts};
+use crate::ml::optim::{self, AdamW, AdamWConfig, AdamWState, Ema};
+use crate::ml::params::{Params, StateDict};
+use crate::ml::training::{Batches, PARTS, Session, finite, in_parts};
 use crate::seed::Seed;
 
 /// How long and how hard a model is trained.
@@ -29,43 +29,95 @@ pub struct Part<'a> {
     pub stream: Seed,
 }
 
-/// Runs `budget.steps` steps of AdamW on `params` over batches of `count` images; `loss` builds the loss of one part of a batch.
+/// Runs `budget.steps` steps of AdamW on `params` over batches of `count` images, from where the session's last attempt was; `loss`
+/// builds the loss of one part of a batch. Returns the loss of every step.
 pub fn optimise(
     params: &Params,
     budget: &Budget,
     count: usize,
     seed: &Seed,
     loss: impl Fn(Part<'_>) -> Result<Tensor> + Sync,
-    watch: Watch<'_>,
-) -> Result<()> {
+    mut session: Session<'_>,
+) -> Result<Vec<f64>> {
     if !budget.batch.is_multiple_of(PARTS) {
         candle_core::bail!("a batch of {} cannot be cut into {PARTS} parts", budget.batch)
     }
     let mut batches = Batches::new(count, budget.batch, seed.child("order"));
-    let vars = params.trainable();
-    let config = AdamWConfig { weight_decay: budget.weight_decay, ..AdamWConfig::DIFFUSERS };
-    let mut optimiser = AdamW::new(vars.clone(), config).map_err(Error::wrap)?;
-    let mut average = budget.ema.map(|decay| Ema::new(vars.clone(), decay)).transpose().map_err(Error::wrap)?;
-    for step in 0..budget.steps {
+    let mut state = State::new(params, budget)?;
+    if let Some(kept) = session.load()? {
+        state.restore(&kept)?;
+    }
+    for step in state.losses.len()..budget.steps {
         let indices = batches.at(step);
         let stream = seed.child("step").nth(step as u64);
         let part = |part: usize| {
             let indices = &indices[part * budget.batch / PARTS..(part + 1) * budget.batch / PARTS];
             loss(Part { indices, stream: stream.nth(part as u64) })
         };
-        let (value, gradients) = in_parts(&vars, part)?;
+        let (value, gradients) = in_parts(&state.variables, part)?;
         finite(value, step)?;
         let rate = budget.learning_rate * budget.schedule.factor(step as u64, budget.steps as u64);
-        optimiser.step(&gradients, rate, Some(budget.clip)).map_err(Error::wrap)?;
-        if let Some(average) = &mut average {
+        state.optimiser.step(&gradients, rate, Some(budget.clip)).map_err(Error::wrap)?;
+        if let Some(average) = &mut state.average {
             average.update().map_err(Error::wrap)?;
         }
-        watch(step + 1, budget.steps, value);
+        state.losses.push(value);
+        (session.watch)(step + 1, budget.steps, value);
+        session.save(|| state.kept())?;
     }
-    if let Some(average) = average {
+    if let Some(average) = state.average {
         average.assign().map_err(Error::wrap)?;
     }
-    Ok(())
+    Ok(state.losses)
+}
+
+/// Everything that a step changes.
+struct State {
+    variables: Vec<(String, Var)>,
+    optimiser: AdamW,
+    average: Option<Ema>,
+    /// Of each step done.
+    losses: Vec<f64>,
+}
+
+impl State {
+    fn new(params: &Params, budget: &Budget) -> Result<Self> {
+        let variables = params.trainable();
+        let config = AdamWConfig { weight_decay: budget.weight_decay, ..AdamWConfig::DIFFUSERS };
+        let optimiser = AdamW::new(variables.clone(), config).map_err(Error::wrap)?;
+        let average = budget.ema.map(|decay| Ema::new(variables.clone(), decay)).transpose().map_err(Error::wrap)?;
+        Ok(Self { variables, optimiser, average, losses: Vec::new() })
+    }
+
+    fn kept(&self) -> Result<StateDict> {
+        let mut kept = StateDict::default();
+        kept.insert("losses", Tensor::new(self.losses.as_slice(), &Device::Cpu)?);
+        for (name, variable) in &self.variables {
+            kept.insert(format!("variable.{name}"), variable.as_detached_tensor().copy()?);
+        }
+        let moments = self.optimiser.state().map_err(Error::wrap)?.moments;
+        moments.iter().for_each(|(name, tensor)| kept.insert(format!("moment.{name}"), tensor.clone()));
+        if let Some(average) = &self.average {
+            let averages = average.averages().map_err(Error::wrap)?;
+            averages.iter().for_each(|(name, tensor)| kept.insert(format!("average.{name}"), tensor.clone()));
+        }
+        Ok(kept)
+    }
+
+    fn restore(&mut self, kept: &StateDict) -> Result<()> {
+        let get = |name: String| kept.get(&name).ok_or_else(|| Error::msg(format!("the kept state has no {name}")));
+        let losses = get("losses".into())?.to_vec1::<f64>()?;
+        for (name, variable) in &self.variables {
+            variable.set(get(format!("variable.{name}"))?)?;
+        }
+        let step = losses.len() as u64;
+        self.optimiser.restore(&AdamWState { step, moments: kept.under("moment.") }).map_err(Error::wrap)?;
+        if let Some(average) = &mut self.average {
+            average.restore(step, &kept.under("average.")).map_err(Error::wrap)?;
+        }
+        self.losses = losses;
+        Ok(())
+    }
 }
 
 /// Standard normal values of a shape, from one stream.

@@ -1,6 +1,6 @@
 //! The losses that models are trained on.
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Result, Tensor};
 use candle_nn::Init;
 
 use super::{CPU, apart, drawn, largest, normal, tiny_unet, tiny_vae, unet_of, vae_of};
@@ -11,6 +11,10 @@ use crate::ml::latent::reconstruction::{AutoencoderLoss, FIRST_LOGVAR, narrow_po
 use crate::ml::latent::sample::encode;
 use crate::ml::latent::schedule::PredictionType;
 use crate::ml::latent::schedule::tests::stable_diffusion;
+use crate::ml::latent::train::{Budget, Part, optimise};
+use crate::ml::optim;
+use crate::ml::params::StateDict;
+use crate::ml::training::{Keep, Session};
 use crate::seed::Seed;
 
 fn judge(dtype: DType) -> EfficientNet {
@@ -99,4 +103,56 @@ fn the_denoising_loss_of_images_is_that_of_their_latents() {
     let (plain, half, whole) = (loss(None, &one, &its), loss(Some(1e-6), &one, &its), loss(Some(2e-6), &one, &its));
     assert!((whole / half - 2.0).abs() < 1e-5, "{half} {whole}");
     assert!(whole < plain);
+}
+
+/// Keeps every state in memory.
+#[derive(Default)]
+struct Memory(Option<StateDict>);
+
+impl Keep for Memory {
+    fn load(&mut self) -> Result<Option<StateDict>> {
+        Ok(self.0.clone())
+    }
+
+    fn is_due(&self) -> bool {
+        true
+    }
+
+    fn save(&mut self, state: &StateDict) -> Result<()> {
+        self.0 = Some(state.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn a_training_that_broke_off_goes_on_to_the_same_bits() {
+    let budget = Budget {
+        steps: 7,
+        batch: 4,
+        learning_rate: 0.1,
+        weight_decay: 0.01,
+        clip: 1.0,
+        schedule: optim::Schedule::WarmupCosine { warmup: 2, floor: 0.0 },
+        ema: Some(0.9),
+    };
+    let train = |keep: &mut Memory, breaks_at: Option<usize>| {
+        let params = drawn(DType::F32);
+        let weight = params.build(|vb| vb.get_with_hints((3, 5), "weight", Init::Randn { mean: 0.0, stdev: 1.0 })).unwrap();
+        let loss = |part: Part| {
+            let noise = Tensor::from_vec(part.stream.normals(5), (1, 5), &CPU)?;
+            (weight.broadcast_sub(&noise)?.sqr()?.mean_all()? * part.indices.iter().sum::<usize>() as f64)?.sqrt()
+        };
+        let mut watch = |done: usize, _: usize, _: f64| assert_ne!(Some(done), breaks_at, "broken off");
+        let session = Session { watch: &mut watch, keep: Some(keep) };
+        let losses = optimise(&params, &budget, 9, &Seed::of_study(3), loss, session).unwrap();
+        (losses, params.to_safetensors(DType::F32).unwrap())
+    };
+    let whole = train(&mut Memory::default(), None);
+    assert_eq!(whole.0.len(), 7);
+    for breaks_at in [1, 4, 7] {
+        let mut keep = Memory::default();
+        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| train(&mut keep, Some(breaks_at))));
+        assert!(broken.is_err());
+        assert!(train(&mut keep, None) == whole, "broken off at step {breaks_at}");
+    }
 }

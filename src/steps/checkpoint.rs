@@ -1,0 +1,94 @@
+//! What an unfinished task keeps of itself for its next attempt: one file in the attempt's folder, which goes when the task is done.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use candle_core::{Error, Result};
+
+use crate::id::Digest;
+use crate::ml::params::StateDict;
+use crate::ml::training::Keep;
+
+/// At most one part in so many of a task's time goes into keeping.
+const SHARE: u32 = 50;
+/// And at least so much time passes between two times.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A file that is replaced as a whole. It begins with the digest of what follows, so that a torn or damaged one counts as none: the
+/// task then starts anew, which costs time and no result.
+pub struct Checkpoint {
+    path: PathBuf,
+    /// When something was last kept, and how long that took.
+    last: Instant,
+    took: Duration,
+}
+
+impl Checkpoint {
+    pub fn new(path: PathBuf) -> Self {
+        Self { path, last: Instant::now(), took: Duration::ZERO }
+    }
+
+    /// What is kept.
+    pub fn read(&self) -> std::io::Result<Option<Vec<u8>>> {
+        let bytes = match fs::read(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            bytes => bytes?,
+        };
+        let whole = bytes.split_first_chunk().filter(|(digest, rest)| Digest::of(rest).as_bytes() == *digest);
+        Ok(whole.map(|(_, rest)| rest.to_vec()))
+    }
+
+    pub fn is_due(&self) -> bool {
+        self.last.elapsed() >= PAUSE.max(self.took * SHARE)
+    }
+
+    /// Keeps `bytes` instead. Not synced: a power cut costs at most what is kept here.
+    pub fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        let started = Instant::now();
+        let aside = self.path.with_extension("new");
+        fs::write(&aside, [Digest::of(bytes).as_bytes().as_slice(), bytes].concat())?;
+        fs::rename(&aside, &self.path)?;
+        (self.last, self.took) = (Instant::now(), started.elapsed());
+        Ok(())
+    }
+}
+
+impl Keep for Checkpoint {
+    fn load(&mut self) -> Result<Option<StateDict>> {
+        self.read()?.map(|bytes| StateDict::read(&bytes).map_err(Error::wrap)).transpose()
+    }
+
+    fn is_due(&self) -> bool {
+        self.is_due()
+    }
+
+    fn save(&mut self, state: &StateDict) -> Result<()> {
+        Ok(self.write(&safetensors::serialize(state.iter(), None).map_err(Error::wrap)?)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_damaged_or_torn_counts_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        let mut checkpoint = Checkpoint::new(path.clone());
+        assert_eq!(checkpoint.read().unwrap(), None);
+        checkpoint.write(b"first").unwrap();
+        checkpoint.write(b"second").unwrap();
+        assert_eq!(checkpoint.read().unwrap().as_deref(), Some(b"second".as_slice()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let whole = fs::read(&path).unwrap();
+        let mut flipped = whole.clone();
+        flipped[35] ^= 1;
+        for damaged in [&whole[..whole.len() - 1], &whole[..10], &flipped, &[]] {
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(checkpoint.read().unwrap(), None);
+        }
+    }
+}
