@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
@@ -84,7 +84,7 @@ impl Chain {
     /// Gives a file of the image set another time of change, and nothing else.
     pub fn touch(&self, name: &str) {
         let file = fs::File::options().append(true).open(self.path("images").join(name)).unwrap();
-        file.set_modified(std::time::SystemTime::now() + Duration::from_secs(60)).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -124,21 +124,18 @@ impl Chain {
         Ran { ran, tasks }
     }
 
-    /// Starts a run in a process group of its own, which is killed after `delay`.
-    pub fn start_and_kill(&self, sets: &[&str], delay: Duration) {
+    /// Starts a run in a process group of its own.
+    pub fn start(&self, sets: &[&str]) -> Child {
         let mut command = self.command(&["reproduce"]);
-        command
-            .args(sets.iter().flat_map(|set| ["--set", set]))
-            .arg("--quiet")
-            .arg("--out")
-            .arg(self.path("report"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mut running = command.process_group(0).spawn().unwrap();
+        command.args(sets.iter().flat_map(|set| ["--set", set])).arg("--quiet").arg("--out").arg(self.path("report"));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn().unwrap()
+    }
+
+    /// Starts a run that is killed after `delay`.
+    pub fn start_and_kill(&self, delay: Duration) {
+        let running = self.start(&[]);
         std::thread::sleep(delay);
-        let group = format!("-{}", running.id());
-        Command::new("kill").args(["-KILL", "--", &group]).status().unwrap();
-        running.wait().unwrap();
+        kill(running);
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -156,10 +153,12 @@ impl Chain {
         files.into_iter().map(|(path, bytes)| (path.strip_prefix(self.folder.path()).unwrap().to_owned(), bytes)).collect()
     }
 
-    /// How many unfinished tasks have something to go on from.
-    pub fn checkpoints(&self) -> usize {
-        let attempts = fs::read_dir(self.path("store/work")).unwrap();
-        attempts.filter(|attempt| attempt.as_ref().unwrap().path().join("checkpoint").exists()).count()
+    /// When the youngest checkpoint of an unfinished task was written.
+    pub fn youngest_checkpoint(&self) -> Option<SystemTime> {
+        let attempts = fs::read_dir(self.path("store/work")).ok()?;
+        let written =
+            |attempt: std::io::Result<fs::DirEntry>| attempt.ok()?.path().join("checkpoint").metadata().ok()?.modified().ok();
+        attempts.filter_map(written).max()
     }
 
     /// The output digest of every task: those that `show` prints of the label's artifact.
@@ -204,6 +203,13 @@ impl Chain {
     pub fn delete_index(&self) {
         fs::remove_dir_all(self.path("store/index")).unwrap();
     }
+}
+
+/// Kills a run's process group.
+pub fn kill(mut running: Child) {
+    let group = format!("-{}", running.id());
+    Command::new("kill").args(["-KILL", "--", &group]).status().unwrap();
+    running.wait().unwrap();
 }
 
 fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
