@@ -32,14 +32,15 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         schedule: Schedule::WarmupCosine { warmup: settings.steps.min(100) as u64 / 2, floor: 0.0 },
         ema: None,
     };
+    let judge = base::backbone(context)?;
     let terms = AutoencoderLoss {
         kl: settings.kl_weight,
         gradient: settings.gradient_weight,
         chroma: settings.chroma_weight,
         perceptual: settings.perceptual_weight,
+        judge: &judge,
     };
-    let judge = base::backbone(context)?;
-    let train = |session: Session<'_>| train_autoencoder(&config, &weights, &budget, &terms, &judge, &images, &seed, session);
+    let train = |session: Session<'_>| train_autoencoder(&config, &weights, &budget, &terms, &images, &seed, session);
     let (config, losses) = context.training(train)?;
     Ok(vec![
         (VAE.0.into(), config.to_json().into_bytes()),

@@ -11,8 +11,8 @@ use crate::ml::training::Session;
 use crate::seed::Seed;
 
 /// Weights of the autoencoder's loss terms beside the L1 reconstruction error.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AutoencoderLoss {
+#[derive(Clone, Debug)]
+pub struct AutoencoderLoss<'a> {
     /// Of the Kullback-Leibler divergence from the standard normal, a mean over latent values.
     pub kl: f64,
     /// Of the L1 error of differences between neighbouring pixels, which keeps edges and texture.
@@ -21,11 +21,13 @@ pub struct AutoencoderLoss {
     pub chroma: f64,
     /// Of the distance between a classifier's features, see [`perceptual_distance`].
     pub perceptual: f64,
+    /// The classifier whose features those are; its weights are not trained.
+    pub judge: &'a EfficientNet,
 }
 
-impl AutoencoderLoss {
+impl AutoencoderLoss<'_> {
     /// The loss of `restored` for `pixels`, both [B, H, W, 3] in [-1, 1], without the divergence.
-    pub(super) fn reconstruction(&self, restored: &Tensor, pixels: &Tensor, judge: &EfficientNet) -> Result<Tensor> {
+    pub(super) fn reconstruction(&self, restored: &Tensor, pixels: &Tensor) -> Result<Tensor> {
         let error = (restored - pixels)?;
         let size = |error: &Tensor| error.abs()?.mean_all();
         let mut loss = size(&error)?;
@@ -39,7 +41,7 @@ impl AutoencoderLoss {
             loss = (loss + (size(&colour)? * self.chroma)?)?;
         }
         if self.perceptual > 0.0 {
-            loss = (loss + (perceptual_distance(judge, restored, pixels)? * self.perceptual)?)?;
+            loss = (loss + (perceptual_distance(self.judge, restored, pixels)? * self.perceptual)?)?;
         }
         Ok(loss)
     }
@@ -66,8 +68,7 @@ pub fn train_autoencoder(
     config: &vae::Config,
     params: &Params,
     budget: &Budget,
-    weights: &AutoencoderLoss,
-    judge: &EfficientNet,
+    weights: &AutoencoderLoss<'_>,
     images: &Pixels,
     seed: &Seed,
     session: Session<'_>,
@@ -79,7 +80,7 @@ pub fn train_autoencoder(
         let moments = model.encode(&pixels)?;
         let noise = normal(&part.stream.child("posterior"), moments.mean.shape().dims())?;
         let restored = model.decode(&moments.sample(&noise)?)?;
-        let loss = weights.reconstruction(&restored, &pixels, judge)?;
+        let loss = weights.reconstruction(&restored, &pixels)?;
         let latents = moments.mean.elem_count() / moments.mean.dim(0)?;
         loss + (moments.kl()?.mean_all()? * (weights.kl / latents as f64))?
     };
