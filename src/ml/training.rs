@@ -14,10 +14,8 @@ pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64);
 pub trait Keep {
     /// What the last attempt kept, whole.
     fn load(&mut self) -> Result<Option<StateDict>>;
-    /// Whether it is time to keep a state again.
-    fn is_due(&self) -> bool;
-    /// Keeps a state instead of the one before. Its values are those of `f32` or `f64` tensors, bit for bit.
-    fn save(&mut self, state: &StateDict) -> Result<()>;
+    /// Keeps a state instead of the one before if it is time to. Its values are those of `f32` or `f64` tensors, bit for bit.
+    fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()>;
 }
 
 /// What a training has to do with the world: it tells how far it is, and keeps its state where a later attempt finds it.
@@ -33,11 +31,8 @@ impl Session<'_> {
     }
 
     /// Keeps the state if it is time to.
-    pub fn save(&mut self, state: impl FnOnce() -> Result<StateDict>) -> Result<()> {
-        match &mut self.keep {
-            Some(keep) if keep.is_due() => keep.save(&state()?),
-            _ => Ok(()),
-        }
+    pub fn offer(&mut self, state: impl Fn() -> Result<StateDict>) -> Result<()> {
+        self.keep.as_mut().map_or(Ok(()), |keep| keep.offer(&state))
     }
 }
 

@@ -40,18 +40,25 @@ impl Checkpoint {
         Ok(whole.map(|(_, rest)| rest.to_vec()))
     }
 
-    pub fn is_due(&self) -> bool {
-        self.last.elapsed() >= PAUSE.max(self.took * SHARE)
-    }
-
-    /// Keeps `bytes` instead. Not synced: a power cut costs at most what is kept here.
-    pub fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Keeps what `bytes` gives instead if it is time to; making the bytes counts as time of keeping them.
+    pub fn offer<E: From<std::io::Error>>(
+        &mut self,
+        bytes: impl FnOnce() -> std::result::Result<Vec<u8>, E>,
+    ) -> std::result::Result<(), E> {
+        if self.last.elapsed() < PAUSE.max(self.took * SHARE) {
+            return Ok(());
+        }
         let started = Instant::now();
-        let aside = self.path.with_extension("new");
-        fs::write(&aside, [Digest::of(bytes).as_bytes().as_slice(), bytes].concat())?;
-        fs::rename(&aside, &self.path)?;
+        self.write(&bytes()?)?;
         (self.last, self.took) = (Instant::now(), started.elapsed());
         Ok(())
+    }
+
+    /// Not synced: a power cut costs at most what is kept here.
+    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let aside = self.path.with_extension("new");
+        fs::write(&aside, [Digest::of(bytes).as_bytes().as_slice(), bytes].concat())?;
+        fs::rename(&aside, &self.path)
     }
 }
 
@@ -60,12 +67,8 @@ impl Keep for Checkpoint {
         self.read()?.map(|bytes| StateDict::read(&bytes).map_err(Error::wrap)).transpose()
     }
 
-    fn is_due(&self) -> bool {
-        self.is_due()
-    }
-
-    fn save(&mut self, state: &StateDict) -> Result<()> {
-        Ok(self.write(&safetensors::serialize(state.iter(), None).map_err(Error::wrap)?)?)
+    fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()> {
+        self.offer(|| safetensors::serialize(state()?.iter(), None).map_err(Error::wrap))
     }
 }
 
@@ -77,7 +80,7 @@ mod tests {
     fn what_is_damaged_or_torn_counts_as_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint");
-        let mut checkpoint = Checkpoint::new(path.clone());
+        let checkpoint = Checkpoint::new(path.clone());
         assert_eq!(checkpoint.read().unwrap(), None);
         checkpoint.write(b"first").unwrap();
         checkpoint.write(b"second").unwrap();

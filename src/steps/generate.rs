@@ -48,9 +48,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let made = paint(&sampler, &params, &start, &streams)?;
         items.extend(chunk.iter().enumerate().map(|(at, wanted)| item(&params, wanted, made.image(at), made.size())));
         context.images(items.len(), wanted.len());
-        if checkpoint.is_due() {
-            checkpoint.write(&webdataset::write_shard(&items)?)?;
-        }
+        checkpoint.offer(|| webdataset::write_shard(&items).map_err(StepError::from))?;
     }
     Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])
 }
@@ -129,6 +127,7 @@ impl Models {
             schedule: &self.schedule,
             prompt: &self.prompt,
             empty: &self.empty,
+            method: crate::ml::latent::solver::Method::DpmSolver,
             steps: params.steps,
             guidance: params.guidance,
             side,

@@ -5,9 +5,11 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 
-/// The repository's root.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")
+/// The repository's root, as the cargo that runs this program sees it: a program that was built elsewhere and copied with its target
+/// folder would name the place where it was built.
+pub fn root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.parent().map(Path::to_owned).expect("xtask lies in the repository")
 }
 
 /// The folder that cargo builds into, wherever it was told to.

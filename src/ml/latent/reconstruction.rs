@@ -97,12 +97,11 @@ pub(super) const FIRST_LOGVAR: f32 = -6.0;
 
 /// Moves the bias of the posterior's log-variances to [`FIRST_LOGVAR`].
 pub(super) fn narrow_posterior(params: &Params, latents: usize) -> Result<()> {
-    for (_, bias) in params.trainable().iter().filter(|(name, _)| name == "quant_conv.bias") {
-        let mean = bias.narrow(0, 0, latents)?;
-        let logvar = Tensor::full(FIRST_LOGVAR, latents, bias.device())?.to_dtype(bias.dtype())?;
-        bias.set(&Tensor::cat(&[mean, logvar], 0)?)?;
-    }
-    Ok(())
+    let variables = params.trainable();
+    let (_, bias) = variables.iter().find(|(name, _)| name == "quant_conv.bias").expect("every AutoencoderKl has a quant_conv");
+    let mean = bias.narrow(0, 0, latents)?;
+    let logvar = Tensor::full(FIRST_LOGVAR, latents, bias.device())?.to_dtype(bias.dtype())?;
+    bias.set(&Tensor::cat(&[mean, logvar], 0)?)
 }
 
 /// Standard deviation of sampled latents over at most 1,024 images.

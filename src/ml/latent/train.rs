@@ -63,7 +63,7 @@ pub fn optimise(
         }
         state.losses.push(value);
         (session.watch)(step + 1, budget.steps, value);
-        session.save(|| state.kept())?;
+        session.offer(|| state.kept())?;
     }
     if let Some(average) = state.average {
         average.assign().map_err(Error::wrap)?;

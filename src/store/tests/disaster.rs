@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -65,7 +65,7 @@ const TOO_LARGE: usize = 3 << 20;
 fn a_full_disk_is_a_clear_error_and_leaves_no_partial_object() {
     let folder = tempfile::tempdir().unwrap();
     let Some(_mount) = SmallDisk::mount(folder.path()) else {
-        eprintln!("skipped: mounting a small tmpfs needs root");
+        let _ = writeln!(std::io::stderr(), "skipped: mounting a small tmpfs needs root");
         return;
     };
     let store = Store::open(folder.path()).unwrap();

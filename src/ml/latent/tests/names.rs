@@ -1,6 +1,7 @@
 //! Names and shapes of Stable Diffusion's state dicts as diffusers writes them, and `config.json`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -85,7 +86,10 @@ fn stable_diffusion_state_dicts() {
     ];
     let published = published();
     if published.is_none() {
-        eprintln!("skipped in part: shared/data/diffusers_state_dicts.json is not here (set TITRATE_SHARED)");
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped in part: shared/data/diffusers_state_dicts.json is not here (set TITRATE_SHARED)"
+        );
     }
     for (model, ours, count) in models {
         assert_eq!(ours.len(), count, "{model}");

@@ -114,12 +114,8 @@ impl Keep for Memory {
         Ok(self.0.clone())
     }
 
-    fn is_due(&self) -> bool {
-        true
-    }
-
-    fn save(&mut self, state: &StateDict) -> Result<()> {
-        self.0 = Some(state.clone());
+    fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()> {
+        self.0 = Some(state()?);
         Ok(())
     }
 }
