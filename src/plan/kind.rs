@@ -35,7 +35,7 @@ kinds! {
     /// A UNet tuned on one class.
     DREAMBOOTH = "dreambooth" v 2: ["steps/dreambooth.rs"];
     /// A shard of synthetic images.
-    GENERATE = "generate" v 1: ["steps/generate.rs"];
+    GENERATE = "generate" v 2: ["steps/generate.rs"];
     /// A classifier of the experiment and its predictions.
     CLASSIFIER = "classifier" v 1: ["steps/classifier.rs"];
     /// A classifier trained on plentiful real images, to judge generators with.
@@ -46,5 +46,5 @@ kinds! {
     CONTACT = "contact" v 1: ["steps/contact.rs"];
     /// Scores, intervals, tests.
     ANALYSIS = "analysis" v 1: ["steps/analysis.rs"];
-    REPORT = "report" v 1: ["steps/report.rs"];
+    REPORT = "report" v 2: ["steps/report.rs"];
 }

@@ -44,8 +44,7 @@ pub fn frozen_unet(context: &Context, role: &str) -> Result<UNet2DConditionModel
 }
 
 pub fn schedule(context: &Context, role: &str) -> Result<Schedule, StepError> {
-    let config: schedule::Config = context.json(role, SCHEDULER)?;
-    Ok(Schedule::new(&config)?)
+    Ok(Schedule::new(&schedule::Config::from_json(&context.text(role, SCHEDULER)?)?)?)
 }
 
 /// Prompts to embeddings, frozen.

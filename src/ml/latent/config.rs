@@ -13,6 +13,10 @@ pub enum ConfigError {
     OtherClass { expected: &'static str, found: String },
     #[error("config.json: {key} = {value} is not supported")]
     Unsupported { key: String, value: Value },
+    #[error("scheduler_config.json: {0}")]
+    Scheduler(String),
+    #[error("scheduler_config.json is of a {found}; schedules are read from those of {known}")]
+    UnknownScheduler { found: String, known: String },
     #[error("config: {0}")]
     Inconsistent(String),
 }

@@ -1,10 +1,10 @@
-//! Images from a UNet: classifier-free guidance over DPM-Solver++, from noise or from a masked image.
+//! Images from a UNet: classifier-free guidance over a solver's steps, from noise or from a masked image.
 
 use candle_core::{Device, Result, Tensor};
 
 use super::mask::{Mask, latent_masks, masked_images};
 use super::schedule::Schedule;
-use super::solver::DpmSolver;
+use super::solver::{Method, Solver};
 use super::unet::UNet2DConditionModel;
 use super::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
@@ -18,7 +18,8 @@ pub struct Sampler<'a> {
     /// Text embeddings of the prompt and of the empty prompt, [1, tokens, width] each.
     pub prompt: &'a Tensor,
     pub empty: &'a Tensor,
-    /// DPM-Solver++ steps, before strength takes some away.
+    pub method: Method,
+    /// The solver's steps, before strength takes some away.
     pub steps: usize,
     /// Classifier-free guidance: 1 asks the prompt alone (Ho & Salimans 2022).
     pub guidance: f64,
@@ -30,7 +31,7 @@ impl Sampler<'_> {
     /// One image per stream.
     pub fn text_to_image(&self, streams: &[Seed]) -> Result<Pixels> {
         let noise = self.noise(streams)?;
-        let latents = self.denoise(noise, DpmSolver::new(self.schedule, self.steps, 1.0), None)?;
+        let latents = self.denoise(noise, self.solver(1.0), None)?;
         self.decode(&latents)
     }
 
@@ -38,7 +39,7 @@ impl Sampler<'_> {
     pub fn inpaint(&self, images: &Tensor, masks: &[Mask], strength: f64, streams: &[Seed]) -> Result<Pixels> {
         let clean = encode(self.vae, images)?;
         let noise = self.noise(streams)?;
-        let solver = DpmSolver::new(self.schedule, self.steps, strength);
+        let solver = self.solver(strength);
         let start = match solver.timesteps().first() {
             Some(&first) if strength < 1.0 => self.schedule.add_noise(&clean, &noise, &vec![first; streams.len()])?,
             _ => noise,
@@ -48,6 +49,10 @@ impl Sampler<'_> {
         self.decode(&latents)
     }
 
+    pub(super) fn solver(&self, strength: f64) -> Solver<'_> {
+        Solver::new(self.method, self.schedule, self.steps, strength)
+    }
+
     fn noise(&self, streams: &[Seed]) -> Result<Tensor> {
         let channels = self.vae.config().latent_channels;
         let values = streams.iter().flat_map(|stream| stream.normals(self.side * self.side * channels)).collect::<Vec<_>>();
@@ -55,7 +60,7 @@ impl Sampler<'_> {
     }
 
     /// `condition`: further input channels (inpainting), appended to the noisy latents.
-    fn denoise(&self, mut noisy: Tensor, mut solver: DpmSolver, condition: Option<Tensor>) -> Result<Tensor> {
+    pub(super) fn denoise(&self, mut noisy: Tensor, mut solver: Solver<'_>, condition: Option<Tensor>) -> Result<Tensor> {
         let count = noisy.dim(0)?;
         let guided = self.guidance != 1.0;
         let repeated = |context: &Tensor| context.repeat((count, 1, 1));

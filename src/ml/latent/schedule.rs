@@ -2,6 +2,9 @@
 
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::config::ConfigError;
 
 /// The UNet's target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +16,21 @@ pub enum PredictionType {
     VPrediction,
 }
 
+/// Whose scheduler_config.json describes a noise schedule as [`Config`] does; which solver walks it is the study's choice.
+const CLASSES: &[&str] = &[
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "PNDMScheduler",
+    "UniPCMultistepScheduler",
+];
+/// Keys that change the schedule or its use where they say anything.
+const REFUSED: &[&str] = &["trained_betas", "rescale_betas_zero_snr", "thresholding", "use_karras_sigmas", "use_flow_sigmas"];
+
 /// diffusers' scheduler_config.json, the keys that decide the noise: "scaled_linear" betas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
@@ -20,7 +38,29 @@ pub struct Config {
     pub beta_start: f64,
     pub beta_end: f64,
     pub beta_schedule: String,
+    #[serde(default = "epsilon")]
     pub prediction_type: PredictionType,
+}
+
+/// What the files mean that were written before the key was there.
+fn epsilon() -> PredictionType {
+    PredictionType::Epsilon
+}
+
+impl Config {
+    /// Reads diffusers' scheduler_config.json, which may hold the bare `-Infinity` and `NaN` of Python's json.
+    pub fn from_json(text: &str) -> std::result::Result<Self, ConfigError> {
+        let keys: Map<String, Value> = json5::from_str(text).map_err(|error| ConfigError::Scheduler(error.to_string()))?;
+        let class = keys.get("_class_name").and_then(Value::as_str);
+        if let Some(class) = class.filter(|class| !CLASSES.contains(class)) {
+            return Err(ConfigError::UnknownScheduler { found: class.to_owned(), known: CLASSES.join(", ") });
+        }
+        let says = |key: &&&str| keys.get(**key).filter(|value| !value.is_null() && **value != Value::Bool(false));
+        if let Some((key, value)) = REFUSED.iter().find_map(|key| Some((key, says(&key)?))) {
+            return Err(ConfigError::Unsupported { key: (*key).to_owned(), value: value.clone() });
+        }
+        serde_json::from_value(Value::Object(keys)).map_err(|error| ConfigError::Scheduler(error.to_string()))
+    }
 }
 
 /// The noise schedule: x_t = alpha_t * x_0 + sigma_t * noise with alpha_t^2 + sigma_t^2 = 1.

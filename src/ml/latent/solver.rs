@@ -1,32 +1,50 @@
-//! DPM-Solver++ (2M): multistep sampling in data prediction (Lu et al. 2022, arXiv 2211.01095, algorithm 2).
-//!
-//! Timesteps, the last step's order and the end at timestep 0 follow diffusers 0.17's `DPMSolverMultistepScheduler` with its
-//! defaults (midpoint, `lower_order_final`), which is what the authors sampled with.
+//! The solvers that walk from noise to clean latents: DPM-Solver++ (2M) and DDIM.
 
 use candle_core::{Result, Tensor};
+use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
 
-/// Below this many steps the last one is of first order, which keeps few-step samples stable.
+/// Below this many steps DPM-Solver++'s last one is of first order, which keeps few-step samples stable.
 const FEW_STEPS: usize = 15;
 
-/// The solver's walk over one batch; every item is at the same timestep.
-pub struct DpmSolver<'a> {
+/// Which solver, with the reference's timesteps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// DPM-Solver++ (2M), multistep in data prediction (Lu et al. 2022, arXiv 2211.01095, algorithm 2). Timesteps, the last step's
+    /// order and the end at timestep 0 follow diffusers 0.17's `DPMSolverMultistepScheduler` with its defaults (midpoint,
+    /// `lower_order_final`), which is what the authors sampled with.
+    DpmSolver,
+    /// DDIM without noise (Song et al. 2021, arXiv 2010.02502, equation 12 with eta 0), its timesteps as Stable Diffusion's
+    /// scheduler_config.json has them: "leading" with `steps_offset` 1, ending at timestep 0 (`set_alpha_to_one` false).
+    Ddim,
+}
+
+/// A solver's walk over one batch; every item is at the same timestep.
+pub struct Solver<'a> {
     schedule: &'a Schedule,
+    method: Method,
+    /// Of the whole walk from pure noise.
+    steps: usize,
+    /// `timesteps[i]` to `timesteps[i + 1]`; the last step leads to 0.
     timesteps: Vec<usize>,
     position: usize,
-    /// The previous step's clean prediction.
+    /// DPM-Solver++: the previous step's clean prediction.
     previous: Option<Tensor>,
 }
 
-impl<'a> DpmSolver<'a> {
+impl<'a> Solver<'a> {
     /// `steps` >= 1 steps from pure noise; with `strength` < 1 the first `steps - floor(steps * strength)` are left out.
-    pub fn new(schedule: &'a Schedule, steps: usize, strength: f64) -> Self {
-        let last = (schedule.timesteps() - 1) as f64;
-        let grid = |index: usize| (last * index as f64 / steps as f64).round_ties_even() as usize;
+    pub fn new(method: Method, schedule: &'a Schedule, steps: usize, strength: f64) -> Self {
+        let (count, last) = (schedule.timesteps(), (schedule.timesteps() - 1) as f64);
+        let grid = |index: usize| match method {
+            Method::DpmSolver => (last * index as f64 / steps as f64).round_ties_even() as usize,
+            Method::Ddim => ((index - 1) * (count / steps) + 1).min(count - 1),
+        };
         let walked = ((steps as f64 * strength) as usize).clamp(1, steps);
         let timesteps = (1..=walked).rev().map(grid).collect();
-        Self { schedule, timesteps, position: 0, previous: None }
+        Self { schedule, method, steps, timesteps, position: 0, previous: None }
     }
 
     /// The timesteps at which the UNet is asked, first to last.
@@ -36,25 +54,40 @@ impl<'a> DpmSolver<'a> {
 
     /// One step: from `noisy` at the current timestep and the UNet's `answer` there, to the next timestep.
     pub fn step(&mut self, noisy: &Tensor, answer: &Tensor) -> Result<Tensor> {
-        let schedule = self.schedule;
         let from = self.timesteps[self.position];
-        let is_last = self.position + 1 == self.timesteps.len();
-        let to = if is_last { 0 } else { self.timesteps[self.position + 1] };
-        let clean = schedule.predicted_clean(noisy, answer, from)?;
-        let step = schedule.lambda(to) - schedule.lambda(from);
-        let gain = -schedule.alpha(to) * (-step).exp_m1();
-        let first_order = ((noisy * (schedule.sigma(to) / schedule.sigma(from)))? + (&clean * gain)?)?;
-        let lower_order = is_last && self.timesteps.len() < FEW_STEPS;
-        let next = match &self.previous {
-            Some(previous) if !lower_order => {
-                let ratio = (schedule.lambda(from) - schedule.lambda(self.timesteps[self.position - 1])) / step;
-                (first_order + ((&clean - previous)? * (0.5 * gain / ratio))?)?
-            }
-            _ => first_order,
+        let clean = self.schedule.predicted_clean(noisy, answer, from)?;
+        let next = match self.method {
+            Method::DpmSolver => self.dpm_step(noisy, &clean, from)?,
+            Method::Ddim => self.ddim_step(noisy, &clean, from)?,
         };
         self.previous = Some(clean);
         self.position += 1;
         Ok(next)
+    }
+
+    fn dpm_step(&self, noisy: &Tensor, clean: &Tensor, from: usize) -> Result<Tensor> {
+        let schedule = self.schedule;
+        let is_last = self.position + 1 == self.timesteps.len();
+        let to = if is_last { 0 } else { self.timesteps[self.position + 1] };
+        let step = schedule.lambda(to) - schedule.lambda(from);
+        let gain = -schedule.alpha(to) * (-step).exp_m1();
+        let first_order = ((noisy * (schedule.sigma(to) / schedule.sigma(from)))? + (clean * gain)?)?;
+        let lower_order = is_last && self.steps < FEW_STEPS;
+        match &self.previous {
+            Some(previous) if !lower_order => {
+                let ratio = (schedule.lambda(from) - schedule.lambda(self.timesteps[self.position - 1])) / step;
+                first_order + ((clean - previous)? * (0.5 * gain / ratio))?
+            }
+            _ => Ok(first_order),
+        }
+    }
+
+    /// alpha_to * clean + sigma_to * noise, the noise being what is not clean in `noisy`.
+    fn ddim_step(&self, noisy: &Tensor, clean: &Tensor, from: usize) -> Result<Tensor> {
+        let schedule = self.schedule;
+        let to = self.timesteps.get(self.position + 1).copied().unwrap_or(0);
+        let ratio = schedule.sigma(to) / schedule.sigma(from);
+        (noisy * ratio)? + (clean * (schedule.alpha(to) - schedule.alpha(from) * ratio))?
     }
 }
 
@@ -68,9 +101,11 @@ mod tests {
     #[test]
     fn timesteps_are_diffusers() {
         let schedule = stable_diffusion(PredictionType::Epsilon);
-        assert_eq!(DpmSolver::new(&schedule, 5, 1.0).timesteps(), [999, 799, 599, 400, 200]);
-        assert_eq!(DpmSolver::new(&schedule, 50, 0.97).timesteps().len(), 48, "paper.md: strength .97 of 50 is 48 steps");
-        assert_eq!(DpmSolver::new(&schedule, 50, 0.95).timesteps().len(), 47);
+        let timesteps = |method, steps, strength| Solver::new(method, &schedule, steps, strength).timesteps().to_vec();
+        assert_eq!(timesteps(Method::DpmSolver, 5, 1.0), [999, 799, 599, 400, 200]);
+        assert_eq!(timesteps(Method::Ddim, 5, 1.0), [801, 601, 401, 201, 1]);
+        assert_eq!(timesteps(Method::DpmSolver, 50, 0.97).len(), 48, "paper.md: strength .97 of 50 is 48 steps");
+        assert_eq!(timesteps(Method::DpmSolver, 50, 0.95).len(), 47);
     }
 
     /// With one data point c the exact denoiser is constant, and the exact solution ends at alpha_0 * c + sigma_0 * noise.
@@ -79,16 +114,16 @@ mod tests {
         let schedule = stable_diffusion(PredictionType::VPrediction);
         let noise = Tensor::new(&[[[[0.3f32, -1.2]]]], &Device::Cpu).unwrap();
         let clean = Tensor::new(&[[[[0.7f32, -0.4]]]], &Device::Cpu).unwrap();
-        for steps in [1, 4, 20] {
-            let mut solver = DpmSolver::new(&schedule, steps, 1.0);
-            let mut noisy = schedule.add_noise(&clean, &noise, &[999]).unwrap();
+        for (method, steps) in [Method::DpmSolver, Method::Ddim].into_iter().flat_map(|method| [1, 4, 20].map(|n| (method, n))) {
+            let mut solver = Solver::new(method, &schedule, steps, 1.0);
+            let mut noisy = schedule.add_noise(&clean, &noise, &solver.timesteps()[..1]).unwrap();
             for at in solver.timesteps().to_vec() {
                 let answer = ((&noisy * schedule.alpha(at)).unwrap() - &clean).unwrap() / schedule.sigma(at);
                 noisy = solver.step(&noisy, &answer.unwrap()).unwrap();
             }
             let expected = schedule.add_noise(&clean, &noise, &[0]).unwrap();
             let error = (noisy - expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-            assert!(error < 1e-4, "{steps} steps: {error}");
+            assert!(error < 1e-4, "{method:?}, {steps} steps: {error}");
         }
     }
 }

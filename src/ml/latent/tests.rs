@@ -3,6 +3,7 @@
 mod gradients;
 mod names;
 mod peer;
+mod reference;
 mod training;
 
 use candle_core::{DType, Device, Result, Tensor};
