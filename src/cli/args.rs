@@ -34,6 +34,8 @@ pub(super) enum Command {
     Show(Show),
     /// Say why a task would run, or what last changed
     Why(Why),
+    /// Write a tuned model with all that belongs to it as a folder that diffusers' from_pretrained opens
+    Export(Export),
     /// Hash every object of the store again
     Verify(Which),
     /// Drop what no study needs
@@ -113,6 +115,19 @@ pub(super) struct Why {
     pub label: String,
     #[command(flatten)]
     pub which: Which,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Export {
+    /// A dreambooth task's label, such as dreambooth/psoriasis/text-to-image
+    pub label: String,
+    /// The folder to write; must not exist, or be empty
+    pub folder: PathBuf,
+    /// A name under experiments/, or a path to a study file
+    #[arg(long, default_value = "quick")]
+    pub study: String,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::terminal::duration;
-use crate::exec::{ExecError, Outcome};
+use crate::cli::terminal::{duration, speed};
+use crate::exec::{ExecError, Outcome, Timing};
 use crate::id::Digest;
 use crate::store::{Artifact, Objects};
 
@@ -25,7 +25,12 @@ pub(super) fn artifact(objects: &Objects, artifact: &Artifact, folder: &Path) ->
 
 /// Writes `text` to `path` unless it is there already.
 pub(super) fn text(path: &Path, text: &str) -> Result<(), ExecError> {
-    if has_bytes(path, text.len() as u64, &Digest::of(text.as_bytes())) { Ok(()) } else { replace(path, text.as_bytes()) }
+    bytes(path, text.as_bytes())
+}
+
+/// Writes `bytes` to `path` unless they are there already.
+pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<(), ExecError> {
+    if has_bytes(path, bytes.len() as u64, &Digest::of(bytes)) { Ok(()) } else { replace(path, bytes) }
 }
 
 fn has_bytes(path: &Path, size: u64, digest: &Digest) -> bool {
@@ -59,24 +64,33 @@ pub(super) fn summary(study: &str, outcome: &Outcome, seconds: f64) -> String {
         counts.failed,
         duration(seconds)
     );
-    let mut kinds: Vec<(&str, usize, f64)> = Vec::new();
-    for (_, kind, seconds) in &outcome.timings {
-        match kinds.iter_mut().find(|row| row.0 == kind) {
-            Some(row) => (row.1, row.2) = (row.1 + 1, row.2 + seconds),
-            None => kinds.push((kind, 1, *seconds)),
+    let mut kinds: Vec<(&str, Vec<&Timing>)> = Vec::new();
+    for timing in &outcome.timings {
+        match kinds.iter_mut().find(|(kind, _)| *kind == timing.kind) {
+            Some((_, timings)) => timings.push(timing),
+            None => kinds.push((&timing.kind, vec![timing])),
         }
     }
-    kinds.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(b.0)));
-    text.push_str("| kind | ran | wall time together | mean |\n|---|---:|---:|---:|\n");
-    for (kind, count, seconds) in kinds {
-        writeln!(text, "| {kind} | {count} | {} | {} |", duration(seconds), duration(seconds / count as f64))
-            .expect("a string grows");
+    let together = |timings: &[&Timing]| timings.iter().map(|timing| timing.seconds).sum::<f64>();
+    kinds.sort_by(|a, b| together(&b.1).total_cmp(&together(&a.1)).then(a.0.cmp(b.0)));
+    text.push_str("| kind | ran | wall time together | mean | a task's speed, median |\n|---|---:|---:|---:|---:|\n");
+    for (kind, timings) in kinds {
+        let (count, seconds) = (timings.len(), together(&timings));
+        let (all, mean) = (duration(seconds), duration(seconds / count as f64));
+        writeln!(text, "| {kind} | {count} | {all} | {mean} | {} |", median_speed(&timings)).expect("a string grows");
     }
     let mut longest: Vec<_> = outcome.timings.iter().collect();
-    longest.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
+    longest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then(a.label.cmp(&b.label)));
     text.push_str("\n| the longest | wall time |\n|---|---:|\n");
-    for (label, _, seconds) in longest.into_iter().take(10) {
-        writeln!(text, "| {label} | {} |", duration(*seconds)).expect("a string grows");
+    for timing in longest.into_iter().take(10) {
+        writeln!(text, "| {} | {} |", timing.label, duration(timing.seconds)).expect("a string grows");
     }
     text
+}
+
+/// Empty where no task was long enough to tell.
+fn median_speed(timings: &[&Timing]) -> String {
+    let mut rates = timings.iter().filter_map(|timing| timing.rate.as_ref()).collect::<Vec<_>>();
+    rates.sort_by(|a, b| a.0.total_cmp(&b.0));
+    rates.get(rates.len() / 2).map_or(String::new(), |(rate, unit)| speed(*rate, unit))
 }

@@ -3,6 +3,7 @@
 //! May import every room that a command needs; no room imports this one.
 
 mod args;
+mod diffusers;
 mod eta;
 mod exit;
 mod export;
@@ -48,6 +49,7 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
         Command::Status(which) => inspect::status(pipeline, &which),
         Command::Show(arguments) => inspect::show(pipeline, &arguments),
         Command::Why(arguments) => inspect::why(pipeline, &arguments),
+        Command::Export(arguments) => diffusers::export(pipeline, &arguments),
         Command::Verify(which) => upkeep::verify(pipeline, &which),
         Command::Gc(arguments) => upkeep::gc(pipeline, &arguments),
     };

@@ -5,6 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::data::idx::{IdxError, Part};
+use crate::ml::latent::layout;
+use crate::plan::params::Conditioning;
 use crate::plan::pipeline::{self, BaseInputs, Outside};
 use crate::plan::{Graph, Input, InputFile};
 use crate::store::Store;
@@ -20,7 +22,17 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
         Some(folder) => Some(base(&folder, store)?),
         None => None,
     };
-    let outside = Outside { files, base, name: loaded.name.clone(), resolved: loaded.resolved.clone() };
+    let mut pretrained = Vec::new();
+    let [text_to_image, inpainting] = loaded.pretrained_folders();
+    for (conditioning, key, folder) in [
+        (Conditioning::TextToImage, "base.pretrained.text_to_image", text_to_image),
+        (Conditioning::Inpainting, "base.pretrained.inpainting", inpainting),
+    ] {
+        if let Some(folder) = folder {
+            pretrained.push((conditioning, self::pretrained(&folder, key, store)?));
+        }
+    }
+    let outside = Outside { files, base, pretrained, name: loaded.name.clone(), resolved: loaded.resolved.clone() };
     Ok(pipeline::tasks(&loaded.study, outside)?)
 }
 
@@ -51,10 +63,15 @@ fn base(folder: &Path, store: &Store) -> Result<BaseInputs> {
         let found = found.with_context(|| format!("base weights at {} lack the receipt of {label}", folder.display()))?;
         Ok(Input::Imported(found.output.clone()))
     };
-    Ok(BaseInputs {
-        autoencoder: input("base/autoencoder")?,
-        unet: input("base/unet")?,
-        inpainting: input("base/inpainting")?,
-        backbone: input("base/backbone")?,
-    })
+    Ok(BaseInputs::of_tasks(input("base/autoencoder")?, input("base/unet")?, input("base/inpainting")?, input("base/backbone")?))
+}
+
+/// The files of a pipeline in diffusers' layout that titrate reads, named by their paths in its folder.
+fn pretrained(folder: &Path, key: &str, store: &Store) -> Result<Vec<InputFile>> {
+    let names = layout::files(folder).with_context(|| format!("{key}: {}", folder.display()))?;
+    let file = |name: String| -> Result<InputFile> {
+        let path = folder.join(&name);
+        Ok(InputFile { digest: store.file_digest(&path)?, path, name })
+    };
+    names.into_iter().map(file).collect()
 }

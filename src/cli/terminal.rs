@@ -160,9 +160,20 @@ impl Bars {
 }
 
 fn words(progress: &Progress) -> String {
-    let Progress { done, total, unit, message } = progress;
-    let count = if *total > 0 { format!("{done}/{total} {unit}") } else { format!("{done} {unit}") };
-    if message.is_empty() { count } else { format!("{count}, {message}") }
+    let Progress { done, total, unit, rate, message } = progress;
+    let mut words = if *total > 0 { format!("{done}/{total} {unit}") } else { format!("{done} {unit}") };
+    if *rate > 0.0 {
+        words.push_str(&format!(", {}", speed(*rate, unit)));
+    }
+    if !message.is_empty() {
+        words.push_str(&format!(", {message}"));
+    }
+    words
+}
+
+/// Units a second, with two digits that count.
+pub(super) fn speed(rate: f64, unit: &str) -> String {
+    if rate >= 10.0 { format!("{rate:.0} {unit}/s") } else { format!("{rate:.1} {unit}/s") }
 }
 
 /// Seconds as people say them.

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::exec::event::{Counts, Event};
 use crate::exec::process::{End, Note, Worker, count_attempt, tail};
 use crate::exec::protocol::{Cause, Commit, Message, Order};
-use crate::exec::{ExecError, Options, Outcome, Stop, machine};
+use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine};
 use crate::id::{Digest, Key};
 use crate::plan::{Freshness, Graph, Input, Job, Manifest, Reason, Task, TaskId, assess};
 use crate::store::{Artifact, Published, Store};
@@ -61,7 +61,9 @@ struct Coordinator<'a> {
     stopping: bool,
     stop: Stop,
     commit: Option<Option<Commit>>,
-    timings: Vec<(String, String, f64)>,
+    timings: Vec<Timing>,
+    /// What the running tasks last said of their speed.
+    rates: HashMap<TaskId, (f64, String)>,
     notes: (Sender<Note>, Receiver<Note>),
 }
 
@@ -82,6 +84,7 @@ impl<'a> Coordinator<'a> {
             stop: Stop::Finished,
             commit: None,
             timings: Vec::new(),
+            rates: HashMap::new(),
             notes: channel(),
         }
     }
@@ -215,6 +218,9 @@ impl<'a> Coordinator<'a> {
             Message::Done => worker.verdict = Some(Ok(())),
             Message::Failed { cause, error } => worker.verdict = Some(Err((cause, error))),
             Message::Progress(progress) => {
+                if progress.rate > 0.0 {
+                    self.rates.insert(id, (progress.rate, progress.unit.clone()));
+                }
                 (self.emit)(&Event::Progress { label: self.graph.task(id).label.clone(), progress });
             }
         }
@@ -259,7 +265,8 @@ impl<'a> Coordinator<'a> {
             return Ok(());
         };
         let (label, kind, artifact) = (task.label.clone(), task.kind.to_owned(), finished.output.digest());
-        self.timings.push((label.clone(), kind.clone(), seconds));
+        let rate = self.rates.remove(&id);
+        self.timings.push(Timing { label: label.clone(), kind: kind.clone(), seconds, rate });
         (self.emit)(&Event::Finished { label, kind, key, artifact, seconds, cost: task.cost });
         let mut decidable = Vec::new();
         for claimant in self.claims.remove(&key).unwrap_or_default() {

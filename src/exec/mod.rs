@@ -53,9 +53,20 @@ pub struct Outcome {
     pub counts: Counts,
     /// Artifacts by [`crate::plan::TaskId::index`], of the tasks that are done.
     pub artifacts: Vec<Option<crate::store::Artifact>>,
-    /// What every task that ran took, in the order of finishing: label, kind, wall seconds.
-    pub timings: Vec<(String, String, f64)>,
+    /// What every task that ran took, in the order of finishing.
+    pub timings: Vec<Timing>,
     pub stop: Stop,
+}
+
+/// What a task that ran took.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    pub label: String,
+    pub kind: String,
+    /// Wall time.
+    pub seconds: f64,
+    /// What it last said of its speed, such as 12.5 `images` a second.
+    pub rate: Option<(f64, String)>,
 }
 
 /// Why a run ended.

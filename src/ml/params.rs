@@ -24,7 +24,7 @@ pub enum ParamsError {
     Unreadable(#[from] SafeTensorError),
     #[error("tensor {name} is stored as {dtype}, not as floating point")]
     NotFloat { name: String, dtype: Dtype },
-    #[error("tensor {name} is stored twice, under its current and under its former name")]
+    #[error("tensor {name} is stored twice, in two files or under a former name as well")]
     Twice { name: String },
     #[error("tensor {name} of shape {expected:?} is missing: the stored weights are of another model or size")]
     Missing { name: String, expected: Shape },
@@ -54,11 +54,11 @@ impl From<ParamsError> for candle_core::Error {
 pub struct StateDict(BTreeMap<String, Tensor>);
 
 impl StateDict {
-    /// Reads a safetensors file's bytes. `num_batches_tracked`, which nothing reads, is skipped.
+    /// Reads a safetensors file's bytes. `num_batches_tracked` and `position_ids`, integers that nothing reads, are skipped.
     pub fn read(bytes: &[u8]) -> Result<Self, ParamsError> {
         let mut tensors = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(bytes)?.iter() {
-            if name.ends_with("num_batches_tracked") {
+            if name.ends_with("num_batches_tracked") || name.ends_with("position_ids") {
                 continue;
             }
             if !matches!(view.dtype(), Dtype::F16 | Dtype::BF16 | Dtype::F32 | Dtype::F64) {
@@ -87,6 +87,17 @@ impl StateDict {
     pub fn under(&self, prefix: &str) -> Self {
         let inner = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()));
         Self(self.0.iter().filter_map(inner).collect())
+    }
+
+    /// Takes the values of `more` in, none of which may be there already.
+    pub fn extend(&mut self, more: Self) -> Result<(), ParamsError> {
+        for (name, tensor) in more.0 {
+            if self.0.contains_key(&name) {
+                return Err(ParamsError::Twice { name });
+            }
+            self.0.insert(name, tensor);
+        }
+        Ok(())
     }
 
     /// The same values under `current(name)`, for weights stored under names of the past.
@@ -128,6 +139,19 @@ impl StateDict {
         let views = encoded.iter().map(|(name, dims, bytes)| Ok((name, TensorView::new(stored, dims.to_vec(), bytes)?)));
         let views = views.collect::<Result<Vec<_>, SafeTensorError>>()?;
         Ok(safetensors::serialize(views, None)?)
+    }
+}
+
+impl StateDict {
+    /// [`StateDict::to_safetensors`] as f32.
+    pub fn to_single_precision(&self) -> Result<Vec<u8>, ParamsError> {
+        self.to_safetensors(DType::F32)
+    }
+}
+
+impl FromIterator<(String, Tensor)> for StateDict {
+    fn from_iter<I: IntoIterator<Item = (String, Tensor)>>(values: I) -> Self {
+        Self(values.into_iter().collect())
     }
 }
 

@@ -7,8 +7,8 @@ use rand::seq::SliceRandom;
 use crate::ml::params::StateDict;
 use crate::seed::Seed;
 
-/// Called after each step with the steps done, the steps in all and the loss.
-pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64);
+/// Called after each step with the steps done, the steps in all and the loss; its error ends the training.
+pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64) -> Result<()>;
 
 /// Where the state of a training is kept between attempts at it.
 pub trait Keep {
@@ -56,6 +56,11 @@ impl Batches {
         (step * self.batch..(step + 1) * self.batch).map(|position| self.item(position)).collect()
     }
 
+    /// The pass over all items to which each item of batch `step` belongs.
+    pub fn passes(&self, step: usize) -> Vec<usize> {
+        (step * self.batch..(step + 1) * self.batch).map(|position| position / self.count).collect()
+    }
+
     fn item(&mut self, position: usize) -> usize {
         let pass = position / self.count;
         if pass != self.pass {
@@ -95,20 +100,32 @@ pub fn in_parts(variables: &[(String, Var)], loss: impl Fn(usize) -> Result<Tens
     let (mut value, mut sum) = results.next().expect("at least one part");
     for (more, gradients) in results {
         value += more;
-        for (_, variable) in variables {
-            if let (Some(a), Some(b)) = (sum.get(variable), gradients.get(variable)) {
-                let both = (a + b)?;
-                sum.insert(variable, both);
-            }
-        }
+        add(variables, &mut sum, &gradients)?;
     }
-    for (_, variable) in variables {
-        if let Some(gradient) = sum.get(variable) {
-            let mean = (gradient * (1.0 / PARTS as f64))?;
-            sum.insert(variable, mean);
-        }
-    }
+    scale(variables, &mut sum, 1.0 / PARTS as f64)?;
     Ok((value / PARTS as f64, sum))
+}
+
+/// Adds the gradients of `variables` in `more` to those in `sum`.
+pub fn add(variables: &[(String, Var)], sum: &mut GradStore, more: &GradStore) -> Result<()> {
+    for (_, variable) in variables {
+        if let (Some(a), Some(b)) = (sum.get(variable), more.get(variable)) {
+            let both = (a + b)?;
+            sum.insert(variable, both);
+        }
+    }
+    Ok(())
+}
+
+/// Multiplies the gradients of `variables`.
+pub fn scale(variables: &[(String, Var)], gradients: &mut GradStore, factor: f64) -> Result<()> {
+    for (_, variable) in variables {
+        if let Some(gradient) = gradients.get(variable) {
+            let scaled = (gradient * factor)?;
+            gradients.insert(variable, scaled);
+        }
+    }
+    Ok(())
 }
 
 /// `value`, unless it is NaN or infinite: then training ends with the step's number.
@@ -133,6 +150,7 @@ mod tests {
             assert_eq!(sorted, (0..10).collect::<Vec<_>>());
         }
         assert_ne!(drawn[..10], drawn[10..]);
+        assert_eq!(batches.passes(2), [0, 0, 1, 1]);
         assert_eq!(Batches::new(10, 4, Seed::of_study(1)).at(3), drawn[12..16], "a batch does not depend on the ones before");
     }
 }

@@ -41,7 +41,7 @@ pub struct Task {
 }
 
 /// What a task reads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// The artifact of an earlier task of the graph.
     Task(TaskId),

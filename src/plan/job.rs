@@ -63,13 +63,16 @@ impl Job {
 }
 
 /// How far a running step is, in its own unit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     pub done: u64,
     /// 0 where the step cannot know.
     pub total: u64,
     /// What is counted: `steps`, `images`, `epochs`.
     pub unit: String,
+    /// Units a second since this attempt began to count; 0 where that is not known yet.
+    #[serde(default)]
+    pub rate: f64,
     /// A short remark such as the loss; may be empty.
     pub message: String,
 }

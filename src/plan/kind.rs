@@ -32,8 +32,14 @@ kinds! {
     INPAINTING = "inpainting" v 1: ["steps/inpainting.rs"];
     /// The classifier's pretrained body.
     BACKBONE = "backbone" v 1: ["steps/backbone.rs"];
-    /// A UNet tuned on one class.
-    DREAMBOOTH = "dreambooth" v 2: ["steps/dreambooth.rs"];
+    /// A pipeline of pretrained models, checked.
+    PRETRAINED = "pretrained" v 1: ["steps/pretrained.rs"];
+    /// The embeddings of a prompt and of the empty one.
+    PROMPT = "prompt" v 1: ["steps/prompt.rs"];
+    /// Latents of transformed views of the images that a UNet is tuned on.
+    LATENTS = "latents" v 1: ["steps/latents.rs"];
+    /// A tuned UNet.
+    DREAMBOOTH = "dreambooth" v 3: ["steps/dreambooth.rs"];
     /// A shard of synthetic images.
     GENERATE = "generate" v 2: ["steps/generate.rs"];
     /// A classifier of the experiment and its predictions.
@@ -43,7 +49,7 @@ kinds! {
     /// What the probe makes of synthetic and reconstructed images.
     CHECK = "check" v 1: ["steps/check.rs"];
     /// Real images beside synthetic ones.
-    CONTACT = "contact" v 1: ["steps/contact.rs"];
+    CONTACT = "contact" v 2: ["steps/contact.rs"];
     /// Scores, intervals, tests.
     ANALYSIS = "analysis" v 1: ["steps/analysis.rs"];
     REPORT = "report" v 2: ["steps/report.rs"];

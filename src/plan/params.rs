@@ -57,24 +57,69 @@ pub struct Backbone {
 }
 
 /// What a UNet is conditioned on beside the prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Hash, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conditioning {
     TextToImage,
     Inpainting,
 }
 
+impl Conditioning {
+    /// The name in labels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TextToImage => "text-to-image",
+            Self::Inpainting => "inpainting",
+        }
+    }
+}
+
+/// A pipeline in diffusers' layout is checked to be one for this.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pretrained {
+    pub conditioning: Conditioning,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prompt {
+    pub prompt: String,
+}
+
+/// Views of a class's images that a UNet is tuned on, as latents.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Latents {
+    pub class: String,
+    pub views: usize,
+    pub transforms: study::TuningTransforms,
+    /// How masks are drawn; only for inpainting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<study::TuningMask>,
+}
+
+/// The latents of a class are the input `latents/<class>`, its prompt the input `prompt/<class>`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DreamBooth {
-    pub class: String,
-    pub prompt: String,
-    pub conditioning: Conditioning,
+    /// The classes tuned on, each with the positions in its pool; none: all of it.
+    pub classes: BTreeMap<String, Vec<usize>>,
+    pub views: usize,
     pub steps: usize,
     pub batch: usize,
+    pub accumulate: usize,
     pub learning_rate: f64,
+    pub schedule: study::LearningRateSchedule,
+    pub warmup: usize,
+    pub betas: [f64; 2],
+    pub epsilon: f64,
     pub weight_decay: f64,
     pub clip: f64,
+    pub ema: f64,
     pub caption_dropout: f64,
+    pub snr_gamma: f64,
+    /// How often samples are drawn to look at.
+    pub previews: usize,
+    /// Absent: the UNet is tuned in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<study::Lora>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -89,6 +134,7 @@ pub struct Generate {
     /// First generation index and how many follow.
     pub first_generation: usize,
     pub generations: usize,
+    pub solver: study::Solver,
     pub steps: usize,
     pub guidance: f64,
     /// Of the pass that this task runs; 1 for text-to-image.
@@ -130,6 +176,8 @@ pub struct Contact {
     pub strategies: Vec<Strategy>,
     /// Pool positions of the shown sources, by class.
     pub sources: BTreeMap<String, Vec<usize>>,
+    /// The models whose previews are shown.
+    pub trainings: Vec<Training>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -150,6 +198,17 @@ pub struct KindCount {
     pub apart: usize,
 }
 
+/// A tuned model whose losses the report shows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Training {
+    /// The input that has them.
+    pub role: String,
+    /// What it was tuned on.
+    pub model: String,
+    pub conditioning: Conditioning,
+    pub steps: usize,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The study file's stem.
@@ -163,4 +222,5 @@ pub struct Report {
     /// The resolved study, as TOML.
     pub study: String,
     pub tasks: Vec<KindCount>,
+    pub trainings: Vec<Training>,
 }

@@ -4,36 +4,76 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::graph::{Graph, Input, PlanError, Task, TaskId};
+use super::graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
 use super::kind::{self, Kind};
 use super::params::{self, Conditioning};
 use crate::seed::Seed;
-use crate::study::{Goal, Strategy, Study};
+use crate::study::{Goal, Study};
 
+mod generators;
 mod judge;
 mod place;
 
-use place::{Place, Shards};
+use place::Shards;
+
+/// The models that a generator is made of.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// Entries vae/*.
+    pub autoencoder: Input,
+    /// Entries text_encoder/*, tokenizer/*, scheduler/*.
+    pub text: Input,
+    /// Entries unet/*.
+    pub unet: Input,
+}
 
 /// Base weights as inputs of other tasks, trained here or imported.
 #[derive(Clone)]
 pub struct BaseInputs {
-    /// Entries vae/*.
-    pub autoencoder: Input,
-    /// Entries unet/*, text_encoder/*, tokenizer/*, scheduler/*.
-    pub unet: Input,
-    /// Entries unet/* of the inpainting variant.
-    pub inpainting: Input,
+    pub text_to_image: Pipeline,
+    pub inpainting: Pipeline,
     /// Entries backbone/*.
     pub backbone: Input,
+}
+
+impl BaseInputs {
+    /// The outputs of the tasks that train a base.
+    pub fn of_tasks(
+        autoencoder: impl Into<Input>,
+        unet: impl Into<Input>,
+        inpainting: impl Into<Input>,
+        backbone: impl Into<Input>,
+    ) -> Self {
+        let unet = unet.into();
+        let text_to_image = Pipeline { autoencoder: autoencoder.into(), text: unet.clone(), unet };
+        let inpainting = Pipeline { unet: inpainting.into(), ..text_to_image.clone() };
+        Self { text_to_image, inpainting, backbone: backbone.into() }
+    }
+
+    /// The models that make images under this conditioning.
+    pub fn pipeline(&self, conditioning: Conditioning) -> &Pipeline {
+        match conditioning {
+            Conditioning::TextToImage => &self.text_to_image,
+            Conditioning::Inpainting => &self.inpainting,
+        }
+    }
+
+    fn pipeline_mut(&mut self, conditioning: Conditioning) -> &mut Pipeline {
+        match conditioning {
+            Conditioning::TextToImage => &mut self.text_to_image,
+            Conditioning::Inpainting => &mut self.inpainting,
+        }
+    }
 }
 
 /// What the graph of a study takes from outside it.
 pub struct Outside {
     /// The image set's files; empty for embedded sets.
-    pub files: Vec<super::graph::InputFile>,
+    pub files: Vec<InputFile>,
     /// Imported base weights; None where the study trains its own.
     pub base: Option<BaseInputs>,
+    /// The files of pretrained pipelines that generators start from instead.
+    pub pretrained: Vec<(Conditioning, Vec<InputFile>)>,
     /// The study file's stem and the resolved study, for the report.
     pub name: String,
     pub resolved: String,
@@ -43,10 +83,17 @@ pub struct Outside {
 pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
     let mut builder =
         Builder { study, graph: Graph::new(super::Numerics::cpu()), seed: study.root_seed(), files: outside.files, import: None };
-    let base = match outside.base {
+    let mut pretrained = BTreeMap::new();
+    for (conditioning, files) in outside.pretrained {
+        pretrained.insert(conditioning, builder.pretrained(conditioning, files)?);
+    }
+    let mut base = match outside.base {
         Some(base) => base,
-        None => builder.base()?,
+        None => builder.base(&pretrained)?,
     };
+    for (conditioning, pipeline) in pretrained {
+        *base.pipeline_mut(conditioning) = pipeline;
+    }
     if study.goal == Goal::Report {
         builder.experiment(&base, outside.name, outside.resolved)?;
     }
@@ -57,7 +104,7 @@ struct Builder<'a> {
     study: &'a Study,
     graph: Graph,
     seed: Seed,
-    files: Vec<super::graph::InputFile>,
+    files: Vec<InputFile>,
     /// The task that imports them, once there is one.
     import: Option<TaskId>,
 }
@@ -77,24 +124,11 @@ struct Real {
 mod cost {
     pub const RENDER: f64 = 0.0005;
     pub const AUTOENCODER: f64 = 0.02;
+    pub const ENCODE: f64 = 0.001;
     pub const DENOISE: f64 = 0.01;
     pub const SAMPLE: f64 = 0.005;
     pub const CLASSIFY: f64 = 0.0015;
     pub const SMALL: f64 = 1.0;
-}
-
-/// What the strategies' UNets are conditioned on, each once.
-fn conditionings(strategies: &[Strategy]) -> Vec<Conditioning> {
-    let mut all = strategies
-        .iter()
-        .map(|strategy| match strategy {
-            Strategy::TextToImage => Conditioning::TextToImage,
-            Strategy::Inpaint | Strategy::InThenOutpaint => Conditioning::Inpainting,
-        })
-        .collect::<Vec<_>>();
-    all.sort_unstable();
-    all.dedup();
-    all
 }
 
 fn role(name: &str, input: impl Into<Input>) -> (String, Input) {
@@ -141,7 +175,8 @@ impl Builder<'_> {
         Ok(vec![role("images", import)])
     }
 
-    fn base(&mut self) -> Result<BaseInputs, PlanError> {
+    /// Trains a base: its backbone, and its generators unless both are pretrained.
+    fn base(&mut self, pretrained: &BTreeMap<Conditioning, Pipeline>) -> Result<BaseInputs, PlanError> {
         let study = self.study;
         let base = &study.base;
         let params = params::Corpus {
@@ -165,6 +200,11 @@ impl Builder<'_> {
         let inputs = vec![role("corpus", corpus)];
         let backbone = self.add(&kind::BACKBONE, "base/backbone".into(), &params, inputs, Some(seed.child("backbone")), cost)?;
 
+        let given = |conditioning| pretrained.get(&conditioning).cloned();
+        if let (Some(text_to_image), Some(inpainting)) = (given(Conditioning::TextToImage), given(Conditioning::Inpainting)) {
+            return Ok(BaseInputs { text_to_image, inpainting, backbone: backbone.into() });
+        }
+
         let params = params::Autoencoder { autoencoder: base.autoencoder.clone() };
         let cost = (base.autoencoder.steps * base.autoencoder.batch) as f64 * cost::AUTOENCODER;
         let inputs = vec![role("corpus", corpus), role("backbone", backbone)];
@@ -182,12 +222,16 @@ impl Builder<'_> {
         let inputs = vec![role("corpus", corpus), role("autoencoder", autoencoder), role("unet", unet)];
         let inpainting =
             self.add(&kind::INPAINTING, "base/inpainting".into(), &params, inputs, Some(seed.child("inpainting")), cost)?;
-        Ok(BaseInputs {
-            autoencoder: autoencoder.into(),
-            unet: unet.into(),
-            inpainting: inpainting.into(),
-            backbone: backbone.into(),
-        })
+        Ok(BaseInputs::of_tasks(autoencoder, unet, inpainting, backbone))
+    }
+
+    /// The pipeline of a folder in diffusers' layout.
+    fn pretrained(&mut self, conditioning: Conditioning, files: Vec<InputFile>) -> Result<Pipeline, PlanError> {
+        let label = format!("pretrained/{}", conditioning.name());
+        let inputs = vec![("files".to_owned(), Input::Files(files))];
+        let params = params::Pretrained { conditioning };
+        let task = Input::Task(self.add(&kind::PRETRAINED, label, &params, inputs, None, 10.0 * cost::SMALL)?);
+        Ok(Pipeline { autoencoder: task.clone(), text: task.clone(), unet: task })
     }
 
     /// A set of real images. `start` keeps the sets apart: held-out first, so that a larger pool moves no other set.
@@ -221,11 +265,10 @@ impl Builder<'_> {
         let pool = self.cohort("pool", next(images.pool), images.pool)?;
         let real = Real { held_out, validation, plentiful, pool };
 
-        let models = self.dreambooths(base, pool)?;
-        let shards = self.shards(base, pool, &models)?;
+        let (shards, models) = self.generators(base, pool)?;
         let classifiers = self.classifiers(base, &real, &shards)?;
         let check = self.check(base, &real, &shards)?;
-        let contact = self.contact(pool, &shards)?;
+        let contact = self.contact(pool, &shards, &models)?;
         let analysis = self.analysis(&classifiers)?;
 
         let sizes = [
@@ -244,152 +287,11 @@ impl Builder<'_> {
             sizes: sizes.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
             study: resolved,
             tasks: self.counts(),
+            trainings: models.iter().map(|model| model.training.clone()).collect(),
         };
-        let inputs = vec![role("analysis", analysis), role("check", check), role("contact", contact)];
+        let mut inputs = vec![role("analysis", analysis), role("check", check), role("contact", contact)];
+        inputs.extend(models.iter().map(|model| role(&model.training.role, model.task)));
         self.add(&kind::REPORT, "report".into(), &params, inputs, None, cost::SMALL)?;
         Ok(())
-    }
-
-    fn dreambooths(&mut self, base: &BaseInputs, pool: TaskId) -> Result<BTreeMap<(Conditioning, String), TaskId>, PlanError> {
-        let study = self.study;
-        let dreambooth = &study.generator.dreambooth;
-        let mut models = BTreeMap::new();
-        for conditioning in conditionings(&study.experiment.strategies) {
-            for class in &study.images.classes {
-                let steps = study.dreambooth_steps(class);
-                let params = params::DreamBooth {
-                    class: class.clone(),
-                    prompt: study.prompt(class),
-                    conditioning,
-                    steps,
-                    batch: dreambooth.batch,
-                    learning_rate: dreambooth.learning_rate,
-                    weight_decay: dreambooth.weight_decay,
-                    clip: dreambooth.clip,
-                    caption_dropout: dreambooth.caption_dropout,
-                };
-                let (name, start) = match conditioning {
-                    Conditioning::TextToImage => ("text-to-image", &base.unet),
-                    Conditioning::Inpainting => ("inpainting", &base.inpainting),
-                };
-                let inputs = vec![
-                    role("autoencoder", &base.autoencoder),
-                    role("text", &base.unet),
-                    role("unet", start),
-                    role("pool", pool),
-                ];
-                let seed = self.seed.child("dreambooth").child(class).child(name);
-                let cost = (steps * dreambooth.batch) as f64 * cost::DENOISE;
-                let label = format!("dreambooth/{class}/{name}");
-                let task = self.add(&kind::DREAMBOOTH, label, &params, inputs, Some(seed), cost)?;
-                models.insert((conditioning, class.clone()), task);
-            }
-        }
-        Ok(models)
-    }
-
-    /// The shards that the experiment's cells draw from, by class and strategy; "base" holds the untuned model's.
-    fn shards(
-        &mut self,
-        base: &BaseInputs,
-        pool: TaskId,
-        models: &BTreeMap<(Conditioning, String), TaskId>,
-    ) -> Result<Shards, PlanError> {
-        let study = self.study;
-        let sampling = &study.generator.sampling;
-        let most = study.experiment.n.iter().copied().max().unwrap_or(0);
-        let dose = study.experiment.doses.iter().copied().max().unwrap_or(0);
-        let mut shards = Shards::new();
-        for class in &study.images.classes {
-            for replicate in 0..study.experiment.replicates {
-                let order = study.sample_order(class, replicate);
-                for (block, sources) in order.chunks(sampling.sources_per_shard).enumerate() {
-                    if block * sampling.sources_per_shard >= most {
-                        break;
-                    }
-                    for first in (0..dose).step_by(sampling.generations_per_shard) {
-                        let place = Place { class, replicate, block, first, sources };
-                        self.shards_at(base, pool, models, &place, &mut shards)?;
-                    }
-                }
-            }
-        }
-        Ok(shards)
-    }
-
-    fn shards_at(
-        &mut self,
-        base: &BaseInputs,
-        pool: TaskId,
-        models: &BTreeMap<(Conditioning, String), TaskId>,
-        place: &Place,
-        shards: &mut Shards,
-    ) -> Result<(), PlanError> {
-        let sampling = &self.study.generator.sampling;
-        let (inpaint, outpaint) = (sampling.inpaint_strength, sampling.outpaint_strength);
-        let mut plan = vec![];
-        let strategies = &self.study.experiment.strategies;
-        let needs_inpaint = strategies.contains(&Strategy::Inpaint) || strategies.contains(&Strategy::InThenOutpaint);
-        if strategies.contains(&Strategy::TextToImage) {
-            plan.push((Strategy::TextToImage, Conditioning::TextToImage, 1.0));
-            if place.replicate == 0 && place.block == 0 {
-                let task = self.generate(base, pool, place, Strategy::TextToImage, 1.0, "base", (&base.unet).into(), None)?;
-                shards.entry(("base".to_owned(), place.class.to_owned())).or_default().push(place.shard(task));
-            }
-        }
-        if needs_inpaint {
-            plan.push((Strategy::Inpaint, Conditioning::Inpainting, inpaint));
-        }
-        if strategies.contains(&Strategy::InThenOutpaint) {
-            plan.push((Strategy::InThenOutpaint, Conditioning::Inpainting, outpaint));
-        }
-        let mut first_pass = None;
-        for (strategy, conditioning, strength) in plan {
-            let model = models[&(conditioning, place.class.to_owned())];
-            let start = if strategy == Strategy::InThenOutpaint { first_pass } else { None };
-            let task = self.generate(base, pool, place, strategy, strength, "dreambooth", model.into(), start)?;
-            if strategy == Strategy::Inpaint {
-                first_pass = Some(task);
-            }
-            shards.entry((strategy.name().to_owned(), place.class.to_owned())).or_default().push(place.shard(task));
-        }
-        Ok(())
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "each is one input or parameter of the task")]
-    fn generate(
-        &mut self,
-        base: &BaseInputs,
-        pool: TaskId,
-        place: &Place,
-        strategy: Strategy,
-        strength: f64,
-        model: &str,
-        unet: Input,
-        first_pass: Option<TaskId>,
-    ) -> Result<TaskId, PlanError> {
-        let sampling = &self.study.generator.sampling;
-        let params = params::Generate {
-            class: place.class.to_owned(),
-            prompt: self.study.prompt(place.class),
-            strategy,
-            model: model.to_owned(),
-            sources: place.sources.to_vec(),
-            first_generation: place.first,
-            generations: sampling.generations_per_shard,
-            steps: sampling.steps,
-            guidance: sampling.guidance,
-            strength,
-        };
-        let images = params.sources.len() * params.generations;
-        let cost = (images * sampling.steps) as f64 * cost::SAMPLE;
-        let mut inputs =
-            vec![role("autoencoder", &base.autoencoder), role("text", &base.unet), role("unet", unet), role("pool", pool)];
-        inputs.extend(first_pass.map(|task| role("first_pass", task)));
-        let label = match model {
-            "base" => format!("generate/base/{}", place.path()),
-            _ => format!("generate/{}/{}", strategy.name(), place.path()),
-        };
-        self.add(&kind::GENERATE, label, &params, inputs, Some(self.seed.child("generate")), cost)
     }
 }

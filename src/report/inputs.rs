@@ -15,9 +15,25 @@ pub struct Inputs {
     pub check: Option<Check>,
     /// Real beside synthetic images, of studies that have them.
     pub sheet: Option<Sheet>,
+    /// An image of each model, a row, at stages of its training, of models that drew them.
+    pub previews: Option<Sheet>,
+    /// The tuned models' trainings, in the order of the plan.
+    pub trainings: Vec<Training>,
     /// In the order of the plan.
     pub tasks: Vec<TaskCount>,
     pub provenance: Vec<Source>,
+}
+
+/// The loss of a model's training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Training {
+    /// What it was tuned on, e.g. "psoriasis".
+    pub model: String,
+    /// "text-to-image" or "inpainting".
+    pub group: String,
+    pub steps: usize,
+    /// Means over equal stretches of the steps.
+    pub losses: Vec<f64>,
 }
 
 /// What was studied.

@@ -35,7 +35,8 @@ pub enum ReportError {
 
 /// The report's files: `index.html`, complete in itself, and `report.md` with the figures that it links to.
 pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
-    let figures = figure::Figures::of(&inputs.analysis, inputs.check.as_ref().map(|check| check.chance));
+    let chance = inputs.check.as_ref().map(|check| check.chance);
+    let figures = figure::Figures::of(&inputs.analysis, chance, &inputs.trainings);
     let view = View::of(inputs, &figures)?;
     let mut files = vec![
         File { path: "index.html", bytes: fill("index.html", include_str!("templates/index.html"), &view)? },
@@ -45,8 +46,14 @@ pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
     if let Some(contrasts) = figures.contrasts {
         files.push(File { path: "figures/contrasts.svg", bytes: contrasts.into_bytes() });
     }
+    if let Some(training) = figures.training {
+        files.push(File { path: "figures/training.svg", bytes: training.into_bytes() });
+    }
     if let Some(sheet) = &inputs.sheet {
         files.push(File { path: "figures/contact-sheet.png", bytes: sheet.png.clone() });
+    }
+    if let Some(previews) = &inputs.previews {
+        files.push(File { path: "figures/previews.png", bytes: previews.png.clone() });
     }
     Ok(files)
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use expect_test::{expect, expect_file};
 use rand::Rng;
 
-use super::inputs::{Sheet, Size, Source, StudyInfo, TaskCount};
+use super::inputs::{Sheet, Size, Source, StudyInfo, TaskCount, Training};
 use super::*;
 use crate::id::Digest;
 use crate::metrics::{Prediction, Predictions};
@@ -107,7 +107,17 @@ fn inputs() -> Inputs {
         ],
         resolved: "seed = 20230824\n\n[classifier]\nepochs = 20\n".into(),
     };
+    let training = |group: &str, model: &str| Training {
+        model: model.into(),
+        group: group.into(),
+        steps: 200,
+        losses: (1..=20).map(|at| 0.5 + 0.4 / f64::from(at)).collect(),
+    };
     Inputs {
+        trainings: ["text-to-image", "inpainting"]
+            .into_iter()
+            .flat_map(|group| CLASSES.map(|class| training(group, class)))
+            .collect(),
         study,
         analysis: analysis(),
         check: Some(check()),
@@ -115,6 +125,11 @@ fn inputs() -> Inputs {
             png: PIXEL.to_vec(),
             rows: CLASSES.map(String::from).into(),
             columns: ["real"].iter().chain(&STRATEGIES).map(|name| name.to_string()).collect(),
+        }),
+        previews: Some(Sheet {
+            png: PIXEL.to_vec(),
+            rows: CLASSES.map(String::from).into(),
+            columns: vec!["50%".into(), "100%".into()],
         }),
         tasks: vec![count("fine-tuning", 9, 36, 324), count("classifier", 48, 48, 48), count("analysis", 1, 0, 0)],
         provenance: vec![source("analysis"), source("generator check"), source("contact sheet")],
@@ -172,13 +187,13 @@ fn files_are_the_same_bytes_each_time_and_all_that_is_linked() {
     for file in files.iter().filter(|file| file.path.starts_with("figures/")) {
         assert!(markdown.contains(&format!("({})", file.path)), "{}", file.path);
     }
-    assert_eq!(files.len(), 5);
+    assert_eq!(files.len(), 7);
 }
 
 #[test]
 fn markup_is_well_formed_and_escaped() {
     let files = render(&inputs()).unwrap();
-    for path in ["figures/accuracy.svg", "figures/contrasts.svg"] {
+    for path in ["figures/accuracy.svg", "figures/contrasts.svg", "figures/training.svg"] {
         well_formed(&text(&files, path), &[]).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
     let html = text(&files, "index.html");
@@ -199,6 +214,7 @@ fn a_study_without_synthetic_images_has_a_report_too() {
     inputs.analysis.accuracy = real.collect();
     inputs.analysis.contrasts.clear();
     inputs.analysis.family.hypotheses.clear();
+    (inputs.trainings, inputs.previews) = (Vec::new(), None);
     (inputs.check, inputs.sheet, inputs.study.phantom) = (None, None, false);
     let files = render(&inputs).unwrap();
     assert_eq!(files.iter().map(|file| file.path).collect::<Vec<_>>(), ["index.html", "report.md", "figures/accuracy.svg"]);

@@ -30,7 +30,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         weight_decay: 0.0,
         clip: 1.0,
         schedule: Schedule::WarmupCosine { warmup: settings.steps.min(100) as u64 / 2, floor: 0.0 },
-        ema: None,
+        ..Budget::default()
     };
     let judge = base::backbone(context)?;
     let terms = AutoencoderLoss {

@@ -5,6 +5,8 @@ use candle_core::{DType, Device, Tensor};
 use super::StepError;
 use super::context::Context;
 use crate::ml::classify::efficientnet::{self, EfficientNet};
+use crate::ml::latent::layout::TOKENIZER_CONFIG;
+pub use crate::ml::latent::layout::{SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
 use crate::ml::latent::schedule::{self, Schedule};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::latent::vae::{self, AutoencoderKl};
@@ -12,11 +14,6 @@ use crate::ml::params::{Params, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::ClipTokenizer;
 
-pub const VAE: (&str, &str) = ("vae/config.json", "vae/diffusion_pytorch_model.safetensors");
-pub const UNET: (&str, &str) = ("unet/config.json", "unet/diffusion_pytorch_model.safetensors");
-pub const TEXT: (&str, &str) = ("text_encoder/config.json", "text_encoder/model.safetensors");
-pub const TOKENIZER: (&str, &str) = ("tokenizer/vocab.json", "tokenizer/merges.txt");
-pub const SCHEDULER: &str = "scheduler/scheduler_config.json";
 pub const BACKBONE: (&str, &str) = ("backbone/config.json", "backbone/model.safetensors");
 
 /// Stored weights as constants in single precision.
@@ -57,7 +54,12 @@ impl Prompts {
     pub fn load(context: &Context, role: &str) -> Result<Self, StepError> {
         let config = context.json::<clip::Config>(role, TEXT.0)?;
         let (vocabulary, merges) = (context.read(role, TOKENIZER.0)?, context.read(role, TOKENIZER.1)?);
-        let tokenizer = ClipTokenizer::new(&vocabulary, &merges, config.max_position_embeddings)?;
+        let mut tokenizer = ClipTokenizer::new(&vocabulary, &merges, config.max_position_embeddings)?;
+        if context.input(role)?.entry(TOKENIZER_CONFIG).is_some()
+            && let Some(token) = padding(&context.json(role, TOKENIZER_CONFIG)?)
+        {
+            tokenizer = tokenizer.padded_with(&token)?;
+        }
         let encoder = frozen(&context.read(role, TEXT.1)?)?.build(|vb| TextEncoder::new(&config, vb))?;
         Ok(Self { tokenizer, encoder })
     }
@@ -71,6 +73,12 @@ impl Prompts {
         let length = ids.len() / prompts.len();
         Ok(self.encoder.forward(&Tensor::from_vec(ids, (prompts.len(), length), &Device::Cpu)?)?)
     }
+}
+
+/// The token that a tokenizer_config.json fills texts up with: a string, or an object that has it as its content.
+pub fn padding(config: &serde_json::Value) -> Option<String> {
+    let token = config.get("pad_token")?;
+    token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
 }
 
 /// The backbone as it was trained, frozen.

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, json_output};
+use super::dreambooth::PREVIEWS;
 use super::images::shard;
-use super::{Outputs, StepError};
+use super::{Outputs, StepError, previews};
 use crate::data::{Item, RgbImage, sheet};
 use crate::plan::params;
 
@@ -19,7 +20,7 @@ pub struct Legend {
 }
 
 /// Outputs: contact.png (a row a class; a band of columns for the real images, each strategy and the untuned model) and
-/// legend.json.
+/// legend.json; where models drew previews, training.png (a row a model, a column a stage) and training.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Contact = context.params()?;
     let pool = shard(context, "pool")?;
@@ -45,7 +46,32 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let across = columns.len() * params.sources.values().map(Vec::len).max().unwrap_or(1);
     let sheet = sheet::contact_sheet(&images.iter().collect::<Vec<&RgbImage>>(), across, SCALE);
     let legend = Legend { rows: params.classes, columns };
-    Ok(vec![("contact.png".into(), sheet.to_png("contact sheet")?), json_output("legend.json", &legend)])
+    let mut outputs = vec![("contact.png".into(), sheet.to_png("contact sheet")?), json_output("legend.json", &legend)];
+    if !params.trainings.is_empty() {
+        outputs.extend(training(context, &params.trainings)?);
+    }
+    Ok(outputs)
+}
+
+/// The first image of each preview of each model.
+fn training(context: &Context, trainings: &[params::Training]) -> Result<Outputs, StepError> {
+    let (mut images, mut stages) = (Vec::new(), 0);
+    for training in trainings {
+        let previews = RgbImage::from_png(&context.read(&training.role, PREVIEWS)?, PREVIEWS)?;
+        let size = previews.width / previews::IMAGES;
+        stages = previews.height / size;
+        for stage in 0..stages {
+            let mut image = RgbImage::new(size, size);
+            for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
+                image.set_pixel(x, y, previews.pixel(x, stage * size + y));
+            }
+            images.push(image);
+        }
+    }
+    let rows = trainings.iter().map(|training| training.model.clone()).collect();
+    let columns = (1..=stages).map(|stage| format!("{}%", 100 * stage / stages)).collect();
+    let sheet = sheet::contact_sheet(&images.iter().collect::<Vec<&RgbImage>>(), stages, SCALE);
+    Ok(vec![("training.png".into(), sheet.to_png("previews")?), json_output("training.json", &Legend { rows, columns })])
 }
 
 fn made_from(context: &Context, prefix: &str, class: &str) -> Result<Vec<Item>, StepError> {

@@ -1,6 +1,7 @@
 //! What a step sees of its job.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,11 +17,13 @@ pub struct Context<'a> {
     job: &'a Job,
     objects: &'a Objects,
     progress: &'a mut dyn FnMut(Progress),
+    /// When this attempt first told how far it is, and how far that was.
+    begun: Option<(Instant, usize)>,
 }
 
 impl<'a> Context<'a> {
     pub fn new(job: &'a Job, objects: &'a Objects, progress: &'a mut dyn FnMut(Progress)) -> Self {
-        Self { job, objects, progress }
+        Self { job, objects, progress, begun: None }
     }
 
     pub fn params<P: DeserializeOwned>(&self) -> Result<P, StepError> {
@@ -64,6 +67,12 @@ impl<'a> Context<'a> {
         serde_json::from_slice(&self.read(role, entry)?).map_err(|error| format!("input `{role}`, `{entry}`: {error}").into())
     }
 
+    /// The names and contents of the files of an input, read one by one.
+    pub fn files(&self, role: &str) -> impl Iterator<Item = Result<(&'a str, Vec<u8>), StepError>> + use<'a> {
+        let files = self.job.files.get(role).map(Vec::as_slice).unwrap_or_default();
+        files.iter().map(|file| Ok((file.name.as_str(), file.read()?)))
+    }
+
     /// The folder of the image set's files, whose digests are those of the plan.
     pub fn folder(&self) -> Result<PathBuf, StepError> {
         let files = self.job.files.get("files").map(Vec::as_slice).unwrap_or_default();
@@ -73,15 +82,17 @@ impl<'a> Context<'a> {
     }
 
     /// Tells how far a training has come.
-    pub fn steps(&mut self) -> impl FnMut(usize, usize, f64) + use<'_, 'a> {
+    pub fn steps(&mut self) -> impl FnMut(usize, usize, f64) -> candle_core::Result<()> + use<'_, 'a> {
         |done, total, loss| {
-            (self.progress)(Progress {
-                done: done as u64,
-                total: total as u64,
-                unit: "steps".into(),
-                message: format!("loss {loss:.4}"),
-            });
+            self.tell("steps", done, total, format!("loss {loss:.4}"));
+            Ok(())
         }
+    }
+
+    fn tell(&mut self, unit: &str, done: usize, total: usize, message: String) {
+        let (started, first) = *self.begun.get_or_insert_with(|| (Instant::now(), done));
+        let rate = if done > first { (done - first) as f64 / started.elapsed().as_secs_f64() } else { 0.0 };
+        (self.progress)(Progress { done: done as u64, total: total as u64, unit: unit.into(), rate, message });
     }
 
     /// Runs a training that tells how far it is and goes on where an earlier attempt was.
@@ -97,7 +108,7 @@ impl<'a> Context<'a> {
 
     /// Tells how many images are done.
     pub fn images(&mut self, done: usize, total: usize) {
-        (self.progress)(Progress { done: done as u64, total: total as u64, unit: "images".into(), message: String::new() });
+        self.tell("images", done, total, String::new());
     }
 }
 
@@ -111,10 +122,11 @@ pub fn json_output(name: &str, value: &impl Serialize) -> Output {
 
 /// A loss curve as the output losses.json: means over at most 200 stretches.
 pub fn losses_output(losses: &[f64]) -> Output {
-    json_output("losses.json", &thinned(losses))
+    json_output("losses.json", &thinned(losses, 200))
 }
 
-fn thinned(losses: &[f64]) -> Vec<f64> {
-    let stretch = losses.len().div_ceil(200).max(1);
+/// Means over at most `most` equal stretches, the last of which may be shorter.
+pub fn thinned(losses: &[f64], most: usize) -> Vec<f64> {
+    let stretch = losses.len().div_ceil(most).max(1);
     losses.chunks(stretch).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
 }

@@ -1,62 +1,220 @@
-//! DreamBooth: tunes the UNet on the photographs of one class under one prompt, as the authors did.
+//! DreamBooth: tunes the UNet on the photographs of one class, or of each under its own, by the prompt that names it.
 
-use candle_core::{DType, Device, Tensor};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
-use super::base::{self, Prompts, UNET};
-use super::context::{Context, losses_output};
-use super::images::{of_class, pixels, shard};
-use super::{Outputs, StepError};
-use crate::ml::latent::augment::{Config, augment};
-use crate::ml::latent::denoising::{self, Denoising, dropped};
+use candle_core::{DType, Tensor};
+
+use super::base::{self, UNET};
+use super::context::{Context, json_output, thinned};
+use super::latents::Latents;
+use super::previews::{self, Kept};
+use super::{Outputs, StepError, prompt};
+use crate::ml::latent::denoising::{Denoising, dropped};
+use crate::ml::latent::lora::Adapted;
+use crate::ml::latent::schedule::Schedule;
 use crate::ml::latent::train::{Budget, Part, optimise};
-use crate::ml::latent::unet::UNet2DConditionModel;
+use crate::ml::latent::unet::{self, UNet2DConditionModel};
+use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::optim;
-use crate::plan::params::{self, Conditioning};
+use crate::ml::params::{Params, StateDict};
+use crate::ml::training::Session;
+use crate::plan::params;
+use crate::seed::Seed;
+use crate::study::LearningRateSchedule;
 
-/// Outputs: unet/* (f32), losses.json.
+pub const LOSSES: &str = "losses.json";
+pub const PREVIEWS: &str = "previews.png";
+/// Points of a loss curve: so many that each is a mean over some steps, whose losses differ a lot.
+const CURVE: usize = 40;
+
+/// The products of a low-rank adaptation, as diffusers' `load_lora_weights` reads them.
+const LORA: &str = "lora/pytorch_lora_weights.safetensors";
+
+/// Outputs: unet/* (f32), losses.json, previews.png (a row a stage of the training); with a low-rank adaptation its products beside the UNet that they are merged into.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::DreamBooth = context.params()?;
     let seed = context.seed()?;
-    let images = pixels(&of_class(shard(context, "pool")?, &params.class))?;
-    let autoencoder = base::autoencoder(context)?;
+    let examples = Examples::read(context, &params)?;
     let schedule = base::schedule(context, "text")?;
-    let prompts = Prompts::load(context, "text")?;
-    let (prompt, empty) = (prompts.embed(&[&params.prompt])?, prompts.embed(&[""])?);
+    let snr_gamma = (params.snr_gamma > 0.0).then_some(params.snr_gamma);
+    let denoising = Denoising { schedule: &schedule, snr_gamma };
     let config = base::unet_config(context, "unet")?;
-    let weights = base::trainable(&context.read("unet", UNET.1)?)?;
-    let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
-    let conditioning = match params.conditioning {
-        Conditioning::TextToImage => denoising::Conditioning::TextToImage,
-        Conditioning::Inpainting => denoising::Conditioning::Inpainting,
+    let tuned = Tuned::new(&config, &context.read("unet", UNET.1)?, &params, &seed)?;
+    let loss = |part: Part| {
+        let Part { indices, passes, stream } = part;
+        let drop = dropped(indices.len(), params.caption_dropout, &stream.child("dropout"));
+        let batch = examples.batch(indices, passes, &drop)?;
+        tuned.with(&config, |unet| denoising.loss(unet, &batch.clean, batch.condition.as_ref(), &batch.context, &stream))
     };
-    let denoising = Denoising { vae: &autoencoder, schedule: &schedule, conditioning, snr_gamma: None };
+    let budget = budget(&params);
+    let autoencoder = if params.previews > 0 { Some(base::autoencoder(context)?) } else { None };
+    let scene = autoencoder.as_ref().map(|vae| examples.scene(vae, &schedule, &seed)).transpose()?;
+    let stages = previews::stages(params.previews, params.steps);
+    let made = RefCell::new(BTreeMap::new());
+    let mut keep = Kept { checkpoint: context.checkpoint(), made: &made };
+    let mut tell = context.steps();
+    let mut watch = |done: usize, total: usize, loss: f64| -> candle_core::Result<()> {
+        tell(done, total, loss)?;
+        if let Some(scene) = scene.as_ref().filter(|_| stages.contains(&done)) {
+            let images = tuned.with(&config, |unet| scene.sample(unet))?;
+            made.borrow_mut().insert(done, images);
+        }
+        Ok(())
+    };
+    let session = Session { watch: &mut watch, keep: Some(&mut keep) };
+    let losses = optimise(tuned.params(), &budget, examples.count(), &seed, loss, session)?;
+    let mut outputs = vec![
+        (UNET.0.into(), config.to_json().into_bytes()),
+        (UNET.1.into(), tuned.weights()?.to_safetensors(DType::F32)?),
+        json_output(LOSSES, &thinned(&losses, CURVE)),
+    ];
+    if !made.borrow().is_empty() {
+        outputs.push((PREVIEWS.into(), previews::sheet(&made.borrow())?));
+    }
+    if let Tuned::Products(adapted) = &tuned {
+        outputs.push((LORA.into(), adapted.exported()?.to_safetensors(DType::F32)?));
+    }
+    Ok(outputs)
+}
 
-    let budget = Budget {
+fn budget(params: &params::DreamBooth) -> Budget {
+    let warmup = params.warmup as u64;
+    Budget {
         steps: params.steps,
         batch: params.batch,
+        accumulate: params.accumulate,
         learning_rate: params.learning_rate,
+        betas: params.betas,
+        epsilon: params.epsilon,
         weight_decay: params.weight_decay,
         clip: params.clip,
-        schedule: optim::Schedule::Constant,
-        ema: None,
-    };
-    let loss = |part: Part| {
-        let Part { indices, stream } = part;
-        let size = images.size();
-        let mut views = vec![0.0; indices.len() * size * size * 3];
-        for (item, (&index, output)) in indices.iter().zip(views.chunks_mut(size * size * 3)).enumerate() {
-            let stream = stream.child("view").nth(item as u64);
-            augment(&images.unit(index), size, size, &Config::DREAMBOOTH, &stream, output);
+        schedule: match params.schedule {
+            LearningRateSchedule::Constant => optim::Schedule::WarmupConstant { warmup },
+            LearningRateSchedule::Linear => optim::Schedule::WarmupLinear { warmup },
+            LearningRateSchedule::Cosine => optim::Schedule::WarmupCosine { warmup, floor: 0.0 },
+        },
+        ema: (params.ema > 0.0).then_some(params.ema),
+    }
+}
+
+/// What is trained: the UNet's own weights, or products beside them.
+enum Tuned {
+    Whole { params: Params, unet: UNet2DConditionModel },
+    Products(Adapted),
+}
+
+impl Tuned {
+    fn new(config: &unet::Config, weights: &[u8], params: &params::DreamBooth, seed: &Seed) -> Result<Self, StepError> {
+        match &params.lora {
+            None => {
+                let params = base::trainable(weights)?;
+                let unet = params.build(|vb| UNet2DConditionModel::new(config, vb))?;
+                Ok(Self::Whole { params, unet })
+            }
+            Some(lora) => {
+                let frozen = StateDict::read(weights)?;
+                Ok(Self::Products(Adapted::new(&frozen, lora.rank, lora.alpha, &lora.targets, DType::F32, &seed.child("lora"))?))
+            }
         }
-        let views = Tensor::from_vec(views, (indices.len(), size, size, 3), &Device::Cpu)?.affine(2.0, -1.0)?;
-        let drop = dropped(indices.len(), params.caption_dropout, &stream.child("dropout"));
-        let context = drop.into_iter().map(|drop| if drop { &empty } else { &prompt }).collect::<Vec<_>>();
-        denoising.loss(&unet, &views, &Tensor::cat(&context, 0)?, &stream)
-    };
-    let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
-    Ok(vec![
-        (UNET.0.into(), config.to_json().into_bytes()),
-        (UNET.1.into(), weights.to_safetensors(DType::F32)?),
-        losses_output(&losses),
-    ])
+    }
+
+    fn params(&self) -> &Params {
+        match self {
+            Self::Whole { params, .. } => params,
+            Self::Products(adapted) => adapted.products(),
+        }
+    }
+
+    /// What `f` makes of the UNet with the present weights.
+    fn with<T>(
+        &self,
+        config: &unet::Config,
+        f: impl FnOnce(&UNet2DConditionModel) -> candle_core::Result<T>,
+    ) -> candle_core::Result<T> {
+        match self {
+            Self::Whole { unet, .. } => f(unet),
+            Self::Products(adapted) => f(&UNet2DConditionModel::new(config, adapted.builder()?)?),
+        }
+    }
+
+    fn weights(&self) -> Result<StateDict, StepError> {
+        match self {
+            Self::Whole { params, .. } => Ok(params.state_dict()?),
+            Self::Products(adapted) => Ok(adapted.weights()?),
+        }
+    }
+}
+
+/// The images of all classes together, class by class, as latents with their prompts.
+struct Examples {
+    classes: Vec<Class>,
+    /// Class and position in its latents of each image.
+    images: Vec<(usize, usize)>,
+    views: usize,
+}
+
+struct Class {
+    latents: Latents,
+    prompt: Tensor,
+    empty: Tensor,
+}
+
+/// What a part of a batch is computed from.
+struct Batch {
+    clean: Tensor,
+    condition: Option<Tensor>,
+    context: Tensor,
+}
+
+impl Examples {
+    fn read(context: &Context, params: &params::DreamBooth) -> Result<Self, StepError> {
+        let (mut classes, mut images) = (Vec::new(), Vec::new());
+        let sources: &BTreeMap<_, Vec<usize>> = &params.classes;
+        for (at, (class, positions)) in sources.iter().enumerate() {
+            let latents = Latents::read(context, &format!("latents/{class}"), params.views)?;
+            let all = 0..latents.images();
+            match positions.iter().find(|position| !all.contains(position)) {
+                Some(beyond) => return Err(format!("`{class}` has {} images, not {}", latents.images(), beyond + 1).into()),
+                None if positions.is_empty() => images.extend(all.map(|image| (at, image))),
+                None => images.extend(positions.iter().map(|&image| (at, image))),
+            }
+            let (prompt, empty) = prompt::read(context, &format!("prompt/{class}"))?;
+            classes.push(Class { latents, prompt, empty });
+        }
+        Ok(Self { classes, images, views: params.views })
+    }
+
+    fn count(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Previews of the first class, of inpainting models from its first images' first views.
+    fn scene<'a>(
+        &'a self,
+        vae: &'a AutoencoderKl,
+        schedule: &'a Schedule,
+        seed: &Seed,
+    ) -> candle_core::Result<previews::Scene<'a>> {
+        let (Class { latents, prompt, empty }, seed) = (&self.classes[0], seed.child("previews"));
+        let own = self.images.iter().filter(|(class, _)| *class == 0).map(|(_, image)| *image).cycle().take(previews::IMAGES);
+        let views = own.map(|image| latents.view(0, image)).collect::<candle_core::Result<Vec<_>>>()?;
+        let conditions = views.iter().filter_map(|(_, condition)| condition.as_ref()).collect::<Vec<_>>();
+        let condition = if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
+        Ok(previews::Scene { vae, schedule, prompt, empty, condition, side: views[0].0.dim(1)?, seed })
+    }
+
+    fn batch(&self, indices: &[usize], passes: &[usize], dropped: &[bool]) -> candle_core::Result<Batch> {
+        let (mut clean, mut conditions, mut contexts) = (Vec::new(), Vec::new(), Vec::new());
+        for ((&index, &pass), &dropped) in indices.iter().zip(passes).zip(dropped) {
+            let (class, image) = self.images[index];
+            let class = &self.classes[class];
+            let (latents, condition) = class.latents.view(pass % self.views, image)?;
+            clean.push(latents);
+            conditions.extend(condition);
+            contexts.push(if dropped { &class.empty } else { &class.prompt });
+        }
+        let condition = if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
+        Ok(Batch { clean: Tensor::cat(&clean, 0)?, condition, context: Tensor::cat(&contexts, 0)? })
+    }
 }

@@ -1,16 +1,17 @@
 //! A shard of synthetic images of one class by one strategy.
 
-use super::base::{self, Prompts};
+use super::base;
 use super::context::Context;
 use super::images::{of_class, pixels, shard};
-use super::{Outputs, StepError};
+use super::{Outputs, StepError, prompt};
 use crate::data::{Item, RgbImage, Synthetic, webdataset};
 use crate::ml::latent::mask::Mask;
 use crate::ml::latent::sample::Sampler;
+use crate::ml::latent::solver::Method;
 use crate::ml::pixels::Pixels;
 use crate::plan::params;
 use crate::seed::Seed;
-use crate::study::Strategy;
+use crate::study::{Solver, Strategy};
 
 /// Images per forward pass; guidance doubles them.
 const BATCH: usize = 20;
@@ -30,8 +31,9 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         true => Some(shard(context, "first_pass")?),
         false => None,
     };
-    let models = Models::load(context, &params.prompt)?;
-    let sampler = models.sampler(&params);
+    let size = pool.first().map_or(0, |item| item.image.width);
+    let models = Models::load(context)?;
+    let sampler = models.sampler(&params, size);
     // A stream an image, named by what the image is: batches and shards cannot change it.
     let root = context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
     let mut checkpoint = context.checkpoint();
@@ -39,6 +41,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         Some(made) => webdataset::read_shard(&made, "checkpoint")?,
         None => Vec::new(),
     };
+    context.images(items.len(), wanted.len());
     for (index, chunk) in wanted.chunks(BATCH).enumerate().skip(items.len() / BATCH) {
         let streams = chunk.iter().map(|wanted| root.child(&wanted.source.id).nth(wanted.generation as u64)).collect::<Vec<_>>();
         let start = match &first_pass {
@@ -108,29 +111,32 @@ struct Models {
 }
 
 impl Models {
-    fn load(context: &Context, prompt: &str) -> Result<Self, StepError> {
-        let prompts = Prompts::load(context, "text")?;
+    fn load(context: &Context) -> Result<Self, StepError> {
+        let (prompt, empty) = prompt::read(context, "prompt")?;
         Ok(Self {
             vae: base::autoencoder(context)?,
             unet: base::frozen_unet(context, "unet")?,
             schedule: base::schedule(context, "text")?,
-            prompt: prompts.embed(&[prompt])?,
-            empty: prompts.embed(&[""])?,
+            prompt,
+            empty,
         })
     }
 
-    fn sampler(&self, params: &params::Generate) -> Sampler<'_> {
-        let side = self.unet.config().sample_size;
+    /// A sampler of images of `size` pixels.
+    fn sampler(&self, params: &params::Generate, size: usize) -> Sampler<'_> {
         Sampler {
             vae: &self.vae,
             unet: &self.unet,
             schedule: &self.schedule,
             prompt: &self.prompt,
             empty: &self.empty,
-            method: crate::ml::latent::solver::Method::DpmSolver,
+            method: match params.solver {
+                Solver::DpmSolver => Method::DpmSolver,
+                Solver::Ddim => Method::Ddim,
+            },
             steps: params.steps,
             guidance: params.guidance,
-            side,
+            side: size / self.vae.config().downsampling(),
         }
     }
 }

@@ -6,7 +6,9 @@ use super::base::{self, Prompts, UNET};
 use super::context::{Context, losses_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
-use crate::ml::latent::denoising::{Conditioning, Denoising, dropped};
+use crate::ml::latent::denoising::{Denoising, dropped};
+use crate::ml::latent::mask::{Distribution, Mask};
+use crate::ml::latent::sample::{encode, inpainting_condition};
 use crate::ml::latent::train::{Part, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel, inpainting_from};
 use crate::ml::params::Params;
@@ -28,21 +30,21 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let config = unet::Config { in_channels: 2 * narrow.in_channels + 1, ..narrow };
     let weights = Params::trainable_from(inpainting_from(&start, config.in_channels)?, DType::F32, &candle_core::Device::Cpu);
     let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
-    let denoising = Denoising {
-        vae: &autoencoder,
-        schedule: &schedule,
-        conditioning: Conditioning::Inpainting,
-        snr_gamma: super::unet::snr_gamma(&settings),
-    };
+    let denoising = Denoising { schedule: &schedule, snr_gamma: super::unet::snr_gamma(&settings) };
+    let side = images.size() / autoencoder.config().downsampling();
 
     let budget = super::unet::budget(&settings, steps);
     let loss = |part: Part| {
-        let Part { indices, stream } = part;
+        let Part { indices, stream, .. } = part;
         let drop = dropped(indices.len(), settings.caption_dropout, &stream.child("dropout"));
         let caption = |(&index, drop): (&usize, bool)| if drop { "" } else { items[index].caption.as_str() };
         let captions = indices.iter().zip(drop).map(caption).collect::<Vec<_>>();
         let context = prompts.embed(&captions).map_err(candle_core::Error::wrap)?;
-        denoising.loss(&unet, &images.signed_batch(indices)?, &context, &stream)
+        let (pixels, masks) = (images.signed_batch(indices)?, stream.child("mask"));
+        let mask = |item| Mask::random(images.size(), &Distribution::AUTHORS, &masks.nth(item as u64));
+        let masks = (0..indices.len()).map(mask).collect::<Vec<_>>();
+        let condition = inpainting_condition(&autoencoder, &pixels, &masks, side)?;
+        denoising.loss(&unet, &encode(&autoencoder, &pixels)?, Some(&condition), &context, &stream)
     };
     let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
     Ok(vec![

@@ -19,7 +19,11 @@ mod generate;
 mod images;
 mod import;
 mod inpainting;
+mod latents;
+mod pretrained;
+mod previews;
 mod probe;
+mod prompt;
 mod report;
 mod unet;
 
@@ -52,6 +56,9 @@ const STEPS: &[(&str, Step)] = &[
     (kind::UNET.name, unet::run),
     (kind::INPAINTING.name, inpainting::run),
     (kind::BACKBONE.name, backbone::run),
+    (kind::PRETRAINED.name, pretrained::run),
+    (kind::PROMPT.name, prompt::run),
+    (kind::LATENTS.name, latents::run),
     (kind::DREAMBOOTH.name, dreambooth::run),
     (kind::GENERATE.name, generate::run),
     (kind::CLASSIFIER.name, classifier::run),

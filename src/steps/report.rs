@@ -2,28 +2,41 @@
 
 use super::contact::Legend;
 use super::context::Context;
+use super::dreambooth::LOSSES;
 use super::{Outputs, StepError};
 use crate::plan::params;
 use crate::report;
-use crate::report::inputs::{Inputs, Sheet, Size, Source, StudyInfo, TaskCount};
+use crate::report::inputs::{Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training};
 use crate::study::ImageSource;
 
 /// Outputs: index.html, report.md, figures/*.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Report = context.params()?;
-    let legend: Legend = context.json("contact", "legend.json")?;
+    let sheet = |png: &str, legend: &str| -> Result<Sheet, StepError> {
+        let Legend { rows, columns } = context.json("contact", legend)?;
+        Ok(Sheet { png: context.read("contact", png)?, rows, columns })
+    };
+    let has_previews = context.input("contact")?.entry("training.png").is_some();
     let sources = ["analysis", "check", "contact"];
     let source = |task: &str| Ok(Source { task: task.to_owned(), digest: context.input(task)?.digest() });
     let inputs = Inputs {
         analysis: context.json("analysis", "analysis.json")?,
         check: Some(context.json("check", "check.json")?),
-        sheet: Some(Sheet { png: context.read("contact", "contact.png")?, rows: legend.rows, columns: legend.columns }),
+        sheet: Some(sheet("contact.png", "legend.json")?),
+        previews: has_previews.then(|| sheet("training.png", "training.json")).transpose()?,
+        trainings: params.trainings.iter().map(|training| curve(context, training)).collect::<Result<_, _>>()?,
         tasks: params.tasks.iter().map(count).collect(),
         provenance: sources.iter().map(|task| source(task)).collect::<Result<_, StepError>>()?,
         study: study(params),
     };
     let files = report::render(&inputs)?;
     Ok(files.into_iter().map(|file| (file.path.to_owned(), file.bytes)).collect())
+}
+
+fn curve(context: &Context, training: &params::Training) -> Result<Training, StepError> {
+    let params::Training { role, model, conditioning, steps } = training;
+    let losses = context.json(role, LOSSES)?;
+    Ok(Training { model: model.clone(), group: conditioning.name().to_owned(), steps: *steps, losses })
 }
 
 fn study(params: params::Report) -> StudyInfo {
@@ -48,6 +61,9 @@ fn count(count: &params::KindCount) -> TaskCount {
         "autoencoder" | "unet" | "inpainting" | "backbone" => format!("pretraining ({})", count.kind),
         "import" => "imported files".to_owned(),
         "cohort" => "real image set".to_owned(),
+        "pretrained" => "pretrained pipeline".to_owned(),
+        "prompt" => "prompt embedding".to_owned(),
+        "latents" => "tuning images as latents".to_owned(),
         "dreambooth" => "fine-tuning".to_owned(),
         "generate" => "synthetic shard".to_owned(),
         "check" => "generator check".to_owned(),

@@ -8,7 +8,7 @@ use super::context::{Context, json_output, losses_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::{ActFn, PerLevel};
-use crate::ml::latent::denoising::{Conditioning, Denoising, dropped};
+use crate::ml::latent::denoising::{Denoising, dropped};
 use crate::ml::latent::sample::encode_all;
 use crate::ml::latent::schedule::{self, PredictionType, Schedule};
 use crate::ml::latent::train::{Budget, Part, optimise};
@@ -40,24 +40,19 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let text = weights.build(|vb| TextEncoder::new(&text_config, vb.pp("text_encoder")))?;
     let schedule_config = schedule_config(&settings.diffusion);
     let schedule = Schedule::new(&schedule_config)?;
-    let denoising = Denoising {
-        vae: &autoencoder,
-        schedule: &schedule,
-        conditioning: Conditioning::TextToImage,
-        snr_gamma: snr_gamma(&settings.unet),
-    };
+    let denoising = Denoising { schedule: &schedule, snr_gamma: snr_gamma(&settings.unet) };
     let latents = encode_all(&autoencoder, &images)?;
 
     let budget = budget(&settings.unet, settings.unet.steps);
     let loss = |part: Part| {
-        let Part { indices, stream } = part;
+        let Part { indices, stream, .. } = part;
         let drop = dropped(indices.len(), settings.unet.caption_dropout, &stream.child("dropout"));
         let ids =
             indices.iter().zip(drop).flat_map(|(&index, drop)| if drop { nothing.clone() } else { captions[index].clone() });
         let ids = Tensor::from_vec(ids.collect::<Vec<u32>>(), (indices.len(), nothing.len()), &Device::Cpu)?;
         let positions = indices.iter().map(|&index| index as u32).collect::<Vec<_>>();
         let clean = latents.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?;
-        denoising.loss_of_latents(&unet, &clean, None, &text.forward(&ids)?, &stream)
+        denoising.loss(&unet, &clean, None, &text.forward(&ids)?, &stream)
     };
     let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
     let [unet, text] = ["unet.", "text_encoder."].map(|prefix| weights.state_dict().map(|all| all.under(prefix)));
@@ -83,6 +78,7 @@ pub fn budget(settings: &study::UNet, steps: usize) -> Budget {
         clip: 1.0,
         schedule: optim::Schedule::WarmupCosine { warmup: steps.min(200) as u64 / 2, floor: 0.01 },
         ema: Some(settings.ema),
+        ..Budget::default()
     }
 }
 

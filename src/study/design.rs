@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Strategy, Study};
+use super::schema::{Models, Strategy, Study};
 use crate::seed::Seed;
 
 /// What the synthetic images of an arm are: how made and how many a real image.
@@ -87,9 +87,16 @@ impl Study {
         self.generator.prompt.replace("{label}", class)
     }
 
-    /// DreamBooth steps of a class.
-    pub fn dreambooth_steps(&self, class: &str) -> usize {
+    /// Whether each generator has seen the images that its classifiers see, and no other.
+    pub fn leak_free(&self) -> bool {
+        self.generator.dreambooth.models == Models::LeakFree
+    }
+
+    /// DreamBooth steps of a class, or of all together, on so many images.
+    pub fn dreambooth_steps(&self, class: Option<&str>, images: usize) -> usize {
         let dreambooth = &self.generator.dreambooth;
-        dreambooth.steps_by_class.get(class).copied().unwrap_or(dreambooth.steps)
+        let own = class.and_then(|class| dreambooth.steps_by_class.get(class)).copied();
+        let passes = (images * dreambooth.epochs).div_ceil(dreambooth.batch * dreambooth.accumulate);
+        own.unwrap_or(if dreambooth.steps > 0 { dreambooth.steps } else { passes })
     }
 }

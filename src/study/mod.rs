@@ -87,6 +87,14 @@ impl LoadedStudy {
         (!from.is_empty()).then(|| self.relative("base.from", from))
     }
 
+    /// Folder of the pipeline in diffusers' layout that the text-to-image and the inpainting generators start from; `None` where it is
+    /// the base.
+    pub fn pretrained_folders(&self) -> [Option<PathBuf>; 2] {
+        let Pretrained { text_to_image, inpainting } = &self.study.base.pretrained;
+        [("text_to_image", text_to_image), ("inpainting", inpainting)]
+            .map(|(key, path)| (!path.is_empty()).then(|| self.relative(&format!("base.pretrained.{key}"), path)))
+    }
+
     /// Folder of the real images (idx only), relative to the file that names it.
     pub fn images_folder(&self) -> PathBuf {
         self.relative("images.path", &self.study.images.path)

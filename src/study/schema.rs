@@ -70,6 +70,7 @@ pub struct Images {
 pub struct Base {
     /// Folder of shipped weights, relative to the study file; empty: trained as part of this study.
     pub from: String,
+    pub pretrained: Pretrained,
     pub corpus: Corpus,
     pub autoencoder: Autoencoder,
     pub text_encoder: TextEncoder,
@@ -78,6 +79,15 @@ pub struct Base {
     /// The inpainting variant, continued from the UNet: steps only, the rest as `unet`.
     pub inpainting_steps: usize,
     pub backbone: Backbone,
+}
+
+/// Folders in diffusers' layout, relative to the study file, to start the generators from instead; empty: from the base. A folder has
+/// unet/, vae/, text_encoder/, tokenizer/ and scheduler/, as Stable Diffusion's repositories have, with weights as safetensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrained {
+    pub text_to_image: String,
+    pub inpainting: String,
 }
 
 /// Captioned images for pretraining; no class and no image of the study is among them.
@@ -174,26 +184,114 @@ pub struct Generator {
     pub sampling: Sampling,
 }
 
-/// DreamBooth as the authors ran it: UNet only, one model a class, no prior preservation.
+/// What each fine-tuned model has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Models {
+    /// One model a class, tuned on the class's whole pool, as the authors did.
+    PerClass,
+    /// One model of all classes, each image under its own class's prompt.
+    All,
+    /// One model for each class, replicate and n, tuned on the n images that the replicate's classifiers see, and on no other.
+    LeakFree,
+}
+
+/// How the learning rate goes on after its warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LearningRateSchedule {
+    Constant,
+    Linear,
+    Cosine,
+}
+
+/// DreamBooth: the UNet alone is tuned, by AdamW.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DreamBooth {
+    pub models: Models,
+    /// Steps of the optimiser; 0: as many as `epochs` take.
     pub steps: usize,
+    /// Passes over the images where `steps` is 0.
+    pub epochs: usize,
     /// Steps of single classes, where they differ.
     pub steps_by_class: BTreeMap<String, usize>,
     pub batch: usize,
+    /// Batches whose mean gradient makes a step.
+    pub accumulate: usize,
     pub learning_rate: f64,
+    pub schedule: LearningRateSchedule,
+    /// Steps in which the learning rate rises.
+    pub warmup: usize,
+    /// AdamW's, for the first and the second moment.
+    pub betas: [f64; 2],
+    pub epsilon: f64,
     pub weight_decay: f64,
     /// Largest global norm of the gradient.
     pub clip: f64,
+    /// Decay of the weights' moving average, which is then what is kept; 0: the last weights are kept (the authors').
+    pub ema: f64,
     /// Share of prompts replaced by the empty prompt (the authors': 0).
     pub caption_dropout: f64,
+    /// Gamma of the min-SNR weighting of the loss; 0: every timestep counts alike (the authors').
+    pub snr_gamma: f64,
+    /// Transformed views of each image, encoded once; pass p over the images shows view p modulo this number.
+    pub views: usize,
+    /// How often in a training images are sampled to look at, the last time at its end; 0: never.
+    pub previews: usize,
+    pub transforms: TuningTransforms,
+    pub mask: TuningMask,
+    pub lora: Lora,
+}
+
+/// The transforms of a view: torchvision's RandomResizedCrop, ColorJitter and horizontal flip.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TuningTransforms {
+    /// The crop's least and largest part of the image's area.
+    pub scale: [f64; 2],
+    /// The crop's least and largest width over height.
+    pub ratio: [f64; 2],
+    /// Largest change of brightness, contrast, saturation and hue, below 0.5.
+    pub jitter: f64,
+    pub flip: f64,
+}
+
+/// The mask of an inpainting model's training view: a rectangle or an ellipse anywhere in the image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TuningMask {
+    /// Share of rectangles; the others are ellipses.
+    pub rectangles: f64,
+    /// The least and the largest side, in sides of the image.
+    pub sides: [f64; 2],
+}
+
+/// Low-rank adaptation (Hu et al. 2021): a product of two narrow matrices is tuned beside each target, which itself stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lora {
+    /// Of the products; 0: the UNet is tuned in full.
+    pub rank: usize,
+    /// The product counts alpha / rank times.
+    pub alpha: f64,
+    /// Ends of the names of the layers that get one, such as `to_q`.
+    pub targets: Vec<String>,
+}
+
+/// Which solver walks from noise to an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Solver {
+    /// DPM-Solver++ (2M).
+    DpmSolver,
+    Ddim,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {
-    /// DPM-Solver++ (2M) steps.
+    pub solver: Solver,
     pub steps: usize,
     pub guidance: f64,
     /// Strength of the first pass (centre masked), in (0, 1].

@@ -81,6 +81,10 @@ impl Rules {
         }
     }
 
+    fn range(&mut self, key: &str, [least, most]: [f64; 2], from: f64, to: f64, allowed: &str) {
+        self.require(from <= least && least <= most && most <= to, key, [least, most], allowed);
+    }
+
     fn unique<T: Ord + Serialize>(&mut self, key: &str, values: &[T]) {
         let mut seen = BTreeSet::new();
         if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
@@ -140,6 +144,10 @@ fn base(study: &Study, rules: &mut Rules) {
         let message =
             format!("`base.from` is {}; a study with goal \"base\" trains its own, so it must be \"\"", written(&base.from));
         rules.refuse("base.from", message);
+    }
+    for (key, path) in [("text_to_image", &base.pretrained.text_to_image), ("inpainting", &base.pretrained.inpainting)] {
+        let allowed = "\"\" (a study with goal \"base\" trains its own)";
+        rules.require(study.goal != Goal::Base || path.is_empty(), &join("base.pretrained", key), path, allowed);
     }
     let classes = &base.corpus.classes;
     match study.images.source {
@@ -238,11 +246,7 @@ fn generator(study: &Study, rules: &mut Rules) {
     let Generator { prompt, dreambooth, sampling } = &study.generator;
     rules.require(prompt.contains("{label}"), "generator.prompt", prompt, "a text with {label}, where the class goes");
 
-    rules.counts("generator.dreambooth", &[("steps", dreambooth.steps)]);
-    rules.halves("generator.dreambooth.batch", dreambooth.batch);
-    rules.positive("generator.dreambooth", &[("learning_rate", dreambooth.learning_rate), ("clip", dreambooth.clip)]);
-    rules.not_negative("generator.dreambooth", &[("weight_decay", dreambooth.weight_decay)]);
-    rules.probabilities("generator.dreambooth", &[("caption_dropout", dreambooth.caption_dropout)]);
+    tuning(dreambooth, rules);
     for (class, steps) in &dreambooth.steps_by_class {
         let key = dotted(&["generator", "dreambooth", "steps_by_class", class]);
         rules.require(*steps >= 1, &key, steps, "1 or more");
@@ -264,6 +268,47 @@ fn generator(study: &Study, rules: &mut Rules) {
     }
     let shards = [("sources_per_shard", sampling.sources_per_shard), ("generations_per_shard", sampling.generations_per_shard)];
     rules.counts("generator.sampling", &shards);
+}
+
+fn tuning(dreambooth: &DreamBooth, rules: &mut Rules) {
+    let table = "generator.dreambooth";
+    let DreamBooth { steps, epochs, batch, accumulate, learning_rate, epsilon, clip, .. } = *dreambooth;
+    rules.counts(table, &[("accumulate", accumulate), ("views", dreambooth.views)]);
+    rules.require(
+        (steps == 0) != (epochs == 0),
+        "generator.dreambooth.steps",
+        steps,
+        format!("1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is {epochs})"),
+    );
+    rules.halves("generator.dreambooth.batch", batch);
+    rules.positive(table, &[("learning_rate", learning_rate), ("epsilon", epsilon), ("clip", clip)]);
+    rules.not_negative(table, &[("weight_decay", dreambooth.weight_decay), ("snr_gamma", dreambooth.snr_gamma)]);
+    rules.probabilities(table, &[("caption_dropout", dreambooth.caption_dropout)]);
+    rules.below_one(table, &[("ema", dreambooth.ema)]);
+    let betas = dreambooth.betas;
+    rules.require(
+        betas.iter().all(|beta| (0.0..1.0).contains(beta)),
+        &join(table, "betas"),
+        betas,
+        "0 or more, less than 1 each",
+    );
+
+    let TuningTransforms { scale, ratio, jitter, flip } = dreambooth.transforms;
+    let table = "generator.dreambooth.transforms";
+    rules.probabilities(table, &[("flip", flip)]);
+    rules.require((0.0..0.5).contains(&jitter), &join(table, "jitter"), jitter, "0 or more, less than 0.5");
+    for (name, range) in [("scale", scale), ("ratio", ratio)] {
+        rules.range(&join(table, name), range, f64::MIN_POSITIVE, f64::MAX, "the least and the largest, both more than 0");
+    }
+    let TuningMask { rectangles, sides } = dreambooth.mask;
+    rules.probabilities("generator.dreambooth.mask", &[("rectangles", rectangles)]);
+    rules.range("generator.dreambooth.mask.sides", sides, 0.0, 1.0, "the least and the largest, 0 to 1");
+
+    let Lora { rank, alpha, ref targets } = dreambooth.lora;
+    let table = "generator.dreambooth.lora";
+    rules.positive(table, &[("alpha", alpha)]);
+    rules.require(rank == 0 || !targets.is_empty(), &join(table, "targets"), targets, "one layer's name or more");
+    rules.unique(&join(table, "targets"), targets);
 }
 
 fn training(table: &str, classifier: &Classifier, rules: &mut Rules) {

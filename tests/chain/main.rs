@@ -142,40 +142,40 @@ fn a_killed_run_resumes_to_the_same_report() {
     }
 }
 
-/// Kills inside trainings and generations that take seconds, each a moment after a checkpoint: the next attempt goes on from there.
+/// Ten kills inside one training and ten inside one generation that take many seconds, each a random moment after a checkpoint: the
+/// next attempt goes on from there.
 #[test]
 fn a_killed_task_goes_on_inside() {
     let sets = [
         "images.classes=[\"psoriasis\", \"sarcoidosis\"]",
         "experiment.strategies=[\"text-to-image\"]",
-        "experiment.transforms=[false]",
-        "experiment.replicates=1",
-        "experiment.doses=[20]",
-        "generator.dreambooth.steps=60",
+        "experiment.doses=[240]",
+        "generator.dreambooth.steps=260",
         "generator.sampling.steps=25",
-        "generator.sampling.generations_per_shard=20",
+        "generator.sampling.generations_per_shard=240",
     ];
-    let whole = Chain::new("unbroken");
-    whole.run(&sets);
-    let chain = Chain::new("broken");
+    let tasks = ["dreambooth/psoriasis/text-to-image", "generate/text-to-image/psoriasis/r0/sources-0/generations-0"];
+    let (whole, chain) = (Chain::new("unbroken"), Chain::new("broken"));
+    whole.run_with(&sets, &["--only", tasks[1]], &[]);
     let mut delays = Seed::of_study(21).rng();
-    let mut kills = 0;
-    while kills < 10 {
-        let before = SystemTime::now();
-        let mut running = chain.start(&sets);
-        while running.try_wait().unwrap().is_none() && chain.youngest_checkpoint().is_none_or(|written| written < before) {
-            std::thread::sleep(Duration::from_millis(10));
+    for task in tasks {
+        let mut kills = 0;
+        while kills < 10 {
+            let before = SystemTime::now();
+            let mut running = chain.start(&sets, &["--only", task]);
+            while running.try_wait().unwrap().is_none() && chain.youngest_checkpoint().is_none_or(|written| written < before) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            if running.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(delays.random_range(0..300)));
+            kill(running);
+            kills += 1;
         }
-        if running.try_wait().unwrap().is_some() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(delays.random_range(0..300)));
-        kill(running);
-        kills += 1;
+        assert!(kills >= 3, "{task}: {kills} kills came after a checkpoint");
+        chain.run_with(&sets, &["--only", task], &[]);
     }
-    assert!(kills >= 3, "{kills} kills came after a checkpoint");
-    chain.run(&sets);
     assert_eq!(chain.digests(), whole.digests());
-    assert!(chain.report() == whole.report());
     assert_eq!(chain.youngest_checkpoint(), None, "a finished task keeps nothing");
 }

@@ -100,7 +100,7 @@ impl Ran {
 
     /// The labels that were executed, sorted.
     fn ran(&self) -> Vec<&str> {
-        let mut labels: Vec<&str> = self.outcome.timings.iter().map(|(label, ..)| label.as_str()).collect();
+        let mut labels: Vec<&str> = self.outcome.timings.iter().map(|timing| timing.label.as_str()).collect();
         labels.sort();
         labels
     }

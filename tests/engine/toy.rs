@@ -92,7 +92,7 @@ pub fn run(job: &Job, objects: &Objects, progress: &mut dyn FnMut(Progress)) -> 
     for file in job.files.values().flatten() {
         read.push_str(&String::from_utf8(file.read()?)?);
     }
-    let tell = |message: String| Progress { done: 1, total: 2, unit: "parts".into(), message };
+    let tell = |message: String| Progress { done: 1, total: 2, unit: "parts".into(), rate: 0.0, message };
     progress(tell(format!("{}", std::process::id())));
     let output = match job.kind.as_str() {
         "emit" => job.params["text"].to_string(),

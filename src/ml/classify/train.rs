@@ -91,7 +91,7 @@ pub fn fit(
             sum += finite(f64::from(loss.to_scalar::<f32>()?), step)?;
             let rate = training.learning_rate * training.schedule.factor(step as u64, total as u64);
             optimiser.step(&loss.backward()?, rate, None).map_err(Error::wrap)?;
-            watch(step + 1, total, sum / (step + 1 - epoch * steps) as f64);
+            watch(step + 1, total, sum / (step + 1 - epoch * steps) as f64)?;
         }
         let line = evaluate(network, validation, sum / steps as f64)?;
         if best.as_ref().is_none_or(|(at, _)| line.validation_loss < curve[*at].validation_loss) {

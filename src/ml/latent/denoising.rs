@@ -3,50 +3,23 @@
 use candle_core::{Device, Result, Tensor};
 use rand::Rng;
 
-use super::mask::Mask;
-use super::sample::{encode, inpainting_condition};
 use super::schedule::Schedule;
 use super::train::normal;
 use super::unet::UNet2DConditionModel;
-use super::vae::AutoencoderKl;
 use crate::seed::Seed;
-
-/// Which inputs the UNet takes beside the noisy latents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conditioning {
-    TextToImage,
-    /// A random mask and the latents of the masked image.
-    Inpainting,
-}
 
 /// The denoising loss: mean squared error at random timesteps, stratified over the images.
 pub struct Denoising<'a> {
-    pub vae: &'a AutoencoderKl,
     pub schedule: &'a Schedule,
-    pub conditioning: Conditioning,
     /// Weighs each item's error by min(SNR, gamma) / (SNR + 1) for v, min(SNR, gamma) / SNR for the noise, so that no range of
     /// noise outweighs the others (Hang et al. 2023, section 3.4). None: all alike.
     pub snr_gamma: Option<f64>,
 }
 
 impl Denoising<'_> {
-    /// The loss of `unet` on `pixels` [B, H, W, 3] in [-1, 1] under `context` [B, tokens, width]; all draws come from `stream`.
-    pub fn loss(&self, unet: &UNet2DConditionModel, pixels: &Tensor, context: &Tensor, stream: &Seed) -> Result<Tensor> {
-        let clean = encode(self.vae, pixels)?;
-        let condition = match self.conditioning {
-            Conditioning::TextToImage => None,
-            Conditioning::Inpainting => {
-                let (count, size, ..) = pixels.dims4()?;
-                let masks = stream.child("mask");
-                let masks = (0..count).map(|item| Mask::random(size, &masks.nth(item as u64))).collect::<Vec<_>>();
-                Some(inpainting_condition(self.vae, pixels, &masks, clean.dim(1)?)?)
-            }
-        };
-        self.loss_of_latents(unet, &clean, condition.as_ref(), context, stream)
-    }
-
-    /// The same of images that are already encoded: scaled latents `clean` [B, h, w, C], and what is appended to them once noisy.
-    pub fn loss_of_latents(
+    /// The loss of `unet` on scaled latents `clean` [B, h, w, C] under `context` [B, tokens, width]; `condition` is appended to them
+    /// once they are noisy, see [`super::sample::inpainting_condition`]. All draws come from `stream`.
+    pub fn loss(
         &self,
         unet: &UNet2DConditionModel,
         clean: &Tensor,

@@ -2,8 +2,24 @@
 
 use candle_core::{Device, Result, Tensor};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
+
+/// How training draws its masks: one rectangle or ellipse an image.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distribution {
+    /// Share of rectangles; the others are ellipses.
+    pub rectangles: f64,
+    /// The least and the largest side, in sides of the image; uniform between them.
+    pub sides: [f64; 2],
+}
+
+impl Distribution {
+    /// As the authors tuned their inpainting models.
+    pub const AUTHORS: Self = Self { rectangles: 0.5, sides: [0.0, 1.0] };
+}
 
 /// A mask over a square image, row by row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,12 +50,13 @@ impl Mask {
         })
     }
 
-    /// Training's mask: one rectangle or ellipse (even odds), sides uniform in 0..=size, anywhere it fits.
-    pub fn random(size: usize, seed: &Seed) -> Self {
+    /// Training's mask, anywhere it fits.
+    pub fn random(size: usize, distribution: &Distribution, seed: &Seed) -> Self {
         let mut rng = seed.rng();
-        let (height, width) = (rng.random_range(0..=size), rng.random_range(0..=size));
+        let [least, most] = distribution.sides.map(|side| (side * size as f64).round() as usize);
+        let (height, width) = (rng.random_range(least..=most), rng.random_range(least..=most));
         let (top, left) = (rng.random_range(0..=size - height), rng.random_range(0..=size - width));
-        if rng.random_bool(0.5) {
+        if rng.random_bool(distribution.rectangles) {
             return Self::from_fn(size, |row, column| {
                 (top..top + height).contains(&row) && (left..left + width).contains(&column)
             });
@@ -98,9 +115,11 @@ mod tests {
     #[test]
     fn random_masks_cover_a_quarter_on_average_or_less() {
         let root = Seed::of_study(7);
-        let shares = (0..400).map(|index| Mask::random(32, &root.nth(index)).share()).collect::<Vec<_>>();
+        let shares = (0..400).map(|index| Mask::random(32, &Distribution::AUTHORS, &root.nth(index)).share()).collect::<Vec<_>>();
         let mean = shares.iter().sum::<f64>() / shares.len() as f64;
         assert!((0.15..0.3).contains(&mean), "{mean}");
         assert!(shares.iter().any(|&share| share > 0.7) && shares.iter().any(|&share| share < 0.02));
+        let squares = Distribution { rectangles: 1.0, sides: [0.5, 0.5] };
+        assert!((0..20).all(|index| Mask::random(32, &squares, &root.nth(index)).share() == 0.25));
     }
 }

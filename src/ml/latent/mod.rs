@@ -4,6 +4,8 @@
 pub mod augment;
 pub mod config;
 pub mod denoising;
+pub mod layout;
+pub mod lora;
 pub mod mask;
 pub mod reconstruction;
 pub mod sample;

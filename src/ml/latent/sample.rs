@@ -30,8 +30,13 @@ pub struct Sampler<'a> {
 impl Sampler<'_> {
     /// One image per stream.
     pub fn text_to_image(&self, streams: &[Seed]) -> Result<Pixels> {
-        let noise = self.noise(streams)?;
-        let latents = self.denoise(noise, self.solver(1.0), None)?;
+        self.from_noise(streams, None)
+    }
+
+    /// One image per stream from nothing but noise; `condition`: an inpainting UNet's further channels, see
+    /// [`inpainting_condition`].
+    pub fn from_noise(&self, streams: &[Seed], condition: Option<&Tensor>) -> Result<Pixels> {
+        let latents = self.denoise(self.noise(streams)?, self.solver(1.0), condition.cloned())?;
         self.decode(&latents)
     }
 

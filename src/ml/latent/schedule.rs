@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Result, Tensor};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::config::ConfigError;
 
@@ -48,6 +48,24 @@ fn epsilon() -> PredictionType {
 }
 
 impl Config {
+    /// diffusers' scheduler_config.json of a DPM-Solver++ (2M) that walks as [`super::solver::Method::DpmSolver`] does.
+    pub fn to_json(&self) -> String {
+        let mut keys = json!({
+            "_class_name": "DPMSolverMultistepScheduler",
+            "algorithm_type": "dpmsolver++",
+            "final_sigmas_type": "sigma_min",
+            "lower_order_final": true,
+            "solver_order": 2,
+            "solver_type": "midpoint",
+            "steps_offset": 1,
+            "timestep_spacing": "linspace",
+        });
+        if let (Value::Object(keys), Ok(Value::Object(own))) = (&mut keys, serde_json::to_value(self)) {
+            keys.extend(own);
+        }
+        format!("{keys:#}\n")
+    }
+
     /// Reads diffusers' scheduler_config.json, which may hold the bare `-Infinity` and `NaN` of Python's json.
     pub fn from_json(text: &str) -> std::result::Result<Self, ConfigError> {
         let keys: Map<String, Value> = json5::from_str(text).map_err(|error| ConfigError::Scheduler(error.to_string()))?;

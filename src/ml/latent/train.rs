@@ -4,7 +4,7 @@ use candle_core::{Device, Error, Result, Tensor, Var};
 
 use crate::ml::optim::{self, AdamW, AdamWConfig, AdamWState, Ema};
 use crate::ml::params::{Params, StateDict};
-use crate::ml::training::{Batches, PARTS, Session, finite, in_parts};
+use crate::ml::training::{self, Batches, PARTS, Session, finite, in_parts};
 use crate::seed::Seed;
 
 /// How long and how hard a model is trained.
@@ -12,7 +12,12 @@ use crate::seed::Seed;
 pub struct Budget {
     pub steps: usize,
     pub batch: usize,
+    /// Batches whose mean gradient makes a step.
+    pub accumulate: usize,
     pub learning_rate: f64,
+    /// AdamW's, first and second moment's.
+    pub betas: [f64; 2],
+    pub epsilon: f64,
     pub weight_decay: f64,
     /// Largest global norm of the gradient.
     pub clip: f64,
@@ -21,10 +26,31 @@ pub struct Budget {
     pub ema: Option<f64>,
 }
 
+/// A step, of AdamW as diffusers sets it.
+impl Default for Budget {
+    fn default() -> Self {
+        let AdamWConfig { beta1, beta2, eps, weight_decay } = AdamWConfig::DIFFUSERS;
+        Self {
+            steps: 1,
+            batch: PARTS,
+            accumulate: 1,
+            learning_rate: 1e-3,
+            betas: [beta1, beta2],
+            epsilon: eps,
+            weight_decay,
+            clip: 1.0,
+            schedule: optim::Schedule::Constant,
+            ema: None,
+        }
+    }
+}
+
 /// One part of a step's batch.
 pub struct Part<'a> {
     /// Positions of its images.
     pub indices: &'a [usize],
+    /// How often all images were seen before, for each of `indices`.
+    pub passes: &'a [usize],
     /// All that it draws comes from here.
     pub stream: Seed,
 }
@@ -48,13 +74,25 @@ pub fn optimise(
         state.restore(&kept)?;
     }
     for step in state.losses.len()..budget.steps {
-        let indices = batches.at(step);
-        let stream = seed.child("step").nth(step as u64);
-        let part = |part: usize| {
-            let indices = &indices[part * budget.batch / PARTS..(part + 1) * budget.batch / PARTS];
-            loss(Part { indices, stream: stream.nth(part as u64) })
+        let mut batch = |at: usize| {
+            let (indices, passes) = (batches.at(at), batches.passes(at));
+            let stream = seed.child("step").nth(at as u64);
+            let part = |part: usize| {
+                let of_part = part * budget.batch / PARTS..(part + 1) * budget.batch / PARTS;
+                loss(Part { indices: &indices[of_part.clone()], passes: &passes[of_part], stream: stream.nth(part as u64) })
+            };
+            in_parts(&state.variables, part)
         };
-        let (value, gradients) = in_parts(&state.variables, part)?;
+        let (mut value, mut gradients) = batch(step * budget.accumulate)?;
+        for more in 1..budget.accumulate {
+            let (its, more) = batch(step * budget.accumulate + more)?;
+            value += its;
+            training::add(&state.variables, &mut gradients, &more)?;
+        }
+        if budget.accumulate > 1 {
+            value /= budget.accumulate as f64;
+            training::scale(&state.variables, &mut gradients, 1.0 / budget.accumulate as f64)?;
+        }
         finite(value, step)?;
         let rate = budget.learning_rate * budget.schedule.factor(step as u64, budget.steps as u64);
         state.optimiser.step(&gradients, rate, Some(budget.clip)).map_err(Error::wrap)?;
@@ -62,7 +100,7 @@ pub fn optimise(
             average.update().map_err(Error::wrap)?;
         }
         state.losses.push(value);
-        (session.watch)(step + 1, budget.steps, value);
+        (session.watch)(step + 1, budget.steps, value)?;
         session.offer(|| state.kept())?;
     }
     if let Some(average) = state.average {
@@ -83,7 +121,8 @@ struct State {
 impl State {
     fn new(params: &Params, budget: &Budget) -> Result<Self> {
         let variables = params.trainable();
-        let config = AdamWConfig { weight_decay: budget.weight_decay, ..AdamWConfig::DIFFUSERS };
+        let ([beta1, beta2], eps) = (budget.betas, budget.epsilon);
+        let config = AdamWConfig { beta1, beta2, eps, weight_decay: budget.weight_decay };
         let optimiser = AdamW::new(variables.clone(), config).map_err(Error::wrap)?;
         let average = budget.ema.map(|decay| Ema::new(variables.clone(), decay)).transpose().map_err(Error::wrap)?;
         Ok(Self { variables, optimiser, average, losses: Vec::new() })

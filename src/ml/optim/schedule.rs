@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
     Constant,
+    /// Linear from `1 / warmup` at the first step to 1 after `warmup` steps, then 1.
+    WarmupConstant {
+        warmup: u64,
+    },
+    /// The same warm-up, then linearly down to 0 at the last step.
+    WarmupLinear {
+        warmup: u64,
+    },
     /// Linear from `1 / warmup` at the first step to 1 after `warmup` steps, then half a cosine to `floor` at the last.
     WarmupCosine {
         warmup: u64,
@@ -17,13 +25,18 @@ pub enum Schedule {
 impl Schedule {
     /// The factor for the step after `done` of `total` steps.
     pub fn factor(&self, done: u64, total: u64) -> f64 {
+        let warmup = match *self {
+            Self::Constant => 0,
+            Self::WarmupConstant { warmup } | Self::WarmupLinear { warmup } | Self::WarmupCosine { warmup, .. } => warmup,
+        };
+        if done < warmup {
+            return (done + 1) as f64 / warmup as f64;
+        }
+        let progress = ((done - warmup) as f64 / total.saturating_sub(warmup + 1).max(1) as f64).min(1.0);
         match *self {
-            Self::Constant => 1.0,
-            Self::WarmupCosine { warmup, .. } if done < warmup => (done + 1) as f64 / warmup as f64,
-            Self::WarmupCosine { warmup, floor } => {
-                let progress = (done - warmup) as f64 / total.saturating_sub(warmup + 1).max(1) as f64;
-                floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * progress.min(1.0)).cos())
-            }
+            Self::Constant | Self::WarmupConstant { .. } => 1.0,
+            Self::WarmupLinear { .. } => 1.0 - progress,
+            Self::WarmupCosine { floor, .. } => floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
         }
     }
 }
@@ -40,5 +53,8 @@ mod tests {
         }
         assert_eq!(Schedule::WarmupCosine { warmup: 0, floor: 0.0 }.factor(0, 1), 1.0);
         assert_eq!(Schedule::Constant.factor(7, 8), 1.0);
+        let factors = |schedule: Schedule| [0, 1, 3, 7].map(|done| schedule.factor(done, 8));
+        assert_eq!(factors(Schedule::WarmupConstant { warmup: 2 }), [0.5, 1.0, 1.0, 1.0]);
+        assert_eq!(factors(Schedule::WarmupLinear { warmup: 2 }), [0.5, 1.0, 0.8, 0.0]);
     }
 }

@@ -187,6 +187,15 @@ impl ClipTokenizer {
         Ok(Self { inner, size, start, end })
     }
 
+    /// The same, with texts filled up by `token` instead of the end's, as Stable Diffusion 2's are by `!`.
+    pub fn padded_with(mut self, token: &str) -> Result<Self, TokenizerError> {
+        let id = self.inner.token_to_id(token).ok_or_else(|| TokenizerError::Lacking { token: token.to_owned() })?;
+        if let Some(padding) = self.inner.get_padding_mut() {
+            (padding.pad_id, padding.pad_token) = (id, token.to_owned());
+        }
+        Ok(self)
+    }
+
     /// Reads a vocabulary; see [`ClipTokenizer::new`].
     pub fn of(vocabulary: &Vocabulary, context_length: usize) -> Result<Self, TokenizerError> {
         Self::new(&vocabulary.vocab_json, &vocabulary.merges_txt, context_length)

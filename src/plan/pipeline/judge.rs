@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::generators::{Model, conditionings};
 use super::{BaseInputs, Builder, Real, Shards, cost, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kind;
@@ -75,7 +76,7 @@ impl Builder<'_> {
         };
         let mut inputs = vec![
             role("probe", probe),
-            role("autoencoder", &base.autoencoder),
+            role("autoencoder", &base.pipeline(conditionings(&study.experiment.strategies)[0]).autoencoder),
             role("pool", real.pool),
             role("held_out", real.held_out),
         ];
@@ -85,18 +86,25 @@ impl Builder<'_> {
         self.add(&kind::CHECK, "check".into(), &params, inputs, None, 10.0 * cost::SMALL)
     }
 
-    pub(super) fn contact(&mut self, pool: TaskId, shards: &Shards) -> Result<TaskId, PlanError> {
+    pub(super) fn contact(&mut self, pool: TaskId, shards: &Shards, models: &[Model]) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let shown = SHOWN.min(study.generator.sampling.sources_per_shard).min(study.images.pool);
+        // Of leak-free models the ones that saw most.
+        let n = study.leak_free().then(|| study.experiment.n.iter().copied().max()).flatten();
+        let shown = SHOWN.min(study.generator.sampling.sources_per_shard).min(n.unwrap_or(study.images.pool));
         let order = |class: &String| (class.clone(), study.sample_order(class, 0)[..shown].to_vec());
+        let first = models.first().map(|model| model.training.conditioning);
+        let previewed = |model: &&Model| study.generator.dreambooth.previews > 0 && Some(model.training.conditioning) == first;
+        let previewed = models.iter().filter(previewed).collect::<Vec<_>>();
         let params = params::Contact {
+            trainings: previewed.iter().map(|model| model.training.clone()).collect(),
             classes: study.images.classes.clone(),
             strategies: study.experiment.strategies.clone(),
             sources: study.images.classes.iter().map(order).collect(),
         };
         let mut inputs = vec![role("pool", pool)];
+        inputs.extend(previewed.iter().map(|model| role(&model.training.role, model.task)));
         for ((strategy, class), list) in shards {
-            let first = list.iter().filter(|shard| shard.replicate == 0 && shard.block == 0 && shard.first == 0);
+            let first = list.iter().filter(|shard| shard.replicate == 0 && shard.n == n && shard.block == 0 && shard.first == 0);
             inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
         }
         self.add(&kind::CONTACT, "contact".into(), &params, inputs, None, cost::SMALL)

@@ -12,6 +12,8 @@ pub type Shards = BTreeMap<(String, String), Vec<Shard>>;
 pub struct Place<'a> {
     pub class: &'a str,
     pub replicate: usize,
+    /// The n whose cells alone may use it; None: all.
+    pub n: Option<usize>,
     /// Position among the replicate's blocks of sources.
     pub block: usize,
     /// First generation index.
@@ -21,13 +23,14 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// `psoriasis/r0/sources-0/generations-5`.
+    /// `psoriasis/r0/sources-0/generations-5`, or `psoriasis/r0/n=4/sources-0/generations-5`.
     pub fn path(&self) -> String {
-        format!("{}/r{}/sources-{}/generations-{}", self.class, self.replicate, self.block, self.first)
+        let n = self.n.map(|n| format!("n={n}/")).unwrap_or_default();
+        format!("{}/r{}/{n}sources-{}/generations-{}", self.class, self.replicate, self.block, self.first)
     }
 
     pub fn shard(&self, task: TaskId) -> Shard {
-        Shard { task, replicate: self.replicate, block: self.block, first: self.first }
+        Shard { task, replicate: self.replicate, n: self.n, block: self.block, first: self.first }
     }
 }
 
@@ -35,6 +38,7 @@ impl Place<'_> {
 pub struct Shard {
     pub task: TaskId,
     pub replicate: usize,
+    pub n: Option<usize>,
     pub block: usize,
     pub first: usize,
 }
@@ -43,12 +47,14 @@ impl Shard {
     /// Whether `cell` trains on some of the shard's images.
     pub fn serves(&self, cell: &Cell, study: &Study) -> bool {
         self.replicate == cell.replicate
+            && self.n.is_none_or(|n| n == cell.n)
             && self.block * study.generator.sampling.sources_per_shard < cell.n
             && cell.synthetic.is_some_and(|synthetic| self.first < synthetic.dose)
     }
 
-    /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`.
+    /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or `<prefix>/<class>/r0.n4.0.5`.
     pub fn role(&self, prefix: &str, class: &str) -> String {
-        format!("{prefix}/{class}/r{}.{}.{}", self.replicate, self.block, self.first)
+        let n = self.n.map(|n| format!("n{n}.")).unwrap_or_default();
+        format!("{prefix}/{class}/r{}.{n}{}.{}", self.replicate, self.block, self.first)
     }
 }

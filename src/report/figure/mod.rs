@@ -4,7 +4,9 @@
 mod accuracy;
 mod forest;
 mod svg;
+mod training;
 
+use super::inputs::Training;
 use crate::stats::analysis::{Accuracy, Analysis, Design, REAL};
 
 /// A study's figures.
@@ -15,14 +17,16 @@ pub struct Figures {
     pub panels: Vec<String>,
     /// The contrasts as a forest plot, if there are any.
     pub contrasts: Option<String>,
+    /// The tuned models' losses, if there are any.
+    pub training: Option<String>,
 }
 
 impl Figures {
     /// The figures of an analysis, with a line at `chance` if it is known.
-    pub fn of(analysis: &Analysis, chance: Option<f64>) -> Self {
+    pub fn of(analysis: &Analysis, chance: Option<f64>, trainings: &[Training]) -> Self {
         let plot = accuracy::Plot::of(analysis, chance);
         let contrasts = (!analysis.contrasts.is_empty()).then(|| forest::draw(analysis));
-        Self { accuracy: plot.together(), panels: plot.apart(), contrasts }
+        Self { accuracy: plot.together(), panels: plot.apart(), contrasts, training: training::draw(trainings) }
     }
 }
 

@@ -35,6 +35,8 @@ pub struct View {
     breakdowns: Vec<Breakdown>,
     sheet: Option<SheetView>,
     check: Option<CheckView>,
+    training: Option<String>,
+    previews: Option<SheetView>,
     tasks: Vec<TaskCount>,
     sharing: Vec<String>,
     method: Vec<String>,
@@ -63,7 +65,7 @@ struct SourceRow {
 
 impl View {
     pub fn of(inputs: &Inputs, figures: &Figures) -> Result<Self, ReportError> {
-        let Inputs { study, analysis, check, sheet, tasks, provenance } = inputs;
+        let Inputs { study, analysis, check, sheet, previews, trainings: _, tasks, provenance } = inputs;
         let source = |source: &super::inputs::Source| SourceRow { task: source.task.clone(), digest: source.digest.short() };
         let mut fence = "~~~".to_owned();
         while study.resolved.contains(&fence) {
@@ -92,6 +94,8 @@ impl View {
             breakdowns: tables::breakdowns(analysis),
             sheet: sheet.as_ref().map(SheetView::of).transpose()?,
             check: check.as_ref().map(tables::check),
+            training: figures.training.clone(),
+            previews: previews.as_ref().map(SheetView::of).transpose()?,
             tasks: tasks.clone(),
             sharing: prose::sharing(tasks),
             method: prose::method(analysis),

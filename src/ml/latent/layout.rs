@@ -1,0 +1,180 @@
+//! diffusers' layout of a pipeline: a folder with a room for each model, as Stable Diffusion's repositories have it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde_json::{Value, json};
+
+/// Configuration and weights of each model.
+pub const VAE: (&str, &str) = ("vae/config.json", "vae/diffusion_pytorch_model.safetensors");
+pub const UNET: (&str, &str) = ("unet/config.json", "unet/diffusion_pytorch_model.safetensors");
+pub const TEXT: (&str, &str) = ("text_encoder/config.json", "text_encoder/model.safetensors");
+/// Vocabulary and merges.
+pub const TOKENIZER: (&str, &str) = ("tokenizer/vocab.json", "tokenizer/merges.txt");
+/// Which token fills a text up; a repository may do without.
+pub const TOKENIZER_CONFIG: &str = "tokenizer/tokenizer_config.json";
+pub const SCHEDULER: &str = "scheduler/scheduler_config.json";
+
+/// The diffusers whose files these are, and which tests/fixtures/stable_diffusion was made with.
+const DIFFUSERS: &str = "0.42.1";
+
+/// Why a folder is not a pipeline.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutError {
+    #[error("{path} is missing: a pipeline in diffusers' layout has it{hint}", path = path.display())]
+    Missing { path: PathBuf, hint: &'static str },
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{path} is not an index of safetensors files: {problem}", path = path.display())]
+    Index { path: PathBuf, problem: String },
+}
+
+/// The files of the pipeline at `folder` that are read, by their paths in it: of weights in whole and in parts the whole, of single and
+/// half precision the single.
+pub fn files(folder: &Path) -> Result<Vec<String>, LayoutError> {
+    let mut names = Vec::new();
+    for (config, weights) in [VAE, UNET, TEXT] {
+        names.push(present(folder, config)?);
+        names.extend(weight_files(folder, weights)?);
+    }
+    for name in [TOKENIZER.0, TOKENIZER.1, SCHEDULER] {
+        names.push(present(folder, name)?);
+    }
+    names.extend(folder.join(TOKENIZER_CONFIG).is_file().then(|| TOKENIZER_CONFIG.to_owned()));
+    Ok(names)
+}
+
+fn present(folder: &Path, name: &str) -> Result<String, LayoutError> {
+    let path = folder.join(name);
+    if path.is_file() { Ok(name.to_owned()) } else { Err(LayoutError::Missing { path, hint: "" }) }
+}
+
+fn weight_files(folder: &Path, whole: &str) -> Result<Vec<String>, LayoutError> {
+    let stem = whole.strip_suffix(".safetensors").unwrap_or(whole);
+    let exists = |name: &String| folder.join(name).is_file();
+    let (half, index) = (format!("{stem}.fp16.safetensors"), format!("{stem}.safetensors.index.json"));
+    let half_index = format!("{stem}.safetensors.index.fp16.json");
+    if exists(&whole.to_owned()) {
+        return Ok(vec![whole.to_owned()]);
+    }
+    if exists(&index) {
+        return parts(folder, &index);
+    }
+    if exists(&half) {
+        return Ok(vec![half]);
+    }
+    if exists(&half_index) {
+        return parts(folder, &half_index);
+    }
+    let pickled = exists(&format!("{stem}.bin")) || exists(&"text_encoder/pytorch_model.bin".to_owned());
+    let hint = if pickled { "; weights as .bin are not read: convert them with diffusers' save_pretrained" } else { "" };
+    Err(LayoutError::Missing { path: folder.join(whole), hint })
+}
+
+/// The files that an index names, each once.
+fn parts(folder: &Path, index: &str) -> Result<Vec<String>, LayoutError> {
+    let path = folder.join(index);
+    let text = fs::read_to_string(&path).map_err(|source| LayoutError::Read { path: path.clone(), source })?;
+    let failed = |problem: String| LayoutError::Index { path: path.clone(), problem };
+    let json: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| failed("it has no weight_map".into()))?;
+    let room = index.split_once('/').map_or("", |(room, _)| room);
+    let names = map.values().map(|name| name.as_str().filter(|name| !name.contains(['/', '\\'])));
+    let names =
+        names.collect::<Option<BTreeSet<_>>>().ok_or_else(|| failed("weight_map holds something else than file names".into()))?;
+    names.into_iter().map(|name| present(folder, &format!("{room}/{name}"))).collect()
+}
+
+/// `model_index.json`, by which diffusers' `from_pretrained` opens the whole folder.
+pub fn model_index(inpainting: bool) -> String {
+    let class = if inpainting { "StableDiffusionInpaintPipeline" } else { "StableDiffusionPipeline" };
+    let index = json!({
+        "_class_name": class,
+        "_diffusers_version": DIFFUSERS,
+        "feature_extractor": [null, null],
+        "requires_safety_checker": false,
+        "safety_checker": [null, null],
+        "scheduler": ["diffusers", "DPMSolverMultistepScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    });
+    format!("{index:#}\n")
+}
+
+/// `tokenizer_config.json` of CLIP's tokenizer for texts of `length` tokens, filled up by the end's.
+pub fn tokenizer_config(length: usize) -> String {
+    let end = "<|endoftext|>";
+    let config = json!({
+        "bos_token": "<|startoftext|>",
+        "eos_token": end,
+        "model_max_length": length,
+        "pad_token": end,
+        "tokenizer_class": "CLIPTokenizer",
+        "unk_token": end,
+    });
+    format!("{config:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pipeline(weights: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let rest = [VAE.0, VAE.1, UNET.0, TEXT.0, TEXT.1, TOKENIZER.0, TOKENIZER.1, SCHEDULER];
+        for name in rest.iter().chain(weights) {
+            fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+            fs::write(
+                folder.path().join(name),
+                r#"{"weight_map": {"a": "two.safetensors", "b": "one.safetensors", "c": "two.safetensors"}}"#,
+            )
+            .unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn whole_weights_come_before_parts_and_single_precision_before_half() {
+        let index = "unet/diffusion_pytorch_model.safetensors.index.json";
+        let half = "unet/diffusion_pytorch_model.fp16.safetensors";
+        let parts = ["unet/one.safetensors", "unet/two.safetensors"];
+        let cases: [(&[&str], &[&str]); 4] = [
+            (&[UNET.1, index, half], &[UNET.1]),
+            (&[index, half, parts[0], parts[1]], &parts),
+            (&[half], &[half]),
+            (&["unet/diffusion_pytorch_model.safetensors.index.fp16.json", parts[0], parts[1]], &parts),
+        ];
+        for (there, expected) in cases {
+            let names = files(pipeline(there).path()).unwrap();
+            let unet =
+                names.iter().filter(|name| name.starts_with("unet/") && name.ends_with(".safetensors")).collect::<Vec<_>>();
+            assert_eq!(unet, expected, "{there:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let complaint = |weights: &[&str]| {
+            let folder = pipeline(weights);
+            files(folder.path()).unwrap_err().to_string().replace(&format!("{}/", folder.path().display()), "")
+        };
+        let cases: [(&[&str], &str); 3] = [
+            (&[], "unet/diffusion_pytorch_model.safetensors is missing: a pipeline in diffusers' layout has it"),
+            (
+                &["unet/diffusion_pytorch_model.bin"],
+                "unet/diffusion_pytorch_model.safetensors is missing: a pipeline in diffusers' layout has it; weights as .bin are not \
+                 read: convert them with diffusers' save_pretrained",
+            ),
+            (
+                &["unet/diffusion_pytorch_model.safetensors.index.json", "unet/two.safetensors"],
+                "unet/one.safetensors is missing: a pipeline in diffusers' layout has it",
+            ),
+        ];
+        for (weights, expected) in cases {
+            assert_eq!(complaint(weights), expected);
+        }
+    }
+}
