@@ -139,6 +139,9 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[base.unet]\nheads = 5\n[base.autoencoder]\nnorm_groups = 7", &[]),
             ("", &["analysis.q=1", "generator.sampling.steps=1001", "base.diffusion.beta_start=0.5"]),
             ("", &["base.unet.batch=5", "base.autoencoder.perceptual_weight=-1", "base.unet.snr_gamma=-1"]),
+            ("[generator.dreambooth]\nepochs = 4\nbetas = [0.9, 1.0]\nviews = 0", &["generator.dreambooth.lora.alpha=0"]),
+            ("generator.dreambooth.transforms.scale = [1.1, 0.9]\ngenerator.dreambooth.mask.sides = [0.0, 2.0]", &[]),
+            ("goal = \"base\"\n[base]\nfrom = \"\"\npretrained.inpainting = \"sd\"", &[]),
             ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
         ],
         expect![[r#"

@@ -143,10 +143,37 @@ impl Chain {
         kill(running);
     }
 
+    /// Runs one task, which fails: the exit code and the first line of what it says, without the chain's folder.
+    pub fn failure(&self, sets: &[&str], only: &str) -> String {
+        let options = ["--only", only, "--quiet"];
+        let mut command = self.command(&["reproduce"]);
+        let output =
+            command.args(sets.iter().flat_map(|set| ["--set", set])).args(options).env("RUST_BACKTRACE", "0").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap().replace(&format!("{}/", self.folder.path().display()), "");
+        let line = said.lines().next().unwrap_or_default();
+        // The key in brackets changes with every VERSION.
+        let line =
+            line.split_once(" (").map_or(line.to_owned(), |(task, rest)| format!("{task}{}", rest.split_once(')').unwrap().1));
+        format!("{}: {line}", output.status.code().unwrap())
+    }
+
+    /// A copy of a pipeline of tests/fixtures/stable_diffusion, by its path.
+    pub fn pipeline(&self, family: &str, copy: &str) -> PathBuf {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stable_diffusion").join(family);
+        let mut files = BTreeMap::new();
+        collect(&from, &mut files);
+        for (path, bytes) in files {
+            let to = self.path(copy).join(path.strip_prefix(&from).unwrap());
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::write(to, bytes).unwrap();
+        }
+        self.path(copy)
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
         command.args(words).arg(self.path("study.toml")).arg("--store").arg(self.path("store"));
-        command.env("TITRATE_WORKSPACE", self.folder.path());
+        command.env("TITRATE_WORKSPACE", self.folder.path()).current_dir(self.folder.path());
         command
     }
 

@@ -2,6 +2,7 @@
 //! computed. It runs the smoke study with the binary that users run.
 
 mod chain;
+mod pipelines;
 
 use std::time::{Duration, SystemTime};
 
