@@ -173,6 +173,13 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set base.autoencoder.perceptual_weight=-1: `base.autoencoder.perceptual_weight` is -1.0; allowed: 0 or more
             --set base.unet.batch=5: `base.unet.batch` is 5; allowed: an even number, 2 or more (its halves are trained side by side)
             --set base.unet.snr_gamma=-1: `base.unet.snr_gamma` is -1.0; allowed: 0 or more
+            study.toml:4:9: `generator.dreambooth.views` is 0; allowed: 1 or more
+            study.toml: `generator.dreambooth.steps` is 200; allowed: 1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is 4)
+            study.toml:3:9: `generator.dreambooth.betas` is [0.9, 1.0]; allowed: 0 or more, less than 1 each
+            --set generator.dreambooth.lora.alpha=0: `generator.dreambooth.lora.alpha` is 0.0; allowed: more than 0
+            study.toml:1:41: `generator.dreambooth.transforms.scale` is [1.1, 0.9]; allowed: the least and the largest, both more than 0
+            study.toml:2:35: `generator.dreambooth.mask.sides` is [0.0, 2.0]; allowed: the least and the largest, 0 to 1
+            study.toml:4:25: `base.pretrained.inpainting` is "sd"; allowed: "" (a study with goal "base" trains its own)
             --set generator.sampling.inpaint_strength=0: `generator.sampling.inpaint_strength` is 0.0; allowed: more than 0, at most 1
             --set classifier.learning_rate=inf: `classifier.learning_rate` is inf; allowed: more than 0
             --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1
