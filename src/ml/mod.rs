@@ -9,5 +9,6 @@ pub mod ops;
 pub mod optim;
 pub mod params;
 pub mod pixels;
+mod side_by_side;
 pub mod text;
 pub mod training;

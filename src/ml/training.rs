@@ -1,10 +1,11 @@
 //! What every training loop here shares: batches without replacement, and losses that stay finite.
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Error, Result, Tensor, Var};
+use candle_core::{DType, Result, Tensor, Var};
 use rand::seq::SliceRandom;
 
 use crate::ml::params::StateDict;
+use crate::ml::side_by_side::side_by_side;
 use crate::seed::Seed;
 
 /// Called after each step with the steps done, the steps in all and the loss; its error ends the training.
@@ -73,7 +74,7 @@ impl Batches {
 }
 
 /// Into how many equal parts a batch is cut whose gradients are computed side by side. Fixed, so that the sums are the same however
-/// many threads there are; a small network keeps two cores busier this way than by sharing each operation.
+/// many threads there are.
 pub const PARTS: usize = 2;
 
 /// The mean of the losses of the batch's [`PARTS`] and its gradient for each of `variables`, in their order. `loss` builds the loss of
@@ -84,19 +85,7 @@ pub fn in_parts(variables: &[(String, Var)], loss: impl Fn(usize) -> Result<Tens
         let value = f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?);
         Ok((value, loss.backward()?))
     };
-    let threads = rayon::current_num_threads();
-    let results = if threads < PARTS {
-        (0..PARTS).map(part).collect::<Vec<_>>()
-    } else {
-        let pool = || rayon::ThreadPoolBuilder::new().num_threads(threads / PARTS).build().map_err(Error::wrap);
-        let pools = (0..PARTS).map(|_| pool()).collect::<Result<Vec<_>>>()?;
-        std::thread::scope(|scope| {
-            let run = |(at, pool): (usize, rayon::ThreadPool)| scope.spawn(move || pool.install(|| part(at)));
-            let running = pools.into_iter().enumerate().map(run).collect::<Vec<_>>();
-            running.into_iter().map(|thread| thread.join().expect("a part does not panic")).collect()
-        })
-    };
-    let mut results = results.into_iter().collect::<Result<Vec<_>>>()?.into_iter();
+    let mut results = side_by_side(PARTS, part)?.into_iter();
     let (mut value, mut sum) = results.next().expect("at least one part");
     for (more, gradients) in results {
         value += more;

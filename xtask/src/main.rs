@@ -1,5 +1,6 @@
 //! The project's chores. `cargo xtask` without arguments lists them.
 
+mod bench;
 mod check;
 mod process;
 mod reproduce;
@@ -10,6 +11,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask reproduce [STUDY] [OPTIONS]   build titrate and reproduce a study (default: quick); --help lists the options
 cargo xtask test                          everything that CI runs (also: cargo xtask ci)
+cargo xtask bench [NAME] [--rounds N] [--case NAME]
+                                          time titrate against PyTorch and diffusers in turns; without NAME, list the benches
 cargo xtask versions                      record the source of kinds whose VERSION was raised
 cargo xtask versions --acknowledge KIND --output-neutral WHY
                                           record a change of source that leaves a kind's output as it is (KIND may be `all`)
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
     let outcome = match chore.as_str() {
         "reproduce" => reproduce::reproduce(rest),
         "test" | "ci" if rest.is_empty() => check::everything(),
+        "bench" => bench::bench(rest),
         "versions" => versions::versions(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");

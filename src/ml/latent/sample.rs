@@ -8,6 +8,7 @@ use super::solver::{Method, Solver};
 use super::unet::UNet2DConditionModel;
 use super::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
+use crate::ml::side_by_side::side_by_side;
 use crate::seed::Seed;
 
 /// Everything that turns noise into images of one prompt.
@@ -36,8 +37,7 @@ impl Sampler<'_> {
     /// One image per stream from nothing but noise; `condition`: an inpainting UNet's further channels, see
     /// [`inpainting_condition`].
     pub fn from_noise(&self, streams: &[Seed], condition: Option<&Tensor>) -> Result<Pixels> {
-        let latents = self.denoise(self.noise(streams)?, self.solver(1.0), condition.cloned())?;
-        self.decode(&latents)
+        self.paint(&self.noise(streams)?, 1.0, condition)
     }
 
     /// One image per stream: `images` [B, H, W, 3] in [-1, 1] repainted where their `masks` say so. The UNet is an inpainting one.
@@ -50,8 +50,7 @@ impl Sampler<'_> {
             _ => noise,
         };
         let condition = inpainting_condition(self.vae, images, masks, self.side)?;
-        let latents = self.denoise(start, solver, Some(condition))?;
-        self.decode(&latents)
+        self.paint(&start, strength, Some(&condition))
     }
 
     pub(super) fn solver(&self, strength: f64) -> Solver<'_> {
@@ -62,6 +61,19 @@ impl Sampler<'_> {
         let channels = self.vae.config().latent_channels;
         let values = streams.iter().flat_map(|stream| stream.normals(self.side * self.side * channels)).collect::<Vec<_>>();
         Tensor::from_vec(values, (streams.len(), self.side, self.side, channels), &Device::Cpu)
+    }
+
+    /// Images from `noisy` latents, in halves side by side: what an image is does not depend on the others of its batch.
+    fn paint(&self, noisy: &Tensor, strength: f64, condition: Option<&Tensor>) -> Result<Pixels> {
+        let count = noisy.dim(0)?;
+        let pieces = count.clamp(1, 2);
+        let painted = side_by_side(pieces, |piece| {
+            let (first, end) = (piece * count / pieces, (piece + 1) * count / pieces);
+            let part = |tensor: &Tensor| tensor.narrow(0, first, end - first);
+            let latents = self.denoise(part(noisy)?, self.solver(strength), condition.map(part).transpose()?)?;
+            self.vae.decode(&(latents / self.vae.config().scaling_factor)?)
+        })?;
+        from_signed(&Tensor::cat(&painted, 0)?)
     }
 
     /// `condition`: further input channels (inpainting), appended to the noisy latents.
@@ -88,10 +100,6 @@ impl Sampler<'_> {
             noisy = solver.step(&noisy, &answer)?;
         }
         Ok(noisy)
-    }
-
-    fn decode(&self, latents: &Tensor) -> Result<Pixels> {
-        from_signed(&self.vae.decode(&(latents / self.vae.config().scaling_factor)?)?)
     }
 }
 

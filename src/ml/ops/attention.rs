@@ -165,7 +165,7 @@ impl Attention {
         for (j, to) in scaled.chunks_exact_mut(self.width).enumerate() {
             to.iter_mut().zip(k.row(j)).for_each(|(to, &k)| *to = k * scale);
         }
-        Panels::from_columns(self.width, self.keys, 1, |j| &scaled[j * self.width..(j + 1) * self.width])
+        Panels::from_columns(self.width, self.keys, 1, &scaled, self.width)
     }
 
     fn head_forward<T: Element>(&self, q: Head<T>, k: Head<T>, v: Head<T>, out: Target<T>) {
@@ -183,7 +183,7 @@ impl Attention {
     fn head_backward<T: Element>(&self, [q, k, v, grad]: [Head<T>; 4], [dq, dk, dv]: [Target<T>; 3]) {
         let (keys, width) = (self.keys, self.width);
         let keys_by_column = self.scaled_keys(k);
-        let values_by_column = Panels::from_columns(width, keys, 1, |j| v.row(j));
+        let values_by_column = Panels::from_columns(width, keys, 1, v.values, v.stride);
         let keys_by_row = Panels::from_rows(keys, width, |j| k.row(j));
         let (mut p, mut dp) = (uninit(BLOCK.min(self.queries) * keys), uninit(BLOCK.min(self.queries) * keys));
         let (mut sum_dk, mut sum_dv) = (vec![T::ZERO; keys * width], vec![T::ZERO; keys * width]);

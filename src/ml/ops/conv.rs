@@ -1,7 +1,7 @@
 //! Dense convolution and the linear layer: indirect matrix products, forward and both gradients.
 
 use super::element::{Element, Shared, column_sums, for_chunks, sum_rows, uninit};
-use super::gemm::{Panels, Rows, Transposed};
+use super::gemm::{CACHED, Panels, Rows, Transposed};
 use super::kernel::Kernel;
 use super::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
@@ -9,6 +9,9 @@ use rayon::prelude::*;
 
 /// Pixels whose outer products are summed in registers before they are added to the weight gradient.
 const BLOCK: usize = 128;
+
+/// Filters of the weight gradient that one task puts in order: a line of the sums it reads.
+const FILTERS: usize = 16;
 
 /// Shapes of one convolution; a linear layer is a 1x1 convolution of `batch` single pixels.
 #[derive(Clone, Copy)]
@@ -52,6 +55,39 @@ impl<T: Element> Images<'_, T> {
             zero.as_ptr()
         }
     }
+
+    /// Where pixel `(y, x)` of image `b` is, or would be if the image went on.
+    #[inline(always)]
+    fn place(&self, b: usize, y: isize, x: isize) -> *const T {
+        let (h, w) = (self.size.0 as isize, self.size.1 as isize);
+        self.values.as_ptr().wrapping_offset(((b as isize * h + y) * w + x) * self.channels as isize)
+    }
+
+    /// Whether `y + dy` and `x + dx` are in the image for all taps `(dy, dx)` within `reach`.
+    #[inline(always)]
+    fn holds(&self, y: isize, x: isize, reach: &Reach) -> bool {
+        let (h, w) = (self.size.0 as isize, self.size.1 as isize);
+        y >= -reach.least.0 && x >= -reach.least.1 && y + reach.most.0 < h && x + reach.most.1 < w
+    }
+}
+
+/// How far the taps of a window go, and where each is from a pixel.
+struct Reach {
+    least: (isize, isize),
+    most: (isize, isize),
+    /// In elements of the source.
+    offsets: Vec<isize>,
+}
+
+impl Reach {
+    fn new<T>(taps: &[(isize, isize)], source: &Images<T>) -> Self {
+        let bound = |start: isize, pick: fn(isize, isize) -> isize| {
+            taps.iter().fold((start, start), |(y, x), &(dy, dx)| (pick(y, dy), pick(x, dx)))
+        };
+        let (w, c) = (source.size.1 as isize, source.channels as isize);
+        let offsets = taps.iter().map(|&(dy, dx)| (dy * w + dx) * c).collect();
+        Self { least: bound(isize::MAX, isize::min), most: bound(isize::MIN, isize::max), offsets }
+    }
 }
 
 impl Conv {
@@ -84,10 +120,15 @@ impl Conv {
         self.window.0 * self.window.1
     }
 
+    /// The window's positions, row by row, from its corner.
+    fn window_taps(&self) -> Vec<(isize, isize)> {
+        (0..self.taps()).map(|t| ((t / self.window.1) as isize, (t % self.window.1) as isize)).collect()
+    }
+
     fn forward<T: Element>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
         let k = self.taps() * self.channels_in;
-        let right = Panels::from_columns(k, self.channels_out, self.taps(), |n| &weight[n * k..(n + 1) * k]);
-        let taps = (0..self.taps()).map(|t| ((t / self.window.1) as isize, (t % self.window.1) as isize)).collect();
+        let right = Panels::from_columns(k, self.channels_out, self.taps(), weight, k);
+        let taps = self.window_taps();
         let origin = (-(self.padding.top as isize), -(self.padding.left as isize));
         let grid = Grid { size: self.output, first: (0, 0), step: 1, origin, scale: self.stride as isize, taps };
         let mut y = uninit(self.batch * self.output.0 * self.output.1 * self.channels_out);
@@ -105,9 +146,7 @@ impl Conv {
             let (ky, kx) = ((py + self.padding.top) % s, (px + self.padding.left) % s);
             let (ny, nx) = (kh.saturating_sub(ky).div_ceil(s), kw.saturating_sub(kx).div_ceil(s));
             let used: Vec<usize> = (0..ny * nx).map(|t| (ky + t / nx * s) * kw + kx + t % nx * s).collect();
-            let (cin, cout, taps) = (self.channels_in, self.channels_out, self.taps());
-            let row = |k: usize| &weight[k % cout * cin * taps + used[k / cout]..];
-            let right = Panels::from_strided(used.len() * cout, cin, taps, row);
+            let right = Panels::from_strided(self.channels_out, self.channels_in, self.taps(), &used, weight);
             let origin = ((py + self.padding.top) / s, (px + self.padding.left) / s);
             let grid = Grid {
                 size: ((h - py).div_ceil(s), (w - px).div_ceil(s)),
@@ -132,6 +171,8 @@ impl Conv {
         let zero = vec![T::ZERO; cin];
         let images = Images { values: x, size: self.input, channels: cin };
         let (top, side) = (self.padding.top as isize, self.padding.left as isize);
+        let offsets = self.window_taps();
+        let reach = Reach::new(&offsets, &images);
         for_chunks(&mut parts, taps * cin * cout, |part, sum| {
             let (mut corners, mut left) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
             for block in part * share..((part + 1) * share).min(blocks) {
@@ -140,12 +181,16 @@ impl Conv {
                 corners.clear();
                 corners.extend(rows.map(|r| {
                     let (b, y, x) = (r / (oh * ow), r / ow % oh, r % ow);
-                    (b, (y * self.stride) as isize - top, (x * self.stride) as isize - side)
+                    let (y, x) = ((y * self.stride) as isize - top, (x * self.stride) as isize - side);
+                    (b, y, x, images.holds(y, x, &reach).then(|| images.place(b, y, x)))
                 }));
                 for (tap, out) in sum.chunks_exact_mut(cin * cout).enumerate() {
-                    let (ky, kx) = ((tap / self.window.1) as isize, (tap % self.window.1) as isize);
+                    let (ky, kx) = offsets[tap];
                     left.clear();
-                    left.extend(corners.iter().map(|&(b, y, x)| images.pixel(b, y + ky, x + kx, &zero)));
+                    left.extend(corners.iter().map(|&(b, y, x, place)| match place {
+                        Some(place) => place.wrapping_offset(reach.offsets[tap]),
+                        None => images.pixel(b, y + ky, x + kx, &zero),
+                    }));
                     // SAFETY: each pointer is to the `cin` channels of a pixel, or to as many zeros.
                     unsafe { Transposed { left: &left, m: cin, right: &right, out, stride: cout }.run() };
                 }
@@ -153,11 +198,15 @@ impl Conv {
         });
         let sum = if parts.len() > taps * cin * cout { sum_rows(&parts, taps * cin * cout) } else { parts };
         let mut dw = uninit(sum.len());
-        for_chunks(&mut dw, (cin * taps * 8).max(1), |i, part| {
-            for (j, filter) in part.chunks_exact_mut(cin * taps).enumerate() {
-                for (c, values) in filter.chunks_exact_mut(taps).enumerate() {
-                    for (tap, value) in values.iter_mut().enumerate() {
-                        *value = sum[(tap * cin + c) * cout + i * 8 + j];
+        for_chunks(&mut dw, (cin * taps * FILTERS).max(1), |i, part| {
+            // A line of sums is read once, for all filters of the task; the block's part of them stays in the first cache.
+            for first in (0..cin).step_by(CACHED) {
+                for tap in 0..taps {
+                    for c in first..cin.min(first + CACHED) {
+                        let from = &sum[(tap * cin + c) * cout + i * FILTERS..];
+                        for (j, &from) in (0..part.len() / (cin * taps)).zip(from) {
+                            part[(j * cin + c) * taps + tap] = from;
+                        }
                     }
                 }
             }
@@ -178,18 +227,30 @@ fn gather<T: Element>(
 ) {
     let (runs, n) = (grid.taps.len(), target.len() / (batch * target_h * target_w).max(1));
     let (rows, share) = (batch * grid.size.0 * grid.size.1, right.rows_per_task());
-    let zero = vec![T::ZERO; source.channels];
+    let (zero, reach) = (vec![T::ZERO; source.channels], Reach::new(&grid.taps, source));
     let target = Shared::new(target);
     let task = |start: usize| {
         let count = share.min(rows - start);
         let (mut left, mut out) = (Vec::with_capacity(count * runs), Vec::with_capacity(count));
-        for row in start..start + count {
-            let (b, y, x) = (row / (grid.size.0 * grid.size.1), row / grid.size.1 % grid.size.0, row % grid.size.1);
+        let (mut b, mut y, mut x) = (start / (grid.size.0 * grid.size.1), start / grid.size.1 % grid.size.0, start % grid.size.1);
+        for _ in 0..count {
             let (sy, sx) = (grid.origin.0 + grid.scale * y as isize, grid.origin.1 + grid.scale * x as isize);
-            left.extend(grid.taps.iter().map(|&(dy, dx)| source.pixel(b, sy + dy, sx + dx, &zero)));
+            if source.holds(sy, sx, &reach) {
+                let place = source.place(b, sy, sx);
+                left.extend(reach.offsets.iter().map(|&offset| place.wrapping_offset(offset)));
+            } else {
+                left.extend(grid.taps.iter().map(|&(dy, dx)| source.pixel(b, sy + dy, sx + dx, &zero)));
+            }
             let pixel = (b * target_h + grid.first.0 + grid.step * y) * target_w + grid.first.1 + grid.step * x;
             // SAFETY: the grid lies in the image, and each of its pixels belongs to one row of one task.
             out.push(unsafe { target.at(pixel * n) });
+            x += 1;
+            if x == grid.size.1 {
+                (y, x) = (y + 1, 0);
+            }
+            if y == grid.size.0 {
+                (b, y) = (b + 1, 0);
+            }
         }
         // SAFETY: left pointers are to a pixel's channels or as many zeros, out pointers to a pixel's `n` channels.
         unsafe { Rows { left: &left, runs, run: source.channels, right, bias, out: &out }.run() };

@@ -150,6 +150,18 @@ pub(super) fn uninit<T: Element>(n: usize) -> Vec<T> {
     values
 }
 
+/// `to[i] = from[i * apart]`: a row of a transposition.
+#[inline(always)]
+pub(super) fn copy_strided<T: Element>(to: &mut [T], from: &[T], apart: usize) {
+    assert!(to.is_empty() || (to.len() - 1) * apart < from.len());
+    let mut from = from.as_ptr();
+    for to in to {
+        // SAFETY: no further than the element that was just looked for.
+        *to = unsafe { *from };
+        from = from.wrapping_add(apart);
+    }
+}
+
 /// Runs `f` on consecutive chunks of `out`, in parallel; `f` gets the chunk's number.
 pub(super) fn for_chunks<T: Element>(out: &mut [T], chunk: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     use rayon::prelude::*;

@@ -5,11 +5,14 @@
 
 #![expect(clippy::needless_range_loop, reason = "constant bounds unroll and keep the accumulators in registers")]
 
-use super::element::{Element, for_chunks, uninit};
+use super::element::{Element, copy_strided, for_chunks, uninit};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Rows of a register tile: with two registers a row, twelve accumulators of AVX2's sixteen registers.
 const TILE: usize = 6;
+
+/// Rows that a transposition handles together, so that the lines it reads and writes stay in the first cache.
+pub(super) const CACHED: usize = 32;
 
 /// A `k x n` matrix as consecutive panels of `width` columns, each row-major, zero beyond column `n`.
 pub(super) struct Panels<T> {
@@ -31,60 +34,66 @@ impl<T: Element> WithSimd for Width<T> {
 }
 
 impl<T: Element> Panels<T> {
-    /// Packs with `fill(panel, columns)`: the panel's `k x width` elements and the matrix columns it holds.
+    /// Packs with `fill(panels, width, columns)`: the `k x width` elements of each of some panels, and the columns that they hold.
     fn pack(k: usize, n: usize, fill: impl Fn(&mut [T], usize, std::ops::Range<usize>) + Sync + Send) -> Self {
         let width = Arch::new().dispatch(Width::<T>(std::marker::PhantomData));
-        let mut data = uninit(n.div_ceil(width) * k * width);
-        // One panel a task only where the copy outweighs the hand-over to another thread.
-        let panel = (k * width).max(1);
-        let chunk = if data.len() < 1 << 14 { data.len().max(1) } else { panel };
-        for_chunks(&mut data, chunk, |i, part| {
-            for (j, panel) in part.chunks_exact_mut(panel).enumerate() {
-                let first = (i * chunk / (k * width).max(1) + j) * width;
-                let columns = first..(first + width).min(n);
-                if columns.len() < width {
-                    panel.fill(T::ZERO);
-                }
-                fill(panel, width, columns);
+        let panels = n.div_ceil(width);
+        let mut data = uninit(panels * k * width);
+        // Few tasks: the hand-over to another thread costs, and rows that are read whole come faster than parts of them.
+        let share = if data.len() < 1 << 14 { panels } else { panels.div_ceil(4) }.max(1);
+        for_chunks(&mut data, (share * k * width).max(1), |i, part| {
+            let first = i * share * width;
+            if first + share * width > n && !n.is_multiple_of(width) {
+                let last = part.len() - k * width;
+                part[last..].fill(T::ZERO);
             }
+            fill(part, width, first..(first + share * width).min(n));
         });
         Self { data, k, n, width }
     }
 
     /// From rows: `row(k)` starts `n` consecutive elements.
     pub fn from_rows<'a>(k: usize, n: usize, row: impl Fn(usize) -> &'a [T] + Sync + Send) -> Self {
-        Self::pack(k, n, |panel, width, columns| {
-            for (i, to) in panel.chunks_exact_mut(width).enumerate() {
-                to[..columns.len()].copy_from_slice(&row(i)[columns.clone()]);
+        Self::pack(k, n, |part, width, columns| {
+            for i in 0..k {
+                for (p, from) in row(i)[columns.clone()].chunks(width).enumerate() {
+                    part[(p * k + i) * width..][..from.len()].copy_from_slice(from);
+                }
             }
         })
     }
 
-    /// From columns: `column(n)` starts `k` consecutive elements, of which element `r * step + i` is row
+    /// From columns `apart` elements from one another in `values`, of `k` elements each, of which element `r * step + i` is row
     /// `i * (k / step) + r` of the matrix; `step = 1` is a plain transposition.
-    pub fn from_columns<'a>(k: usize, n: usize, step: usize, column: impl Fn(usize) -> &'a [T] + Sync + Send) -> Self {
+    pub fn from_columns(k: usize, n: usize, step: usize, values: &[T], apart: usize) -> Self {
         let run = k / step;
-        Self::pack(k, n, |panel, width, columns| {
-            for (j, column) in columns.map(&column).enumerate() {
-                if step == 1 {
-                    panel[j..].iter_mut().step_by(width).zip(column).for_each(|(to, &from)| *to = from);
-                    continue;
-                }
-                for (r, group) in column[..k].chunks_exact(step).enumerate() {
-                    for (i, &value) in group.iter().enumerate() {
-                        panel[(i * run + r) * width + j] = value;
+        Self::pack(k, n, |part, width, columns| {
+            for (p, start) in columns.clone().step_by(width).enumerate() {
+                let (values, count) = (&values[start * apart..], width.min(columns.end - start));
+                for first in (0..run).step_by(CACHED) {
+                    for i in 0..step {
+                        for r in first..run.min(first + CACHED) {
+                            let to = &mut part[(p * k + i * run + r) * width..][..count];
+                            copy_strided(to, &values[r * step + i..], apart);
+                        }
                     }
                 }
             }
         })
     }
 
-    /// From elements `step` apart: `row(k)` starts `n` of them.
-    pub fn from_strided<'a>(k: usize, n: usize, step: usize, row: impl Fn(usize) -> &'a [T] + Sync + Send) -> Self {
-        Self::pack(k, n, |panel, width, columns| {
-            for (i, to) in panel.chunks_exact_mut(width).enumerate() {
-                let from = row(i)[columns.start * step..].iter().step_by(step);
-                to[..columns.len()].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+    /// From blocks of `n * step` elements, one after the other in `values`: row `t * blocks + b` of the matrix has the elements
+    /// `taken[t]`, `step` apart, of block `b`.
+    pub fn from_strided(blocks: usize, n: usize, step: usize, taken: &[usize], values: &[T]) -> Self {
+        let k = taken.len() * blocks;
+        Self::pack(k, n, |part, width, columns| {
+            for (b, block) in values.chunks_exact(n * step).enumerate() {
+                for (p, start) in columns.clone().step_by(width).enumerate() {
+                    for (t, &first) in taken.iter().enumerate() {
+                        let to = &mut part[(p * k + t * blocks + b) * width..][..width.min(columns.end - start)];
+                        copy_strided(to, &block[start * step + first..], step);
+                    }
+                }
             }
         })
     }

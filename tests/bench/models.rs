@@ -1,0 +1,181 @@
+//! Whole models as the quick study has them, but for four latent channels: Stable Diffusion's number.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use candle_core::{DType, Device, Tensor};
+use titrate::ml::latent::config::{ActFn, PerLevel};
+use titrate::ml::latent::denoising::Denoising;
+use titrate::ml::latent::sample::Sampler;
+use titrate::ml::latent::schedule::{self, PredictionType, Schedule};
+use titrate::ml::latent::solver::Method;
+use titrate::ml::latent::train::{Budget, Part, optimise};
+use titrate::ml::latent::unet::{self, UNet2DConditionModel};
+use titrate::ml::latent::vae::{self, AutoencoderKl};
+use titrate::ml::params::Params;
+use titrate::ml::training::Session;
+use titrate::seed::Seed;
+
+use crate::{Case, repeated};
+
+const LATENTS: usize = 4;
+/// Pixels a latent, each way.
+const DOWNSAMPLING: usize = 4;
+/// Tokens of a prompt and their width.
+const CONTEXT: (usize, usize) = (32, 64);
+const SAMPLING_STEPS: usize = 12;
+const GUIDANCE: f64 = 3.0;
+
+fn unet_config() -> unet::Config {
+    unet::Config {
+        sample_size: 8,
+        in_channels: LATENTS,
+        out_channels: LATENTS,
+        down_block_types: vec![unet::DownBlock::CrossAttnDownBlock2D; 2],
+        up_block_types: vec![unet::UpBlock::CrossAttnUpBlock2D; 2],
+        block_out_channels: vec![48, 96],
+        layers_per_block: 1,
+        act_fn: ActFn::Silu,
+        norm_num_groups: 8,
+        cross_attention_dim: CONTEXT.1,
+        attention_head_dim: PerLevel::All(4),
+        use_linear_projection: true,
+        transformer_layers_per_block: PerLevel::All(1),
+        flip_sin_to_cos: true,
+        freq_shift: 0.0,
+    }
+}
+
+fn vae_config() -> vae::Config {
+    vae::Config {
+        in_channels: 3,
+        out_channels: 3,
+        down_block_types: vec![vae::DownBlock::DownEncoderBlock2D; 3],
+        up_block_types: vec![vae::UpBlock::UpDecoderBlock2D; 3],
+        block_out_channels: vec![16, 32, 64],
+        layers_per_block: 1,
+        act_fn: ActFn::Silu,
+        latent_channels: LATENTS,
+        norm_num_groups: 1,
+        sample_size: 32,
+        scaling_factor: 0.18215,
+        mid_block_add_attention: true,
+    }
+}
+
+fn schedule_config() -> schedule::Config {
+    schedule::Config {
+        num_train_timesteps: 1000,
+        beta_start: 0.00085,
+        beta_end: 0.012,
+        beta_schedule: "scaled_linear".into(),
+        prediction_type: PredictionType::VPrediction,
+    }
+}
+
+/// Writes `unet.json`, `vae.json` and `scheduler.json`, as diffusers reads them.
+pub fn write_configurations(folder: &Path) -> Result<()> {
+    let scheduler = serde_json::to_string_pretty(&schedule_config())?;
+    for (name, text) in [("unet", unet_config().to_json()), ("vae", vae_config().to_json()), ("scheduler", scheduler)] {
+        let path = folder.join(name).with_extension("json");
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The case of this kind, if it is one of whole models.
+pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
+    Ok(Some(match (kind, numbers) {
+        ("train", &[side, batch]) => train(side, batch)?,
+        ("sample", &[side, count]) => sample(side, count)?,
+        ("encode", &[size, batch]) => {
+            let (vae, images) = (frozen_vae()?, normal(&[batch, size, size, 3])?);
+            repeated(move || vae.encode(&images).map(drop))
+        }
+        ("decode", &[size, batch]) => {
+            let (vae, side) = (frozen_vae()?, size / DOWNSAMPLING);
+            let latents = normal(&[batch, side, side, LATENTS])?;
+            repeated(move || vae.decode(&latents).map(drop))
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn seed() -> Seed {
+    Seed::of_study(3)
+}
+
+pub fn normal(shape: &[usize]) -> Result<Tensor> {
+    let values = seed().child("values").normals(shape.iter().product());
+    Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+}
+
+fn drawn() -> Params {
+    Params::drawn(seed().child("weights"), DType::F32, &Device::Cpu)
+}
+
+/// The constants of a model that `describe` draws, as steps load them.
+fn frozen(describe: impl FnOnce(&Params) -> Result<()>) -> Result<Params> {
+    let params = drawn();
+    describe(&params)?;
+    Ok(Params::frozen_from(params.state_dict()?, DType::F32, &Device::Cpu))
+}
+
+fn frozen_vae() -> Result<AutoencoderKl> {
+    let config = vae_config();
+    let params = frozen(|params| Ok(params.build(|vb| AutoencoderKl::new(&config, vb)).map(drop)?))?;
+    Ok(params.build(|vb| AutoencoderKl::new(&config, vb))?)
+}
+
+/// Steps of the training that DreamBooth and pretraining do, on latents that are there already.
+fn train(side: usize, batch: usize) -> Result<Case> {
+    let params = drawn();
+    let unet = params.build(|vb| UNet2DConditionModel::new(&unet_config(), vb))?;
+    let schedule = Schedule::new(&schedule_config())?;
+    let latents = normal(&[batch, side, side, LATENTS])?;
+    let context = normal(&[batch, CONTEXT.0, CONTEXT.1])?;
+    Ok(Box::new(move |count| {
+        let budget = Budget { steps: count + 1, batch, learning_rate: 5e-4, ..Budget::default() };
+        let denoising = Denoising { schedule: &schedule, snr_gamma: None };
+        let loss = |part: Part| {
+            let positions = Tensor::from_iter(part.indices.iter().map(|&index| index as u32), &Device::Cpu)?;
+            let (clean, context) = (latents.index_select(&positions, 0)?, context.index_select(&positions, 0)?);
+            denoising.loss(&unet, &clean, None, &context, &part.stream)
+        };
+        let mut clock = None;
+        let mut seconds = 0.0;
+        let mut watch = |_, _, _| {
+            seconds = clock.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
+            Ok(())
+        };
+        optimise(&params, &budget, batch, &seed(), loss, Session { watch: &mut watch, keep: None })?;
+        Ok(seconds)
+    }))
+}
+
+/// Images from prompts: guided denoising and decoding.
+fn sample(side: usize, count: usize) -> Result<Case> {
+    let config = unet_config();
+    let params = frozen(|params| Ok(params.build(|vb| UNet2DConditionModel::new(&config, vb)).map(drop)?))?;
+    let unet = params.build(|vb| UNet2DConditionModel::new(&config, vb))?;
+    let (vae, schedule) = (frozen_vae()?, Schedule::new(&schedule_config())?);
+    let prompts = normal(&[2, CONTEXT.0, CONTEXT.1])?;
+    let (prompt, empty) = (prompts.narrow(0, 0, 1)?, prompts.narrow(0, 1, 1)?);
+    let streams = (0..count).map(|image| seed().child("image").nth(image as u64)).collect::<Vec<_>>();
+    Ok(repeated(move || {
+        let sampler = Sampler {
+            vae: &vae,
+            unet: &unet,
+            schedule: &schedule,
+            prompt: &prompt,
+            empty: &empty,
+            method: Method::DpmSolver,
+            steps: SAMPLING_STEPS,
+            guidance: GUIDANCE,
+            side,
+        };
+        sampler.text_to_image(&streams).map(drop)
+    }))
+}

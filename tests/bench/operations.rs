@@ -1,0 +1,48 @@
+//! Single operations at the models' shapes, forward or, with `+` after the kind, forward and backward.
+
+use anyhow::Result;
+use candle_core::{Tensor, Var};
+use titrate::ml::ops::{self, Activation, Padding};
+
+use crate::models::normal;
+use crate::{Case, repeated};
+
+const GROUPS: usize = 8;
+const HEADS: usize = 4;
+
+/// The case of this kind, if it is one of single operations.
+pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
+    let (name, differentiated) = kind.strip_suffix('+').map_or((kind, false), |name| (name, true));
+    let inputs = |shapes: &[&[usize]]| -> Result<Vec<Tensor>> {
+        let input = |shape: &&[usize]| {
+            let values = normal(shape)?;
+            Ok(if differentiated { Var::from_tensor(&values)?.into_inner() } else { values })
+        };
+        shapes.iter().map(input).collect()
+    };
+    let run = |inputs: Vec<Tensor>, operation: fn(&[Tensor]) -> candle_core::Result<Tensor>| {
+        repeated(move || {
+            let y = operation(&inputs)?;
+            if differentiated { y.backward().map(drop) } else { Ok(()) }
+        })
+    };
+    Ok(Some(match (name, numbers) {
+        ("conv", &[side, batch, from, to]) => run(inputs(&[&[batch, side, side, from], &[to, from, 3, 3], &[to]])?, |x| {
+            ops::conv2d(&x[0], &x[1], Some(&x[2]), 1, Padding::same(1))
+        }),
+        ("norm-silu", &[side, batch, channels]) => {
+            run(inputs(&[&[batch, side, side, channels], &[channels], &[channels]])?, |x| {
+                ops::group_norm(&x[0], GROUPS, &x[1], &x[2], 1e-5, Activation::Silu)
+            })
+        }
+        ("attention", &[queries, keys, batch, channels]) => {
+            let (q, k) = ([batch, queries, channels], [batch, keys, channels]);
+            run(inputs(&[&q, &k, &k])?, |x| ops::attention(&x[0], &x[1], &x[2], HEADS, false))
+        }
+        ("linear", &[rows, from, to]) => {
+            run(inputs(&[&[rows, from], &[to, from], &[to]])?, |x| ops::linear(&x[0], &x[1], Some(&x[2])))
+        }
+        ("silu", &[count]) => run(inputs(&[&[count]])?, |x| ops::silu(&x[0])),
+        _ => return Ok(None),
+    }))
+}

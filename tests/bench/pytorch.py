@@ -1,0 +1,175 @@
+"""PyTorch's side of `cargo xtask bench`, with diffusers' models: reads `COUNT KIND NUMBER..` a line, answers with the seconds that
+COUNT iterations took and with the setting, which is the fastest of those tried for that case.
+
+The folder given as an argument has the models' configurations. The same work as in models.rs and operations.rs.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+
+LATENTS, DOWNSAMPLING, CONTEXT = 4, 4, (32, 64)
+SAMPLING_STEPS, GUIDANCE = 12, 3.0
+GROUPS, HEADS = 8, 4
+LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
+
+folder = Path(sys.argv[1])
+
+
+def config(name):
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def unet(layout):
+    return UNet2DConditionModel.from_config(config("unet")).to(memory_format=LAYOUTS[layout])
+
+
+def vae(layout):
+    return AutoencoderKL.from_config(config("vae")).eval().requires_grad_(False).to(memory_format=LAYOUTS[layout])
+
+
+def image(layout, *shape):
+    return torch.randn(*shape).to(memory_format=LAYOUTS[layout])
+
+
+def scheduler():
+    return DPMSolverMultistepScheduler(**config("scheduler"))
+
+
+def train(layout, side, batch):
+    model, noising = unet(layout).train(), scheduler()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-4, weight_decay=0.01, fused=True)
+    clean, context = image(layout, batch, LATENTS, side, side), torch.randn(batch, *CONTEXT)
+    products = noising.alphas_cumprod
+
+    def step():
+        noise, timesteps = torch.randn_like(clean), torch.randint(0, len(products), (batch,))
+        alpha = products[timesteps].sqrt().view(-1, 1, 1, 1)
+        sigma = (1 - products[timesteps]).sqrt().view(-1, 1, 1, 1)
+        answer = model(alpha * clean + sigma * noise, timesteps, context).sample
+        F.mse_loss(answer, alpha * noise - sigma * clean).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    return step
+
+
+def sample(layout, side, count):
+    model, decoder = unet(layout).eval().requires_grad_(False), vae(layout)
+    prompt, empty = torch.randn(1, *CONTEXT), torch.randn(1, *CONTEXT)
+    context = torch.cat([empty.expand(count, -1, -1), prompt.expand(count, -1, -1)])
+
+    @torch.inference_mode()
+    def images():
+        solver = scheduler()
+        solver.set_timesteps(SAMPLING_STEPS)
+        noisy = image(layout, count, LATENTS, side, side) * solver.init_noise_sigma
+        for timestep in solver.timesteps:
+            without, guided = model(torch.cat([noisy, noisy]), timestep, context).sample.chunk(2)
+            noisy = solver.step(without + GUIDANCE * (guided - without), timestep, noisy).prev_sample
+        decoded = decoder.decode(noisy / decoder.config.scaling_factor).sample
+        return ((decoded / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+    return images
+
+
+def encode(layout, size, batch):
+    model, images = vae(layout), image(layout, batch, 3, size, size)
+    return torch.inference_mode()(lambda: model.encode(images).latent_dist)
+
+
+def decode(layout, size, batch):
+    model, side = vae(layout), size // DOWNSAMPLING
+    latents = image(layout, batch, LATENTS, side, side)
+    return torch.inference_mode()(lambda: model.decode(latents).sample)
+
+
+def operation(differentiated, function, *inputs):
+    if not differentiated:
+        return torch.inference_mode()(lambda: function(*inputs))
+    inputs = [values.requires_grad_() for values in inputs]
+    gradient = torch.ones_like(function(*inputs))
+    return lambda: torch.autograd.grad(function(*inputs), inputs, gradient)
+
+
+def conv(layout, both, side, batch, source, target):
+    inputs = image(layout, batch, source, side, side), image(layout, target, source, 3, 3), torch.randn(target)
+    return operation(both, lambda x, w, b: F.conv2d(x, w, b, padding=1), *inputs)
+
+
+def norm_silu(layout, both, side, batch, channels):
+    inputs = image(layout, batch, channels, side, side), torch.randn(channels), torch.randn(channels)
+    return operation(both, lambda x, w, b: F.silu(F.group_norm(x, GROUPS, w, b)), *inputs)
+
+
+def attention(both, queries, keys, batch, channels):
+    def heads(x):
+        return x.view(batch, -1, HEADS, channels // HEADS).transpose(1, 2)
+
+    def attended(q, k, v):
+        return F.scaled_dot_product_attention(heads(q), heads(k), heads(v)).transpose(1, 2).reshape(batch, queries, channels)
+
+    return operation(both, attended, *(torch.randn(batch, n, channels) for n in (queries, keys, keys)))
+
+
+def linear(both, rows, source, target):
+    return operation(both, F.linear, torch.randn(rows, source), torch.randn(target, source), torch.randn(target))
+
+
+def silu(both, count):
+    return operation(both, F.silu, torch.randn(count))
+
+
+MODELS = {"train": train, "sample": sample, "encode": encode, "decode": decode}
+IMAGES = {"conv": conv, "norm-silu": norm_silu}
+VECTORS = {"attention": attention, "linear": linear, "silu": silu}
+
+
+def timed(work, count):
+    clock = time.perf_counter()
+    for _ in range(count):
+        work()
+    return time.perf_counter() - clock
+
+
+def variants(kind, numbers):
+    """Each layout of images that the case can have, and its work."""
+    name, both = kind.rstrip("+"), kind.endswith("+")
+    for layout in LAYOUTS:
+        if name in MODELS:
+            yield layout, MODELS[name](layout, *numbers)
+        elif name in IMAGES:
+            yield layout, IMAGES[name](layout, both, *numbers)
+    if name in VECTORS:
+        yield "", VECTORS[name](both, *numbers)
+
+
+def prepare(kind, numbers):
+    """The fastest setting: its words, its threads and its work."""
+    tried = []
+    for layout, work in variants(kind, numbers):
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            count = max(1, min(100, int(0.2 / max(1e-9, timed(work, 2) / 2))))
+            setting = f"{threads} thread{'s' * (threads > 1)} {layout}".strip()
+            tried.append((min(timed(work, count) / count for _ in range(3)), setting, threads, work))
+    return min(tried, key=lambda one: one[0])[1:]
+
+
+prepared = (None, None)
+print("ready", flush=True)
+for line in sys.stdin:
+    count, case = line.strip().split(" ", 1)
+    if prepared[0] != case:
+        kind, *numbers = case.split(" ")
+        prepared = (case, prepare(kind, [int(number) for number in numbers]))
+    setting, threads, work = prepared[1]
+    torch.set_num_threads(threads)
+    work()
+    print(timed(work, int(count)), setting, flush=True)

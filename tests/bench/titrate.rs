@@ -1,0 +1,60 @@
+//! titrate's side of `cargo xtask bench`: reads `COUNT KIND NUMBER..` a line, answers with the seconds that COUNT iterations took.
+//!
+//! The folder given as an argument gets the models' configurations, from which the other side builds the same ones.
+
+mod models;
+mod operations;
+
+use std::collections::HashMap;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+// As in the program: without it, large tensors cost page faults.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Runs some iterations of one case, after one that is not counted, and gives the seconds they took.
+type Case = Box<dyn FnMut(usize) -> Result<f64>>;
+
+fn repeated(mut work: impl FnMut() -> candle_core::Result<()> + 'static) -> Case {
+    Box::new(move |count| {
+        work()?;
+        let clock = Instant::now();
+        for _ in 0..count {
+            work()?;
+        }
+        Ok(clock.elapsed().as_secs_f64())
+    })
+}
+
+fn prepare(kind: &str, numbers: &[usize]) -> Result<Case> {
+    match (models::case(kind, numbers)?, operations::case(kind, numbers)?) {
+        (Some(case), _) | (_, Some(case)) => Ok(case),
+        _ => bail!("no such case: {kind} of {} numbers", numbers.len()),
+    }
+}
+
+fn main() -> Result<()> {
+    let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).context("no folder given")?;
+    models::write_configurations(Path::new(&folder))?;
+    println!("ready");
+    let mut cases: HashMap<String, Case> = HashMap::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let (count, case) = line.split_once(' ').context("a line is COUNT KIND NUMBER..")?;
+        if !cases.contains_key(case) {
+            let mut words = case.split(' ');
+            let kind = words.next().context("no kind")?;
+            let numbers = words.map(str::parse).collect::<Result<Vec<usize>, _>>()?;
+            // One case at a time, so that none pays for the memory of those before.
+            cases.clear();
+            cases.insert(case.to_owned(), prepare(kind, &numbers)?);
+        }
+        println!("{}", cases.get_mut(case).context("prepared above")?(count.parse()?)?);
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}
