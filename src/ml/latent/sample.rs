@@ -63,10 +63,11 @@ impl Sampler<'_> {
         Tensor::from_vec(values, (streams.len(), self.side, self.side, channels), &Device::Cpu)
     }
 
-    /// Images from `noisy` latents, in halves side by side: what an image is does not depend on the others of its batch.
+    /// Images from `noisy` latents, in halves side by side where there are threads for it: what an image is does not depend on the others
+    /// of its batch.
     fn paint(&self, noisy: &Tensor, strength: f64, condition: Option<&Tensor>) -> Result<Pixels> {
         let count = noisy.dim(0)?;
-        let pieces = count.clamp(1, 2);
+        let pieces = count.min(rayon::current_num_threads()).clamp(1, 2);
         let painted = side_by_side(pieces, |piece| {
             let (first, end) = (piece * count / pieces, (piece + 1) * count / pieces);
             let part = |tensor: &Tensor| tensor.narrow(0, first, end - first);
