@@ -100,7 +100,7 @@ fn budget(params: &params::DreamBooth) -> Budget {
 
 /// What is trained: the UNet's own weights, or products beside them.
 enum Tuned {
-    Whole { params: Params, unet: UNet2DConditionModel },
+    Whole { params: Params, unet: Box<UNet2DConditionModel> },
     Products(Adapted),
 }
 
@@ -110,7 +110,7 @@ impl Tuned {
             None => {
                 let params = base::trainable(weights)?;
                 let unet = params.build(|vb| UNet2DConditionModel::new(config, vb))?;
-                Ok(Self::Whole { params, unet })
+                Ok(Self::Whole { params, unet: Box::new(unet) })
             }
             Some(lora) => {
                 let frozen = StateDict::read(weights)?;
