@@ -1,7 +1,5 @@
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
-use super::super::sheet::contact_sheet;
 use super::*;
 use crate::id::Digest;
 
@@ -102,24 +100,4 @@ fn an_image_at_twice_the_size_shows_the_same_scene() {
         }
         assert!(difference < 12., "{}: mean difference {difference} of 255", condition.name());
     }
-}
-
-/// `TITRATE_SHEETS=/tmp/sheets cargo test --lib phantom -- --ignored` writes contact sheets to look at.
-#[test]
-#[ignore = "writes PNG files for the eye"]
-fn contact_sheets() {
-    let folder = PathBuf::from(std::env::var_os("TITRATE_SHEETS").expect("TITRATE_SHEETS names the folder to write to"));
-    std::fs::create_dir_all(&folder).unwrap();
-    let write = |name: &str, items: Vec<Item>, columns, scale| {
-        let images: Vec<&RgbImage> = items.iter().map(|item| &item.image).collect();
-        std::fs::write(folder.join(name), contact_sheet(&images, columns, scale).to_png(name).unwrap()).unwrap();
-    };
-    for (name, size, scale) in [("conditions-32.png", 32, 3), ("conditions-64.png", 64, 2)] {
-        let rows =
-            Condition::ALL.into_iter().flat_map(|condition| (0..14).map(move |index| render(condition, index, size, seed())));
-        write(name, rows.collect(), 14, scale);
-    }
-    let count = base::kinds().len();
-    let rows = (0..count).flat_map(|kind| (0..12).map(move |turn| base::render(turn * count + kind, 32, seed())));
-    write("base-32.png", rows.collect(), 24, 2);
 }

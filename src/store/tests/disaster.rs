@@ -5,9 +5,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
-use super::{files, finish, opened, receipt};
+use super::{finish, opened, receipt};
 use crate::store::*;
 
 /// Ways to harm an index folder.
@@ -147,40 +146,4 @@ fn a_writer_to_be_killed() {
         finish(&store, &nth.to_string(), &[], &format!("content {nth}"), nth);
         println!("\npublished {nth}");
     }
-}
-
-/// Not a bound to be met on a loaded machine, but a figure to look at: `cargo test --release -- --ignored --nocapture no_op`.
-#[test]
-#[ignore = "a measurement"]
-fn what_a_no_op_costs() {
-    let (_folder, store) = opened();
-    let mut keys = Vec::new();
-    let started = Instant::now();
-    for nth in 0..1500 {
-        let output = store.objects().put_artifact(files(&format!("content {nth}"))).unwrap();
-        let receipt = receipt(&nth.to_string(), &[], output, nth);
-        store.publish(&receipt).unwrap();
-        keys.push(receipt.key);
-    }
-    println!("written in {:?}", started.elapsed());
-    let root = store.root().to_owned();
-    drop(store);
-    for _ in 0..3 {
-        let started = Instant::now();
-        let store = Store::open(&root).unwrap();
-        let opened = started.elapsed();
-        let finished: Vec<_> = keys.iter().map(|key| store.finished(key).unwrap().unwrap()).collect();
-        let looked_up = started.elapsed();
-        assert!(finished.iter().all(|finished| store.integrity(&finished.output).unwrap().is_intact()));
-        let checked = started.elapsed();
-        drop(store);
-        println!("opened {opened:?}, looked up {looked_up:?}, checked {checked:?}, closed {:?}", started.elapsed());
-    }
-    fs::remove_dir_all(root.join("index")).unwrap();
-    let started = Instant::now();
-    let store = Store::open(&root).unwrap();
-    println!("rebuilt in {:?}", started.elapsed());
-    let started = Instant::now();
-    store.verify().unwrap();
-    println!("verified in {:?}", started.elapsed());
 }
