@@ -10,5 +10,6 @@ pub mod optim;
 pub mod params;
 pub mod pixels;
 mod side_by_side;
+pub mod tape;
 pub mod text;
 pub mod training;

@@ -77,14 +77,22 @@ impl Batches {
 /// many threads there are.
 pub const PARTS: usize = 2;
 
-/// The mean of the losses of the batch's [`PARTS`] and its gradient for each of `variables`, in their order. `loss` builds the loss of
-/// one part and must draw nothing that depends on the others.
-pub fn in_parts(variables: &[(String, Var)], loss: impl Fn(usize) -> Result<Tensor> + Sync) -> Result<(f64, GradStore)> {
-    let part = |part: usize| -> Result<(f64, GradStore)> {
-        let loss = loss(part)?;
-        let value = f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?);
-        Ok((value, loss.backward()?))
-    };
+/// A loss and its gradients.
+pub type Gradients = (f64, GradStore);
+
+/// The value of a scalar `loss` and its gradients.
+pub fn backward(loss: &Tensor) -> Result<Gradients> {
+    Ok((value(loss)?, loss.backward()?))
+}
+
+/// The value of a scalar.
+pub fn value(loss: &Tensor) -> Result<f64> {
+    Ok(f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?))
+}
+
+/// The mean of the losses of the batch's [`PARTS`] and its gradient for each of `variables`, in their order. `part` computes the
+/// loss of one part and must draw nothing that depends on the others.
+pub fn in_parts(variables: &[(String, Var)], part: impl Fn(usize) -> Result<Gradients> + Sync) -> Result<Gradients> {
     let mut results = side_by_side(PARTS, part)?.into_iter();
     let (mut value, mut sum) = results.next().expect("at least one part");
     for (more, gradients) in results {

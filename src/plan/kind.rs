@@ -38,6 +38,8 @@ kinds! {
     PROMPT = "prompt" v 1: ["steps/prompt.rs"];
     /// Latents of transformed views of the images that a UNet is tuned on.
     LATENTS = "latents" v 1: ["steps/latents.rs"];
+    /// Images that the base makes, for a tuned UNet to remember.
+    PRIOR = "prior" v 1: ["steps/prior.rs"];
     /// A tuned UNet.
     DREAMBOOTH = "dreambooth" v 3: ["steps/dreambooth.rs"];
     /// A shard of synthetic images.
@@ -52,5 +54,5 @@ kinds! {
     CONTACT = "contact" v 2: ["steps/contact.rs"];
     /// Scores, intervals, tests.
     ANALYSIS = "analysis" v 1: ["steps/analysis.rs"];
-    REPORT = "report" v 2: ["steps/report.rs"];
+    REPORT = "report" v 3: ["steps/report.rs"];
 }

@@ -96,6 +96,21 @@ pub struct Latents {
     pub mask: Option<study::TuningMask>,
 }
 
+/// What the prior's images are labelled with, where those of a class have its name.
+pub const PRIOR: &str = "prior";
+
+/// Images of a prompt by a model as it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prior {
+    pub prompt: String,
+    pub images: usize,
+    /// Side in pixels.
+    pub size: usize,
+    pub solver: study::Solver,
+    pub steps: usize,
+    pub guidance: f64,
+}
+
 /// The latents of a class are the input `latents/<class>`, its prompt the input `prompt/<class>`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DreamBooth {
@@ -115,6 +130,11 @@ pub struct DreamBooth {
     pub ema: f64,
     pub caption_dropout: f64,
     pub snr_gamma: f64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gradient_checkpointing: bool,
+    /// Weight of the loss on the prior's images, the inputs `prior/latents` and `prior/prompt`; absent: there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prior_weight: Option<f64>,
     /// How often samples are drawn to look at.
     pub previews: usize,
     /// Absent: the UNet is tuned in full.
@@ -166,14 +186,16 @@ pub struct Probe {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Check {
     pub classes: Vec<String>,
-    pub strategies: Vec<Strategy>,
+    /// The arms, each a strategy and perhaps a variant of the generator.
+    pub strategies: Vec<String>,
     pub confidence: f64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Contact {
     pub classes: Vec<String>,
-    pub strategies: Vec<Strategy>,
+    /// The arms, each a strategy and perhaps a variant of the generator.
+    pub strategies: Vec<String>,
     /// Pool positions of the shown sources, by class.
     pub sources: BTreeMap<String, Vec<usize>>,
     /// The models whose previews are shown.

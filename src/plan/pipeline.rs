@@ -1,6 +1,6 @@
 //! The graph of a study: which tasks it takes, from image sets to the report.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
@@ -81,8 +81,14 @@ pub struct Outside {
 
 /// Every task of `study`, the report last.
 pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
-    let mut builder =
-        Builder { study, graph: Graph::new(super::Numerics::cpu()), seed: study.root_seed(), files: outside.files, import: None };
+    let mut builder = Builder {
+        study,
+        graph: Graph::new(super::Numerics::cpu()),
+        seed: study.root_seed(),
+        files: outside.files,
+        import: None,
+        shared: HashMap::new(),
+    };
     let mut pretrained = BTreeMap::new();
     for (conditioning, files) in outside.pretrained {
         pretrained.insert(conditioning, builder.pretrained(conditioning, files)?);
@@ -107,6 +113,8 @@ struct Builder<'a> {
     files: Vec<InputFile>,
     /// The task that imports them, once there is one.
     import: Option<TaskId>,
+    /// Tasks that several generators of a study may ask for, by kind and parameters.
+    shared: HashMap<(&'static str, String), Vec<TaskId>>,
 }
 
 /// Inputs by role.
@@ -159,6 +167,30 @@ impl Builder<'_> {
     ) -> Result<TaskId, PlanError> {
         let params = serde_json::to_value(params).expect("parameters are plain data");
         self.graph.add(Task { label, kind: kind.name, version: kind.version, params, inputs, seed, cost })
+    }
+
+    /// The task that does the same already, under the label that it was first asked for by, or a new one.
+    fn add_once(
+        &mut self,
+        kind: &Kind,
+        label: String,
+        params: &impl Serialize,
+        inputs: Inputs,
+        seed: Option<Seed>,
+        cost: f64,
+    ) -> Result<TaskId, PlanError> {
+        let params = serde_json::to_value(params).expect("parameters are plain data");
+        let known = self.shared.entry((kind.name, params.to_string())).or_default();
+        let same = known.iter().find(|task| {
+            let task = self.graph.task(**task);
+            task.inputs == inputs && task.seed == seed
+        });
+        if let Some(task) = same {
+            return Ok(*task);
+        }
+        let task = self.graph.add(Task { label, kind: kind.name, version: kind.version, params, inputs, seed, cost })?;
+        known.push(task);
+        Ok(task)
     }
 
     /// What tasks that take images from the set's files have as input; nothing for embedded sets.

@@ -22,7 +22,7 @@ const ARMS: [&str; 4] = [REAL, "text-to-image", "inpaint", "in-then-outpaint"];
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
-    /// [`REAL`], or the strategy of the synthetic images that were added.
+    /// [`REAL`], or the strategy of the synthetic images that were added, after `@` the variant of the generator that made them.
     pub arm: String,
     /// Synthetic images per real image.
     pub dose: usize,
@@ -59,7 +59,8 @@ pub struct Design {
 
 impl Design {
     fn rank(&self) -> (bool, usize, usize, &str, usize) {
-        let known = ARMS.iter().position(|arm| *arm == self.arm).unwrap_or(ARMS.len());
+        let strategy = self.arm.split('@').next();
+        let known = ARMS.iter().position(|arm| Some(*arm) == strategy).unwrap_or(ARMS.len());
         (self.transforms, self.n, known, &self.arm, self.dose)
     }
 }
@@ -99,8 +100,12 @@ pub struct Analysis {
     /// Held-out images by Fitzpatrick skin type, of the types present; empty if unknown.
     pub images_per_fst: BTreeMap<u8, usize>,
     pub accuracy: Vec<Accuracy>,
+    /// With real images only.
     pub contrasts: Vec<Contrast>,
     pub family: Family,
+    /// Of each arm of a variant of the generator with the generator's own; a family apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variant_contrasts: Vec<Contrast>,
 }
 
 impl Analysis {
@@ -131,7 +136,8 @@ pub struct Accuracy {
     pub confusion: Vec<Vec<usize>>,
 }
 
-/// A synthetic arm against real images only, at the same n and transforms; all differences synthetic less real, -1 to 1.
+/// A synthetic arm against real images only, at the same n and transforms, or an arm of a variant of the generator against the
+/// generator's, at the same dose too; all differences synthetic less real, variant less generator, -1 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contrast {
     /// The synthetic arm.
@@ -185,9 +191,9 @@ pub enum AnalysisError {
     Twice { design: Design, replicate: usize },
     #[error("cell {design}, replicate {replicate} has other held-out images than the others: {difference}")]
     Unpaired { design: Design, replicate: usize, difference: String },
-    #[error("{design} has no real-only arm at the same n and transforms to be compared with")]
-    NoBaseline { design: Design },
-    #[error("{design} has replicates {found:?}, but its real-only arm has {expected:?}: they pair by replicate")]
+    #[error("{design} has no arm `{baseline}` at the same n and transforms to be compared with")]
+    NoBaseline { design: Design, baseline: String },
+    #[error("{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate")]
     Replicates { design: Design, found: Vec<usize>, expected: Vec<usize> },
 }
 
@@ -213,21 +219,13 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
     let first = arms.values().next().ok_or(AnalysisError::Empty)?;
     let held_out = HeldOut::of(&first.predictions[0]);
     let accuracy = arms.iter().map(|(design, arm)| accuracy(design, arm, &held_out, &config)).collect();
-    let mut contrasts = Vec::new();
-    for (design, arm) in arms.iter().filter(|(design, _)| design.arm != REAL) {
-        let real = Design { arm: REAL.into(), dose: 0, ..design.clone() };
-        let real = arms.get(&real).ok_or_else(|| AnalysisError::NoBaseline { design: design.clone() })?;
-        if arm.replicates != real.replicates {
-            let (found, expected) = (arm.replicates.clone(), real.replicates.clone());
-            return Err(AnalysisError::Replicates { design: design.clone(), found, expected });
-        }
-        contrasts.push(contrast(design, arm, real, &held_out, &config));
-    }
-    let adjusted = benjamini_hochberg(&contrasts.iter().map(|contrast| contrast.p).collect::<Vec<_>>());
-    for (contrast, p_adjusted) in contrasts.iter_mut().zip(adjusted) {
-        contrast.p_adjusted = p_adjusted;
-        contrast.rejected = p_adjusted <= config.q;
-    }
+    let real = |design: &Design| (design.arm != REAL).then(|| Design { arm: REAL.into(), dose: 0, ..design.clone() });
+    let contrasts = contrasts_of(&arms, real, "contrast", &held_out, &config)?;
+    let generator = |design: &Design| {
+        let (strategy, _) = design.arm.split_once('@')?;
+        Some(Design { arm: strategy.into(), ..design.clone() })
+    };
+    let variant_contrasts = contrasts_of(&arms, generator, "variant contrast", &held_out, &config)?;
     let hypotheses = contrasts.iter().map(|contrast| format!("{}: as accurate as real only", contrast.design)).collect();
     Ok(Analysis {
         config,
@@ -237,8 +235,37 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
         images_per_fst: held_out.by_fst.iter().map(|(fst, images)| (*fst, images.len())).collect(),
         accuracy,
         contrasts,
+        variant_contrasts,
         family: Family { name: "every synthetic arm against real only, at the same n and transforms".into(), hypotheses },
     })
+}
+
+/// Each design's contrast with its baseline, if it has one, corrected together. `name` is of their streams.
+fn contrasts_of(
+    arms: &BTreeMap<Design, Arm>,
+    baseline: impl Fn(&Design) -> Option<Design>,
+    name: &str,
+    held_out: &HeldOut,
+    config: &Config,
+) -> Result<Vec<Contrast>, AnalysisError> {
+    let mut contrasts = Vec::new();
+    for (design, arm) in arms {
+        let Some(other) = baseline(design) else { continue };
+        let no_baseline = || AnalysisError::NoBaseline { design: design.clone(), baseline: other.arm.clone() };
+        let against = arms.get(&other).ok_or_else(no_baseline)?;
+        if arm.replicates != against.replicates {
+            let (found, expected) = (arm.replicates.clone(), against.replicates.clone());
+            return Err(AnalysisError::Replicates { design: design.clone(), found, expected });
+        }
+        let seed = config.seed.child(name).child(&design.to_string());
+        contrasts.push(contrast(design, arm, against, held_out, config, &seed));
+    }
+    let adjusted = benjamini_hochberg(&contrasts.iter().map(|contrast| contrast.p).collect::<Vec<_>>());
+    for (contrast, p_adjusted) in contrasts.iter_mut().zip(adjusted) {
+        contrast.p_adjusted = p_adjusted;
+        contrast.rejected = p_adjusted <= config.q;
+    }
+    Ok(contrasts)
 }
 
 fn check_config(config: &Config) -> Result<(), AnalysisError> {
@@ -339,12 +366,11 @@ fn accuracy(design: &Design, arm: &Arm, held_out: &HeldOut, config: &Config) -> 
 }
 
 /// The contrast before correction: the adjusted p is the raw one and nothing is rejected.
-fn contrast(design: &Design, arm: &Arm, real: &Arm, held_out: &HeldOut, config: &Config) -> Contrast {
+fn contrast(design: &Design, arm: &Arm, baseline: &Arm, held_out: &HeldOut, config: &Config, seed: &Seed) -> Contrast {
     let subtract = |(a, b): (&Vec<i8>, &Vec<i8>)| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>();
-    let differences = arm.correct.iter().zip(&real.correct).map(subtract).collect::<Vec<_>>();
+    let differences = arm.correct.iter().zip(&baseline.correct).map(subtract).collect::<Vec<_>>();
     let replicates = held_out.per_replicate(&differences);
     let discordant = |scores: &Vec<i8>, sign: i8| scores.iter().filter(|score| **score == sign).count();
-    let seed = config.seed.child("contrast").child(&design.to_string());
     let combined = (0..held_out.images).map(|image| differences.iter().map(|scores| i32::from(scores[image])).sum());
     let p = sign_flip(&combined.collect::<Vec<_>>(), config.permutations, seed.child("sign flips"));
     let bootstraps = seed.child("bootstrap");

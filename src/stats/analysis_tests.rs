@@ -97,13 +97,31 @@ fn cells_that_do_not_pair_are_refused() {
     let twice = vec![cell(4, REAL, 0, &[]), cell(4, REAL, 0, &[1])];
     assert_eq!(error(twice), "cell n = 4, real, no transforms, replicate 0 is given twice");
     let lonely = vec![cell(4, "inpaint", 0, &[]), cell(8, REAL, 0, &[])];
-    let expected = "n = 4, inpaint x 10, no transforms has no real-only arm at the same n and transforms to be compared with";
+    let expected = "n = 4, inpaint x 10, no transforms has no arm `real` at the same n and transforms to be compared with";
     assert_eq!(error(lonely), expected);
     let lacking = vec![cell(4, "inpaint", 0, &[]), cell(4, REAL, 0, &[]), cell(4, REAL, 1, &[])];
-    assert!(error(lacking).contains("has replicates [0], but its real-only arm has [0, 1]"));
+    assert!(error(lacking).contains("has replicates [0], but the arm that it is compared with has [0, 1]"));
     let mut other = cells();
     other[3].predictions = Predictions::new(vec!["a".into(), "b".into()], predictions(&[]).images()[1..].to_vec()).unwrap();
     assert!(error(other).contains("image `00` in one only"));
     let unsure = analyse(cells(), Config { confidence: 1.0, ..config() }).unwrap_err();
     assert_eq!(unsure.to_string(), "confidence is 1, expected a number between 0 and 1");
+}
+
+/// A variant is compared with real images only as every arm is, and with the generator's arm in a family apart.
+#[test]
+fn a_variant_is_compared_with_the_generator() {
+    let mut cells = cells();
+    let lora = |replicate, wrong: &[usize]| cell(4, "inpaint@lora", replicate, wrong);
+    cells.extend([lora(0, &[1, 3]), lora(1, &[1])]);
+    let analysis = analyse(cells.clone(), config()).unwrap();
+    let compared = |contrasts: &[Contrast]| contrasts.iter().map(|contrast| contrast.design.arm.clone()).collect::<Vec<_>>();
+    assert_eq!(compared(&analysis.contrasts), ["text-to-image", "inpaint", "inpaint@lora", "inpaint"]);
+    assert_eq!(compared(&analysis.variant_contrasts), ["inpaint@lora"]);
+    let contrast = &analysis.variant_contrasts[0];
+    assert_eq!(contrast.replicates, [13.0 / 30.0, 10.0 / 30.0], "15 - 2 and 11 - 1 of 30");
+    assert_eq!((contrast.p, contrast.rejected), (contrast.p_adjusted, true));
+    cells.retain(|cell| cell.arm != "inpaint");
+    let error = analyse(cells, config()).unwrap_err().to_string();
+    assert!(error.contains("no arm `inpaint`"), "{error}");
 }

@@ -20,8 +20,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     for (role, cell) in &params.cells {
         cells.push(Cell {
             n: cell.n,
-            arm: cell.synthetic.map_or(REAL, |synthetic| synthetic.strategy.name()).to_owned(),
-            dose: cell.synthetic.map_or(0, |synthetic| synthetic.dose),
+            arm: cell.synthetic.as_ref().map_or(REAL.to_owned(), |synthetic| synthetic.arm()),
+            dose: cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose),
             transforms: cell.transforms,
             replicate: cell.replicate,
             predictions: context.json(role, "predictions.json")?,

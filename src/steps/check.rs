@@ -11,7 +11,6 @@ use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
 use crate::plan::params;
 use crate::stats::check::{Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck};
-use crate::study::Strategy;
 
 const DISTANCE: &str = "root mean square of pixel differences, 0 to 1";
 const BATCH: usize = 64;
@@ -27,10 +26,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let recognise = |images: &[Item]| recognition(&probe, images, index, params.confidence);
         let mut strategies = Vec::new();
         for strategy in &params.strategies {
-            let recognition = recognise(&shards(context, strategy.name(), class)?)?;
-            strategies.push(StrategyCheck { strategy: strategy.name().to_owned(), recognition });
+            let recognition = recognise(&shards(context, strategy, class)?)?;
+            strategies.push(StrategyCheck { strategy: strategy.clone(), recognition });
         }
-        let judged = params.strategies.first().copied().unwrap_or(Strategy::TextToImage);
+        let judged = params.strategies.first().ok_or("no strategy is checked")?;
         let of_class = |items: &[Item]| items.iter().filter(|item| item.label == *class).cloned().collect::<Vec<_>>();
         let tuned_on = pixels(&of_class(&pool))?;
         let nearest = |items: &[Item]| -> Result<Distances, StepError> { Ok(nearest(&pixels(items)?, &tuned_on)) };
@@ -38,7 +37,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             label: class.clone(),
             strategies,
             base: recognise(&shards(context, "base", class)?)?,
-            nearest_real: nearest(&shards(context, judged.name(), class)?)?,
+            nearest_real: nearest(&shards(context, judged, class)?)?,
             held_out: nearest(&of_class(&held_out))?,
         });
         context.images(index + 1, params.classes.len());
@@ -55,7 +54,7 @@ fn shards(context: &Context, strategy: &str, class: &str) -> Result<Vec<Item>, S
         items.extend(shard(context, role)?);
     }
     items.sort_by(|a, b| a.id.cmp(&b.id));
-    // Leak-free models of several n give different images of one name.
+    // Models of several n give different images of one name.
     items.dedup_by(|a, b| a.id == b.id && a.image == b.image);
     Ok(items)
 }

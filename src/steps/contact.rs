@@ -25,7 +25,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Contact = context.params()?;
     let pool = shard(context, "pool")?;
     let mut columns = vec!["real".to_owned()];
-    columns.extend(params.strategies.iter().map(|strategy| strategy.name().to_owned()));
+    columns.extend(params.strategies.iter().cloned());
     if !context.roles("base/").is_empty() {
         columns.push("base model".to_owned());
     }

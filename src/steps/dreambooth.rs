@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use candle_core::{DType, Tensor};
+use rand::Rng;
 
 use super::base::{self, UNET};
 use super::context::{Context, json_output, thinned};
 use super::latents::Latents;
 use super::previews::{self, Kept};
 use super::{Outputs, StepError, prompt};
-use crate::ml::latent::denoising::{Denoising, dropped};
+use crate::ml::latent::denoising::{Batch, Denoising, dropped};
 use crate::ml::latent::lora::Adapted;
 use crate::ml::latent::schedule::Schedule;
 use crate::ml::latent::train::{Budget, Part, optimise};
@@ -38,14 +39,24 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let examples = Examples::read(context, &params)?;
     let schedule = base::schedule(context, "text")?;
     let snr_gamma = (params.snr_gamma > 0.0).then_some(params.snr_gamma);
-    let denoising = Denoising { schedule: &schedule, snr_gamma };
+    let denoising = Denoising { schedule: &schedule, snr_gamma, gradient_checkpointing: params.gradient_checkpointing };
+    let prior = params.prior_weight.map(|weight| Prior::read(context, weight, params.views)).transpose()?;
     let config = base::unet_config(context, "unet")?;
     let tuned = Tuned::new(&config, &context.read("unet", UNET.1)?, &params, &seed)?;
     let loss = |part: Part| {
         let Part { indices, passes, stream } = part;
         let drop = dropped(indices.len(), params.caption_dropout, &stream.child("dropout"));
         let batch = examples.batch(indices, passes, &drop)?;
-        tuned.with(&config, |unet| denoising.loss(unet, &batch.clean, batch.condition.as_ref(), &batch.context, &stream))
+        tuned.with(&config, |unet| {
+            let (mut loss, mut gradients) = denoising.gradients(unet, &batch, 1.0, &stream)?;
+            if let Some(prior) = &prior {
+                let stream = stream.child("prior");
+                let (more, its) = denoising.gradients(unet, &prior.batch(indices.len(), &stream)?, prior.weight, &stream)?;
+                loss += more;
+                gradients.extend(its)?;
+            }
+            Ok((loss, gradients))
+        })
     };
     let budget = budget(&params);
     let autoencoder = if params.previews > 0 { Some(base::autoencoder(context)?) } else { None };
@@ -160,11 +171,31 @@ struct Class {
     empty: Tensor,
 }
 
-/// What a part of a batch is computed from.
-struct Batch {
-    clean: Tensor,
-    condition: Option<Tensor>,
-    context: Tensor,
+/// The images that the base made, as latents with their prompt.
+struct Prior {
+    latents: Latents,
+    prompt: Tensor,
+    views: usize,
+    /// Of the loss on them.
+    weight: f64,
+}
+
+impl Prior {
+    fn read(context: &Context, weight: f64, views: usize) -> Result<Self, StepError> {
+        let (prompt, _) = prompt::read(context, "prior/prompt")?;
+        Ok(Self { latents: Latents::read(context, "prior/latents", views)?, prompt, views, weight })
+    }
+
+    /// `count` views drawn from `stream`.
+    fn batch(&self, count: usize, stream: &Seed) -> candle_core::Result<Batch> {
+        let mut rng = stream.child("order").rng();
+        let mut drawn = || (rng.random_range(0..self.views), rng.random_range(0..self.latents.images()));
+        let views = (0..count).map(|_| drawn()).map(|(view, image)| self.latents.view(view, image));
+        let (clean, conditions): (Vec<_>, Vec<_>) = views.collect::<candle_core::Result<Vec<_>>>()?.into_iter().unzip();
+        let conditions = conditions.into_iter().flatten().collect::<Vec<_>>();
+        let condition = if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
+        Ok(Batch { clean: Tensor::cat(&clean, 0)?, condition, context: self.prompt.repeat((count, 1, 1))? })
+    }
 }
 
 impl Examples {

@@ -33,7 +33,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     };
     let size = pool.first().map_or(0, |item| item.image.width);
     let models = Models::load(context)?;
-    let sampler = models.sampler(&params, size);
+    let sampler = models.sampler((params.solver, params.steps, params.guidance), size);
     // A stream an image, named by what the image is: batches and shards cannot change it.
     let root = context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
     let mut checkpoint = context.checkpoint();
@@ -102,7 +102,7 @@ fn item(params: &params::Generate, wanted: &Wanted, rgb: &[u8], size: usize) -> 
 }
 
 /// The frozen models of a shard.
-struct Models {
+pub struct Models {
     vae: crate::ml::latent::vae::AutoencoderKl,
     unet: crate::ml::latent::unet::UNet2DConditionModel,
     schedule: crate::ml::latent::schedule::Schedule,
@@ -111,7 +111,7 @@ struct Models {
 }
 
 impl Models {
-    fn load(context: &Context) -> Result<Self, StepError> {
+    pub fn load(context: &Context) -> Result<Self, StepError> {
         let (prompt, empty) = prompt::read(context, "prompt")?;
         Ok(Self {
             vae: base::autoencoder(context)?,
@@ -122,20 +122,20 @@ impl Models {
         })
     }
 
-    /// A sampler of images of `size` pixels.
-    fn sampler(&self, params: &params::Generate, size: usize) -> Sampler<'_> {
+    /// A sampler, with so many steps and so much guidance, of images of `size` pixels.
+    pub fn sampler(&self, (solver, steps, guidance): (Solver, usize, f64), size: usize) -> Sampler<'_> {
         Sampler {
             vae: &self.vae,
             unet: &self.unet,
             schedule: &self.schedule,
             prompt: &self.prompt,
             empty: &self.empty,
-            method: match params.solver {
+            method: match solver {
                 Solver::DpmSolver => Method::DpmSolver,
                 Solver::Ddim => Method::Ddim,
             },
-            steps: params.steps,
-            guidance: params.guidance,
+            steps,
+            guidance,
             side: size / self.vae.config().downsampling(),
         }
     }

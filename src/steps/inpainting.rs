@@ -6,7 +6,7 @@ use super::base::{self, Prompts, UNET};
 use super::context::{Context, losses_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
-use crate::ml::latent::denoising::{Denoising, dropped};
+use crate::ml::latent::denoising::{Batch, Denoising, dropped};
 use crate::ml::latent::mask::{Distribution, Mask};
 use crate::ml::latent::sample::{encode, inpainting_condition};
 use crate::ml::latent::train::{Part, optimise};
@@ -30,7 +30,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let config = unet::Config { in_channels: 2 * narrow.in_channels + 1, ..narrow };
     let weights = Params::trainable_from(inpainting_from(&start, config.in_channels)?, DType::F32, &candle_core::Device::Cpu);
     let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
-    let denoising = Denoising { schedule: &schedule, snr_gamma: super::unet::snr_gamma(&settings) };
+    let denoising =
+        Denoising { schedule: &schedule, snr_gamma: super::unet::snr_gamma(&settings), gradient_checkpointing: false };
     let side = images.size() / autoencoder.config().downsampling();
 
     let budget = super::unet::budget(&settings, steps);
@@ -43,8 +44,9 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let (pixels, masks) = (images.signed_batch(indices)?, stream.child("mask"));
         let mask = |item| Mask::random(images.size(), &Distribution::AUTHORS, &masks.nth(item as u64));
         let masks = (0..indices.len()).map(mask).collect::<Vec<_>>();
-        let condition = inpainting_condition(&autoencoder, &pixels, &masks, side)?;
-        denoising.loss(&unet, &encode(&autoencoder, &pixels)?, Some(&condition), &context, &stream)
+        let condition = Some(inpainting_condition(&autoencoder, &pixels, &masks, side)?);
+        let batch = Batch { clean: encode(&autoencoder, &pixels)?, condition, context };
+        denoising.gradients(&unet, &batch, 1.0, &stream)
     };
     let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
     Ok(vec![

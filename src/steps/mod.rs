@@ -22,6 +22,7 @@ mod inpainting;
 mod latents;
 mod pretrained;
 mod previews;
+mod prior;
 mod probe;
 mod prompt;
 mod report;
@@ -59,6 +60,7 @@ const STEPS: &[(&str, Step)] = &[
     (kind::PRETRAINED.name, pretrained::run),
     (kind::PROMPT.name, prompt::run),
     (kind::LATENTS.name, latents::run),
+    (kind::PRIOR.name, prior::run),
     (kind::DREAMBOOTH.name, dreambooth::run),
     (kind::GENERATE.name, generate::run),
     (kind::CLASSIFIER.name, classifier::run),

@@ -8,7 +8,7 @@ use super::context::{Context, json_output, losses_output};
 use super::images::{named_shard, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::config::{ActFn, PerLevel};
-use crate::ml::latent::denoising::{Denoising, dropped};
+use crate::ml::latent::denoising::{Batch, Denoising, dropped};
 use crate::ml::latent::sample::encode_all;
 use crate::ml::latent::schedule::{self, PredictionType, Schedule};
 use crate::ml::latent::train::{Budget, Part, optimise};
@@ -17,6 +17,7 @@ use crate::ml::optim;
 use crate::ml::params::Params;
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::{ClipTokenizer, Vocabulary};
+use crate::ml::training::backward;
 use crate::plan::params;
 use crate::study;
 
@@ -40,7 +41,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let text = weights.build(|vb| TextEncoder::new(&text_config, vb.pp("text_encoder")))?;
     let schedule_config = schedule_config(&settings.diffusion);
     let schedule = Schedule::new(&schedule_config)?;
-    let denoising = Denoising { schedule: &schedule, snr_gamma: snr_gamma(&settings.unet) };
+    let denoising = Denoising { schedule: &schedule, snr_gamma: snr_gamma(&settings.unet), gradient_checkpointing: false };
     let latents = encode_all(&autoencoder, &images)?;
 
     let budget = budget(&settings.unet, settings.unet.steps);
@@ -52,7 +53,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let ids = Tensor::from_vec(ids.collect::<Vec<u32>>(), (indices.len(), nothing.len()), &Device::Cpu)?;
         let positions = indices.iter().map(|&index| index as u32).collect::<Vec<_>>();
         let clean = latents.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?;
-        denoising.loss(&unet, &clean, None, &text.forward(&ids)?, &stream)
+        backward(&denoising.loss(&unet, &Batch { clean, condition: None, context: text.forward(&ids)? }, &stream)?)
     };
     let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
     let [unet, text] = ["unet.", "text_encoder."].map(|prefix| weights.state_dict().map(|all| all.under(prefix)));

@@ -3,13 +3,16 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Models, Strategy, Study};
+use super::schema::{DreamBooth, Generator, Models, Strategy, Study};
 use crate::seed::Seed;
 
 /// What the synthetic images of an arm are: how made and how many a real image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Synthetic {
     pub strategy: Strategy,
+    /// The generator's variant; empty: the generator itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
     /// Synthetic images per real image.
     pub dose: usize,
 }
@@ -31,14 +34,26 @@ impl Cell {
     pub fn label(&self) -> String {
         let arm = match &self.synthetic {
             None => "real".to_owned(),
-            Some(synthetic) => format!("{}-x{}", synthetic.strategy.name(), synthetic.dose),
+            Some(synthetic) => format!("{}-x{}", synthetic.arm(), synthetic.dose),
         };
         let transforms = if self.transforms { "transforms" } else { "plain" };
         format!("n={}/{arm}/{transforms}/r{}", self.n, self.replicate)
     }
 }
 
+impl Synthetic {
+    /// The arm's name: the strategy, with a variant `text-to-image@lora`.
+    pub fn arm(&self) -> String {
+        self.strategy.arm(&self.variant)
+    }
+}
+
 impl Strategy {
+    /// The name of the arm of this strategy and a variant of the generator (empty: the generator itself).
+    pub fn arm(self, variant: &str) -> String {
+        if variant.is_empty() { self.name().to_owned() } else { format!("{}@{variant}", self.name()) }
+    }
+
     /// The name in study files, labels and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -59,14 +74,18 @@ impl Study {
     pub fn cells(&self) -> Vec<Cell> {
         let experiment = &self.experiment;
         let mut arms = vec![None];
-        for &strategy in &experiment.strategies {
-            arms.extend(experiment.doses.iter().map(|&dose| Some(Synthetic { strategy, dose })));
+        for (variant, _) in self.generators() {
+            for &strategy in &experiment.strategies {
+                let synthetic = |&dose| Some(Synthetic { strategy, variant: variant.to_owned(), dose });
+                arms.extend(experiment.doses.iter().map(synthetic));
+            }
         }
         let mut cells = Vec::new();
         for &n in &experiment.n {
-            for &synthetic in &arms {
+            for synthetic in &arms {
                 for &transforms in &experiment.transforms {
-                    cells.extend((0..experiment.replicates).map(|replicate| Cell { n, synthetic, transforms, replicate }));
+                    let cell = |replicate| Cell { n, synthetic: synthetic.clone(), transforms, replicate };
+                    cells.extend((0..experiment.replicates).map(cell));
                 }
             }
         }
@@ -82,21 +101,36 @@ impl Study {
         order
     }
 
+    /// The generator, under an empty name, and its variants under theirs.
+    pub fn generators(&self) -> impl Iterator<Item = (&str, &Generator)> {
+        let variants = self.generator.variants.iter().map(|(name, generator)| (name.as_str(), generator));
+        std::iter::once(("", &self.generator)).chain(variants)
+    }
+
+    /// The names of the synthetic arms, whatever their doses.
+    pub fn arms(&self) -> Vec<String> {
+        let strategies = &self.experiment.strategies;
+        self.generators().flat_map(|(variant, _)| strategies.iter().map(move |strategy| strategy.arm(variant))).collect()
+    }
+}
+
+impl Generator {
     /// The prompt of a class.
-    pub fn prompt(&self, class: &str) -> String {
-        self.generator.prompt.replace("{label}", class)
+    pub fn prompt_of(&self, class: &str) -> String {
+        self.prompt.replace("{label}", class)
     }
 
-    /// Whether each generator has seen the images that its classifiers see, and no other.
+    /// Whether each model has seen the images that its classifiers see, and no other.
     pub fn leak_free(&self) -> bool {
-        self.generator.dreambooth.models == Models::LeakFree
+        self.dreambooth.models == Models::LeakFree
     }
+}
 
-    /// DreamBooth steps of a class, or of all together, on so many images.
-    pub fn dreambooth_steps(&self, class: Option<&str>, images: usize) -> usize {
-        let dreambooth = &self.generator.dreambooth;
-        let own = class.and_then(|class| dreambooth.steps_by_class.get(class)).copied();
-        let passes = (images * dreambooth.epochs).div_ceil(dreambooth.batch * dreambooth.accumulate);
-        own.unwrap_or(if dreambooth.steps > 0 { dreambooth.steps } else { passes })
+impl DreamBooth {
+    /// Steps for a class, or for all together, on so many images.
+    pub fn steps_of(&self, class: Option<&str>, images: usize) -> usize {
+        let own = class.and_then(|class| self.steps_by_class.get(class)).copied();
+        let passes = (images * self.epochs).div_ceil(self.batch * self.accumulate);
+        own.unwrap_or(if self.steps > 0 { self.steps } else { passes })
     }
 }

@@ -12,6 +12,9 @@ use super::layer::Layer;
 /// The key that names a lower layer; of files only, not of studies.
 pub(super) const EXTENDS: &str = "extends";
 
+/// The table of the generator's variants.
+const VARIANTS: [&str; 2] = ["generator", "variants"];
+
 const DEFAULTS: &str = include_str!("defaults.toml");
 
 /// Every key of a study with its default.
@@ -31,8 +34,13 @@ impl Known {
         self.0.as_table()
     }
 
-    /// The default at a path of names.
+    /// The default at a path of names; of a variant's key the generator's.
     pub fn get(&self, path: &[&str]) -> Option<&Item> {
+        if let [generator, variants, _, inner @ ..] = path
+            && [*generator, *variants] == VARIANTS
+        {
+            return self.get(&[&[*generator], inner].concat());
+        }
         path.iter().try_fold(self.0.as_item(), |item, name| item.as_table_like()?.get(name))
     }
 
@@ -62,6 +70,7 @@ impl Known {
                     problems.push(Problem { place: layer.place(span), message: self.unknown(path, known) });
                 }
                 Some(default) => match (item.as_table_like(), default.as_table_like()) {
+                    (Some(variants), _) if path.as_slice() == VARIANTS => self.check_variants(layer, path, variants, problems),
                     (Some(given), Some(known)) if !is_open(known) => self.check_table(layer, path, given, known, problems),
                     _ => {
                         if let Some((part, message)) = mismatch(item, default) {
@@ -70,6 +79,32 @@ impl Known {
                         }
                     }
                 },
+            }
+            path.pop();
+        }
+    }
+
+    /// Each variant of the generator may say what the generator may.
+    fn check_variants<'a>(
+        &self,
+        layer: &Layer,
+        path: &mut Vec<&'a str>,
+        variants: &'a dyn TableLike,
+        problems: &mut Vec<Problem>,
+    ) {
+        let generator = self.get(&VARIANTS[..1]).and_then(Item::as_table_like).expect("the defaults have a generator");
+        for (name, item) in variants.iter() {
+            path.push(name);
+            match item.as_table_like() {
+                Some(variant) if variant.contains_key(VARIANTS[1]) => {
+                    let message = format!("`{}` is a variant and has none of its own", dotted(path));
+                    problems.push(Problem { place: layer.place(item.span()), message });
+                }
+                Some(variant) => self.check_table(layer, path, variant, generator, problems),
+                None => {
+                    let message = format!("`{}` is {}; a table is expected", dotted(path), kind(item));
+                    problems.push(Problem { place: layer.place(item.span()), message });
+                }
             }
             path.pop();
         }
@@ -127,15 +162,38 @@ fn merge_table<'a>(base: &mut dyn TableLike, over: &'a dyn TableLike, path: &mut
             continue;
         }
         path.push(name);
-        match (base.get_mut(name).and_then(Item::as_table_like_mut), item.as_table_like()) {
-            (Some(base), Some(over)) => merge_table(base, over, path, leaves),
-            _ => {
+        match item.as_table_like() {
+            Some(over) => {
+                if !base.get(name).is_some_and(Item::is_table_like) {
+                    base.insert(name, Item::Table(Table::new()));
+                }
+                let base = base.get_mut(name).and_then(Item::as_table_like_mut).expect("it is a table by now");
+                merge_table(base, over, path, leaves);
+            }
+            None => {
                 base.insert(name, item.clone());
                 leaves.push(Leaf { key: dotted(path), span: item.span() });
             }
         }
         path.pop();
     }
+}
+
+/// `merged` with each variant of the generator complete: the generator with the variant laid over it.
+pub(super) fn complete(merged: &Table) -> Table {
+    let mut table = merged.clone();
+    let Some(generator) = table.get_mut(VARIANTS[0]).and_then(Item::as_table_like_mut) else { return table };
+    let Some(variants) = generator.remove(VARIANTS[1]) else { return table };
+    let mut complete = Table::new();
+    for (name, variant) in variants.as_table_like().into_iter().flat_map(|variants| variants.iter()) {
+        let mut whole = Table::from_iter(generator.iter().map(|(key, item)| (key.to_owned(), item.clone())));
+        if let Some(variant) = variant.as_table_like() {
+            merge_table(&mut whole, variant, &mut Vec::new(), &mut Vec::new());
+        }
+        complete.insert(name, Item::Table(whole));
+    }
+    generator.insert(VARIANTS[1], Item::Table(complete));
+    table
 }
 
 /// An empty table among the defaults takes any key.

@@ -142,7 +142,7 @@ fn refuse(problems: Vec<Problem>) -> Result<(), StudyError> {
 
 /// The study that the merged table says; what it cannot say is an error of the layer merged last.
 fn typed(merged: &Table, layer: &layer::Layer, leaves: &[keys::Leaf]) -> Result<Study, StudyError> {
-    toml_edit::de::from_document(DocumentMut::from(merged.clone())).map_err(|error| {
+    toml_edit::de::from_document(DocumentMut::from(keys::complete(merged))).map_err(|error| {
         let span = error.span();
         let start = span.as_ref().map_or(0, |span| span.start);
         let holds = |leaf: &&keys::Leaf| leaf.span.as_ref().is_some_and(|span| span.contains(&start));

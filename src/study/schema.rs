@@ -182,14 +182,19 @@ pub struct Generator {
     pub prompt: String,
     pub dreambooth: DreamBooth,
     pub sampling: Sampling,
+    /// Other generators by name, each an arm beside this one. A study file says of each what differs; here each is complete.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variants: BTreeMap<String, Generator>,
 }
 
 /// What each fine-tuned model has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Models {
-    /// One model a class, tuned on the class's whole pool, as the authors did.
+    /// One model a class, tuned on the class's whole pool, as the authors did. All replicates share it.
     PerClass,
+    /// One model for each class and replicate, tuned on the class's whole pool: intervals then cover reruns of the tuning too.
+    PerReplicate,
     /// One model of all classes, each image under its own class's prompt.
     All,
     /// One model for each class, replicate and n, tuned on the n images that the replicate's classifiers see, and on no other.
@@ -235,12 +240,15 @@ pub struct DreamBooth {
     pub caption_dropout: f64,
     /// Gamma of the min-SNR weighting of the loss; 0: every timestep counts alike (the authors').
     pub snr_gamma: f64,
+    /// Whether the UNet's layers are computed twice rather than kept, for less memory and more time; rounding apart, nothing changes.
+    pub gradient_checkpointing: bool,
     /// Transformed views of each image, encoded once; pass p over the images shows view p modulo this number.
     pub views: usize,
     /// How often in a training images are sampled to look at, the last time at its end; 0: never.
     pub previews: usize,
     pub transforms: TuningTransforms,
     pub mask: TuningMask,
+    pub prior: Prior,
     pub lora: Lora,
 }
 
@@ -265,6 +273,19 @@ pub struct TuningMask {
     pub rectangles: f64,
     /// The least and the largest side, in sides of the image.
     pub sides: [f64; 2],
+}
+
+/// Prior preservation (Ruiz et al. 2023, equation 2): beside each of the class's images one that the base model made itself is learnt,
+/// so that tuning does not make it forget what else there is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prior {
+    /// Images that the base's text-to-image model makes, of all models together; 0: no prior preservation (the authors').
+    pub images: usize,
+    /// Weight of their loss.
+    pub weight: f64,
+    /// What they are made from and learnt by.
+    pub prompt: String,
 }
 
 /// Low-rank adaptation (Hu et al. 2021): a product of two narrow matrices is tuned beside each target, which itself stays.

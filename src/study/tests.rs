@@ -82,6 +82,9 @@ fn values_of_another_type_are_refused_where_they_stand() {
             ("goal = \"reprot\"", &[]),
             ("[experiment]\nstrategies = [\"inpaint\", \"outpaint\"]", &[]),
             ("[generator.dreambooth.steps_by_class]\npsoriasis = \"more\"", &[]),
+            ("[generator.variants]\nlora = 3", &[]),
+            ("[generator.variants.lora.dreambooth]\nstep = 3\nclip = \"most\"", &[]),
+            ("", &["generator.variants.all.dreambooth.models=each"]),
             ("[base.corpus]\nclasses = [1]", &[]),
             ("extends = 3", &[]),
             ("[classifier]\nepochs = 3\nepochs = 4", &[]),
@@ -104,6 +107,10 @@ fn values_of_another_type_are_refused_where_they_stand() {
             study.toml:1:8: `goal`: unknown variant `reprot`, expected `base` or `report`
             study.toml:2:26: `experiment.strategies`: unknown variant `outpaint`, expected one of `text-to-image`, `inpaint`, `in-then-outpaint`
             study.toml:2:13: `generator.dreambooth.steps_by_class.psoriasis`: invalid type: string "more", expected a whole number
+            study.toml:2:8: `generator.variants.lora` is a whole number; a table is expected
+            study.toml:2:1: unknown key `generator.variants.lora.dreambooth.step`; the nearest known key is `generator.variants.lora.dreambooth.steps`
+            study.toml:3:8: `generator.variants.lora.dreambooth.clip` is a string; a number with a decimal point is expected
+            --set generator.variants.all.dreambooth.models=each: `generator.variants.all.dreambooth.models`: unknown variant `each`, expected one of `per-class`, `per-replicate`, `all`, `leak-free`
             study.toml:2:12: `base.corpus.classes`: invalid type: integer `1`, expected a string
             study.toml:1:11: `extends` is a whole number; a file's name is expected
             study.toml:3:1: not TOML: duplicate key
@@ -131,6 +138,9 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[transforms]\nflip = 1.5\nzoom = 0.5", &["transforms.probability=nan"]),
             ("[generator]\nprompt = \"a skin disease\"", &[]),
             ("[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\nacne = 3", &[]),
+            ("[generator.variants]\n\"a/b\" = {}\nlora.dreambooth.lora.alpha = 0.0", &[]),
+            ("[generator.variants]\nlora.variants.more = {}", &[]),
+            ("", &["generator.dreambooth.prior.weight=0"]),
             ("goal = \"base\"", &[]),
             ("[images]\nsource = \"idx\"", &[]),
             (idx, &[]),
@@ -160,6 +170,10 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:3:8: `transforms.zoom` is 0.5; allowed: 1 or more
             study.toml:2:10: `generator.prompt` is "a skin disease"; allowed: a text with {label}, where the class goes
             study.toml:3:8: `generator.dreambooth.steps_by_class.acne` names no class of the study; images.classes has allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
+            study.toml: `generator.variants."a/b"`: a variant's name is made of a to z, 0 to 9 and -
+            study.toml:3:30: `generator.variants.lora.dreambooth.lora.alpha` is 0.0; allowed: more than 0
+            study.toml:2:1: `generator.variants.lora` is a variant and has none of its own
+            --set generator.dreambooth.prior.weight=0: `generator.dreambooth.prior.weight` is 0.0; allowed: more than 0
             study.toml: `base.from` is "base"; a study with goal "base" trains its own, so it must be ""
             study.toml: `images.path` is empty; the source idx needs the folder of its .gz files
             study.toml: `base.corpus.classes` is []; allowed: one value or more
@@ -249,7 +263,8 @@ fn assignments_take_bare_words_where_a_string_belongs() {
 #[test]
 fn the_resolved_study_says_everything_and_loads_again() {
     let edited = "[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\n[analysis]\nq = 1e-7\n";
-    for text in ["", edited, "title = \"\"\"two\nlines, \"quoted\" # and \\\\ \"\"\""] {
+    let varied = "[generator]\nprompt = \"{label}\"\n[generator.variants.lora.dreambooth]\nsteps = 3\nlora.rank = 2\n";
+    for text in ["", edited, varied, "title = \"\"\"two\nlines, \"quoted\" # and \\\\ \"\"\""] {
         let first = loaded(text, &[]);
         let again = loaded(&first.resolved, &[]);
         assert_eq!(again.study, first.study);
@@ -257,9 +272,29 @@ fn the_resolved_study_says_everything_and_loads_again() {
     }
     let resolved = loaded("", &[]).resolved;
     let again = toml_edit::Document::parse(resolved.as_str()).unwrap();
-    assert_eq!(paths(again.as_table()), paths(keys::KNOWN.table()));
+    let mut known = paths(keys::KNOWN.table());
+    known.retain(|key| key != "generator.variants");
+    assert_eq!(paths(again.as_table()), known);
     let tail = resolved.split_once("[analysis]").unwrap().1;
     assert!(tail.starts_with("\nconfidence = 0.95\n"), "a key a line under its header: {tail:?}");
+}
+
+#[test]
+fn a_variant_is_the_generator_but_for_what_it_says() {
+    let text = "[generator.variants.lora.dreambooth]\nlora.rank = 2\n[generator.dreambooth]\nsteps = 7\n";
+    let study = loaded(text, &["generator.variants.all.dreambooth.models=all", "generator.prompt={label}"]).study;
+    let of = |(name, generator): (&str, &Generator)| {
+        let DreamBooth { models, steps, ref lora, .. } = generator.dreambooth;
+        (name.to_owned(), generator.prompt.clone(), models, steps, lora.rank)
+    };
+    let (prompt, per_class) = ("{label}".to_owned(), Models::PerClass);
+    let expected = [
+        (String::new(), prompt.clone(), per_class, 7, 0),
+        ("all".into(), prompt.clone(), Models::All, 7, 0),
+        ("lora".into(), prompt, per_class, 7, 2),
+    ];
+    assert_eq!(study.generators().map(of).collect::<Vec<_>>(), expected);
+    assert_eq!(study.arms()[2..5], ["in-then-outpaint", "text-to-image@all", "inpaint@all"]);
 }
 
 /// Every dotted key below a table, sorted.

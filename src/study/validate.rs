@@ -15,7 +15,7 @@ pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
     images(study, &mut rules);
     base(study, &mut rules);
     networks(&study.base, study.images.size, &mut rules);
-    generator(study, &mut rules);
+    generators(study, &mut rules);
     for (key, classifier) in
         [("base.backbone.training", &study.base.backbone.training), ("classifier", &study.classifier), ("probe", &study.probe)]
     {
@@ -242,13 +242,26 @@ fn heads(table: &str, name: &str, widths: &[usize], heads: usize, rules: &mut Ru
     rules.require(whole, &join(table, "heads"), heads, format!("a divisor of {name} ({})", written(&widths)));
 }
 
-fn generator(study: &Study, rules: &mut Rules) {
-    let Generator { prompt, dreambooth, sampling } = &study.generator;
-    rules.require(prompt.contains("{label}"), "generator.prompt", prompt, "a text with {label}, where the class goes");
+fn generators(study: &Study, rules: &mut Rules) {
+    generator("generator", study, &study.generator, rules);
+    for (name, variant) in &study.generator.variants {
+        let key = dotted(&["generator", "variants", name]);
+        let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if name.is_empty() || !plain {
+            rules.refuse(&key, format!("`{key}`: a variant's name is made of a to z, 0 to 9 and -"));
+        }
+        generator(&key, study, variant, rules);
+    }
+}
 
-    tuning(dreambooth, rules);
+/// A variant's broken rule is the variant's, also where the value is the generator's.
+fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rules) {
+    let Generator { prompt, dreambooth, sampling, .. } = generator;
+    rules.require(prompt.contains("{label}"), &join(table, "prompt"), prompt, "a text with {label}, where the class goes");
+
+    tuning(&join(table, "dreambooth"), dreambooth, rules);
     for (class, steps) in &dreambooth.steps_by_class {
-        let key = dotted(&["generator", "dreambooth", "steps_by_class", class]);
+        let key = join(&join(table, "dreambooth.steps_by_class"), &dotted(&[class]));
         rules.require(*steps >= 1, &key, steps, "1 or more");
         if !study.images.classes.contains(class) {
             let classes = study.images.classes.join(", ");
@@ -258,29 +271,26 @@ fn generator(study: &Study, rules: &mut Rules) {
 
     let timesteps = study.base.diffusion.timesteps;
     let steps = sampling.steps;
-    rules.require((1..=timesteps).contains(&steps), "generator.sampling.steps", steps, format!("1 to {timesteps} (timesteps)"));
-    rules.not_negative("generator.sampling", &[("guidance", sampling.guidance)]);
-    for (key, strength) in [
-        ("generator.sampling.inpaint_strength", sampling.inpaint_strength),
-        ("generator.sampling.outpaint_strength", sampling.outpaint_strength),
-    ] {
-        rules.require(strength > 0.0 && strength <= 1.0, key, strength, "more than 0, at most 1");
+    let table = &join(table, "sampling");
+    rules.require((1..=timesteps).contains(&steps), &join(table, "steps"), steps, format!("1 to {timesteps} (timesteps)"));
+    rules.not_negative(table, &[("guidance", sampling.guidance)]);
+    for (name, strength) in [("inpaint_strength", sampling.inpaint_strength), ("outpaint_strength", sampling.outpaint_strength)] {
+        rules.require(strength > 0.0 && strength <= 1.0, &join(table, name), strength, "more than 0, at most 1");
     }
     let shards = [("sources_per_shard", sampling.sources_per_shard), ("generations_per_shard", sampling.generations_per_shard)];
-    rules.counts("generator.sampling", &shards);
+    rules.counts(table, &shards);
 }
 
-fn tuning(dreambooth: &DreamBooth, rules: &mut Rules) {
-    let table = "generator.dreambooth";
+fn tuning(table: &str, dreambooth: &DreamBooth, rules: &mut Rules) {
     let DreamBooth { steps, epochs, batch, accumulate, learning_rate, epsilon, clip, .. } = *dreambooth;
     rules.counts(table, &[("accumulate", accumulate), ("views", dreambooth.views)]);
     rules.require(
         (steps == 0) != (epochs == 0),
-        "generator.dreambooth.steps",
+        &join(table, "steps"),
         steps,
         format!("1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is {epochs})"),
     );
-    rules.halves("generator.dreambooth.batch", batch);
+    rules.halves(&join(table, "batch"), batch);
     rules.positive(table, &[("learning_rate", learning_rate), ("epsilon", epsilon), ("clip", clip)]);
     rules.not_negative(table, &[("weight_decay", dreambooth.weight_decay), ("snr_gamma", dreambooth.snr_gamma)]);
     rules.probabilities(table, &[("caption_dropout", dreambooth.caption_dropout)]);
@@ -294,21 +304,24 @@ fn tuning(dreambooth: &DreamBooth, rules: &mut Rules) {
     );
 
     let TuningTransforms { scale, ratio, jitter, flip } = dreambooth.transforms;
-    let table = "generator.dreambooth.transforms";
-    rules.probabilities(table, &[("flip", flip)]);
-    rules.require((0.0..0.5).contains(&jitter), &join(table, "jitter"), jitter, "0 or more, less than 0.5");
+    let views = &join(table, "transforms");
+    rules.probabilities(views, &[("flip", flip)]);
+    rules.require((0.0..0.5).contains(&jitter), &join(views, "jitter"), jitter, "0 or more, less than 0.5");
     for (name, range) in [("scale", scale), ("ratio", ratio)] {
-        rules.range(&join(table, name), range, f64::MIN_POSITIVE, f64::MAX, "the least and the largest, both more than 0");
+        rules.range(&join(views, name), range, f64::MIN_POSITIVE, f64::MAX, "the least and the largest, both more than 0");
     }
     let TuningMask { rectangles, sides } = dreambooth.mask;
-    rules.probabilities("generator.dreambooth.mask", &[("rectangles", rectangles)]);
-    rules.range("generator.dreambooth.mask.sides", sides, 0.0, 1.0, "the least and the largest, 0 to 1");
+    let mask = &join(table, "mask");
+    rules.probabilities(mask, &[("rectangles", rectangles)]);
+    rules.range(&join(mask, "sides"), sides, 0.0, 1.0, "the least and the largest, 0 to 1");
+
+    rules.positive(&join(table, "prior"), &[("weight", dreambooth.prior.weight)]);
 
     let Lora { rank, alpha, ref targets } = dreambooth.lora;
-    let table = "generator.dreambooth.lora";
-    rules.positive(table, &[("alpha", alpha)]);
-    rules.require(rank == 0 || !targets.is_empty(), &join(table, "targets"), targets, "one layer's name or more");
-    rules.unique(&join(table, "targets"), targets);
+    let lora = &join(table, "lora");
+    rules.positive(lora, &[("alpha", alpha)]);
+    rules.require(rank == 0 || !targets.is_empty(), &join(lora, "targets"), targets, "one layer's name or more");
+    rules.unique(&join(lora, "targets"), targets);
 }
 
 fn training(table: &str, classifier: &Classifier, rules: &mut Rules) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use titrate::ml::latent::config::{ActFn, PerLevel};
-use titrate::ml::latent::denoising::Denoising;
+use titrate::ml::latent::denoising::{Batch, Denoising};
 use titrate::ml::latent::sample::Sampler;
 use titrate::ml::latent::schedule::{self, PredictionType, Schedule};
 use titrate::ml::latent::solver::Method;
@@ -138,11 +138,11 @@ fn train(side: usize, batch: usize) -> Result<Case> {
     let context = normal(&[batch, CONTEXT.0, CONTEXT.1])?;
     Ok(Box::new(move |count| {
         let budget = Budget { steps: count + 1, batch, learning_rate: 5e-4, ..Budget::default() };
-        let denoising = Denoising { schedule: &schedule, snr_gamma: None };
+        let denoising = Denoising { schedule: &schedule, snr_gamma: None, gradient_checkpointing: false };
         let loss = |part: Part| {
             let positions = Tensor::from_iter(part.indices.iter().map(|&index| index as u32), &Device::Cpu)?;
             let (clean, context) = (latents.index_select(&positions, 0)?, context.index_select(&positions, 0)?);
-            denoising.loss(&unet, &clean, None, &context, &part.stream)
+            denoising.gradients(&unet, &Batch { clean, condition: None, context }, 1.0, &part.stream)
         };
         let mut clock = None;
         let mut seconds = 0.0;

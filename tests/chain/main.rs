@@ -4,9 +4,11 @@
 mod chain;
 mod pipelines;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use chain::{Chain, kill};
+use expect_test::expect;
 use rand::Rng;
 use titrate::seed::Seed;
 
@@ -69,6 +71,68 @@ fn an_edit_reruns_exactly_what_it_touches() {
     assert!(!cells.is_empty() && cells.iter().all(|label| label.contains("/n=5/")), "a new n: only its classifiers: {ran:?}");
     let shards = ran.iter().filter(|label| label.starts_with("generate/")).collect::<Vec<_>>();
     assert!(!shards.is_empty() && shards.iter().all(|label| label.contains("/sources-1/")), "only further sources: {ran:?}");
+}
+
+/// A variant of the generator shares what it has in common with it, and its arms stand beside the others in the report.
+#[test]
+fn a_variant_adds_its_own_tasks() {
+    let chain = Chain::new("variants");
+    let one_strategy = "experiment.strategies=[\"text-to-image\"]";
+    chain.run(&[one_strategy]);
+    // Labels with one class in the place of all.
+    let added = |sets: &[&str]| {
+        let ran = chain.run(&[&[one_strategy], sets].concat()).ran;
+        let classes = ["basal cell carcinoma", "lichen planus", "psoriasis"];
+        let plain = ran.iter().map(|label| classes.iter().fold(label.clone(), |label, class| label.replace(class, "CLASS")));
+        plain.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n")
+    };
+    expect![[r#"
+        analysis
+        check
+        classifier/n=2/text-to-image@ddim-x2/plain/r0
+        classifier/n=2/text-to-image@ddim-x2/plain/r1
+        classifier/n=2/text-to-image@ddim-x2/transforms/r0
+        classifier/n=2/text-to-image@ddim-x2/transforms/r1
+        contact
+        generate/text-to-image@ddim/CLASS/r0/sources-0/generations-0
+        generate/text-to-image@ddim/CLASS/r1/sources-0/generations-0
+        report"#]]
+    .assert_eq(&added(&["generator.variants.ddim.sampling.solver=ddim"]));
+    expect![[r#"
+        analysis
+        check
+        classifier/n=2/text-to-image@prior-x2/plain/r0
+        classifier/n=2/text-to-image@prior-x2/plain/r1
+        classifier/n=2/text-to-image@prior-x2/transforms/r0
+        classifier/n=2/text-to-image@prior-x2/transforms/r1
+        contact
+        dreambooth/CLASS/text-to-image@prior
+        generate/text-to-image@prior/CLASS/r0/sources-0/generations-0
+        generate/text-to-image@prior/CLASS/r1/sources-0/generations-0
+        latents/prior/text-to-image@prior
+        prior@prior
+        prompt/prior/text-to-image@prior
+        report"#]]
+    .assert_eq(&added(&[
+        "generator.variants.prior.dreambooth.prior.images=3",
+        "generator.variants.prior.dreambooth.gradient_checkpointing=true",
+    ]));
+    let files = chain.report();
+    let (_, report) = files.iter().find(|(path, _)| path.ends_with("report.md")).unwrap();
+    let report = String::from_utf8_lossy(report);
+    assert!(report.contains("## Variants of the generator") && report.contains("text-to-image@prior"), "{report}");
+    expect![[r#"
+        analysis
+        check
+        classifier/n=2/text-to-image@own-x2/plain/r0
+        classifier/n=2/text-to-image@own-x2/plain/r1
+        contact
+        dreambooth/CLASS/text-to-image@own/r0
+        dreambooth/CLASS/text-to-image@own/r1
+        generate/text-to-image@own/CLASS/r0/sources-0/generations-0
+        generate/text-to-image@own/CLASS/r1/sources-0/generations-0
+        report"#]]
+    .assert_eq(&added(&["generator.variants.own.dreambooth.models=per-replicate", "experiment.transforms=[false]"]));
 }
 
 /// Image files count by their bytes, and what is made of them by its own.

@@ -7,7 +7,7 @@ use super::vae::{self, AutoencoderKl};
 use crate::ml::classify::efficientnet::EfficientNet;
 use crate::ml::params::Params;
 use crate::ml::pixels::Pixels;
-use crate::ml::training::Session;
+use crate::ml::training::{Session, backward};
 use crate::seed::Seed;
 
 /// Weights of the autoencoder's loss terms beside the L1 reconstruction error.
@@ -82,7 +82,7 @@ pub fn train_autoencoder(
         let restored = model.decode(&moments.sample(&noise)?)?;
         let loss = weights.reconstruction(&restored, &pixels)?;
         let latents = moments.mean.elem_count() / moments.mean.dim(0)?;
-        loss + (moments.kl()?.mean_all()? * (weights.kl / latents as f64))?
+        backward(&(loss + (moments.kl()?.mean_all()? * (weights.kl / latents as f64))?)?)
     };
     let losses = optimise(params, budget, images.count(), seed, loss, session)?;
     let frozen = Params::frozen_from(params.state_dict()?, DType::F32, &Device::Cpu);

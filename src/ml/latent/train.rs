@@ -4,7 +4,7 @@ use candle_core::{Device, Error, Result, Tensor, Var};
 
 use crate::ml::optim::{self, AdamW, AdamWConfig, AdamWState, Ema};
 use crate::ml::params::{Params, StateDict};
-use crate::ml::training::{self, Batches, PARTS, Session, finite, in_parts};
+use crate::ml::training::{self, Batches, Gradients, PARTS, Session, finite, in_parts};
 use crate::seed::Seed;
 
 /// How long and how hard a model is trained.
@@ -56,13 +56,13 @@ pub struct Part<'a> {
 }
 
 /// Runs `budget.steps` steps of AdamW on `params` over batches of `count` images, from where the session's last attempt was; `loss`
-/// builds the loss of one part of a batch. Returns the loss of every step.
+/// computes the loss of one part of a batch and its gradients. Returns the loss of every step.
 pub fn optimise(
     params: &Params,
     budget: &Budget,
     count: usize,
     seed: &Seed,
-    loss: impl Fn(Part<'_>) -> Result<Tensor> + Sync,
+    loss: impl Fn(Part<'_>) -> Result<Gradients> + Sync,
     mut session: Session<'_>,
 ) -> Result<Vec<f64>> {
     if !budget.batch.is_multiple_of(PARTS) {

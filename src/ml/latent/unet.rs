@@ -12,6 +12,7 @@ use super::transformer::TransformerStyle;
 use super::unet_blocks::{Conditions, DownLevel, DownShape, MidLevel, UpLevel, UpShape};
 use crate::ml::ops;
 use crate::ml::params::{Params, ParamsError, StateDict};
+use crate::ml::tape::{Tape, segment};
 
 const CLASS: &str = "UNet2DConditionModel";
 const EPS: f64 = 1e-5;
@@ -178,14 +179,23 @@ impl UNet2DConditionModel {
     /// The prediction `[B,h,w,out_channels]` for `x [B,h,w,in_channels]` at `timesteps [B]` (0 to the number of training steps,
     /// one an item) in `context [B,M,cross_attention_dim]`. h and w are multiples of 2 to the number of levels less one.
     pub fn forward(&self, x: &Tensor, timesteps: &Tensor, context: &Tensor) -> Result<Tensor> {
+        self.forward_on(None, x, timesteps, context)
+    }
+
+    /// [`Self::forward`], each layer a segment of the tape if there is one. `context` may have a graph only without a tape.
+    pub fn forward_on<'m>(&'m self, tape: Option<&Tape<'m>>, x: &Tensor, timesteps: &Tensor, context: &Tensor) -> Result<Tensor> {
         let (_, height, width, _) = x.dims4()?;
         let step = 1 << (self.down.len() - 1);
         if height % step != 0 || width % step != 0 {
             candle_core::bail!("unet: {height}x{width} latents are not a multiple of {step}");
         }
-        let time = self.time.forward(timesteps, x.dtype())?;
-        let conditions = Conditions { time: &time, context };
-        let mut x = self.conv_in.forward(x)?;
+        let (dtype, timesteps) = (x.dtype(), timesteps.clone());
+        let time = segment(tape, move || self.time.forward(&timesteps, dtype))?;
+        let conditions = Conditions { time: &time, context, tape };
+        let mut x = {
+            let x = x.clone();
+            segment(tape, move || self.conv_in.forward(&x))?
+        };
         let mut skips = vec![x.clone()];
         for level in &self.down {
             x = level.forward(&mut skips, x, conditions)?;

@@ -6,12 +6,15 @@ use candle_nn::var_builder::VarBuilder;
 use super::resnet::{Downsample, ResnetBlock, ResnetStyle, Upsample};
 use super::transformer::{SpatialTransformer, TransformerStyle};
 use crate::ml::ops::{self, Padding};
+use crate::ml::tape::{Tape, segment};
 
 /// What reaches every level: the time embedding after SiLU, `[B,time_channels]`, and the context, `[B,M,cross_attention_dim]`.
 #[derive(Clone, Copy)]
-pub struct Conditions<'a> {
+pub struct Conditions<'a, 'm> {
     pub time: &'a Tensor,
     pub context: &'a Tensor,
+    /// Where each layer is a segment of.
+    pub tape: Option<&'a Tape<'m>>,
 }
 
 /// A residual block, followed by a transformer on levels with attention.
@@ -35,11 +38,33 @@ impl Layer {
         })
     }
 
-    fn forward(&self, x: &Tensor, conditions: Conditions) -> Result<Tensor> {
-        let x = self.resnet.forward(x, Some(conditions.time))?;
-        match &self.transformer {
-            Some(transformer) => transformer.forward(&x, conditions.context),
-            None => Ok(x),
+    fn forward<'m>(&'m self, x: Joined, conditions: Conditions<'_, 'm>) -> Result<Tensor> {
+        let (time, context) = (conditions.time.clone(), conditions.context.clone());
+        segment(conditions.tape, move || {
+            let x = self.resnet.forward(&x.joined()?, Some(&time))?;
+            match &self.transformer {
+                Some(transformer) => transformer.forward(&x, &context),
+                None => Ok(x),
+            }
+        })
+    }
+}
+
+/// A layer's input, with the skip that is joined to it on the way up.
+struct Joined {
+    x: Tensor,
+    skip: Option<Tensor>,
+}
+
+impl Joined {
+    fn alone(x: &Tensor) -> Self {
+        Self { x: x.clone(), skip: None }
+    }
+
+    fn joined(&self) -> Result<Tensor> {
+        match &self.skip {
+            Some(skip) => ops::concat_channels(&[&self.x, skip]),
+            None => Ok(self.x.clone()),
         }
     }
 }
@@ -68,13 +93,13 @@ impl DownLevel {
     }
 
     /// Takes the last of `skips` as its input and appends what each layer gives.
-    pub fn forward(&self, skips: &mut Vec<Tensor>, mut x: Tensor, conditions: Conditions) -> Result<Tensor> {
+    pub fn forward<'m>(&'m self, skips: &mut Vec<Tensor>, mut x: Tensor, conditions: Conditions<'_, 'm>) -> Result<Tensor> {
         for layer in &self.layers {
-            x = layer.forward(&x, conditions)?;
+            x = layer.forward(Joined::alone(&x), conditions)?;
             skips.push(x.clone());
         }
         if let Some(down) = &self.down {
-            x = down.forward(&x)?;
+            x = segment(conditions.tape, move || down.forward(&x))?;
             skips.push(x.clone());
         }
         Ok(x)
@@ -93,8 +118,9 @@ impl MidLevel {
         Ok(Self { before, after: ResnetBlock::new(channels, channels, style, vb.pp("resnets").pp(1))? })
     }
 
-    pub fn forward(&self, x: &Tensor, conditions: Conditions) -> Result<Tensor> {
-        self.after.forward(&self.before.forward(x, conditions)?, Some(conditions.time))
+    pub fn forward<'m>(&'m self, x: &Tensor, conditions: Conditions<'_, 'm>) -> Result<Tensor> {
+        let (x, time) = (self.before.forward(Joined::alone(x), conditions)?, conditions.time.clone());
+        segment(conditions.tape, move || self.after.forward(&x, Some(&time)))
     }
 }
 
@@ -126,13 +152,13 @@ impl UpLevel {
     }
 
     /// Joins each layer's input with the last of `skips`, which it takes away.
-    pub fn forward(&self, skips: &mut Vec<Tensor>, mut x: Tensor, conditions: Conditions) -> Result<Tensor> {
+    pub fn forward<'m>(&'m self, skips: &mut Vec<Tensor>, mut x: Tensor, conditions: Conditions<'_, 'm>) -> Result<Tensor> {
         for layer in &self.layers {
             let Some(skip) = skips.pop() else { candle_core::bail!("unet: fewer layers down than up") };
-            x = layer.forward(&ops::concat_channels(&[&x, &skip])?, conditions)?;
+            x = layer.forward(Joined { x, skip: Some(skip) }, conditions)?;
         }
         match &self.up {
-            Some(up) => up.forward(&x),
+            Some(up) => segment(conditions.tape, move || up.forward(&x)),
             None => Ok(x),
         }
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{BaseInputs, Builder, Inputs, Pipeline, cost, role};
+use super::{BaseInputs, Builder, Inputs, cost, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kind;
 use crate::plan::params::{self, Conditioning};
 use crate::plan::pipeline::place::{Place, Shards};
-use crate::study::{Models, Strategy};
+use crate::study::{DreamBooth, Generator, Models, Strategy};
 
 /// What a strategy's UNet is conditioned on.
 fn conditioning(strategy: Strategy) -> Conditioning {
@@ -31,163 +31,254 @@ pub(super) fn conditionings(strategies: &[Strategy]) -> Vec<Conditioning> {
 struct TunedOn {
     conditioning: Conditioning,
     class: Option<String>,
-    /// Replicate and n of a leak-free model.
-    sample: Option<(usize, usize)>,
+    /// The replicate that alone uses it.
+    replicate: Option<usize>,
+    /// The n whose images of that replicate it saw, and no others.
+    n: Option<usize>,
 }
 
 impl TunedOn {
     /// `psoriasis`, `all`, or `psoriasis, replicate 0, n = 4`.
     fn name(&self) -> String {
         let class = self.class.as_deref().unwrap_or("all");
-        self.sample.map_or(class.to_owned(), |(replicate, n)| format!("{class}, replicate {replicate}, n = {n}"))
+        let replicate = self.replicate.map(|replicate| format!(", replicate {replicate}")).unwrap_or_default();
+        let n = self.n.map(|n| format!(", n = {n}")).unwrap_or_default();
+        format!("{class}{replicate}{n}")
     }
 }
 
-/// What tuned models are made from and used with.
-struct Ingredients {
+/// A generator of the study, and what its models are made from and used with.
+struct Recipe<'a> {
+    /// Empty: the generator itself.
+    variant: &'a str,
+    generator: &'a Generator,
     /// By conditioning and class.
     prompts: BTreeMap<(Conditioning, String), TaskId>,
+    /// By conditioning, where there is prior preservation.
+    priors: BTreeMap<Conditioning, Prior>,
     models: BTreeMap<TunedOn, TaskId>,
+}
+
+/// What preserves the prior of a conditioning's models.
+struct Prior {
+    latents: TaskId,
+    prompt: TaskId,
 }
 
 /// A tuned model, for the report.
 pub(super) struct Model {
     pub task: TaskId,
     pub training: params::Training,
+    /// How often it drew previews.
+    pub previews: usize,
 }
 
 impl Builder<'_> {
-    /// Every shard that the experiment's cells draw from, by strategy and class ("base" holds the untuned model's), and the tuned models.
+    /// Every shard that the experiment's cells draw from, by arm and class ("base" holds the untuned model's), and the tuned models.
     pub(super) fn generators(&mut self, base: &BaseInputs, pool: TaskId) -> Result<(Shards, Vec<Model>), PlanError> {
-        let ingredients = self.ingredients(base, pool)?;
         let study = self.study;
-        let sampling = &study.generator.sampling;
-        let dose = study.experiment.doses.iter().copied().max().unwrap_or(0);
-        let most = study.experiment.n.iter().copied().max().unwrap_or(0);
-        // Shards serve every n, unless their model saw the images of one n only.
-        let per_n = study.leak_free();
-        let sizes = if per_n { study.experiment.n.iter().map(|&n| (n, Some(n))).collect() } else { vec![(most, None)] };
-        let mut shards = Shards::new();
-        for class in &study.images.classes {
-            for replicate in 0..study.experiment.replicates {
-                let order = study.sample_order(class, replicate);
-                for &(count, n) in &sizes {
-                    let order = if per_n { &order[..count] } else { &order[..] };
-                    for (block, sources) in order.chunks(sampling.sources_per_shard).enumerate() {
-                        if block * sampling.sources_per_shard >= count {
-                            break;
-                        }
-                        for first in (0..dose).step_by(sampling.generations_per_shard) {
-                            let place = Place { class, replicate, n, block, first, sources };
-                            self.shards_at(base, pool, &ingredients, &place, &mut shards)?;
-                        }
-                    }
+        let (mut shards, mut models) = (Shards::new(), Vec::new());
+        for (variant, generator) in study.generators() {
+            let recipe = self.recipe(base, pool, variant, generator)?;
+            for class in &study.images.classes {
+                for replicate in 0..study.experiment.replicates {
+                    self.shards_of(base, pool, &recipe, class, replicate, &mut shards)?;
+                }
+            }
+            for model in self.models(&recipe) {
+                if !models.iter().any(|known: &Model| known.task == model.task) {
+                    models.push(model);
                 }
             }
         }
-        let model = |(tuned_on, &task): (&TunedOn, &TaskId)| {
-            let steps = self.graph.task(task).params["steps"].as_u64().unwrap_or(0) as usize;
-            let (model, conditioning) = (tuned_on.name(), tuned_on.conditioning);
-            let role = format!("training/{}/{model}", conditioning.name());
-            Model { task, training: params::Training { role, model, conditioning, steps } }
-        };
-        Ok((shards, ingredients.models.iter().map(model).collect()))
+        Ok((shards, models))
     }
 
-    fn ingredients(&mut self, base: &BaseInputs, pool: TaskId) -> Result<Ingredients, PlanError> {
+    /// The shards made from a replicate's images of a class.
+    fn shards_of(
+        &mut self,
+        base: &BaseInputs,
+        pool: TaskId,
+        recipe: &Recipe<'_>,
+        class: &str,
+        replicate: usize,
+        shards: &mut Shards,
+    ) -> Result<(), PlanError> {
         let study = self.study;
-        let (mut prompts, mut models) = (BTreeMap::new(), BTreeMap::new());
-        for conditioning in conditionings(&study.experiment.strategies) {
-            let mut latents = BTreeMap::new();
-            for class in &study.images.classes {
-                let prompt = self.prompt(base, conditioning, class, &prompts)?;
-                prompts.insert((conditioning, class.clone()), prompt);
-                latents.insert(class.clone(), self.latents(base.pipeline(conditioning), conditioning, class, pool)?);
-            }
-            for tuned_on in self.tuned_on(conditioning) {
-                let model = self.dreambooth(base.pipeline(conditioning), &tuned_on, &prompts, &latents)?;
-                models.insert(tuned_on, model);
+        let sampling = &recipe.generator.sampling;
+        let dose = study.experiment.doses.iter().copied().max().unwrap_or(0);
+        let most = study.experiment.n.iter().copied().max().unwrap_or(0);
+        // Shards serve every n, unless their model saw the images of one n only.
+        let per_n = recipe.generator.leak_free();
+        let sizes = if per_n { study.experiment.n.iter().map(|&n| (n, Some(n))).collect() } else { vec![(most, None)] };
+        let order = study.sample_order(class, replicate);
+        for (count, n) in sizes {
+            let order = if per_n { &order[..count] } else { &order[..] };
+            let needed = order.chunks(sampling.sources_per_shard).take(count.div_ceil(sampling.sources_per_shard));
+            for (block, sources) in needed.enumerate() {
+                for first in (0..dose).step_by(sampling.generations_per_shard) {
+                    let place = Place { generator: recipe.generator, class, replicate, n, block, first, sources };
+                    self.shards_at(base, pool, recipe, &place, shards)?;
+                }
             }
         }
-        Ok(Ingredients { prompts, models })
+        Ok(())
     }
 
-    /// The embeddings of a class's prompt; those of another conditioning where its text encoder is the same.
+    /// The models of a recipe, but for those that another has as well.
+    fn models(&self, recipe: &Recipe<'_>) -> Vec<Model> {
+        let model = |(tuned_on, &task): (&TunedOn, &TaskId)| {
+            let steps = self.graph.task(task).params["steps"].as_u64().unwrap_or(0) as usize;
+            let (mut model, conditioning) = (tuned_on.name(), tuned_on.conditioning);
+            if !recipe.variant.is_empty() {
+                model = format!("{model} ({})", recipe.variant);
+            }
+            let role = format!("training/{}/{model}", conditioning.name());
+            let training = params::Training { role, model, conditioning, steps };
+            Model { task, training, previews: recipe.generator.dreambooth.previews }
+        };
+        recipe.models.iter().map(model).collect()
+    }
+
+    fn recipe<'g>(
+        &mut self,
+        base: &BaseInputs,
+        pool: TaskId,
+        variant: &'g str,
+        generator: &'g Generator,
+    ) -> Result<Recipe<'g>, PlanError> {
+        let study = self.study;
+        let mut recipe =
+            Recipe { variant, generator, prompts: BTreeMap::new(), priors: BTreeMap::new(), models: BTreeMap::new() };
+        for conditioning in conditionings(&study.experiment.strategies) {
+            if generator.dreambooth.prior.images > 0 {
+                let prior = self.prior(base, &recipe, conditioning)?;
+                recipe.priors.insert(conditioning, prior);
+            }
+            let mut latents = BTreeMap::new();
+            for class in &study.images.classes {
+                let prompt = self.prompt(base, &recipe, conditioning, class, generator.prompt_of(class))?;
+                recipe.prompts.insert((conditioning, class.clone()), prompt);
+                latents.insert(class.clone(), self.latents(base, &recipe, conditioning, class, (pool, study.images.pool))?);
+            }
+            for tuned_on in self.tuned_on(&generator.dreambooth, conditioning) {
+                let model = self.dreambooth(base, &recipe, &tuned_on, &latents)?;
+                recipe.models.insert(tuned_on, model);
+            }
+        }
+        Ok(recipe)
+    }
+
+    /// Images of the base's text-to-image model as latents of the conditioning, and their prompt.
+    fn prior(&mut self, base: &BaseInputs, recipe: &Recipe<'_>, conditioning: Conditioning) -> Result<Prior, PlanError> {
+        let prior = &recipe.generator.dreambooth.prior;
+        let painter = &base.text_to_image;
+        let asked = self.prompt(base, recipe, Conditioning::TextToImage, params::PRIOR, prior.prompt.clone())?;
+        let sampling = &recipe.generator.sampling;
+        let params = params::Prior {
+            prompt: prior.prompt.clone(),
+            images: prior.images,
+            size: self.study.images.size,
+            solver: sampling.solver,
+            steps: sampling.steps,
+            guidance: sampling.guidance,
+        };
+        let inputs = vec![
+            role("autoencoder", &painter.autoencoder),
+            role("text", &painter.text),
+            role("prompt", asked),
+            role("unet", &painter.unet),
+        ];
+        let (seed, cost) = (self.seed.child("prior"), (prior.images * sampling.steps) as f64 * cost::SAMPLE);
+        let images = self.add_once(&kind::PRIOR, recipe.label("prior"), &params, inputs, Some(seed), cost)?;
+        Ok(Prior {
+            latents: self.latents(base, recipe, conditioning, params::PRIOR, (images, prior.images))?,
+            prompt: self.prompt(base, recipe, conditioning, params::PRIOR, prior.prompt.clone())?,
+        })
+    }
+
+    /// The embeddings of a class's prompt.
     fn prompt(
         &mut self,
         base: &BaseInputs,
+        recipe: &Recipe<'_>,
         conditioning: Conditioning,
         class: &str,
-        known: &BTreeMap<(Conditioning, String), TaskId>,
+        prompt: String,
     ) -> Result<TaskId, PlanError> {
-        let text = &base.pipeline(conditioning).text;
-        let same = known.iter().find(|((other, of), _)| of == class && base.pipeline(*other).text == *text);
-        if let Some((_, task)) = same {
-            return Ok(*task);
-        }
-        let params = params::Prompt { prompt: self.study.prompt(class) };
-        let label = format!("prompt/{class}/{}", conditioning.name());
-        self.add(&kind::PROMPT, label, &params, vec![role("text", text)], None, cost::SMALL)
+        let params = params::Prompt { prompt };
+        let label = recipe.label(&format!("prompt/{class}/{}", conditioning.name()));
+        let inputs = vec![role("text", &base.pipeline(conditioning).text)];
+        self.add_once(&kind::PROMPT, label, &params, inputs, None, cost::SMALL)
     }
 
     fn latents(
         &mut self,
-        pipeline: &Pipeline,
+        base: &BaseInputs,
+        recipe: &Recipe<'_>,
         conditioning: Conditioning,
         class: &str,
-        pool: TaskId,
+        (pool, images): (TaskId, usize),
     ) -> Result<TaskId, PlanError> {
-        let dreambooth = &self.study.generator.dreambooth;
+        let dreambooth = &recipe.generator.dreambooth;
         let params = params::Latents {
             class: class.to_owned(),
             views: dreambooth.views,
             transforms: dreambooth.transforms.clone(),
             mask: (conditioning == Conditioning::Inpainting).then(|| dreambooth.mask.clone()),
         };
-        let inputs = vec![role("autoencoder", &pipeline.autoencoder), role("pool", pool)];
+        let inputs = vec![role("autoencoder", &base.pipeline(conditioning).autoencoder), role("pool", pool)];
         let seed = self.seed.child("latents").child(class).child(conditioning.name());
-        let cost = (self.study.images.pool * dreambooth.views) as f64 * cost::ENCODE;
-        self.add(&kind::LATENTS, format!("latents/{class}/{}", conditioning.name()), &params, inputs, Some(seed), cost)
+        let cost = (images * dreambooth.views) as f64 * cost::ENCODE;
+        let label = recipe.label(&format!("latents/{class}/{}", conditioning.name()));
+        self.add_once(&kind::LATENTS, label, &params, inputs, Some(seed), cost)
     }
 
     /// What the models of a conditioning are tuned on, one entry a model.
-    fn tuned_on(&self, conditioning: Conditioning) -> Vec<TunedOn> {
-        let study = self.study;
-        let classes = study.images.classes.iter().map(|class| Some(class.clone()));
-        let model = |class, sample| TunedOn { conditioning, class, sample };
-        match study.generator.dreambooth.models {
-            Models::PerClass => classes.map(|class| model(class, None)).collect(),
-            Models::All => vec![model(None, None)],
-            Models::LeakFree => {
-                let samples = (0..study.experiment.replicates)
-                    .flat_map(|replicate| study.experiment.n.iter().map(move |&n| (replicate, n)));
-                let samples = samples.collect::<Vec<_>>();
-                classes
-                    .flat_map(|class| samples.iter().map(|&sample| model(class.clone(), Some(sample))).collect::<Vec<_>>())
-                    .collect()
+    fn tuned_on(&self, dreambooth: &DreamBooth, conditioning: Conditioning) -> Vec<TunedOn> {
+        let experiment = &self.study.experiment;
+        let model = |class, replicate, n| TunedOn { conditioning, class, replicate, n };
+        let mut all = Vec::new();
+        for class in &self.study.images.classes {
+            let class = || Some(class.clone());
+            let replicates = 0..experiment.replicates;
+            match dreambooth.models {
+                Models::PerClass => all.push(model(class(), None, None)),
+                Models::PerReplicate => all.extend(replicates.map(|replicate| model(class(), Some(replicate), None))),
+                Models::LeakFree => all.extend(replicates.flat_map(|replicate| {
+                    experiment
+                        .n
+                        .iter()
+                        .map(move |&n| (replicate, n))
+                        .map(|(replicate, n)| model(class(), Some(replicate), Some(n)))
+                })),
+                Models::All => return vec![model(None, None, None)],
             }
         }
+        all
     }
 
     fn dreambooth(
         &mut self,
-        pipeline: &Pipeline,
+        base: &BaseInputs,
+        recipe: &Recipe<'_>,
         tuned_on: &TunedOn,
-        prompts: &BTreeMap<(Conditioning, String), TaskId>,
         latents: &BTreeMap<String, TaskId>,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let dreambooth = &study.generator.dreambooth;
-        let TunedOn { conditioning, class, sample } = tuned_on;
-        let of_class = |name: &String| class.as_ref().is_none_or(|class| class == name);
-        let sources =
-            |class: &str| sample.map_or(Vec::new(), |(replicate, n)| study.sample_order(class, replicate)[..n].to_vec());
-        let classes = study.images.classes.iter().filter(|class| of_class(class));
+        let dreambooth = &recipe.generator.dreambooth;
+        let TunedOn { conditioning, class, replicate, n } = tuned_on;
+        let pipeline = base.pipeline(*conditioning);
+        let sources = |class: &str| match (replicate, n) {
+            (Some(replicate), Some(n)) => study.sample_order(class, *replicate)[..*n].to_vec(),
+            _ => Vec::new(),
+        };
+        let classes = study.images.classes.iter().filter(|name| class.as_ref().is_none_or(|class| class == *name));
         let classes = classes.map(|class| (class.clone(), sources(class))).collect::<BTreeMap<_, _>>();
-        let images = classes.len() * sample.map_or(study.images.pool, |(_, n)| n);
+        let images = classes.len() * n.unwrap_or(study.images.pool);
         let params = params::DreamBooth {
             views: dreambooth.views,
-            steps: study.dreambooth_steps(class.as_deref(), images),
+            steps: dreambooth.steps_of(class.as_deref(), images),
             batch: dreambooth.batch,
             accumulate: dreambooth.accumulate,
             learning_rate: dreambooth.learning_rate,
@@ -200,6 +291,8 @@ impl Builder<'_> {
             ema: dreambooth.ema,
             caption_dropout: dreambooth.caption_dropout,
             snr_gamma: dreambooth.snr_gamma,
+            gradient_checkpointing: dreambooth.gradient_checkpointing,
+            prior_weight: recipe.priors.get(conditioning).map(|_| dreambooth.prior.weight),
             previews: dreambooth.previews,
             lora: (dreambooth.lora.rank > 0).then(|| dreambooth.lora.clone()),
             classes,
@@ -210,34 +303,43 @@ impl Builder<'_> {
         }
         for class in params.classes.keys() {
             inputs.push(role(&format!("latents/{class}"), latents[class]));
-            inputs.push(role(&format!("prompt/{class}"), prompts[&(*conditioning, class.clone())]));
+            inputs.push(role(&format!("prompt/{class}"), recipe.prompts[&(*conditioning, class.clone())]));
         }
-        let mut path = format!("{}/{}", class.as_deref().unwrap_or("all"), conditioning.name());
-        let mut seed = self.seed.child("dreambooth").child(class.as_deref().unwrap_or("all")).child(conditioning.name());
-        if let Some((replicate, n)) = sample {
-            path = format!("{path}/r{replicate}/n={n}");
-            seed = seed.nth(*replicate as u64).nth(*n as u64);
+        if let Some(prior) = recipe.priors.get(conditioning) {
+            inputs.push(role("prior/latents", prior.latents));
+            inputs.push(role("prior/prompt", prior.prompt));
+        }
+        let name = class.as_deref().unwrap_or("all");
+        let mut label = recipe.label(&format!("dreambooth/{name}/{}", conditioning.name()));
+        let mut seed = self.seed.child("dreambooth").child(name).child(conditioning.name());
+        if let Some(replicate) = replicate {
+            label = format!("{label}/r{replicate}");
+            seed = seed.nth(*replicate as u64);
+        }
+        if let Some(n) = n {
+            label = format!("{label}/n={n}");
+            seed = seed.nth(*n as u64);
         }
         let cost = (params.steps * params.batch * params.accumulate) as f64 * cost::DENOISE;
-        self.add(&kind::DREAMBOOTH, format!("dreambooth/{path}"), &params, inputs, Some(seed), cost)
+        self.add_once(&kind::DREAMBOOTH, label, &params, inputs, Some(seed), cost)
     }
 
     fn shards_at(
         &mut self,
         base: &BaseInputs,
         pool: TaskId,
-        ingredients: &Ingredients,
+        recipe: &Recipe<'_>,
         place: &Place,
         shards: &mut Shards,
     ) -> Result<(), PlanError> {
         let strategies = &self.study.experiment.strategies;
         let mut first_pass = None;
         let most = self.study.experiment.n.iter().copied().max();
-        if strategies.contains(&Strategy::TextToImage) {
+        if strategies.contains(&Strategy::TextToImage) && recipe.variant.is_empty() {
             let untuned = place.replicate == 0 && place.block == 0 && (place.n.is_none() || place.n == most);
             if untuned {
                 let unet = base.text_to_image.unet.clone();
-                let task = self.generate(base, pool, ingredients, place, Strategy::TextToImage, ("base", unet), None)?;
+                let task = self.generate(base, pool, recipe, place, Strategy::TextToImage, ("base", unet), None)?;
                 shards.entry(("base".to_owned(), place.class.to_owned())).or_default().push(place.shard(task));
             }
         }
@@ -246,13 +348,14 @@ impl Builder<'_> {
             if !strategies.contains(&strategy) && !is_first_pass {
                 continue;
             }
-            let model = Input::Task(ingredients.model(conditioning(strategy), place));
+            let model = Input::Task(recipe.model(conditioning(strategy), place));
             let start = first_pass.filter(|_| strategy == Strategy::InThenOutpaint);
-            let task = self.generate(base, pool, ingredients, place, strategy, ("dreambooth", model), start)?;
+            let task = self.generate(base, pool, recipe, place, strategy, ("dreambooth", model), start)?;
             if strategy == Strategy::Inpaint {
                 first_pass = Some(task);
             }
-            shards.entry((strategy.name().to_owned(), place.class.to_owned())).or_default().push(place.shard(task));
+            let arm = strategy.arm(recipe.variant);
+            shards.entry((arm, place.class.to_owned())).or_default().push(place.shard(task));
         }
         Ok(())
     }
@@ -262,18 +365,18 @@ impl Builder<'_> {
         &mut self,
         base: &BaseInputs,
         pool: TaskId,
-        ingredients: &Ingredients,
+        recipe: &Recipe<'_>,
         place: &Place,
         strategy: Strategy,
         (model, unet): (&str, Input),
         first_pass: Option<TaskId>,
     ) -> Result<TaskId, PlanError> {
-        let sampling = &self.study.generator.sampling;
+        let sampling = &recipe.generator.sampling;
         let conditioning = conditioning(strategy);
         let pipeline = base.pipeline(conditioning);
         let params = params::Generate {
             class: place.class.to_owned(),
-            prompt: self.study.prompt(place.class),
+            prompt: recipe.generator.prompt_of(place.class),
             strategy,
             model: model.to_owned(),
             sources: place.sources.to_vec(),
@@ -293,25 +396,33 @@ impl Builder<'_> {
         let mut inputs = vec![
             role("autoencoder", &pipeline.autoencoder),
             role("text", &pipeline.text),
-            role("prompt", ingredients.prompts[&(conditioning, place.class.to_owned())]),
+            role("prompt", recipe.prompts[&(conditioning, place.class.to_owned())]),
             role("unet", unet),
             role("pool", pool),
         ];
         inputs.extend(first_pass.map(|task| role("first_pass", task)));
         let label = match model {
             "base" => format!("generate/base/{}", place.path()),
-            _ => format!("generate/{}/{}", strategy.name(), place.path()),
+            _ => format!("generate/{}/{}", strategy.arm(recipe.variant), place.path()),
         };
-        self.add(&kind::GENERATE, label, &params, inputs, Some(self.seed.child("generate")), cost)
+        self.add_once(&kind::GENERATE, label, &params, inputs, Some(self.seed.child("generate")), cost)
     }
 }
 
-impl Ingredients {
+impl Recipe<'_> {
+    /// `what`, with the variant if it is one.
+    fn label(&self, what: &str) -> String {
+        if self.variant.is_empty() { what.to_owned() } else { format!("{what}@{}", self.variant) }
+    }
+
     /// The model that makes the images of a place.
     fn model(&self, conditioning: Conditioning, place: &Place) -> TaskId {
-        let sample = place.n.map(|n| (place.replicate, n));
-        let tuned_on = |class: Option<&str>| TunedOn { conditioning, class: class.map(str::to_owned), sample };
-        let own = self.models.get(&tuned_on(Some(place.class))).or_else(|| self.models.get(&tuned_on(None)));
-        *own.expect("every class has a model")
+        let of = |model: &TunedOn| {
+            model.conditioning == conditioning
+                && model.class.as_deref().is_none_or(|class| class == place.class)
+                && model.replicate.is_none_or(|replicate| replicate == place.replicate)
+                && model.n == place.n
+        };
+        *self.models.iter().find(|(model, _)| of(model)).expect("every place has a model").1
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::generators::{Model, conditionings};
+use super::place::Shard;
 use super::{BaseInputs, Builder, Real, Shards, cost, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kind;
 use crate::plan::params;
-use crate::study::Cell;
+use crate::study::{Cell, Generator};
 
 /// Sources shown in a contact sheet, per class.
 const SHOWN: usize = 4;
@@ -25,7 +26,7 @@ impl Builder<'_> {
             let order = |class: &String| (class.clone(), study.sample_order(class, cell.replicate)[..cell.n].to_vec());
             let params = params::Classifier {
                 sources: study.images.classes.iter().map(order).collect(),
-                dose: cell.synthetic.map_or(0, |synthetic| synthetic.dose),
+                dose: cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose),
                 training: study.classifier.clone(),
                 transforms: cell.transforms.then(|| study.transforms.clone()),
                 classes: study.images.classes.clone(),
@@ -36,10 +37,10 @@ impl Builder<'_> {
                 role("validation", real.validation),
                 role("held_out", real.held_out),
             ];
-            if let Some(synthetic) = cell.synthetic {
+            if let Some(synthetic) = &cell.synthetic {
                 for class in &study.images.classes {
-                    let all = &shards[&(synthetic.strategy.name().to_owned(), class.clone())];
-                    let needed = all.iter().filter(|shard| shard.serves(&cell, study));
+                    let all = &shards[&(synthetic.arm(), class.clone())];
+                    let needed = all.iter().filter(|shard| shard.serves(&cell));
                     inputs.extend(needed.map(|shard| role(&shard.role("synthetic", class), shard.task)));
                 }
             }
@@ -71,7 +72,7 @@ impl Builder<'_> {
 
         let params = params::Check {
             classes: study.images.classes.clone(),
-            strategies: study.experiment.strategies.clone(),
+            strategies: study.arms(),
             confidence: study.analysis.confidence,
         };
         let mut inputs = vec![
@@ -88,23 +89,29 @@ impl Builder<'_> {
 
     pub(super) fn contact(&mut self, pool: TaskId, shards: &Shards, models: &[Model]) -> Result<TaskId, PlanError> {
         let study = self.study;
-        // Of leak-free models the ones that saw most.
-        let n = study.leak_free().then(|| study.experiment.n.iter().copied().max()).flatten();
-        let shown = SHOWN.min(study.generator.sampling.sources_per_shard).min(n.unwrap_or(study.images.pool));
+        let most = study.experiment.n.iter().copied().max().unwrap_or(0);
+        // So many the first shard of every generator has.
+        let made = |generator: &Generator| match generator.leak_free() {
+            true => generator.sampling.sources_per_shard.min(most),
+            false => generator.sampling.sources_per_shard.min(study.images.pool),
+        };
+        let shown = study.generators().map(|(_, generator)| made(generator)).fold(SHOWN, usize::min);
         let order = |class: &String| (class.clone(), study.sample_order(class, 0)[..shown].to_vec());
         let first = models.first().map(|model| model.training.conditioning);
-        let previewed = |model: &&Model| study.generator.dreambooth.previews > 0 && Some(model.training.conditioning) == first;
+        let previewed = |model: &&Model| model.previews > 0 && Some(model.training.conditioning) == first;
         let previewed = models.iter().filter(previewed).collect::<Vec<_>>();
         let params = params::Contact {
             trainings: previewed.iter().map(|model| model.training.clone()).collect(),
             classes: study.images.classes.clone(),
-            strategies: study.experiment.strategies.clone(),
+            strategies: study.arms(),
             sources: study.images.classes.iter().map(order).collect(),
         };
         let mut inputs = vec![role("pool", pool)];
         inputs.extend(previewed.iter().map(|model| role(&model.training.role, model.task)));
         for ((strategy, class), list) in shards {
-            let first = list.iter().filter(|shard| shard.replicate == 0 && shard.n == n && shard.block == 0 && shard.first == 0);
+            // Of leak-free models the ones that saw most.
+            let seen = |shard: &&Shard| shard.n.is_none_or(|n| n == most);
+            let first = list.iter().filter(seen).filter(|shard| shard.replicate == 0 && shard.block == 0 && shard.first == 0);
             inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
         }
         self.add(&kind::CONTACT, "contact".into(), &params, inputs, None, cost::SMALL)

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::plan::TaskId;
-use crate::study::{Cell, Study};
+use crate::study::{Cell, Generator};
 
-/// The shards of each (strategy name or "base", class).
+/// The shards of each (arm's name or "base", class).
 pub type Shards = BTreeMap<(String, String), Vec<Shard>>;
 
 /// What one shard covers.
 pub struct Place<'a> {
+    pub generator: &'a Generator,
     pub class: &'a str,
     pub replicate: usize,
     /// The n whose cells alone may use it; None: all.
@@ -30,7 +31,8 @@ impl Place<'_> {
     }
 
     pub fn shard(&self, task: TaskId) -> Shard {
-        Shard { task, replicate: self.replicate, n: self.n, block: self.block, first: self.first }
+        let sources = self.block * self.generator.sampling.sources_per_shard;
+        Shard { task, replicate: self.replicate, n: self.n, block: self.block, sources, first: self.first }
     }
 }
 
@@ -40,16 +42,18 @@ pub struct Shard {
     pub replicate: usize,
     pub n: Option<usize>,
     pub block: usize,
+    /// Sources of the replicate that the blocks before cover.
+    pub sources: usize,
     pub first: usize,
 }
 
 impl Shard {
     /// Whether `cell` trains on some of the shard's images.
-    pub fn serves(&self, cell: &Cell, study: &Study) -> bool {
+    pub fn serves(&self, cell: &Cell) -> bool {
         self.replicate == cell.replicate
             && self.n.is_none_or(|n| n == cell.n)
-            && self.block * study.generator.sampling.sources_per_shard < cell.n
-            && cell.synthetic.is_some_and(|synthetic| self.first < synthetic.dose)
+            && self.sources < cell.n
+            && cell.synthetic.as_ref().is_some_and(|synthetic| self.first < synthetic.dose)
     }
 
     /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or `<prefix>/<class>/r0.n4.0.5`.

@@ -28,6 +28,8 @@ pub struct View {
     forest: Option<String>,
     accuracy: AccuracyTable,
     contrasts: Vec<ContrastRow>,
+    /// Of the generator's variants with the generator.
+    variant_contrasts: Vec<ContrastRow>,
     family: String,
     hypotheses: Vec<String>,
     replicates: Vec<ReplicateRow>,
@@ -86,7 +88,8 @@ impl View {
             panels: figures.panels.clone(),
             forest: figures.contrasts.clone(),
             accuracy: tables::accuracy(analysis),
-            contrasts: tables::contrasts(analysis),
+            contrasts: tables::contrasts(analysis, &analysis.contrasts),
+            variant_contrasts: tables::contrasts(analysis, &analysis.variant_contrasts),
             family: analysis.family.name.clone(),
             hypotheses: analysis.family.hypotheses.clone(),
             replicates: tables::replicates(analysis),

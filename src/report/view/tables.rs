@@ -82,7 +82,7 @@ pub struct ContrastRow {
     rejected: bool,
 }
 
-pub fn contrasts(analysis: &Analysis) -> Vec<ContrastRow> {
+pub fn contrasts(analysis: &Analysis, contrasts: &[Contrast]) -> Vec<ContrastRow> {
     let doses = several_doses(&analysis.accuracy);
     let row = |contrast: &Contrast| ContrastRow {
         transforms: transforms_name(contrast.design.transforms),
@@ -94,7 +94,7 @@ pub fn contrasts(analysis: &Analysis) -> Vec<ContrastRow> {
         adjusted: format::p(contrast.p_adjusted),
         rejected: contrast.rejected,
     };
-    analysis.contrasts.iter().map(row).collect()
+    contrasts.iter().map(row).collect()
 }
 
 /// A design replicate by replicate.

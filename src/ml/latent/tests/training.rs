@@ -6,14 +6,14 @@ use candle_nn::Init;
 use super::{CPU, apart, drawn, largest, normal, tiny_unet, tiny_vae, unet_of, vae_of};
 use crate::ml::classify::efficientnet::{Config, EfficientNet};
 use crate::ml::gradcheck::check_gradients;
-use crate::ml::latent::denoising::Denoising;
+use crate::ml::latent::denoising::{Batch, Denoising};
 use crate::ml::latent::reconstruction::{AutoencoderLoss, FIRST_LOGVAR, narrow_posterior, perceptual_distance};
 use crate::ml::latent::schedule::PredictionType;
 use crate::ml::latent::schedule::tests::stable_diffusion;
 use crate::ml::latent::train::{Budget, Part, optimise};
 use crate::ml::optim;
 use crate::ml::params::StateDict;
-use crate::ml::training::{Keep, Session};
+use crate::ml::training::{Keep, Session, backward};
 use crate::seed::Seed;
 
 fn judge(dtype: DType) -> EfficientNet {
@@ -88,13 +88,37 @@ fn min_snr_weighs_an_image() {
     let (_, unet) = unet_of(&config, DType::F32);
     let (clean, context) = (normal("x", &[1, 4, 4, 2], DType::F32), normal("context", &[1, 3, 6], DType::F32));
     let loss = |snr_gamma| {
-        let denoising = Denoising { schedule: &schedule, snr_gamma };
-        value(&denoising.loss(&unet, &clean, None, &context, &Seed::of_study(1)).unwrap())
+        let denoising = Denoising { schedule: &schedule, snr_gamma, gradient_checkpointing: false };
+        let batch = Batch { clean: clean.clone(), condition: None, context: context.clone() };
+        value(&denoising.loss(&unet, &batch, &Seed::of_study(1)).unwrap())
     };
     // One image has one timestep, so the weighting is a factor: of v, at most gamma / (SNR + 1).
     let (plain, half, whole) = (loss(None), loss(Some(1e-6)), loss(Some(2e-6)));
     assert!((whole / half - 2.0).abs() < 1e-5, "{half} {whole}");
     assert!(whole < plain);
+}
+
+/// A layer's gradients do not depend on whether its graph was kept or built again.
+#[test]
+fn gradient_checkpointing_changes_no_gradient() {
+    let schedule = stable_diffusion(PredictionType::Epsilon);
+    let config = crate::ml::latent::unet::Config { in_channels: 5, out_channels: 2, ..tiny_unet(2, true) };
+    let (params, unet) = unet_of(&config, DType::F32);
+    let batch = Batch {
+        clean: normal("x", &[3, 4, 4, 2], DType::F32),
+        condition: Some(normal("condition", &[3, 4, 4, 3], DType::F32)),
+        context: normal("context", &[3, 3, 6], DType::F32),
+    };
+    let gradients = |gradient_checkpointing| {
+        let denoising = Denoising { schedule: &schedule, snr_gamma: None, gradient_checkpointing };
+        denoising.gradients(&unet, &batch, 0.5, &Seed::of_study(1)).unwrap()
+    };
+    let (kept, again) = (gradients(false), gradients(true));
+    assert_eq!(kept.0, again.0);
+    for (name, variable) in params.trainable() {
+        let [kept, again] = [&kept.1, &again.1].map(|store| store.get(&variable).unwrap_or_else(|| panic!("{name}")));
+        assert!(apart(kept, again) <= 1e-5 * largest(kept).max(1e-3), "{name}: {} of {}", apart(kept, again), largest(kept));
+    }
 }
 
 /// Keeps every state in memory.
@@ -129,7 +153,7 @@ fn a_training_that_broke_off_goes_on_to_the_same_bits() {
         let weight = params.build(|vb| vb.get_with_hints((3, 5), "weight", Init::Randn { mean: 0.0, stdev: 1.0 })).unwrap();
         let loss = |part: Part| {
             let noise = Tensor::from_vec(part.stream.normals(5), (1, 5), &CPU)?;
-            (weight.broadcast_sub(&noise)?.sqr()?.mean_all()? * part.indices.iter().sum::<usize>() as f64)?.sqrt()
+            backward(&(weight.broadcast_sub(&noise)?.sqr()?.mean_all()? * part.indices.iter().sum::<usize>() as f64)?.sqrt()?)
         };
         let mut watch = |done: usize, _: usize, _: f64| {
             assert_ne!(Some(done), breaks_at, "broken off");
