@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -63,9 +63,31 @@ pub(super) struct Place {
     /// The store's folder
     #[arg(long, value_name = "DIR", env = "TITRATE_STORE", default_value = ".titrate")]
     pub store: PathBuf,
+    /// Where models are tuned and images generated; its results are not the other's
+    #[arg(long, value_enum, default_value_t = Device::Cpu, env = "TITRATE_DEVICE")]
+    pub device: Device,
     /// Set a parameter of the study, such as classifier.epochs=3; may come often
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+}
+
+/// What a titrate that was built so can compute with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Device {
+    Cpu,
+    /// An NVIDIA GPU: the first that CUDA_VISIBLE_DEVICES leaves
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+impl Device {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            #[cfg(feature = "cuda")]
+            Self::Cuda => "cuda",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Args)]

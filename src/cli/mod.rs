@@ -92,7 +92,7 @@ fn open(pipeline: &Pipeline, which: &Which) -> Result<Opened> {
     let study = load_study(&which.study, &which.place.sets)?;
     let store = open_store(&which.place.store)?;
     let graph = (pipeline.tasks)(&study, &store).with_context(|| format!("study {}", study.name))?;
-    Ok(Opened { study, store, graph })
+    Ok(Opened { study, store, graph: graph.on(which.place.device.name()) })
 }
 
 /// Opens the store and says on stderr what had to be mended.

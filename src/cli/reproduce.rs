@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::cli::args::Reproduce;
+use crate::cli::args::{Device, Reproduce};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
 use crate::cli::{Opened, Pipeline, REPORT, export, open, print, weights, workspace};
@@ -114,6 +114,9 @@ fn rerun_command(arguments: &Reproduce) -> String {
     let which = &arguments.which;
     let mut command =
         format!("titrate reproduce {} --store {}", quoted(&which.study), quoted(&which.place.store.display().to_string()));
+    if which.place.device != Device::Cpu {
+        command.push_str(&format!(" --device {}", which.place.device.name()));
+    }
     for set in &which.place.sets {
         command.push_str(&format!(" --set {}", quoted(set)));
     }

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 
-use crate::cli::args::{Gc, Place, Which};
+use crate::cli::args::{Device, Gc, Place, Which};
 use crate::cli::exit::Exit;
 use crate::cli::{Pipeline, load_study, open, open_store, print, workspace};
 use crate::id::Key;
@@ -88,7 +89,11 @@ fn all_studies() -> Result<Vec<String>> {
 fn needed(pipeline: &Pipeline, name: &str, place: &Place, store: &Store) -> Result<HashSet<Key>> {
     let study = load_study(name, &place.sets)?;
     let graph = (pipeline.tasks)(&study, store)?;
-    live(&graph, store)
+    let mut needed = HashSet::new();
+    for device in Device::value_variants() {
+        needed.extend(live(&graph.clone().on(device.name()), store)?);
+    }
+    Ok(needed)
 }
 
 /// The keys of a graph; for a task that is not fresh also the one it last ran with, which it may come back to.

@@ -225,6 +225,12 @@ impl Params {
         VarBuilder::from_backend(Box::new(self.clone()), self.dtype, self.device.clone())
     }
 
+    /// [`Params::builder`] whose tensors are computed from these as `dtype` when they are asked for: gradients lead back to these, so
+    /// that weights in half precision are trained through masters in single precision (Micikevicius et al. 2018, arXiv 1710.03740).
+    pub fn builder_as(&self, dtype: DType) -> VarBuilder<'static> {
+        VarBuilder::from_backend(Box::new(Cast { params: self.clone(), dtype }), dtype, self.device.clone())
+    }
+
     /// The variables in name order, without buffers; empty where frozen.
     pub fn trainable(&self) -> Vec<(String, Var)> {
         let entries = self.lock();
@@ -287,6 +293,26 @@ impl SimpleBackend for Params {
     fn contains_tensor(&self, name: &str) -> bool {
         let entries = self.lock();
         entries.used.contains_key(name) || entries.pending.contains_key(name)
+    }
+}
+
+/// The tensors of a [`Params`] in another precision.
+struct Cast {
+    params: Params,
+    dtype: DType,
+}
+
+impl SimpleBackend for Cast {
+    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        SimpleBackend::get(&self.params, shape, name, init, dtype, device)?.to_dtype(self.dtype)
+    }
+
+    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+        self.params.get_unchecked(name, dtype, device)
+    }
+
+    fn contains_tensor(&self, name: &str) -> bool {
+        SimpleBackend::contains_tensor(&self.params, name)
     }
 }
 

@@ -143,6 +143,11 @@ impl Graph {
         Ok(())
     }
 
+    /// The same tasks on another device, those at least whose kind can be there.
+    pub fn on(self, device: &str) -> Self {
+        Self { numerics: Numerics { device: device.to_owned(), ..self.numerics }, ..self }
+    }
+
     pub fn numerics(&self) -> &Numerics {
         &self.numerics
     }

@@ -22,6 +22,8 @@ pub struct Job {
     pub version: u32,
     pub params: serde_json::Value,
     pub seed: Option<Seed>,
+    /// Where it is computed: `cpu` or `cuda`.
+    pub device: String,
     /// Artifacts by role: those of other tasks and imported ones.
     pub inputs: BTreeMap<String, Artifact>,
     /// Files outside the store by role; [`InputFile::read`] reads them.
@@ -53,6 +55,7 @@ impl Job {
             version: task.version,
             params: task.params.clone(),
             seed: task.seed,
+            device: manifest.device().to_owned(),
             inputs,
             files,
             threads: 1,

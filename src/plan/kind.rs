@@ -9,6 +9,9 @@ pub struct Kind {
     pub sources: &'static [&'static str],
 }
 
+/// Kinds whose steps run on the device that was asked for; all others run on the processor.
+pub const ON_DEVICE: [&str; 5] = [PROMPT.name, LATENTS.name, PRIOR.name, DREAMBOOTH.name, GENERATE.name];
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $id:ident = $name:literal v $version:literal: $sources:expr;)*) => {
         $($(#[$doc])* pub const $id: Kind = Kind { name: $name, version: $version, sources: &$sources };)*

@@ -29,7 +29,17 @@ pub struct Numerics {
 impl Numerics {
     /// Single precision on the processor.
     pub fn cpu() -> Self {
-        Self { device: "cpu".into(), dtype: "f32".into(), backend: "candle 0.11.1".into() }
+        Self::on("cpu")
+    }
+
+    /// Masters and what is not asked to be coarser in single precision, on a device.
+    pub fn on(device: &str) -> Self {
+        Self { device: device.into(), dtype: "f32".into(), backend: "candle 0.11.1".into() }
+    }
+
+    /// Those of a kind: not every step leaves the processor.
+    pub fn of(&self, kind: &str) -> Self {
+        if super::kind::ON_DEVICE.contains(&kind) { self.clone() } else { Self { device: "cpu".into(), ..self.clone() } }
     }
 }
 
@@ -37,14 +47,22 @@ impl Numerics {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     text: String,
+    /// Where the task is computed.
+    device: String,
 }
 
 impl Manifest {
     /// The manifest of `task`, given the artifact digest of each [`Input::Task`], in the order of `task.inputs`.
     pub fn new(task: &Task, numerics: &Numerics, artifact_of: impl Fn(super::TaskId) -> Digest) -> Self {
         let mut text = String::new();
+        let numerics = &numerics.of(task.kind);
         walk(task, numerics, artifact_of, &mut |name, value| writeln!(text, "{name} = {value}").expect("a string grows"));
-        Self { text }
+        Self { text, device: numerics.device.clone() }
+    }
+
+    /// The class of device, see [`Numerics::device`].
+    pub fn device(&self) -> &str {
+        &self.device
     }
 
     pub fn text(&self) -> &str {

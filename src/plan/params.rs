@@ -109,6 +109,8 @@ pub struct Prior {
     pub solver: study::Solver,
     pub steps: usize,
     pub guidance: f64,
+    #[serde(default, skip_serializing_if = "study::Precision::is_single")]
+    pub precision: study::Precision,
 }
 
 /// The latents of a class are the input `latents/<class>`, its prompt the input `prompt/<class>`.
@@ -130,6 +132,8 @@ pub struct DreamBooth {
     pub ema: f64,
     pub caption_dropout: f64,
     pub snr_gamma: f64,
+    #[serde(default, skip_serializing_if = "study::Precision::is_single")]
+    pub precision: study::Precision,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gradient_checkpointing: bool,
     /// Weight of the loss on the prior's images, the inputs `prior/latents` and `prior/prompt`; absent: there are none.
@@ -157,6 +161,8 @@ pub struct Generate {
     pub solver: study::Solver,
     pub steps: usize,
     pub guidance: f64,
+    #[serde(default, skip_serializing_if = "study::Precision::is_single")]
+    pub precision: study::Precision,
     /// Of the pass that this task runs; 1 for text-to-image.
     pub strength: f64,
 }

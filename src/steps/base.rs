@@ -13,31 +13,41 @@ use crate::ml::latent::vae::{self, AutoencoderKl};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::ClipTokenizer;
+use crate::study::Precision;
 
 pub const BACKBONE: (&str, &str) = ("backbone/config.json", "backbone/model.safetensors");
 
-/// Stored weights as constants in single precision.
+/// Stored weights as constants in single precision, on the processor.
 pub fn frozen(bytes: &[u8]) -> Result<Params, StepError> {
     Ok(Params::frozen_from(StateDict::read(bytes)?, DType::F32, &Device::Cpu))
 }
 
-/// Stored weights as variables in single precision.
-pub fn trainable(bytes: &[u8]) -> Result<Params, StepError> {
-    Ok(Params::trainable_from(StateDict::read(bytes)?, DType::F32, &Device::Cpu))
+/// The weights of an entry as constants, where the task's models compute.
+fn constants(context: &Context, role: &str, entry: &str, dtype: DType) -> Result<Params, StepError> {
+    Ok(Params::frozen_from(StateDict::read(&context.read(role, entry)?)?, dtype, &context.device()?))
+}
+
+/// The precision that a study asks for.
+pub fn dtype(precision: Precision) -> DType {
+    match precision {
+        Precision::F32 => DType::F32,
+        Precision::Bf16 => DType::BF16,
+        Precision::F16 => DType::F16,
+    }
 }
 
 pub fn autoencoder(context: &Context) -> Result<AutoencoderKl, StepError> {
     let config = vae::Config::from_json(&context.text("autoencoder", VAE.0)?)?;
-    Ok(frozen(&context.read("autoencoder", VAE.1)?)?.build(|vb| AutoencoderKl::new(&config, vb))?)
+    Ok(constants(context, "autoencoder", VAE.1, DType::F32)?.build(|vb| AutoencoderKl::new(&config, vb))?)
 }
 
 pub fn unet_config(context: &Context, role: &str) -> Result<unet::Config, StepError> {
     Ok(unet::Config::from_json(&context.text(role, UNET.0)?)?)
 }
 
-pub fn frozen_unet(context: &Context, role: &str) -> Result<UNet2DConditionModel, StepError> {
+pub fn frozen_unet(context: &Context, role: &str, precision: Precision) -> Result<UNet2DConditionModel, StepError> {
     let config = unet_config(context, role)?;
-    Ok(frozen(&context.read(role, UNET.1)?)?.build(|vb| UNet2DConditionModel::new(&config, vb))?)
+    Ok(constants(context, role, UNET.1, dtype(precision))?.build(|vb| UNet2DConditionModel::new(&config, vb))?)
 }
 
 pub fn schedule(context: &Context, role: &str) -> Result<Schedule, StepError> {
@@ -60,7 +70,7 @@ impl Prompts {
         {
             tokenizer = tokenizer.padded_with(&token)?;
         }
-        let encoder = frozen(&context.read(role, TEXT.1)?)?.build(|vb| TextEncoder::new(&config, vb))?;
+        let encoder = constants(context, role, TEXT.1, DType::F32)?.build(|vb| TextEncoder::new(&config, vb))?;
         Ok(Self { tokenizer, encoder })
     }
 

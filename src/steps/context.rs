@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use candle_core::Device;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -34,6 +35,15 @@ impl<'a> Context<'a> {
     /// The task's own random stream.
     pub fn seed(&self) -> Result<Seed, StepError> {
         self.job.seed.ok_or_else(|| format!("tasks of kind `{}` need a seed", self.job.kind).into())
+    }
+
+    /// Where the task's models compute.
+    pub fn device(&self) -> Result<Device, StepError> {
+        match self.job.device.as_str() {
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::new_cuda(0).map_err(|error| format!("no CUDA device can be used: {error}"))?),
+            other => Err(format!("no device is called `{other}`").into()),
+        }
     }
 
     /// The artifact behind an input.

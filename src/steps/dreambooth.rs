@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use rand::Rng;
 
 use super::base::{self, UNET};
@@ -22,7 +22,7 @@ use crate::ml::params::{Params, StateDict};
 use crate::ml::training::Session;
 use crate::plan::params;
 use crate::seed::Seed;
-use crate::study::LearningRateSchedule;
+use crate::study::{LearningRateSchedule, Lora};
 
 pub const LOSSES: &str = "losses.json";
 pub const PREVIEWS: &str = "previews.png";
@@ -42,7 +42,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let denoising = Denoising { schedule: &schedule, snr_gamma, gradient_checkpointing: params.gradient_checkpointing };
     let prior = params.prior_weight.map(|weight| Prior::read(context, weight, params.views)).transpose()?;
     let config = base::unet_config(context, "unet")?;
-    let tuned = Tuned::new(&config, &context.read("unet", UNET.1)?, &params, &seed)?;
+    let device = context.device()?;
+    let tuned = Tuned::new(&config, StateDict::read(&context.read("unet", UNET.1)?)?, &params, (&device, &seed))?;
     let loss = |part: Part| {
         let Part { indices, passes, stream } = part;
         let drop = dropped(indices.len(), params.caption_dropout, &stream.child("dropout"));
@@ -83,7 +84,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     if !made.borrow().is_empty() {
         outputs.push((PREVIEWS.into(), previews::sheet(&made.borrow())?));
     }
-    if let Tuned::Products(adapted) = &tuned {
+    if let Tuned::Products { adapted, .. } = &tuned {
         outputs.push((LORA.into(), adapted.exported()?.to_safetensors(DType::F32)?));
     }
     Ok(outputs)
@@ -109,31 +110,37 @@ fn budget(params: &params::DreamBooth) -> Budget {
     }
 }
 
-/// What is trained: the UNet's own weights, or products beside them.
+/// What is trained: the UNet's own weights, masters of what it computes with, or products beside them.
 enum Tuned {
     Whole { params: Params, unet: Box<UNet2DConditionModel> },
-    Products(Adapted),
+    Masters { params: Params, dtype: DType },
+    Products { adapted: Adapted, dtype: DType },
 }
 
 impl Tuned {
-    fn new(config: &unet::Config, weights: &[u8], params: &params::DreamBooth, seed: &Seed) -> Result<Self, StepError> {
-        match &params.lora {
-            None => {
-                let params = base::trainable(weights)?;
-                let unet = params.build(|vb| UNet2DConditionModel::new(config, vb))?;
-                Ok(Self::Whole { params, unet: Box::new(unet) })
-            }
-            Some(lora) => {
-                let frozen = StateDict::read(weights)?;
-                Ok(Self::Products(Adapted::new(&frozen, lora.rank, lora.alpha, &lora.targets, DType::F32, &seed.child("lora"))?))
-            }
+    fn new(
+        config: &unet::Config,
+        weights: StateDict,
+        params: &params::DreamBooth,
+        (device, seed): (&Device, &Seed),
+    ) -> Result<Self, StepError> {
+        let dtype = base::dtype(params.precision);
+        if let Some(Lora { rank, alpha, targets }) = &params.lora {
+            let adapted = Adapted::new(&weights, (*rank, *alpha), targets, (DType::F32, device), &seed.child("lora"))?;
+            return Ok(Self::Products { adapted, dtype });
+        }
+        let params = Params::trainable_from(weights, DType::F32, device);
+        let unet = params.build(|vb| UNet2DConditionModel::new(config, vb))?;
+        match dtype {
+            DType::F32 => Ok(Self::Whole { params, unet: Box::new(unet) }),
+            dtype => Ok(Self::Masters { params, dtype }),
         }
     }
 
     fn params(&self) -> &Params {
         match self {
-            Self::Whole { params, .. } => params,
-            Self::Products(adapted) => adapted.products(),
+            Self::Whole { params, .. } | Self::Masters { params, .. } => params,
+            Self::Products { adapted, .. } => adapted.products(),
         }
     }
 
@@ -145,14 +152,15 @@ impl Tuned {
     ) -> candle_core::Result<T> {
         match self {
             Self::Whole { unet, .. } => f(unet),
-            Self::Products(adapted) => f(&UNet2DConditionModel::new(config, adapted.builder()?)?),
+            Self::Masters { params, dtype } => f(&UNet2DConditionModel::new(config, params.builder_as(*dtype))?),
+            Self::Products { adapted, dtype } => f(&UNet2DConditionModel::new(config, adapted.builder(*dtype)?)?),
         }
     }
 
     fn weights(&self) -> Result<StateDict, StepError> {
         match self {
-            Self::Whole { params, .. } => Ok(params.state_dict()?),
-            Self::Products(adapted) => Ok(adapted.weights()?),
+            Self::Whole { params, .. } | Self::Masters { params, .. } => Ok(params.state_dict()?),
+            Self::Products { adapted, .. } => Ok(adapted.weights()?),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::ml::latent::solver::Method;
 use crate::ml::pixels::Pixels;
 use crate::plan::params;
 use crate::seed::Seed;
-use crate::study::{Solver, Strategy};
+use crate::study::{Precision, Solver, Strategy};
 
 /// Images per forward pass; guidance doubles them.
 const BATCH: usize = 20;
@@ -32,7 +32,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         false => None,
     };
     let size = pool.first().map_or(0, |item| item.image.width);
-    let models = Models::load(context)?;
+    let models = Models::load(context, params.precision)?;
     let sampler = models.sampler((params.solver, params.steps, params.guidance), size);
     // A stream an image, named by what the image is: batches and shards cannot change it.
     let root = context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
@@ -111,11 +111,11 @@ pub struct Models {
 }
 
 impl Models {
-    pub fn load(context: &Context) -> Result<Self, StepError> {
+    pub fn load(context: &Context, precision: Precision) -> Result<Self, StepError> {
         let (prompt, empty) = prompt::read(context, "prompt")?;
         Ok(Self {
             vae: base::autoencoder(context)?,
-            unet: base::frozen_unet(context, "unet")?,
+            unet: base::frozen_unet(context, "unet", precision)?,
             schedule: base::schedule(context, "text")?,
             prompt,
             empty,

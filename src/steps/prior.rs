@@ -13,7 +13,7 @@ const BATCH: usize = 20;
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Prior = context.params()?;
     let seed = context.seed()?;
-    let models = Models::load(context)?;
+    let models = Models::load(context, params.precision)?;
     let sampler = models.sampler((params.solver, params.steps, params.guidance), params.size);
     let mut checkpoint = context.checkpoint();
     let mut items = match checkpoint.read()? {

@@ -210,6 +210,23 @@ pub enum LearningRateSchedule {
     Cosine,
 }
 
+/// What a UNet computes in. What is trained, and every sum over many values, is in single precision whatever this is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    #[default]
+    F32,
+    Bf16,
+    F16,
+}
+
+impl Precision {
+    /// Whether it is what there is no need to say.
+    pub fn is_single(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
 /// DreamBooth: the UNet alone is tuned, by AdamW.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -240,6 +257,8 @@ pub struct DreamBooth {
     pub caption_dropout: f64,
     /// Gamma of the min-SNR weighting of the loss; 0: every timestep counts alike (the authors').
     pub snr_gamma: f64,
+    /// f32 or bf16; in f16 small gradients would vanish.
+    pub precision: Precision,
     /// Whether the UNet's layers are computed twice rather than kept, for less memory and more time; rounding apart, nothing changes.
     pub gradient_checkpointing: bool,
     /// Transformed views of each image, encoded once; pass p over the images shows view p modulo this number.
@@ -315,6 +334,8 @@ pub struct Sampling {
     pub solver: Solver,
     pub steps: usize,
     pub guidance: f64,
+    /// Of the UNet; the autoencoder computes in single precision.
+    pub precision: Precision,
     /// Strength of the first pass (centre masked), in (0, 1].
     pub inpaint_strength: f64,
     /// Strength of the second pass (surroundings masked), in (0, 1].

@@ -295,6 +295,8 @@ fn tuning(table: &str, dreambooth: &DreamBooth, rules: &mut Rules) {
     rules.not_negative(table, &[("weight_decay", dreambooth.weight_decay), ("snr_gamma", dreambooth.snr_gamma)]);
     rules.probabilities(table, &[("caption_dropout", dreambooth.caption_dropout)]);
     rules.below_one(table, &[("ema", dreambooth.ema)]);
+    let precision = dreambooth.precision;
+    rules.require(precision != Precision::F16, &join(table, "precision"), precision, "f32 or bf16 (in f16 gradients vanish)");
     let betas = dreambooth.betas;
     rules.require(
         betas.iter().all(|beta| (0.0..1.0).contains(beta)),

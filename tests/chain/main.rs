@@ -97,7 +97,7 @@ fn a_variant_adds_its_own_tasks() {
         generate/text-to-image@ddim/CLASS/r0/sources-0/generations-0
         generate/text-to-image@ddim/CLASS/r1/sources-0/generations-0
         report"#]]
-    .assert_eq(&added(&["generator.variants.ddim.sampling.solver=ddim"]));
+    .assert_eq(&added(&["generator.variants.ddim.sampling.solver=ddim", "generator.variants.ddim.sampling.precision=f16"]));
     expect![[r#"
         analysis
         check
@@ -116,6 +116,7 @@ fn a_variant_adds_its_own_tasks() {
     .assert_eq(&added(&[
         "generator.variants.prior.dreambooth.prior.images=3",
         "generator.variants.prior.dreambooth.gradient_checkpointing=true",
+        "generator.variants.prior.dreambooth.precision=bf16",
     ]));
     let files = chain.report();
     let (_, report) = files.iter().find(|(path, _)| path.ends_with("report.md")).unwrap();

@@ -19,7 +19,7 @@ pub struct Adapted {
     products: Params,
     layers: Vec<Layer>,
     scale: f64,
-    dtype: DType,
+    device: Device,
 }
 
 struct Layer {
@@ -31,11 +31,18 @@ struct Layer {
 
 impl Adapted {
     /// Products beside each weight whose layer's name ends in one of `targets`. A is drawn from N(0, 1 / rank^2), as diffusers'
-    /// training scripts do, B is 0: at first nothing is changed. All is computed in `dtype`. An error where a target names no layer.
-    pub fn new(frozen: &StateDict, rank: usize, alpha: f64, targets: &[String], dtype: DType, seed: &Seed) -> Result<Self> {
-        let values = frozen.iter().map(|(name, tensor)| Ok((name.to_owned(), tensor.to_dtype(dtype)?)));
+    /// training scripts do, B is 0: at first nothing is changed. All is computed in `dtype` on `device`. An error where a target names
+    /// no layer.
+    pub fn new(
+        frozen: &StateDict,
+        (rank, alpha): (usize, f64),
+        targets: &[String],
+        (dtype, device): (DType, &Device),
+        seed: &Seed,
+    ) -> Result<Self> {
+        let values = frozen.iter().map(|(name, tensor)| Ok((name.to_owned(), tensor.to_dtype(dtype)?.to_device(device)?)));
         let frozen = values.collect::<Result<StateDict>>()?;
-        let products = Params::drawn(*seed, dtype, &Device::Cpu);
+        let products = Params::drawn(*seed, dtype, device);
         let mut layers = Vec::new();
         for target in targets {
             let end = format!(".{target}.weight");
@@ -52,7 +59,7 @@ impl Adapted {
                 layers.push(Layer { weight: name.to_owned(), a, b });
             }
         }
-        Ok(Self { frozen, products, layers, scale: alpha / rank as f64, dtype })
+        Ok(Self { frozen, products, layers, scale: alpha / rank as f64, device: device.clone() })
     }
 
     /// What is trained.
@@ -70,10 +77,11 @@ impl Adapted {
         Ok(weights)
     }
 
-    /// The same for the layers of a model.
-    pub fn builder(&self) -> Result<VarBuilder<'static>> {
-        let weights = self.weights()?.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect::<HashMap<_, _>>();
-        Ok(VarBuilder::from_tensors(weights, self.dtype, &Device::Cpu))
+    /// The same as `dtype` for the layers of a model.
+    pub fn builder(&self, dtype: DType) -> Result<VarBuilder<'static>> {
+        let weights = self.weights()?;
+        let weights = weights.iter().map(|(name, tensor)| Ok((name.to_owned(), tensor.to_dtype(dtype)?)));
+        Ok(VarBuilder::from_tensors(weights.collect::<Result<HashMap<_, _>>>()?, dtype, &self.device))
     }
 
     /// The products alone, under the names by which diffusers' `load_lora_weights` knows them, scaled for its alpha = rank.
@@ -109,7 +117,9 @@ mod tests {
     #[test]
     fn products_start_at_nothing_and_are_trained_alone() {
         let frozen = frozen();
-        let adapted = Adapted::new(&frozen, 2, 6.0, &["to_q".into(), "conv".into()], DType::F32, &Seed::of_study(1)).unwrap();
+        let adapted =
+            Adapted::new(&frozen, (2, 6.0), &["to_q".into(), "conv".into()], (DType::F32, &Device::Cpu), &Seed::of_study(1))
+                .unwrap();
         assert_eq!(adapted.weights().unwrap().largest_difference(&frozen).unwrap(), Some(0.0));
         let names = adapted.products().trainable().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names, ["a.to_q.lora_A.weight", "a.to_q.lora_B.weight", "b.conv.lora_A.weight", "b.conv.lora_B.weight"]);
@@ -121,7 +131,8 @@ mod tests {
         let moved = (now.get("b.conv.weight").unwrap() - before).unwrap().flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert!(moved.iter().all(|by| (by - 1.5).abs() < 1e-6), "{moved:?}");
         assert_eq!(adapted.exported().unwrap().get("unet.b.conv.lora_A.weight").unwrap().dims(), [2, 3, 3, 3]);
-        let missing = Adapted::new(&frozen, 2, 2.0, &["to_v".into()], DType::F32, &Seed::of_study(1)).err().unwrap();
+        let missing =
+            Adapted::new(&frozen, (2, 2.0), &["to_v".into()], (DType::F32, &Device::Cpu), &Seed::of_study(1)).err().unwrap();
         assert!(
             missing.to_string().starts_with("generator.dreambooth.lora.targets: no layer of the UNet is called to_v"),
             "{missing}"
@@ -130,7 +141,8 @@ mod tests {
 
     #[test]
     fn gradients_reach_both_factors() {
-        let adapted = Adapted::new(&frozen(), 2, 2.0, &["to_q".into()], DType::F64, &Seed::of_study(1)).unwrap();
+        let adapted =
+            Adapted::new(&frozen(), (2, 2.0), &["to_q".into()], (DType::F64, &Device::Cpu), &Seed::of_study(1)).unwrap();
         for (name, variable) in adapted.products().trainable() {
             let values =
                 Tensor::from_vec(Seed::of_study(3).child(&name).normals(variable.elem_count()), variable.shape(), &Device::Cpu);

@@ -147,7 +147,7 @@ impl State {
         let get = |name: String| kept.get(&name).ok_or_else(|| Error::msg(format!("the kept state has no {name}")));
         let losses = get("losses".into())?.to_vec1::<f64>()?;
         for (name, variable) in &self.variables {
-            variable.set(get(format!("variable.{name}"))?)?;
+            variable.set(&get(format!("variable.{name}"))?.to_device(variable.device())?)?;
         }
         let step = losses.len() as u64;
         self.optimiser.restore(&AdamWState { step, moments: kept.under("moment.") }).map_err(Error::wrap)?;

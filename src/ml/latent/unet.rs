@@ -1,6 +1,6 @@
 //! diffusers' `UNet2DConditionModel`: predicts noise (or velocity) from noisy latents, time and context.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::var_builder::VarBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -134,10 +134,13 @@ pub struct UNet2DConditionModel {
     norm_out: GroupNorm,
     conv_out: Conv2d,
     config: Config,
+    device: Device,
+    dtype: DType,
 }
 
 impl UNet2DConditionModel {
-    /// Takes diffusers' tensors from `vb`; an error where widths, groups, heads and levels don't fit each other.
+    /// Takes diffusers' tensors from `vb`, on whose device and in whose dtype it computes; an error where widths, groups, heads and
+    /// levels don't fit each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let widths = &config.block_out_channels;
@@ -168,6 +171,8 @@ impl UNet2DConditionModel {
             norm_out: GroupNorm::new(config.norm_num_groups, first, EPS, vb.pp("conv_norm_out"))?,
             conv_out: Conv2d::same(first, config.out_channels, vb.pp("conv_out"))?,
             config: config.clone(),
+            device: vb.device().clone(),
+            dtype: vb.dtype(),
         })
     }
 
@@ -177,7 +182,7 @@ impl UNet2DConditionModel {
     }
 
     /// The prediction `[B,h,w,out_channels]` for `x [B,h,w,in_channels]` at `timesteps [B]` (0 to the number of training steps,
-    /// one an item) in `context [B,M,cross_attention_dim]`. h and w are multiples of 2 to the number of levels less one.
+    /// one an item) in `context [B,M,cross_attention_dim]`, on the device and in the dtype of `x`. h and w are multiples of 2 to the number of levels less one.
     pub fn forward(&self, x: &Tensor, timesteps: &Tensor, context: &Tensor) -> Result<Tensor> {
         self.forward_on(None, x, timesteps, context)
     }
@@ -189,11 +194,12 @@ impl UNet2DConditionModel {
         if height % step != 0 || width % step != 0 {
             candle_core::bail!("unet: {height}x{width} latents are not a multiple of {step}");
         }
-        let (dtype, timesteps) = (x.dtype(), timesteps.clone());
-        let time = segment(tape, move || self.time.forward(&timesteps, dtype))?;
-        let conditions = Conditions { time: &time, context, tape };
+        let own = |tensor: &Tensor| tensor.to_device(&self.device)?.to_dtype(self.dtype);
+        let (asked, timesteps, context) = (x, timesteps.to_device(&self.device)?, own(context)?);
+        let time = segment(tape, move || self.time.forward(&timesteps, self.dtype))?;
+        let conditions = Conditions { time: &time, context: &context, tape };
         let mut x = {
-            let x = x.clone();
+            let x = own(asked)?;
             segment(tape, move || self.conv_in.forward(&x))?
         };
         let mut skips = vec![x.clone()];
@@ -204,7 +210,8 @@ impl UNet2DConditionModel {
         for level in &self.up {
             x = level.forward(&mut skips, x, conditions)?;
         }
-        self.conv_out.forward(&self.norm_out.forward_silu(&x)?)
+        let answer = self.conv_out.forward(&self.norm_out.forward_silu(&x)?)?;
+        answer.to_dtype(asked.dtype())?.to_device(asked.device())
     }
 }
 

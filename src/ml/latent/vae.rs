@@ -1,6 +1,6 @@
 //! diffusers' `AutoencoderKL`: images to and from a smaller grid of latents.
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::var_builder::VarBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -116,10 +116,11 @@ pub struct AutoencoderKl {
     quant_conv: Linear,
     post_quant_conv: Linear,
     config: Config,
+    device: Device,
 }
 
 impl AutoencoderKl {
-    /// Takes diffusers' tensors from `vb`; an error where widths, groups and levels don't fit each other.
+    /// Takes diffusers' tensors from `vb`, on whose device it computes; an error where widths, groups and levels don't fit each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let (moments, latents) = (2 * config.latent_channels, config.latent_channels);
@@ -129,6 +130,7 @@ impl AutoencoderKl {
             quant_conv: Linear::pointwise(moments, moments, vb.pp("quant_conv"))?,
             post_quant_conv: Linear::pointwise(latents, latents, vb.pp("post_quant_conv"))?,
             config: config.clone(),
+            device: vb.device().clone(),
         })
     }
 
@@ -137,23 +139,23 @@ impl AutoencoderKl {
         &self.config
     }
 
-    /// The distribution of the latents of `x [B,H,W,in_channels]`.
+    /// The distribution of the latents of `x [B,H,W,in_channels]`, on the device of `x`.
     pub fn encode(&self, x: &Tensor) -> Result<Moments> {
         let (_, height, width, _) = x.dims4()?;
         let step = self.config.downsampling();
         if height % step != 0 || width % step != 0 {
             candle_core::bail!("autoencoder: an image of {height}x{width} pixels is not a multiple of {step}");
         }
-        let moments = self.quant_conv.forward(&self.encoder.forward(x)?)?;
+        let moments = self.quant_conv.forward(&self.encoder.forward(&x.to_device(&self.device)?)?)?.to_device(x.device())?;
         let latents = self.config.latent_channels;
         let mean = moments.narrow(3, 0, latents)?.contiguous()?;
         let logvar = moments.narrow(3, latents, latents)?.contiguous()?.clamp(-30.0, 20.0)?;
         Ok(Moments { mean, logvar })
     }
 
-    /// The image of `z [B,h,w,latent_channels]`, not clamped.
+    /// The image of `z [B,h,w,latent_channels]`, not clamped, on the device of `z`.
     pub fn decode(&self, z: &Tensor) -> Result<Tensor> {
-        self.decoder.forward(&self.post_quant_conv.forward(z)?)
+        self.decoder.forward(&self.post_quant_conv.forward(&z.to_device(&self.device)?)?)?.to_device(z.device())
     }
 }
 

@@ -4,10 +4,15 @@
 //! `upsample_nearest2d`, strided `conv2d` on sizes that the window does not tile, and batched `matmul` on strided operands.
 
 use super::{Activation, Padding, out_size};
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor};
 
 /// `[B,H,W,Cin]` to `[B,OH,OW,Cout]`; see [`super::conv2d`].
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+    // candle has no convolution in bf16 on a CPU.
+    if is_half(x) && x.device().is_cpu() {
+        let convolve = |x: &Tensor, [weight]: [&Tensor; 1]| super::conv2d(x, weight, None, stride, padding);
+        return add_bias(&in_single(x, convolve, [weight])?, bias);
+    }
     let (_, h, w, _) = x.dims4()?;
     let (_, _, kh, kw) = weight.dims4()?;
     let (oh, ow) = out_size((h, w), (kh, kw), stride, padding)?;
@@ -71,6 +76,9 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 
 /// See [`super::group_norm`].
 pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps: f64, activation: Activation) -> Result<Tensor> {
+    if is_half(x) {
+        return in_single(x, |x, [weight, bias]| group_norm(x, groups, weight, bias, eps, activation), [weight, bias]);
+    }
     let (b, c) = (x.dim(0)?, x.dim(D::Minus1)?);
     let grouped = x.contiguous()?.reshape((b, (), groups, c / groups))?;
     let centred = grouped.broadcast_sub(&grouped.mean_keepdim((1, 3))?)?;
@@ -79,8 +87,29 @@ pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps
     activate(&normed.broadcast_mul(weight)?.broadcast_add(bias)?, activation)
 }
 
+/// Whether sums over many values of `x` lose too much in its own precision; PyTorch's autocast computes norms and softmax in f32 too.
+fn is_half(x: &Tensor) -> bool {
+    matches!(x.dtype(), DType::F16 | DType::BF16)
+}
+
+/// `f` of `x` and `vectors` in single precision, in the precision of `x`.
+fn in_single<const N: usize>(
+    x: &Tensor,
+    f: impl FnOnce(&Tensor, [&Tensor; N]) -> Result<Tensor>,
+    vectors: [&Tensor; N],
+) -> Result<Tensor> {
+    let mut single = Vec::with_capacity(N);
+    for vector in vectors {
+        single.push(vector.to_dtype(DType::F32)?);
+    }
+    f(&x.to_dtype(DType::F32)?, std::array::from_fn(|at| &single[at]))?.to_dtype(x.dtype())
+}
+
 /// See [`super::layer_norm`].
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
+    if is_half(x) {
+        return in_single(x, |x, [weight, bias]| layer_norm(x, weight, bias, eps), [weight, bias]);
+    }
     let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
     let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
     centred.broadcast_div(&deviation)?.broadcast_mul(weight)?.broadcast_add(bias)
@@ -162,8 +191,10 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool)
         let mask: Vec<f32> = (0..n * m).map(|i| if i % m > i / m { f32::NEG_INFINITY } else { 0.0 }).collect();
         scores = scores.broadcast_add(&Tensor::from_vec(mask, (n, m), q.device())?.to_dtype(q.dtype())?)?;
     }
+    let scores = if is_half(&q) { scores.to_dtype(DType::F32)? } else { scores };
     let exp = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
-    let attended = exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)?.matmul(&v)?;
+    let attended = exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)?;
+    let attended = attended.to_dtype(v.dtype())?.matmul(&v)?;
     attended.transpose(1, 2)?.contiguous()?.reshape((b, n, d))
 }
 

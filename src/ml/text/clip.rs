@@ -147,7 +147,7 @@ impl TextEncoder {
         })
     }
 
-    /// The last hidden state `[B,N,hidden_size]`, after the final norm, of token ids `[B,N]` (u32; N up to
+    /// On the device of `ids`: the last hidden state `[B,N,hidden_size]`, after the final norm, of token ids `[B,N]` (u32; N up to
     /// `max_position_embeddings`). A position sees itself and earlier ones.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let (batch, length) = ids.dims2()?;
@@ -155,12 +155,13 @@ impl TextEncoder {
         if length > positions {
             bail!("text encoder: {length} tokens, but positions for {positions}");
         }
-        let tokens = self.token_embedding.index_select(&ids.flatten_all()?, 0)?.reshape((batch, length, width))?;
+        let own = ids.flatten_all()?.to_device(self.token_embedding.device())?;
+        let tokens = self.token_embedding.index_select(&own, 0)?.reshape((batch, length, width))?;
         let mut hidden = tokens.broadcast_add(&self.position_embedding.narrow(0, 0, length)?)?;
         for layer in &self.layers {
             hidden = layer.forward(&hidden)?;
         }
-        self.final_layer_norm.forward(&hidden)
+        self.final_layer_norm.forward(&hidden)?.to_device(ids.device())
     }
 }
 

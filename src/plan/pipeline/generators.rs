@@ -182,6 +182,7 @@ impl Builder<'_> {
             solver: sampling.solver,
             steps: sampling.steps,
             guidance: sampling.guidance,
+            precision: sampling.precision,
         };
         let inputs = vec![
             role("autoencoder", &painter.autoencoder),
@@ -291,6 +292,7 @@ impl Builder<'_> {
             ema: dreambooth.ema,
             caption_dropout: dreambooth.caption_dropout,
             snr_gamma: dreambooth.snr_gamma,
+            precision: dreambooth.precision,
             gradient_checkpointing: dreambooth.gradient_checkpointing,
             prior_weight: recipe.priors.get(conditioning).map(|_| dreambooth.prior.weight),
             previews: dreambooth.previews,
@@ -385,6 +387,7 @@ impl Builder<'_> {
             solver: sampling.solver,
             steps: sampling.steps,
             guidance: sampling.guidance,
+            precision: sampling.precision,
             strength: match strategy {
                 Strategy::TextToImage => 1.0,
                 Strategy::Inpaint => sampling.inpaint_strength,

@@ -11,6 +11,7 @@ use crate::ml::latent::reconstruction::{AutoencoderLoss, FIRST_LOGVAR, narrow_po
 use crate::ml::latent::schedule::PredictionType;
 use crate::ml::latent::schedule::tests::stable_diffusion;
 use crate::ml::latent::train::{Budget, Part, optimise};
+use crate::ml::latent::unet::UNet2DConditionModel;
 use crate::ml::optim;
 use crate::ml::params::StateDict;
 use crate::ml::training::{Keep, Session, backward};
@@ -118,6 +119,35 @@ fn gradient_checkpointing_changes_no_gradient() {
     for (name, variable) in params.trainable() {
         let [kept, again] = [&kept.1, &again.1].map(|store| store.get(&variable).unwrap_or_else(|| panic!("{name}")));
         assert!(apart(kept, again) <= 1e-5 * largest(kept).max(1e-3), "{name}: {} of {}", apart(kept, again), largest(kept));
+    }
+}
+
+/// What a UNet answers in half precision, and the gradients of its masters, are those of single precision but for their few bits.
+#[test]
+fn half_precision_has_masters_in_single() {
+    let schedule = stable_diffusion(PredictionType::Epsilon);
+    let config = crate::ml::latent::unet::Config { in_channels: 2, out_channels: 2, ..tiny_unet(2, true) };
+    let (params, unet) = unet_of(&config, DType::F32);
+    let batch = Batch {
+        clean: normal("x", &[3, 4, 4, 2], DType::F32),
+        condition: None,
+        context: normal("context", &[3, 3, 6], DType::F32),
+    };
+    let denoising = Denoising { schedule: &schedule, snr_gamma: None, gradient_checkpointing: false };
+    let single = denoising.gradients(&unet, &batch, 1.0, &Seed::of_study(1)).unwrap();
+    for (dtype, bits) in [(DType::BF16, 8), (DType::F16, 11)] {
+        let unet = UNet2DConditionModel::new(&config, params.builder_as(dtype)).unwrap();
+        let half = denoising.gradients(&unet, &batch, 1.0, &Seed::of_study(1)).unwrap();
+        let allowed = 20.0 * 0.5_f64.powi(bits);
+        assert!((half.0 / single.0 - 1.0).abs() < allowed, "{dtype:?}: {} {}", half.0, single.0);
+        let mut worst = 0.0_f64;
+        let whole = params.trainable().iter().map(|(_, v)| largest(single.1.get(v).unwrap())).fold(0.0, f64::max);
+        for (name, variable) in params.trainable() {
+            let gradient = half.1.get(&variable).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(gradient.dtype(), DType::F32, "{name}");
+            worst = worst.max(apart(gradient, single.1.get(&variable).unwrap()) / whole);
+        }
+        assert!(worst < allowed, "{dtype:?}: {worst}");
     }
 }
 
