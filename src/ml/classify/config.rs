@@ -50,8 +50,6 @@ pub struct Normalisation {
 impl Normalisation {
     /// Images are left as they are.
     pub const NONE: Self = Self { mean: [0.0; 3], std: [1.0; 3] };
-    /// Of torchvision's pretrained weights: mean and deviation of ImageNet's pixels.
-    pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
     /// `(x - 127) / 128` of bytes: EfficientNet-Lite's.
     pub const LITE: Self = Self { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] };
 }
