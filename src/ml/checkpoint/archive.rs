@@ -74,7 +74,8 @@ impl<'a> Archive<'a> {
         };
         for key in keys.ok_or(CheckpointError::Lacks { what: "the list of its storages' keys" })? {
             let failed = |problem: &str| CheckpointError::Storage { key: key.to_owned(), problem: problem.to_owned() };
-            let &(elements, width) = sizes.get(key).ok_or_else(|| failed("no tensor says what it holds"))?;
+            // How long a storage is that no tensor names isn't known; tensors that need a later one will say that it is missing.
+            let Some(&(elements, width)) = sizes.get(key) else { break };
             let (count, values) = rest.split_first_chunk().ok_or_else(|| failed("the file ends before it"))?;
             if u64::from_le_bytes(*count) != elements as u64 {
                 return Err(failed("its size is not the one that its tensors name"));

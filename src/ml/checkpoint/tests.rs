@@ -92,7 +92,7 @@ fn what_is_wrong_is_named() {
         (one("FloatStorage", &huge), "leave its storage"),
         (one("IntStorage", b"K\x00K\x02\x85K\x01\x85"), "its values are a IntStorage"),
         (one("DoubleStorage", b"K\x00K\x02\x85K\x01\x85"), "storage 7: the file ends within it"),
-        (one("QUInt8Storage", b"K\x00K\x02\x85K\x01\x85"), "storage 7: no tensor says what it holds"),
+        (one("QUInt8Storage", b"K\x00K\x02\x85K\x01\x85"), "tensor a: its storage, offset, shape or stride is garbled"),
     ] {
         let error = read(&bytes).unwrap_err().to_string();
         assert!(error.contains(expected), "{error:?} has no {expected:?}");
