@@ -182,3 +182,31 @@ fn overfits_one_batch() {
     }
     assert!(last < 0.05, "{last}");
 }
+
+/// The keys that Lite needs are not written for V2: configurations of before are read, and written again to the same bytes.
+#[test]
+fn configurations_without_the_keys_of_lite_stay_as_they_are() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/base/backbone/backbone/config.json");
+    let stored = std::fs::read_to_string(path).unwrap();
+    let config: Config = serde_json::from_str(&stored).unwrap();
+    assert_eq!(config, Config::tiny(config.classes));
+    assert_eq!(serde_json::to_string_pretty(&config).unwrap(), stored);
+    let lite: Config = serde_json::from_str(&serde_json::to_string(&Config::lite0(9)).unwrap()).unwrap();
+    assert_eq!(lite, Config::lite0(9));
+}
+
+#[test]
+fn images_are_normalised_as_the_configuration_says() {
+    let config = Config { normalisation: Normalisation::LITE, ..micro() };
+    let (params, network) = model(&config, DType::F64);
+    let plain = params.build(|vb| EfficientNet::new(&micro(), vb)).unwrap();
+    let images = images(2, 16, DType::F64);
+    let by_hand = (((&images * 255.0).unwrap() - 127.0).unwrap() / 128.0).unwrap();
+    let (ours, expected) = (network.levels(&images).unwrap(), plain.levels(&by_hand).unwrap());
+    for (ours, expected) in ours.iter().zip(&expected) {
+        assert!(values(&(ours - expected).unwrap()).iter().all(|d| d.abs() < 1e-12));
+    }
+    let (ours, expected) = (network.forward(&images, Mode::Eval).unwrap(), plain.forward(&by_hand, Mode::Eval).unwrap());
+    assert!(values(&(ours - expected).unwrap()).iter().all(|d| d.abs() < 1e-12));
+    assert_ne!(values(&network.features(&images).unwrap()), values(&plain.features(&images).unwrap()));
+}
