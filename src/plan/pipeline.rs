@@ -74,6 +74,8 @@ pub struct Outside {
     pub base: Option<BaseInputs>,
     /// The files of pretrained pipelines that generators start from instead.
     pub pretrained: Vec<(Conditioning, Vec<InputFile>)>,
+    /// The file of weights that classifiers start from instead.
+    pub backbone: Option<InputFile>,
     /// The study file's stem and the resolved study, for the report.
     pub name: String,
     pub resolved: String,
@@ -93,10 +95,12 @@ pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
     for (conditioning, files) in outside.pretrained {
         pretrained.insert(conditioning, builder.pretrained(conditioning, files)?);
     }
+    let backbone = outside.backbone.map(|file| builder.pretrained_backbone(file)).transpose()?;
     let mut base = match outside.base {
         Some(base) => base,
-        None => builder.base(&pretrained)?,
+        None => builder.base(&pretrained, backbone.as_ref())?,
     };
+    base.backbone = backbone.unwrap_or(base.backbone);
     for (conditioning, pipeline) in pretrained {
         *base.pipeline_mut(conditioning) = pipeline;
     }
@@ -207,10 +211,16 @@ impl Builder<'_> {
         Ok(vec![role("images", import)])
     }
 
-    /// Trains a base: its backbone, and its generators unless both are pretrained.
-    fn base(&mut self, pretrained: &BTreeMap<Conditioning, Pipeline>) -> Result<BaseInputs, PlanError> {
+    /// Trains a base: its backbone, which its autoencoder learns from too, and its generators unless both are pretrained.
+    fn base(&mut self, pretrained: &BTreeMap<Conditioning, Pipeline>, backbone: Option<&Input>) -> Result<BaseInputs, PlanError> {
         let study = self.study;
         let base = &study.base;
+        let given = |conditioning| pretrained.get(&conditioning).cloned();
+        let generators = given(Conditioning::TextToImage).zip(given(Conditioning::Inpainting));
+        if let (Some((text_to_image, inpainting)), Some(backbone)) = (&generators, backbone) {
+            let (text_to_image, inpainting) = (text_to_image.clone(), inpainting.clone());
+            return Ok(BaseInputs { text_to_image, inpainting, backbone: backbone.clone() });
+        }
         let params = params::Corpus {
             source: study.images.source,
             size: study.images.size,
@@ -232,8 +242,7 @@ impl Builder<'_> {
         let inputs = vec![role("corpus", corpus)];
         let backbone = self.add(&kind::BACKBONE, "base/backbone".into(), &params, inputs, Some(seed.child("backbone")), cost)?;
 
-        let given = |conditioning| pretrained.get(&conditioning).cloned();
-        if let (Some(text_to_image), Some(inpainting)) = (given(Conditioning::TextToImage), given(Conditioning::Inpainting)) {
+        if let Some((text_to_image, inpainting)) = generators {
             return Ok(BaseInputs { text_to_image, inpainting, backbone: backbone.into() });
         }
 
@@ -264,6 +273,14 @@ impl Builder<'_> {
         let params = params::Pretrained { conditioning };
         let task = Input::Task(self.add(&kind::PRETRAINED, label, &params, inputs, None, 10.0 * cost::SMALL)?);
         Ok(Pipeline { autoencoder: task.clone(), text: task.clone(), unet: task })
+    }
+
+    /// The backbone of a file.
+    fn pretrained_backbone(&mut self, file: InputFile) -> Result<Input, PlanError> {
+        let params = params::PretrainedBackbone { architecture: self.study.base.backbone.architecture.clone() };
+        let inputs = vec![("files".to_owned(), Input::Files(vec![file]))];
+        let label = "pretrained/backbone".to_owned();
+        Ok(self.add(&kind::PRETRAINED_BACKBONE, label, &params, inputs, None, cost::SMALL)?.into())
     }
 
     /// A set of real images. `start` keeps the sets apart: held-out first, so that a larger pool moves no other set.

@@ -21,6 +21,7 @@ mod import;
 mod inpainting;
 mod latents;
 mod pretrained;
+mod pretrained_backbone;
 mod previews;
 mod prior;
 mod probe;
@@ -58,6 +59,7 @@ const STEPS: &[(&str, Step)] = &[
     (kind::INPAINTING.name, inpainting::run),
     (kind::BACKBONE.name, backbone::run),
     (kind::PRETRAINED.name, pretrained::run),
+    (kind::PRETRAINED_BACKBONE.name, pretrained_backbone::run),
     (kind::PROMPT.name, prompt::run),
     (kind::LATENTS.name, latents::run),
     (kind::PRIOR.name, prior::run),

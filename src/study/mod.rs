@@ -90,9 +90,15 @@ impl LoadedStudy {
     /// Folder of the pipeline in diffusers' layout that the text-to-image and the inpainting generators start from; `None` where it is
     /// the base.
     pub fn pretrained_folders(&self) -> [Option<PathBuf>; 2] {
-        let Pretrained { text_to_image, inpainting } = &self.study.base.pretrained;
+        let Pretrained { text_to_image, inpainting, .. } = &self.study.base.pretrained;
         [("text_to_image", text_to_image), ("inpainting", inpainting)]
             .map(|(key, path)| (!path.is_empty()).then(|| self.relative(&format!("base.pretrained.{key}"), path)))
+    }
+
+    /// File of the weights that classifiers start from; `None` where it is the base.
+    pub fn pretrained_backbone(&self) -> Option<PathBuf> {
+        let path = &self.study.base.pretrained.backbone;
+        (!path.is_empty()).then(|| self.relative("base.pretrained.backbone", path))
     }
 
     /// Folder of the real images (idx only), relative to the file that names it.

@@ -88,6 +88,9 @@ pub struct Base {
 pub struct Pretrained {
     pub text_to_image: String,
     pub inpainting: String,
+    /// A file of ImageNet weights that classifiers start from instead, relative to the study file: safetensors, or a state dict of
+    /// torch.save, by torchvision's or efficientnet_lite_pytorch's names; empty: from the base. `base.backbone.architecture` says whose.
+    pub backbone: String,
 }
 
 /// Captioned images for pretraining; no class and no image of the study is among them.
@@ -168,9 +171,13 @@ pub struct UNet {
     pub snr_gamma: f64,
 }
 
+/// The classifiers' networks: a small EfficientNet-V2 for small images, EfficientNet-V2-S and -M, EfficientNet-Lite0.
+pub const ARCHITECTURES: &[&str] = &["tiny", "v2-s", "v2-m", "lite0"];
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backbone {
+    /// One of [`ARCHITECTURES`].
     pub architecture: String,
     pub training: Classifier,
 }

@@ -152,6 +152,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[generator.dreambooth]\nepochs = 4\nbetas = [0.9, 1.0]\nviews = 0", &["generator.dreambooth.lora.alpha=0"]),
             ("generator.dreambooth.transforms.scale = [1.1, 0.9]\ngenerator.dreambooth.mask.sides = [0.0, 2.0]", &[]),
             ("goal = \"base\"\n[base]\nfrom = \"\"\npretrained.inpainting = \"sd\"", &[]),
+            ("goal = \"base\"\n[base]\nfrom = \"\"\npretrained.backbone = \"m.pth\"\nbackbone.architecture = \"v2-l\"", &[]),
             ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
         ],
         expect![[r#"
@@ -194,6 +195,8 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:1:41: `generator.dreambooth.transforms.scale` is [1.1, 0.9]; allowed: the least and the largest, both more than 0
             study.toml:2:35: `generator.dreambooth.mask.sides` is [0.0, 2.0]; allowed: the least and the largest, 0 to 1
             study.toml:4:25: `base.pretrained.inpainting` is "sd"; allowed: "" (a study with goal "base" trains its own)
+            study.toml:4:23: `base.pretrained.backbone` is "m.pth"; allowed: "" (a study with goal "base" trains its own)
+            study.toml:5:25: `base.backbone.architecture` is "v2-l"; allowed: tiny, v2-s, v2-m, lite0
             --set generator.sampling.inpaint_strength=0: `generator.sampling.inpaint_strength` is 0.0; allowed: more than 0, at most 1
             --set classifier.learning_rate=inf: `classifier.learning_rate` is inf; allowed: more than 0
             --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1

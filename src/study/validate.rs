@@ -145,10 +145,14 @@ fn base(study: &Study, rules: &mut Rules) {
             format!("`base.from` is {}; a study with goal \"base\" trains its own, so it must be \"\"", written(&base.from));
         rules.refuse("base.from", message);
     }
-    for (key, path) in [("text_to_image", &base.pretrained.text_to_image), ("inpainting", &base.pretrained.inpainting)] {
+    let Pretrained { text_to_image, inpainting, backbone } = &base.pretrained;
+    for (key, path) in [("text_to_image", text_to_image), ("inpainting", inpainting), ("backbone", backbone)] {
         let allowed = "\"\" (a study with goal \"base\" trains its own)";
         rules.require(study.goal != Goal::Base || path.is_empty(), &join("base.pretrained", key), path, allowed);
     }
+    let architecture = &base.backbone.architecture;
+    let known = ARCHITECTURES.contains(&architecture.as_str());
+    rules.require(known, "base.backbone.architecture", architecture, ARCHITECTURES.join(", "));
     let classes = &base.corpus.classes;
     match study.images.source {
         ImageSource::Phantom => rules.require(

@@ -1,6 +1,7 @@
 //! The chain of a real study, from its file to its report: what an edit reruns, and that results do not depend on how they were
 //! computed. It runs the smoke study with the binary that users run.
 
+mod backbones;
 mod chain;
 mod pipelines;
 

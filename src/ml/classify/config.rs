@@ -1,4 +1,4 @@
-//! The shape of an EfficientNet-V2.
+//! The shape of an EfficientNet: V2 as torchvision has it, and Lite.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,50 @@ pub struct Stage {
     pub layers: usize,
 }
 
-/// Architecture and regularisation, with torchvision's meaning of each.
+/// What follows each batch normalisation but those of projections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nonlinearity {
+    #[default]
+    Silu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+}
+
+/// How zeros are put around images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Zeros {
+    /// Half the window on each side.
+    #[default]
+    Symmetric,
+    /// As many as the output `ceil(size / stride)` needs, the odd one behind.
+    TensorflowSame,
+}
+
+/// What images in [0, 1] become before the stem: `(x - mean) / std` of each channel.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalisation {
+    pub mean: [f64; 3],
+    pub std: [f64; 3],
+}
+
+impl Normalisation {
+    /// Images are left as they are.
+    pub const NONE: Self = Self { mean: [0.0; 3], std: [1.0; 3] };
+    /// `(x - 127) / 128` of bytes: EfficientNet-Lite's.
+    pub const LITE: Self = Self { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] };
+}
+
+impl Default for Normalisation {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Architecture and regularisation, with torchvision's meaning of each. Keys that V2 doesn't need are written only where they differ
+/// from V2's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -34,6 +77,28 @@ pub struct Config {
     pub bn_eps: f64,
     /// Weight of a batch in the running statistics.
     pub bn_momentum: f64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub nonlinearity: Nonlinearity,
+    /// Whether MBConv blocks have squeeze-and-excitation.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub squeeze_excitation: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub padding: Zeros,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub normalisation: Normalisation,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 const fn stage(fused: bool, [expand, kernel, stride, in_channels, out_channels, layers]: [usize; 6]) -> Stage {
@@ -44,9 +109,7 @@ impl Config {
     /// EfficientNet-V2-S (Tan & Le 2021): 20.2M parameters besides the classifier's.
     pub fn v2_s(classes: usize) -> Self {
         Self {
-            classes,
             stem_channels: 24,
-            stem_stride: 2,
             stages: vec![
                 stage(true, [1, 3, 1, 24, 24, 2]),
                 stage(true, [4, 3, 2, 24, 48, 4]),
@@ -58,17 +121,59 @@ impl Config {
             head_channels: 1280,
             dropout: 0.2,
             stochastic_depth: 0.2,
-            bn_eps: 1e-3,
-            bn_momentum: 0.1,
+            ..Self::plain(classes)
+        }
+    }
+
+    /// EfficientNet-V2-M (Tan & Le 2021): 52.9M parameters besides the classifier's.
+    pub fn v2_m(classes: usize) -> Self {
+        Self {
+            stem_channels: 24,
+            stages: vec![
+                stage(true, [1, 3, 1, 24, 24, 3]),
+                stage(true, [4, 3, 2, 24, 48, 5]),
+                stage(true, [4, 3, 2, 48, 80, 5]),
+                stage(false, [4, 3, 2, 80, 160, 7]),
+                stage(false, [6, 3, 1, 160, 176, 14]),
+                stage(false, [6, 3, 2, 176, 304, 18]),
+                stage(false, [6, 3, 1, 304, 512, 5]),
+            ],
+            head_channels: 1280,
+            dropout: 0.3,
+            stochastic_depth: 0.2,
+            ..Self::plain(classes)
+        }
+    }
+
+    /// EfficientNet-Lite0 (Liu 2020): EfficientNet-B0 without squeeze-and-excitation, with ReLU6 and TensorFlow's padding.
+    pub fn lite0(classes: usize) -> Self {
+        Self {
+            stem_channels: 32,
+            stages: vec![
+                stage(false, [1, 3, 1, 32, 16, 1]),
+                stage(false, [6, 3, 2, 16, 24, 2]),
+                stage(false, [6, 5, 2, 24, 40, 2]),
+                stage(false, [6, 3, 2, 40, 80, 3]),
+                stage(false, [6, 5, 1, 80, 112, 3]),
+                stage(false, [6, 5, 2, 112, 192, 4]),
+                stage(false, [6, 3, 1, 192, 320, 1]),
+            ],
+            head_channels: 1280,
+            dropout: 0.2,
+            stochastic_depth: 0.2,
+            bn_momentum: 0.01,
+            nonlinearity: Nonlinearity::Relu6,
+            squeeze_excitation: false,
+            padding: Zeros::TensorflowSame,
+            normalisation: Normalisation::LITE,
+            ..Self::plain(classes)
         }
     }
 
     /// For photographs of 32 pixels: 0.13M parameters (nine classes) and 2.9M multiply-adds an image.
     pub fn tiny(classes: usize) -> Self {
         Self {
-            classes,
             stem_channels: 16,
-            stem_stride: 2,
             stages: vec![
                 stage(true, [1, 3, 1, 16, 16, 1]),
                 stage(true, [3, 3, 2, 16, 32, 1]),
@@ -78,16 +183,36 @@ impl Config {
             head_channels: 192,
             dropout: 0.2,
             stochastic_depth: 0.1,
-            bn_eps: 1e-3,
-            bn_momentum: 0.1,
+            ..Self::plain(classes)
         }
     }
 
-    /// The architecture called `name` in a study: `tiny` or `v2-s`.
+    /// No blocks, and what V2's sizes have in common.
+    fn plain(classes: usize) -> Self {
+        Self {
+            classes,
+            stem_channels: 0,
+            stem_stride: 2,
+            stages: Vec::new(),
+            head_channels: 0,
+            dropout: 0.0,
+            stochastic_depth: 0.0,
+            bn_eps: 1e-3,
+            bn_momentum: 0.1,
+            nonlinearity: Nonlinearity::Silu,
+            squeeze_excitation: true,
+            padding: Zeros::Symmetric,
+            normalisation: Normalisation::NONE,
+        }
+    }
+
+    /// The architecture called `name` in a study: `tiny`, `v2-s`, `v2-m` or `lite0`.
     pub fn named(name: &str, classes: usize) -> Option<Self> {
         match name {
             "tiny" => Some(Self::tiny(classes)),
             "v2-s" => Some(Self::v2_s(classes)),
+            "v2-m" => Some(Self::v2_m(classes)),
+            "lite0" => Some(Self::lite0(classes)),
             _ => None,
         }
     }
@@ -107,7 +232,8 @@ impl Config {
                     (true, _) => narrow * inner * (window * input + stage.out_channels),
                     (false, expand) => {
                         let expansion = if expand == 1 { 0 } else { wide * input * inner };
-                        expansion + narrow * inner * (window + stage.out_channels) + 2 * inner * (input / 4).max(1)
+                        let excitation = if self.squeeze_excitation { 2 * inner * (input / 4).max(1) } else { 0 };
+                        expansion + narrow * inner * (window + stage.out_channels) + excitation
                     }
                 };
             }

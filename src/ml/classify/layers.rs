@@ -4,6 +4,7 @@ use candle_core::{Result, Tensor, Var, bail};
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use candle_nn::{Init, VarBuilder};
 
+use super::config::{Config, Nonlinearity, Zeros};
 use crate::ml::ops::{self, Activation, Padding};
 
 /// torchvision's `kaiming_normal_(mode="fan_out")`.
@@ -23,7 +24,8 @@ struct BatchNorm {
 }
 
 impl BatchNorm {
-    fn new(channels: usize, [eps, momentum]: [f64; 2], activation: Activation, vb: VarBuilder) -> Result<Self> {
+    fn new(channels: usize, manner: Manner, activation: Activation, vb: VarBuilder) -> Result<Self> {
+        let Manner { eps, momentum, .. } = manner;
         let get = |name: &str, value| vb.get_with_hints(channels, name, Init::Const(value));
         let (weight, bias) = (get("weight", 1.0)?, get("bias", 0.0)?);
         let (running_mean, running_var) = (get("running_mean", 0.0)?, get("running_var", 1.0)?);
@@ -54,6 +56,26 @@ impl BatchNorm {
     }
 }
 
+/// What all convolutions of a network have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    eps: f64,
+    momentum: f64,
+    /// What follows a normalisation.
+    pub activation: Activation,
+    padding: Zeros,
+}
+
+impl Manner {
+    pub fn of(config: &Config) -> Self {
+        let activation = match config.nonlinearity {
+            Nonlinearity::Silu => Activation::Silu,
+            Nonlinearity::Relu6 => Activation::Relu6,
+        };
+        Self { eps: config.bn_eps, momentum: config.bn_momentum, activation, padding: config.padding }
+    }
+}
+
 /// The window of a [`ConvNorm`].
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
@@ -72,27 +94,32 @@ pub struct ConvNorm {
     weight: Tensor,
     norm: BatchNorm,
     window: Window,
+    padding: Zeros,
 }
 
 impl ConvNorm {
-    /// `norm` is eps and momentum of the batch normalisation.
+    /// `activation` is that of `manner`, or none.
     pub fn new(
         [inputs, outputs]: [usize; 2],
         window: Window,
-        norm: [f64; 2],
+        manner: Manner,
         activation: Activation,
         vb: VarBuilder,
     ) -> Result<Self> {
         let depth = if window.depthwise { 1 } else { inputs };
         let weight = vb.pp(0).get_with_hints((outputs, depth, window.kernel, window.kernel), "weight", KAIMING_OUT)?;
-        Ok(Self { weight, norm: BatchNorm::new(outputs, norm, activation, vb.pp(1))?, window })
+        Ok(Self { weight, norm: BatchNorm::new(outputs, manner, activation, vb.pp(1))?, window, padding: manner.padding })
     }
 
     /// `x [B,H,W,Cin]` to `[B,H/stride,W/stride,Cout]`, rounded up.
     pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let Window { kernel, stride, depthwise } = self.window;
         let convolve = if depthwise { ops::depthwise_conv2d } else { ops::conv2d };
-        self.norm.forward(&convolve(x, &self.weight, None, stride, Padding::same(kernel / 2))?, train)
+        let padding = match self.padding {
+            Zeros::Symmetric => Padding::same(kernel / 2),
+            Zeros::TensorflowSame => Padding::tensorflow_same((x.dim(1)?, x.dim(2)?), kernel, stride),
+        };
+        self.norm.forward(&convolve(x, &self.weight, None, stride, padding)?, train)
     }
 }
 

@@ -3,5 +3,6 @@
 mod config;
 pub mod efficientnet;
 mod layers;
+pub mod pretrained;
 pub mod train;
 pub mod transforms;

@@ -25,6 +25,25 @@ pub(super) fn silu_slope<T: Element>(x: T) -> T {
     s * (x * (T::ONE - s) + T::ONE)
 }
 
+#[inline(always)]
+pub(super) fn relu6<T: Element>(x: T) -> T {
+    let (zero, six) = (T::ZERO, T::of(6.0));
+    // NaN stays NaN.
+    if x < zero {
+        zero
+    } else if x > six {
+        six
+    } else {
+        x
+    }
+}
+
+/// Derivative of ReLU6; 0 at both kinks, as in PyTorch.
+#[inline(always)]
+pub(super) fn relu6_slope<T: Element>(x: T) -> T {
+    if x > T::ZERO && x < T::of(6.0) { T::ONE } else { T::ZERO }
+}
+
 /// The normal distribution function.
 #[inline(always)]
 fn normal_cdf<T: Element>(x: T) -> T {

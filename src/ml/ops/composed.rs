@@ -150,6 +150,7 @@ fn activate(x: &Tensor, activation: Activation) -> Result<Tensor> {
     match activation {
         Activation::None => Ok(x.clone()),
         Activation::Silu => silu(x),
+        Activation::Relu6 => x.relu()?.minimum(6.0),
     }
 }
 

@@ -38,6 +38,14 @@ impl Padding {
     pub fn same(p: usize) -> Self {
         Self { top: p, left: p, bottom: p, right: p }
     }
+
+    /// TensorFlow's "SAME" for a square window of `kernel` on an image of `(height, width)`: the output is `ceil(size / stride)`, and
+    /// where the zeros cannot be divided evenly, the last row or column gets one more.
+    pub fn tensorflow_same((height, width): (usize, usize), kernel: usize, stride: usize) -> Self {
+        let zeros = |size: usize| ((size.div_ceil(stride).max(1) - 1) * stride + kernel).saturating_sub(size);
+        let (rows, columns) = (zeros(height), zeros(width));
+        Self { top: rows / 2, left: columns / 2, bottom: rows - rows / 2, right: columns - columns / 2 }
+    }
 }
 
 /// What is applied to a normalised value in the same pass.
@@ -45,6 +53,8 @@ impl Padding {
 pub enum Activation {
     None,
     Silu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
 }
 
 /// Height and width of a convolution's output; an error where the window does not fit.

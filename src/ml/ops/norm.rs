@@ -1,7 +1,7 @@
 //! Group, batch and fixed-statistics normalisation over channels-last rows, with the activation that follows.
 
 use super::Activation;
-use super::activation::{silu, silu_slope};
+use super::activation::{relu6, relu6_slope, silu, silu_slope};
 use super::element::{Element, for_chunks, sum_rows, uninit, vectorised};
 use super::kernel::Kernel;
 use candle_core::Shape;
@@ -32,6 +32,12 @@ impl<T: Element> Channelwise<'_, T> {
                 y,
                 #[inline(always)]
                 |z| silu(z),
+            ),
+            Activation::Relu6 => self.forward_with(
+                x,
+                y,
+                #[inline(always)]
+                |z| relu6(z),
             ),
         }
     }
@@ -69,6 +75,14 @@ impl<T: Element> Channelwise<'_, T> {
                 dz,
                 #[inline(always)]
                 |z, g| g * silu_slope(z),
+            ),
+            Activation::Relu6 => self.backward_with(
+                x,
+                grad,
+                centre,
+                dz,
+                #[inline(always)]
+                |z, g| g * relu6_slope(z),
             ),
         }
     }

@@ -194,19 +194,22 @@ fn depthwise_with_strides_and_uneven_padding() -> Result<()> {
 
 #[test]
 fn normalisation_with_and_without_activation() -> Result<()> {
-    for activation in [Activation::None, Activation::Silu] {
+    for activation in [Activation::None, Activation::Silu, Activation::Relu6] {
+        // So that both ends of ReLU6 are reached.
+        let gain = if activation == Activation::Relu6 { 8.0 } else { 1.0 };
+        let weight = |t: &Tensor| t * gain;
         check(&Case {
             name: "group norm",
-            kernel: &|t| group_norm(&t[0], 3, &t[1], &t[2], 1e-5, activation),
-            composed: &|t| composed::group_norm(&t[0], 3, &t[1], &t[2], 1e-5, activation),
+            kernel: &|t| group_norm(&t[0], 3, &weight(&t[1])?, &t[2], 1e-5, activation),
+            composed: &|t| composed::group_norm(&t[0], 3, &weight(&t[1])?, &t[2], 1e-5, activation),
             small: &[&[2, 3, 2, 6], &[6], &[6]],
             large: &[&[6, 20, 17, 48], &[48], &[48]],
             batched: 1,
         })?;
         check(&Case {
             name: "batch norm, training",
-            kernel: &|t| Ok(batch_norm_train(&t[0], &t[1], &t[2], 1e-3, activation)?.0),
-            composed: &|t| Ok(composed::batch_norm_train(&t[0], &t[1], &t[2], 1e-3, activation)?.0),
+            kernel: &|t| Ok(batch_norm_train(&t[0], &weight(&t[1])?, &t[2], 1e-3, activation)?.0),
+            composed: &|t| Ok(composed::batch_norm_train(&t[0], &weight(&t[1])?, &t[2], 1e-3, activation)?.0),
             small: &[&[2, 3, 2, 5], &[5], &[5]],
             large: &[&[6, 20, 17, 45], &[45], &[45]],
             batched: 0,
@@ -223,11 +226,11 @@ fn normalisation_with_and_without_activation() -> Result<()> {
             name: "batch norm, evaluation",
             kernel: &|t| {
                 let [mean, variance] = statistics(&t[1])?;
-                batch_norm_eval(&t[0], &t[1], &t[2], &mean, &variance, 1e-3, activation)
+                batch_norm_eval(&t[0], &weight(&t[1])?, &t[2], &mean, &variance, 1e-3, activation)
             },
             composed: &|t| {
                 let [mean, variance] = statistics(&t[1])?;
-                composed::batch_norm_eval(&t[0], &t[1], &t[2], &mean, &variance, 1e-3, activation)
+                composed::batch_norm_eval(&t[0], &weight(&t[1])?, &t[2], &mean, &variance, 1e-3, activation)
             },
             small: &[&[2, 3, 2, 5], &[5], &[5]],
             large: &[&[6, 20, 17, 45], &[45], &[45]],
@@ -242,6 +245,17 @@ fn normalisation_with_and_without_activation() -> Result<()> {
         large: &[&[8, 77, 100], &[100], &[100]],
         batched: 1,
     })
+}
+
+/// What tf.nn.conv2d pads with padding="SAME", worked out from TensorFlow's definition.
+#[test]
+fn padding_is_tensorflows_same() {
+    for (size, kernel, stride, [before, after]) in
+        [(224, 3, 2, [0, 1]), (7, 3, 2, [1, 1]), (112, 5, 2, [1, 2]), (14, 5, 1, [2, 2]), (8, 1, 2, [0, 0]), (1, 5, 2, [2, 2])]
+    {
+        let expected = Padding { top: before, left: before, bottom: after, right: after };
+        assert_eq!(Padding::tensorflow_same((size, size), kernel, stride), expected, "{size} {kernel} {stride}");
+    }
 }
 
 #[test]
