@@ -166,12 +166,7 @@ pub fn scores(analysis: &Analysis) -> ScoreTable {
         let arm = arm_name(&row.design, doses);
         ScoreRow { transforms: transforms_name(row.design.transforms), n: row.design.n, arm, cells }
     };
-    ScoreTable {
-        bins: BINS,
-        threshold: format::level(THRESHOLD),
-        malignancy,
-        rows: analysis.accuracy.iter().map(row).collect(),
-    }
+    ScoreTable { bins: BINS, threshold: format::level(THRESHOLD), malignancy, rows: analysis.accuracy.iter().map(row).collect() }
 }
 
 /// Accuracy by class and by skin type at one n and use of transforms.
