@@ -12,6 +12,11 @@ pub fn percent_interval(interval: Interval) -> String {
     format!("[{}, {}]", decimal(interval.low * 100.0, 1, false), decimal(interval.high * 100.0, 1, false))
 }
 
+/// An area under a curve, 0 to 1, to three decimals: "0.912"; a dash where it is not defined.
+pub fn area(value: Option<f64>) -> String {
+    value.map_or("–".into(), |value| format!("{value:.3}"))
+}
+
 /// A difference of rates in percentage points, signed: "+3.1", "−0.4", "0.0".
 pub fn points(difference: f64) -> String {
     decimal(difference * 100.0, 1, true)

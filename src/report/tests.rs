@@ -41,7 +41,9 @@ fn predictions(skill: f64, seed: Seed) -> Predictions {
         let predicted = if right { label } else { (label + 1 + index % 8) % classes.len() };
         let mut probabilities = vec![0.05; classes.len()];
         probabilities[predicted] = 0.6;
-        Prediction { id: format!("{index:03}"), label, probabilities, fst: Some(1 + (index % 6) as u8), malignant: None }
+        let (id, fst, malignant) =
+            (format!("{index:03}"), Some(1 + (index % 6) as u8), Some(CLASSES[label].contains("carcinoma")));
+        Prediction { id, label, probabilities, fst, malignant }
     };
     let images = (0..180).map(image).collect();
     Predictions::new(classes, images).unwrap()

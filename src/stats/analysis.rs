@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::correction::benjamini_hochberg;
 use super::interval::{Interval, deviation, mean, student};
 use super::paired::{bootstrap, mcnemar, sign_flip};
+use super::scores::Scores;
 use crate::metrics::Predictions;
 use crate::seed::Seed;
 
@@ -134,6 +135,8 @@ pub struct Accuracy {
     pub per_fst: BTreeMap<u8, f64>,
     /// Images by true class (row) and predicted class (column), summed over replicates.
     pub confusion: Vec<Vec<usize>>,
+    /// Scores other than top-1 accuracy.
+    pub scores: Scores,
 }
 
 /// A synthetic arm against real images only, at the same n and transforms, or an arm of a variant of the generator against the
@@ -362,6 +365,7 @@ fn accuracy(design: &Design, arm: &Arm, held_out: &HeldOut, config: &Config) -> 
         per_fst: held_out.per_fst(&arm.correct),
         replicates,
         confusion,
+        scores: Scores::of(&arm.predictions),
     }
 }
 

@@ -5,5 +5,6 @@ pub mod check;
 pub mod correction;
 pub mod interval;
 pub mod paired;
+pub mod scores;
 
 pub use interval::Interval;

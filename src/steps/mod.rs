@@ -20,6 +20,8 @@ mod images;
 mod import;
 mod inpainting;
 mod latents;
+#[cfg(test)]
+mod pictures;
 mod pretrained;
 mod pretrained_backbone;
 mod previews;

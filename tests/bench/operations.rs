@@ -1,8 +1,12 @@
-//! Single operations at the models' shapes, forward or, with `+` after the kind, forward and backward.
+//! The transforms of training images, and single operations at the models' shapes, forward or, with `+` after the kind, forward and backward.
 
 use anyhow::Result;
 use candle_core::{Tensor, Var};
+use rand::Rng;
+use titrate::ml::classify::{batches, transforms};
 use titrate::ml::ops::{self, Activation, Padding};
+use titrate::ml::pixels::Pixels;
+use titrate::seed::Seed;
 
 use crate::models::normal;
 use crate::{Case, repeated};
@@ -42,7 +46,21 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
         ("linear", &[rows, from, to]) => {
             run(inputs(&[&[rows, from], &[to, from], &[to]])?, |x| ops::linear(&x[0], &x[1], Some(&x[2])))
         }
+        ("transforms", &[size, batch]) => transformed(size, batch),
         ("silu", &[count]) => run(inputs(&[&[count]])?, |x| ops::silu(&x[0])),
         _ => return Ok(None),
     }))
+}
+
+/// A batch of 8-bit images through fastai's `aug_transforms`, as a training step gets it.
+fn transformed(size: usize, batch: usize) -> Case {
+    let mut rng = Seed::of_study(1).rng();
+    let mut pixels = Pixels::new(size);
+    (0..batch).for_each(|_| pixels.push(&(0..size * size * 3).map(|_| rng.random()).collect::<Vec<_>>()));
+    let indices = (0..batch).collect::<Vec<_>>();
+    let mut seeds = (0..).map(|step| Seed::of_study(2).nth(step));
+    repeated(move || {
+        let seed = seeds.next().expect("without end");
+        batches::images(&pixels, &indices, Some(&transforms::Config::FASTAI), &seed).map(drop)
+    })
 }

@@ -42,6 +42,8 @@ const ML: &[Case] = &[
     case("VAE decode, 32 px, 16 images", "decode 32 16", 16),
     case("VAE encode, 64 px, 16 images", "encode 64 16", 16),
     case("VAE decode, 64 px, 16 images", "decode 64 16", 16),
+    case("transforms, 32 px, 32 images", "transforms 32 32", 32),
+    case("transforms, 224 px, 16 images", "transforms 224 16", 16),
 ];
 
 /// At the shapes of the UNet's training at batch 4: the outer level of 16x16 latents, the inner one of 8x8.
@@ -173,7 +175,7 @@ impl Side {
 
     fn pytorch(folder: &Path) -> Result<Self> {
         let python = python(folder)?;
-        let script = root().join("tests/bench/pytorch.py");
+        let script = root().join("tests/bench/peer.py");
         Self::start(Command::new(python).arg(script).arg(folder).env("OMP_NUM_THREADS", THREADS).envs(KEEP_MEMORY))
     }
 

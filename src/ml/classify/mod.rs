@@ -1,5 +1,6 @@
 //! Image classifiers, the transforms of their training images, and their training.
 
+pub mod batches;
 mod config;
 pub mod efficientnet;
 mod layers;

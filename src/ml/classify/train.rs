@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::efficientnet::{EfficientNet, Mode};
-use super::transforms::{self, Transform};
+use super::{batches, transforms};
 use crate::ml::loss::{cross_entropy, log_softmax};
 use crate::ml::optim::{self, AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
@@ -66,27 +66,54 @@ pub fn fit(
     seed: &Seed,
     watch: Watch<'_>,
 ) -> Result<Fitted> {
-    let Lesson { train, validation, augment } = *lesson;
+    let Lesson { train, augment, .. } = *lesson;
     let steps = match training.steps_per_epoch {
         0 => train.pixels.count().div_ceil(training.batch),
         steps => steps,
     };
+    let mut order = Batches::new(train.pixels.count(), training.batch, seed.child("order"));
+    let batch = move |step: usize| {
+        let indices = order.at(step);
+        let labels = indices.iter().map(|&index| train.labels[index]).collect::<Vec<_>>();
+        let stream = seed.child("step").nth(step as u64);
+        let images = batches::images(&train.pixels, &indices, augment, &stream)?;
+        Ok(Batch { images, labels: Tensor::new(labels, &Device::Cpu)?, network: stream.child("network") })
+    };
+    std::thread::scope(|scope| {
+        let mut batches = batches::ahead(scope, 0..training.epochs * steps, batch);
+        fit_batches(network, params, training, steps, lesson.validation, &mut batches, watch)
+    })
+}
+
+/// What a step learns from.
+struct Batch {
+    images: Tensor,
+    labels: Tensor,
+    /// What the network draws from.
+    network: Seed,
+}
+
+/// Trains on `batches`, `steps` of them an epoch.
+fn fit_batches(
+    network: &EfficientNet,
+    params: &Params,
+    training: &Training,
+    steps: usize,
+    validation: &Labelled,
+    batches: &mut dyn Iterator<Item = Result<Batch>>,
+    watch: Watch<'_>,
+) -> Result<Fitted> {
     let total = training.epochs * steps;
     let mut optimiser =
         AdamW::new(params.trainable(), AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::FASTAI })
             .map_err(Error::wrap)?;
-    let mut batches = Batches::new(train.pixels.count(), training.batch, seed.child("order"));
     let mut curve: Vec<Epoch> = Vec::new();
     let mut best: Option<(usize, StateDict)> = None;
     for epoch in 0..training.epochs {
         let mut sum = 0.0;
         for step in epoch * steps..(epoch + 1) * steps {
-            let indices = batches.at(step);
-            let stream = seed.child("step").nth(step as u64);
-            let images = augmented(&train.pixels, &indices, augment, &stream)?;
-            let labels = indices.iter().map(|&index| train.labels[index]).collect::<Vec<_>>();
-            let logits = network.forward(&images, Mode::Train { seed: stream.child("network") })?;
-            let labels = Tensor::new(labels, &Device::Cpu)?;
+            let Batch { images, labels, network: stream } = batches.next().expect("a batch for every step")?;
+            let logits = network.forward(&images, Mode::Train { seed: stream })?;
             let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
             sum += finite(f64::from(loss.to_scalar::<f32>()?), step)?;
             let rate = training.learning_rate * training.schedule.factor(step as u64, total as u64);
@@ -104,17 +131,6 @@ pub fn fit(
     }
     let (best, weights) = best.ok_or_else(|| Error::msg("no epoch ended with a finite validation loss"))?;
     Ok(Fitted { weights, curve, best })
-}
-
-fn augmented(pixels: &Pixels, indices: &[usize], augment: Option<&transforms::Config>, stream: &Seed) -> Result<Tensor> {
-    let Some(config) = augment else { return pixels.unit_batch(indices) };
-    let size = pixels.size();
-    let mut images = vec![0.0; indices.len() * size * size * 3];
-    for (item, (&index, output)) in indices.iter().zip(images.chunks_mut(size * size * 3)).enumerate() {
-        let transform = Transform::draw(config, &stream.child("transform").nth(item as u64));
-        transform.apply(&pixels.unit(index), size, size, output);
-    }
-    Tensor::from_vec(images, (indices.len(), size, size, 3), &Device::Cpu)
 }
 
 fn evaluate(network: &EfficientNet, validation: &Labelled, training_loss: f64) -> Result<Epoch> {

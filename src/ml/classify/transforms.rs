@@ -1,5 +1,8 @@
-//! fastai 2.7's `aug_transforms`: flip, warp, rotation and zoom as one projective map and one bilinear resample with reflection
-//! padding, then brightness and contrast in logit space.
+//! fastai's `aug_transforms`: flip, warp, rotation and zoom as one projective map and one bilinear resample with reflection padding,
+//! then brightness and contrast in logit space.
+//!
+//! The resample is `grid_sample` with `align_corners`. fastai shrinks its input first where the output is less than half its size; here
+//! both are of one size.
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -32,16 +35,66 @@ impl Config {
         Self { flip_p: 0.5, affine_p: 0.75, lighting_p: 0.75, max_warp: 0.2, max_rotate: 10.0, max_zoom: 1.1, max_lighting: 0.2 };
 }
 
+/// What happens to one image: numbers with the meaning of the `draw` arguments of fastai's transforms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// Whether left and right change places.
+    pub flip: bool,
+    /// Perspective along x and y: how far the corners move, in halves of the image, between -1 and 1.
+    pub warp: [f64; 2],
+    /// Degrees.
+    pub rotate: f64,
+    /// Magnification, above 0.
+    pub zoom: f64,
+    /// The place that zooming leaves where it is, from the image's left (top) edge, 0, to its right (bottom) one, 1.
+    pub centre: [f64; 2],
+    /// What mid-grey becomes, between 0 and 1: its logit is added to each value's.
+    pub brightness: f64,
+    /// Factor on each value's logit after that.
+    pub contrast: f64,
+}
+
+impl Parameters {
+    /// Leaves an image as it is.
+    pub const NEUTRAL: Self =
+        Self { flip: false, warp: [0.0; 2], rotate: 0.0, zoom: 1.0, centre: [0.5; 2], brightness: 0.5, contrast: 1.0 };
+
+    /// The parameters that `seed` stands for. Each draws from a stream of its own.
+    pub fn draw(config: &Config, seed: &Seed) -> Self {
+        let unless = |name: &str, p: f64, neutral: f64, draw: &dyn Fn(f64) -> f64| {
+            let mut rng = seed.child(name).rng();
+            if rng.random::<f64>() < p { draw(rng.random()) } else { neutral }
+        };
+        let symmetric = |magnitude: f64| move |u: f64| magnitude * (2.0 * u - 1.0);
+        let warp = |name| unless(name, config.affine_p, 0.0, &symmetric(config.max_warp));
+        let centre = |name| unless(name, 1.0, 0.5, &|u| u);
+        let log_contrast = unless("contrast", config.lighting_p, 0.0, &|u| symmetric(-(1.0 - config.max_lighting).log2())(u));
+        Self {
+            flip: unless("flip", config.flip_p, 0.0, &|_| 1.0) == 1.0,
+            warp: ["warp x", "warp y"].map(warp),
+            rotate: unless("rotate", config.affine_p, 0.0, &symmetric(config.max_rotate)),
+            zoom: unless("zoom", config.affine_p, 1.0, &|u| 1.0 + (config.max_zoom - 1.0) * u),
+            centre: ["zoom x", "zoom y"].map(centre),
+            brightness: unless("brightness", config.lighting_p, 0.5, &|u| 0.5 * (1.0 + symmetric(config.max_lighting)(u))),
+            contrast: log_contrast.exp2(),
+        }
+    }
+}
+
 /// Rows of a projective map of the plane.
 type Homography = [[f64; 3]; 3];
 
 const IDENTITY: Homography = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-/// The transforms drawn for one image.
+/// The transform of one image, ready to be applied. Places are in [-1, 1] between the centres of the outermost pixels, as
+/// `grid_sample` has them with `align_corners`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transform {
-    /// From places in the output to places in the input, both in [-1, 1] between the centres of the outermost pixels.
-    map: Homography,
+    /// From places in the output towards places in the input; lengths along x and y are those of a square image.
+    affine: Homography,
+    /// Applied after that.
+    warp: Homography,
     /// Added to the logit of a value.
     brightness: f64,
     /// Factor on the logit after that.
@@ -49,31 +102,32 @@ pub struct Transform {
 }
 
 impl Transform {
-    /// The transform that `seed` stands for. Each part draws from a stream of its own.
-    pub fn draw(config: &Config, seed: &Seed) -> Self {
-        let unless = |name: &str, p: f64, neutral: f64, draw: &dyn Fn(f64) -> f64| {
-            let mut rng = seed.child(name).rng();
-            if rng.random::<f64>() < p { draw(rng.random()) } else { neutral }
-        };
-        let symmetric = |magnitude: f64| move |u: f64| magnitude * (2.0 * u - 1.0);
-        let flip = unless("flip", config.flip_p, 1.0, &|_| -1.0);
-        let warp_x = unless("warp x", config.affine_p, 0.0, &symmetric(config.max_warp));
-        let warp_y = unless("warp y", config.affine_p, 0.0, &symmetric(config.max_warp));
-        let angle = unless("rotate", config.affine_p, 0.0, &symmetric(config.max_rotate)).to_radians();
-        let scale = unless("zoom", config.affine_p, 1.0, &|u| 1.0 / (1.0 + (config.max_zoom - 1.0) * u));
-        let centre = |name| (1.0 - scale) * unless(name, 1.0, 0.0, &symmetric(1.0));
-        let middle = unless("brightness", config.lighting_p, 0.5, &|u| 0.5 * (1.0 + symmetric(config.max_lighting)(u)));
-        let log_contrast = unless("contrast", config.lighting_p, 0.0, &|u| symmetric(-(1.0 - config.max_lighting).log2())(u));
-
-        let (sin, cos) = angle.sin_cos();
+    /// The transform of given parameters.
+    pub fn new(parameters: &Parameters) -> Self {
+        let Parameters { flip, warp: [warp_x, warp_y], rotate, zoom, centre, brightness, contrast } = *parameters;
+        let (sin, cos) = rotate.to_radians().sin_cos();
         let rotation = [[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]];
-        let zoom = [[scale, 0.0, centre("zoom x")], [0.0, scale, centre("zoom y")], [0.0, 0.0, 1.0]];
-        let mut map = product(&rotation, &zoom);
-        map[0] = map[0].map(|v| flip * v);
-        if (warp_x, warp_y) != (0.0, 0.0) {
-            map = product(&perspective(warp_x, warp_y), &map);
+        let scale = 1.0 / zoom;
+        let [x, y] = centre.map(|share| (1.0 - scale) * (2.0 * share - 1.0));
+        let mut affine = product(&rotation, &[[scale, 0.0, x], [0.0, scale, y], [0.0, 0.0, 1.0]]);
+        if flip {
+            affine[0] = affine[0].map(|v| -v);
         }
-        Self { map, brightness: (middle / (1.0 - middle)).ln(), contrast: log_contrast.exp2() }
+        let warp = if (warp_x, warp_y) == (0.0, 0.0) { IDENTITY } else { perspective(warp_x, warp_y) };
+        Self { affine, warp, brightness: (brightness / (1.0 - brightness)).ln(), contrast }
+    }
+
+    /// The transform that `seed` stands for.
+    pub fn draw(config: &Config, seed: &Seed) -> Self {
+        Self::new(&Parameters::draw(config, seed))
+    }
+
+    /// From places in the output to places in an input of this size. As in fastai, a rotation keeps angles by the pixel.
+    fn map(&self, height: usize, width: usize) -> Homography {
+        let mut map = self.affine;
+        map[0][1] *= height as f64 / width as f64;
+        map[1][0] *= width as f64 / height as f64;
+        if self.warp == IDENTITY { map } else { product(&self.warp, &map) }
     }
 
     /// Writes the transformed `image` (`height x width x 3`, values in [0, 1]) to `output` of the same size.
@@ -86,10 +140,11 @@ impl Transform {
             (height * width * 3, height * width * 3),
             "image and output are {height}x{width}x3"
         );
-        if self.map == IDENTITY {
+        let map = self.map(height, width);
+        if map == IDENTITY {
             output.copy_from_slice(image);
         } else {
-            resample(image, height, width, &self.map, output);
+            resample(image, height, width, &map, output);
         }
         if (self.brightness, self.contrast) != (0.0, 1.0) {
             relight(self.brightness as f32, self.contrast as f32, output);
@@ -178,87 +233,4 @@ fn relight(brightness: f32, contrast: f32, values: &mut [f32]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SIZE: usize = 32;
-    const NONE: Config =
-        Config { flip_p: 0.0, affine_p: 0.0, lighting_p: 0.0, max_warp: 0.0, max_rotate: 0.0, max_zoom: 1.0, max_lighting: 0.0 };
-
-    fn image() -> Vec<f32> {
-        let mut rng = Seed::of_study(5).rng();
-        (0..SIZE * SIZE * 3).map(|_| rng.random_range(0.0..=1.0f32)).collect()
-    }
-
-    fn transformed(config: &Config, item: u64) -> Vec<f32> {
-        let mut output = vec![f32::NAN; SIZE * SIZE * 3];
-        Transform::draw(config, &Seed::of_study(7).nth(item)).apply(&image(), SIZE, SIZE, &mut output);
-        output
-    }
-
-    #[test]
-    fn nothing_drawn_changes_nothing() {
-        assert_eq!(transformed(&NONE, 0), image());
-        let nearly = Transform { map: [[1.0, 0.0, 1e-9], IDENTITY[1], IDENTITY[2]], brightness: 1e-6, contrast: 1.000001 };
-        let mut output = image();
-        nearly.apply(&image(), SIZE, SIZE, &mut output);
-        assert!(output.iter().zip(image()).all(|(a, b)| (a - b).abs() < 1e-4));
-    }
-
-    #[test]
-    fn each_part_alone_is_seeded_and_keeps_the_range() {
-        let parts = [
-            Config { flip_p: 1.0, ..NONE },
-            Config { affine_p: 1.0, max_warp: 0.2, ..NONE },
-            Config { affine_p: 1.0, max_rotate: 10.0, ..NONE },
-            Config { affine_p: 1.0, max_zoom: 1.1, ..NONE },
-            Config { lighting_p: 1.0, max_lighting: 0.2, ..NONE },
-            Config::FASTAI,
-        ];
-        for config in parts {
-            let output = transformed(&config, 1);
-            assert_eq!(output, transformed(&config, 1));
-            assert_ne!(output, image(), "{config:?}");
-            if config.flip_p != 1.0 {
-                assert_ne!(output, transformed(&config, 2), "{config:?}");
-            }
-            assert!(output.iter().all(|v| (0.0..=1.0).contains(v)), "{config:?}");
-        }
-    }
-
-    #[test]
-    fn flip_mirrors_columns() {
-        let (flipped, image) = (transformed(&Config { flip_p: 1.0, ..NONE }, 0), image());
-        for at in 0..SIZE * SIZE {
-            let mirror = at / SIZE * SIZE + SIZE - 1 - at % SIZE;
-            assert!((0..3).all(|k| (flipped[3 * at + k] - image[3 * mirror + k]).abs() < 1e-4));
-        }
-    }
-
-    /// A trapezium's corners land on the image's, and a place outside is reflected.
-    #[test]
-    fn geometry() {
-        let map = perspective(0.1, -0.2);
-        for ([x, y], corner) in [([-0.8, -1.1], [-1.0, -1.0]), ([-1.2, 1.1], [-1.0, 1.0]), ([1.2, 0.9], [1.0, 1.0])] {
-            let [u, v, w] = map.map(|row| row[0] * x + row[1] * y + row[2]);
-            assert!((u / w - corner[0]).abs() < 1e-9 && (v / w - corner[1]).abs() < 1e-9, "{x} {y}");
-        }
-        for (place, expected) in
-            [(-1.25, (1, 2, 0.25)), (3.0, (3, 3, 0.0)), (4.5, (1, 2, 0.5)), (7.5, (1, 2, 0.5)), (f32::NAN, (0, 1, 0.0))]
-        {
-            let (before, after, weight) = neighbours(place, 4);
-            assert_eq!((before, after), (expected.0, expected.1), "{place}");
-            assert!((weight - expected.2).abs() < 1e-6 || place.is_nan());
-        }
-    }
-
-    #[test]
-    fn lighting_moves_the_logit() {
-        let logit = |p: f64| (p / (1.0 - p)).ln();
-        let mut values = [0.2f32, 0.9];
-        relight(logit(0.6) as f32, 0.8, &mut values);
-        for (value, before) in values.into_iter().zip([0.2, 0.9]) {
-            assert!((logit(f64::from(value)) - 0.8 * (logit(before) + logit(0.6))).abs() < 1e-5);
-        }
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use super::figure::Figures;
 use super::inputs::{Inputs, Sheet, Size, TaskCount};
 use super::{ReportError, base64, format};
 use prose::Finding;
-use tables::{AccuracyTable, Breakdown, CheckView, ContrastRow, ReplicateRow};
+use tables::{AccuracyTable, Breakdown, CheckView, ContrastRow, ReplicateRow, ScoreTable};
 
 #[derive(Debug, Serialize)]
 pub struct View {
@@ -33,6 +33,7 @@ pub struct View {
     family: String,
     hypotheses: Vec<String>,
     replicates: Vec<ReplicateRow>,
+    scores: ScoreTable,
     breakdown_title: &'static str,
     breakdowns: Vec<Breakdown>,
     sheet: Option<SheetView>,
@@ -93,6 +94,7 @@ impl View {
             family: analysis.family.name.clone(),
             hypotheses: analysis.family.hypotheses.clone(),
             replicates: tables::replicates(analysis),
+            scores: tables::scores(analysis),
             breakdown_title: if analysis.images_per_fst.is_empty() { "By class" } else { "By class and skin type" },
             breakdowns: tables::breakdowns(analysis),
             sheet: sheet.as_ref().map(SheetView::of).transpose()?,

@@ -6,6 +6,7 @@ use crate::report::figure::{arm_name, several_doses, transforms_name};
 use crate::report::format;
 use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design};
 use crate::stats::check::{Check, ClassCheck, Recognition};
+use crate::stats::scores::{BINS, Malignancy, Scores, THRESHOLD};
 
 /// Accuracy by n and arm.
 #[derive(Debug, Serialize)]
@@ -129,6 +130,43 @@ pub fn replicates(analysis: &Analysis) -> Vec<ReplicateRow> {
         }
     };
     analysis.accuracy.iter().map(row).collect()
+}
+
+/// Scores other than top-1 accuracy, design by design.
+#[derive(Debug, Serialize)]
+pub struct ScoreTable {
+    bins: usize,
+    threshold: String,
+    /// Whether any row tells malignant from benign.
+    malignancy: bool,
+    rows: Vec<ScoreRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct ScoreRow {
+    transforms: &'static str,
+    n: usize,
+    arm: String,
+    /// In the order of the columns; a dash where a score is not defined.
+    cells: Vec<String>,
+}
+
+pub fn scores(analysis: &Analysis) -> ScoreTable {
+    let doses = several_doses(&analysis.accuracy);
+    let malignancy = analysis.accuracy.iter().any(|row| row.scores.malignancy.is_some());
+    let row = |row: &Accuracy| {
+        let Scores { top_3, auroc, calibration_error, malignancy: told } = &row.scores;
+        let mut cells = vec![format::percent(*top_3), format::area(*auroc), format::percent(*calibration_error)];
+        if malignancy {
+            let rate = |rate: fn(&Malignancy) -> f64| told.as_ref().map_or("–".into(), |told| format::percent(rate(told)));
+            cells.push(format::area(told.as_ref().map(|told| told.auroc)));
+            cells.push(format::area(told.as_ref().map(|told| told.average_precision)));
+            cells.extend([rate(|told| told.sensitivity), rate(|told| told.specificity)]);
+        }
+        let arm = arm_name(&row.design, doses);
+        ScoreRow { transforms: transforms_name(row.design.transforms), n: row.design.n, arm, cells }
+    };
+    ScoreTable { bins: BINS, threshold: format::level(THRESHOLD), malignancy, rows: analysis.accuracy.iter().map(row).collect() }
 }
 
 /// Accuracy by class and by skin type at one n and use of transforms.

@@ -5,6 +5,7 @@ The folder given as an argument has the models' configurations. The same work as
 """
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -90,6 +91,51 @@ def decode(layout, size, batch):
     return torch.inference_mode()(lambda: model.decode(latents).sample)
 
 
+def transforms(size, batch):
+    """fastai's aug_transforms, its formulas written out for a batch: without fastai's own overhead of tensor subclasses."""
+    images = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8)
+    zeros, ones = torch.zeros(batch), torch.ones(batch)
+    corners = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]).expand(batch, 4, 2)
+
+    def draw(low, high, p, neutral):
+        return torch.where(torch.rand(batch) < p, torch.empty(batch).uniform_(low, high), torch.tensor(neutral))
+
+    def matrix(*values):
+        return torch.stack([*values, zeros, zeros, ones], dim=1).view(batch, 3, 3)
+
+    def perspective(x, y):
+        to = torch.stack([-1 - y, -1 - x, -1 + y, 1 + x, 1 + y, -1 + x, 1 - y, 1 - x], dim=1).view(batch, 4, 2)
+        rows = []
+        for i in range(4):
+            (u, v), (s, t) = corners[:, i].T, to[:, i].T
+            rows += [torch.stack([s, t, ones, zeros, zeros, zeros, -u * s, -u * t], dim=1)]
+            rows += [torch.stack([zeros, zeros, zeros, s, t, ones, -v * s, -v * t], dim=1)]
+        solved = torch.linalg.solve(torch.stack(rows, dim=1), corners.reshape(batch, 8, 1))[..., 0]
+        return torch.cat([solved, ones[:, None]], dim=1).view(batch, 3, 3)
+
+    def logit(x):
+        return -(1 / x.clamp(1e-7, 1 - 1e-7) - 1).log()
+
+    @torch.inference_mode()
+    def transformed():
+        x = images.permute(0, 3, 1, 2).float().div_(255).contiguous()
+        flip = 1 - 2 * (torch.rand(batch) < 0.5).float()
+        angle, scale = draw(-10, 10, 0.75, 0.0).deg2rad(), 1 / draw(1, 1.1, 0.75, 1.0)
+        sin, cos = angle.sin(), angle.cos()
+        centre = (1 - scale) * (2 * torch.rand(2, batch) - 1)
+        zoom = matrix(scale, zeros, centre[0], zeros, scale, centre[1])
+        affine = matrix(flip, zeros, zeros, zeros, ones, zeros) @ matrix(cos, sin, zeros, -sin, cos, zeros) @ zoom
+        grid = F.affine_grid(affine[:, :2], x.shape, align_corners=True).view(batch, -1, 2)
+        warp = perspective(draw(-0.2, 0.2, 0.75, 0.0), draw(-0.2, 0.2, 0.75, 0.0))
+        grid = grid @ warp[..., :2].transpose(1, 2) + warp[..., 2].unsqueeze(1)
+        grid = (grid[..., :2] / grid[..., 2:]).view(batch, size, size, 2)
+        x = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=True)
+        brightness, contrast = logit(draw(0.4, 0.6, 0.75, 0.5)), draw(math.log(0.8), -math.log(0.8), 0.75, 0.0).exp()
+        return torch.sigmoid(logit(x).add_(brightness.view(-1, 1, 1, 1)).mul_(contrast.view(-1, 1, 1, 1)))
+
+    return transformed
+
+
 def operation(differentiated, function, *inputs):
     if not differentiated:
         return torch.inference_mode()(lambda: function(*inputs))
@@ -129,6 +175,7 @@ def silu(both, count):
 MODELS = {"train": train, "sample": sample, "encode": encode, "decode": decode}
 IMAGES = {"conv": conv, "norm-silu": norm_silu}
 VECTORS = {"attention": attention, "linear": linear, "silu": silu}
+PLAIN = {"transforms": transforms}
 
 
 def timed(work, count):
@@ -148,6 +195,8 @@ def variants(kind, numbers):
             yield layout, IMAGES[name](layout, both, *numbers)
     if name in VECTORS:
         yield "", VECTORS[name](both, *numbers)
+    if name in PLAIN:
+        yield "", PLAIN[name](*numbers)
 
 
 def prepare(kind, numbers):

@@ -1,0 +1,205 @@
+//! Stored predictions: what a classifier said about each held-out image, checked when made and when read.
+
+use serde::{Deserialize, Serialize};
+
+/// How far a row of probabilities may sum from 1: the rounding of an f32 softmax.
+const SUM_TOLERANCE: f32 = 1e-3;
+
+/// What a classifier said about one held-out image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prediction {
+    /// The image's name in its image set.
+    pub id: String,
+    /// The true class, an index into [`Predictions::classes`].
+    pub label: usize,
+    /// The predicted probability of each class, in the order of the classes.
+    pub probabilities: Vec<f32>,
+    /// Fitzpatrick skin type, 1 to 6, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fst: Option<u8>,
+    /// Whether the condition is malignant, where the image set says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malignant: Option<bool>,
+}
+
+impl Prediction {
+    /// The most probable class; of equals the first.
+    pub fn predicted(&self) -> usize {
+        let mut best = 0;
+        for (class, probability) in self.probabilities.iter().enumerate() {
+            if *probability > self.probabilities[best] {
+                best = class;
+            }
+        }
+        best
+    }
+
+    /// Whether the most probable class is the true one (top-1).
+    pub fn correct(&self) -> bool {
+        self.predicted() == self.label
+    }
+
+    /// Whether the true class is among the `k` most probable ones; of equals the first rank higher, as in [`Self::predicted`].
+    pub fn within(&self, k: usize) -> bool {
+        let own = self.probabilities[self.label];
+        let ahead = |(class, p): (usize, &f32)| *p > own || (*p == own && class < self.label);
+        self.probabilities.iter().enumerate().filter(|entry| ahead(*entry)).count() < k
+    }
+}
+
+/// One classifier's predictions for a held-out set: at least one image, ids unique and ascending, probabilities checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
+pub struct Predictions {
+    classes: Vec<String>,
+    images: Vec<Prediction>,
+}
+
+/// Predictions as they lie in a file, before anything is known of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    classes: Vec<String>,
+    images: Vec<Prediction>,
+}
+
+impl TryFrom<Unchecked> for Predictions {
+    type Error = PredictionsError;
+
+    fn try_from(unchecked: Unchecked) -> Result<Self, Self::Error> {
+        Self::new(unchecked.classes, unchecked.images)
+    }
+}
+
+/// Predictions that cannot be scored.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum PredictionsError {
+    #[error("predictions hold no image")]
+    Empty,
+    #[error("image `{0}` is predicted twice")]
+    Twice(String),
+    #[error("image `{id}` has label {label}, but there are {classes} classes")]
+    Label { id: String, label: usize, classes: usize },
+    #[error("image `{id}` has {found} probabilities for {classes} classes")]
+    Length { id: String, found: usize, classes: usize },
+    #[error("probabilities of image `{id}` are not a distribution: {probabilities:?}")]
+    Distribution { id: String, probabilities: Vec<f32> },
+    #[error("image `{id}` has Fitzpatrick skin type {fst}, which is not 1 to 6")]
+    SkinType { id: String, fst: u8 },
+}
+
+impl Predictions {
+    /// Checks the predictions and puts them in the order of their ids.
+    pub fn new(classes: Vec<String>, mut images: Vec<Prediction>) -> Result<Self, PredictionsError> {
+        if images.is_empty() {
+            return Err(PredictionsError::Empty);
+        }
+        images.sort_by(|a, b| a.id.cmp(&b.id));
+        for image in &images {
+            check(image, classes.len())?;
+        }
+        match images.windows(2).find(|pair| pair[0].id == pair[1].id) {
+            Some(pair) => Err(PredictionsError::Twice(pair[0].id.clone())),
+            None => Ok(Self { classes, images }),
+        }
+    }
+
+    /// The class labels, in the order that labels and probabilities use.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    /// The predictions, by ascending id.
+    pub fn images(&self) -> &[Prediction] {
+        &self.images
+    }
+
+    /// The first thing in which the two held-out sets differ (classes, ids, labels, skin types), or none if they pair up.
+    pub fn unpaired(&self, other: &Self) -> Option<String> {
+        if self.classes != other.classes {
+            return Some(format!("classes {:?} and {:?}", self.classes, other.classes));
+        }
+        let lone = |a: &Self, b: &Self| {
+            let unknown = |image: &&Prediction| b.images.binary_search_by(|other| other.id.cmp(&image.id)).is_err();
+            a.images.iter().find(unknown).map(|image| format!("image `{}` in one only", image.id))
+        };
+        if let Some(lone) = lone(self, other).or_else(|| lone(other, self)) {
+            return Some(lone);
+        }
+        let mut pairs = self.images.iter().zip(&other.images);
+        let differing = pairs.find(|(a, b)| (a.label, a.fst, a.malignant) != (b.label, b.fst, b.malignant));
+        differing.map(|(a, _)| format!("label, skin type or malignancy of image `{}`", a.id))
+    }
+}
+
+fn check(image: &Prediction, classes: usize) -> Result<(), PredictionsError> {
+    let id = image.id.clone();
+    if image.label >= classes {
+        return Err(PredictionsError::Label { id, label: image.label, classes });
+    }
+    if image.probabilities.len() != classes {
+        return Err(PredictionsError::Length { id, found: image.probabilities.len(), classes });
+    }
+    let in_range = image.probabilities.iter().all(|probability| (0.0..=1.0).contains(probability));
+    if !in_range || (image.probabilities.iter().sum::<f32>() - 1.0).abs() > SUM_TOLERANCE {
+        return Err(PredictionsError::Distribution { id, probabilities: image.probabilities.clone() });
+    }
+    match image.fst {
+        Some(fst) if !(1..=6).contains(&fst) => Err(PredictionsError::SkinType { id, fst }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(id: &str, label: usize, probabilities: [f32; 3], fst: Option<u8>) -> Prediction {
+        Prediction { id: id.into(), label, probabilities: probabilities.into(), fst, malignant: None }
+    }
+
+    fn three() -> Vec<String> {
+        ["a", "b", "c"].map(String::from).into()
+    }
+
+    fn sample() -> Predictions {
+        let images = vec![
+            image("4", 2, [0.2, 0.3, 0.5], Some(6)),
+            image("1", 0, [0.5, 0.5, 0.0], Some(1)),
+            image("2", 1, [0.5, 0.5, 0.0], Some(6)),
+            image("3", 1, [0.0, 0.1, 0.9], None),
+        ];
+        Predictions::new(three(), images).unwrap()
+    }
+
+    #[test]
+    fn the_file_form_is_compact_and_checked_when_read() {
+        let text = serde_json::to_string(&sample()).unwrap();
+        assert!(
+            text.starts_with(r#"{"classes":["a","b","c"],"images":[{"id":"1","label":0,"probabilities":[0.5,0.5,0.0],"fst":1},"#)
+        );
+        assert_eq!(serde_json::from_str::<Predictions>(&text).unwrap(), sample());
+        let broken = serde_json::from_str::<Predictions>(&text.replace(r#""label":2"#, r#""label":3"#)).unwrap_err();
+        assert!(broken.to_string().contains("image `4` has label 3, but there are 3 classes"), "{broken}");
+    }
+
+    #[test]
+    fn what_cannot_be_scored_is_refused() {
+        let error = |images| Predictions::new(three(), images).unwrap_err().to_string();
+        assert_eq!(error(vec![]), "predictions hold no image");
+        assert_eq!(error(vec![image("1", 0, [1.0, 0.0, 0.0], None); 2]), "image `1` is predicted twice");
+        assert!(error(vec![image("1", 0, [f32::NAN, 0.0, 1.0], None)]).contains("not a distribution"));
+        assert!(error(vec![image("1", 0, [0.5, 0.0, 0.0], None)]).contains("not a distribution"));
+        assert!(error(vec![image("1", 0, [1.0, 0.0, 0.0], Some(7))]).contains("not 1 to 6"));
+    }
+
+    #[test]
+    fn sets_of_different_images_do_not_pair() {
+        let mut fewer = sample().images().to_vec();
+        fewer.pop();
+        let fewer = Predictions::new(three(), fewer).unwrap();
+        assert_eq!(sample().unpaired(&sample()), None);
+        assert_eq!(sample().unpaired(&fewer).unwrap(), "image `4` in one only");
+    }
+}

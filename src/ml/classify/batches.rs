@@ -1,0 +1,83 @@
+//! Training batches: their images transformed in parallel, and each made while the one before is learned from.
+
+use std::ops::Range;
+use std::sync::mpsc::sync_channel;
+use std::thread::Scope;
+
+use candle_core::{Device, Result, Tensor};
+use rayon::prelude::*;
+
+use super::transforms::{Config, Transform};
+use crate::ml::pixels::Pixels;
+use crate::seed::Seed;
+
+/// Images `indices` as [B, H, W, 3] in [0, 1]. With `augment`, each goes through a transform of its own, drawn from a stream below `seed`
+/// that belongs to its place in the batch.
+pub fn images(pixels: &Pixels, indices: &[usize], augment: Option<&Config>, seed: &Seed) -> Result<Tensor> {
+    let Some(config) = augment else { return pixels.unit_batch(indices) };
+    let size = pixels.size();
+    let stream = seed.child("transform");
+    let mut images = vec![0.0; indices.len() * size * size * 3];
+    images.par_chunks_mut(size * size * 3).zip(indices).enumerate().for_each(|(place, (image, index))| {
+        Transform::draw(config, &stream.nth(place as u64)).apply(&pixels.unit(*index), size, size, image);
+    });
+    Tensor::from_vec(images, (indices.len(), size, size, 3), &Device::Cpu)
+}
+
+/// What `make` makes of each step, in order. Where there are two threads or more, one of `scope` makes what comes next meanwhile, and
+/// stops when the iterator is dropped.
+pub fn ahead<'scope, T: Send + 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    mut steps: Range<usize>,
+    mut make: impl FnMut(usize) -> T + Send + 'scope,
+) -> Box<dyn Iterator<Item = T> + 'scope> {
+    if rayon::current_num_threads() < 2 {
+        return Box::new(steps.map(make));
+    }
+    let (sender, receiver) = sync_channel(1);
+    scope.spawn(move || steps.all(|step| sender.send(make(step)).is_ok()));
+    Box::new(receiver.into_iter())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use rayon::ThreadPoolBuilder;
+
+    use super::*;
+
+    fn on<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
+        ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
+    }
+
+    #[test]
+    fn images_do_not_depend_on_threads_or_on_the_others_of_their_batch() {
+        let mut pixels = Pixels::new(9);
+        (0..5u8).for_each(|image| pixels.push(&(0..243u8).map(|at| at.wrapping_mul(7 * image + 3)).collect::<Vec<_>>()));
+        let seed = Seed::of_study(3);
+        let made = |indices: &[usize]| {
+            let tensor = images(&pixels, indices, Some(&Config::FASTAI), &seed).unwrap();
+            tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let one = on(1, || made(&[4, 0, 1, 1]));
+        assert_eq!(one, on(3, || made(&[4, 0, 1, 1])));
+        assert_eq!(one[..486], made(&[4, 0]));
+        assert_ne!(one[486..729], one[729..], "the same image is transformed anew");
+    }
+
+    #[test]
+    fn steps_come_in_order_and_stop_when_nobody_wants_them() {
+        for threads in [1, 2] {
+            let made = AtomicUsize::new(0);
+            let taken = on(threads, || {
+                std::thread::scope(|scope| {
+                    let count = |step| made.fetch_add(1, Ordering::Relaxed).max(step);
+                    ahead(scope, 5..1000, count).take(3).collect::<Vec<_>>()
+                })
+            });
+            assert_eq!(taken, [5, 6, 7]);
+            assert!(made.into_inner() < 10);
+        }
+    }
+}
