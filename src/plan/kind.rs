@@ -58,6 +58,6 @@ kinds! {
     /// Real images beside synthetic ones.
     CONTACT = "contact" v 2: ["steps/contact.rs"];
     /// Scores, intervals, tests.
-    ANALYSIS = "analysis" v 1: ["steps/analysis.rs"];
+    ANALYSIS = "analysis" v 2: ["steps/analysis.rs"];
     REPORT = "report" v 3: ["steps/report.rs"];
 }
