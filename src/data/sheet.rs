@@ -27,9 +27,31 @@ pub fn contact_sheet(images: &[&RgbImage], columns: usize, scale: usize) -> RgbI
     sheet
 }
 
+/// The first images of each row of a sheet of `columns` columns of square images at scale 1.
+pub fn first_column(sheet: &RgbImage, columns: usize) -> Vec<RgbImage> {
+    let cell = (sheet.width - GAP) / columns;
+    let size = cell - GAP;
+    let cut = |row: usize| {
+        let mut image = RgbImage::new(size, size);
+        for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
+            image.set_pixel(x, y, sheet.pixel(GAP + x, GAP + row * cell + y));
+        }
+        image
+    };
+    (0..(sheet.height - GAP) / cell).map(cut).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_column_is_cut_out_as_it_was_put_in() {
+        let square = |level: u8| RgbImage { width: 3, height: 3, pixels: (level..level + 27).collect() };
+        let images = [0, 30, 60, 90, 120, 150].map(square);
+        let sheet = contact_sheet(&images.iter().collect::<Vec<_>>(), 2, 1);
+        assert_eq!(first_column(&sheet, 2), [0, 2, 4].map(|at| images[at].clone()));
+    }
 
     #[test]
     fn images_are_enlarged_and_placed_row_by_row() {

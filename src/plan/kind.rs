@@ -56,7 +56,7 @@ kinds! {
     /// What the probe makes of synthetic and reconstructed images.
     CHECK = "check" v 1: ["steps/check.rs"];
     /// Real images beside synthetic ones.
-    CONTACT = "contact" v 2: ["steps/contact.rs"];
+    CONTACT = "contact" v 3: ["steps/contact.rs"];
     /// Scores, intervals, tests.
     ANALYSIS = "analysis" v 2: ["steps/analysis.rs"];
     REPORT = "report" v 3: ["steps/report.rs"];

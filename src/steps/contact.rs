@@ -58,15 +58,9 @@ fn training(context: &Context, trainings: &[params::Training]) -> Result<Outputs
     let (mut images, mut stages) = (Vec::new(), 0);
     for training in trainings {
         let previews = RgbImage::from_png(&context.read(&training.role, PREVIEWS)?, PREVIEWS)?;
-        let size = previews.width / previews::IMAGES;
-        stages = previews.height / size;
-        for stage in 0..stages {
-            let mut image = RgbImage::new(size, size);
-            for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
-                image.set_pixel(x, y, previews.pixel(x, stage * size + y));
-            }
-            images.push(image);
-        }
+        let first = sheet::first_column(&previews, previews::IMAGES);
+        stages = first.len();
+        images.extend(first);
     }
     let rows = trainings.iter().map(|training| training.model.clone()).collect();
     let columns = (1..=stages).map(|stage| format!("{}%", 100 * stage / stages)).collect();

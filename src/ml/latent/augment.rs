@@ -20,11 +20,6 @@ pub struct Config {
     pub flip_p: f64,
 }
 
-impl Config {
-    /// As the study fine-tuned its generators.
-    pub const DREAMBOOTH: Self = Self { scale: [0.9, 1.1], ratio: [0.9, 1.1], jitter: 0.05, flip_p: 0.5 };
-}
-
 /// A part of an image, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Crop {
@@ -163,6 +158,9 @@ fn turn_hue(pixel: &mut [f32; 3], turn: f32) {
 mod tests {
     use super::*;
 
+    /// As the study fine-tuned its generators.
+    const DREAMBOOTH: Config = Config { scale: [0.9, 1.1], ratio: [0.9, 1.1], jitter: 0.05, flip_p: 0.5 };
+
     const SIZE: usize = 32;
     const NONE: Config = Config { scale: [1.0; 2], ratio: [1.0; 2], jitter: 0.0, flip_p: 0.0 };
 
@@ -184,12 +182,9 @@ mod tests {
 
     #[test]
     fn each_part_alone_is_seeded_and_keeps_the_range() {
-        for config in [
-            Config { scale: [0.7, 0.9], ..NONE },
-            Config { jitter: 0.05, ..NONE },
-            Config { flip_p: 1.0, ..NONE },
-            Config::DREAMBOOTH,
-        ] {
+        for config in
+            [Config { scale: [0.7, 0.9], ..NONE }, Config { jitter: 0.05, ..NONE }, Config { flip_p: 1.0, ..NONE }, DREAMBOOTH]
+        {
             let output = augmented(&config, 3);
             assert_eq!(output, augmented(&config, 3));
             assert_ne!(output, image(), "{config:?}");
@@ -200,10 +195,10 @@ mod tests {
     #[test]
     fn crops_fit_and_vary() {
         let mut rng = Seed::of_study(1).rng();
-        let crops: Vec<Crop> = (0..200).map(|_| draw_crop(32, 32, &Config::DREAMBOOTH, &mut rng)).collect();
+        let crops: Vec<Crop> = (0..200).map(|_| draw_crop(32, 32, &DREAMBOOTH, &mut rng)).collect();
         assert!(crops.iter().all(|c| c.top + c.height <= 32 && c.left + c.width <= 32 && c.height >= 28 && c.width >= 28));
         assert!(crops.iter().any(|c| c.width < 31) && crops.iter().any(|c| c.top > 0));
-        let wide = draw_crop(10, 100, &Config { scale: [1.0; 2], ..Config::DREAMBOOTH }, &mut rng);
+        let wide = draw_crop(10, 100, &Config { scale: [1.0; 2], ..DREAMBOOTH }, &mut rng);
         assert_eq!(wide, Crop { top: 0, left: 44, height: 10, width: 11 });
     }
 

@@ -15,7 +15,7 @@ pub enum ConfigError {
     Unsupported { key: String, value: Value },
     #[error("scheduler_config.json: {0}")]
     Scheduler(String),
-    #[error("scheduler_config.json is of a {found}; schedules are read from those of {known}")]
+    #[error("it is of a {found}; schedules are read from those of {known}")]
     UnknownScheduler { found: String, known: String },
     #[error("config: {0}")]
     Inconsistent(String),
