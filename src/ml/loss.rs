@@ -21,6 +21,24 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) ->
     (nll * (1.0 - label_smoothing))? + uniform
 }
 
+/// [`cross_entropy`] with a weight of each class, as PyTorch defines it: each item counts as its class's weight, and the sum is divided
+/// by that of these weights; empty weights are 1 each.
+pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64, weights: &[f32]) -> Result<Tensor> {
+    if weights.is_empty() {
+        return cross_entropy(logits, targets, label_smoothing);
+    }
+    let (batch, classes) = logits.dims2()?;
+    if targets.dims() != [batch] || weights.len() != classes {
+        bail!("cross_entropy: {} weights and targets {:?} for logits {:?}", weights.len(), targets.shape(), logits.shape());
+    }
+    let weights = Tensor::from_slice(weights, classes, logits.device())?.to_dtype(logits.dtype())?;
+    let of_item = weights.index_select(targets, 0)?;
+    let weighted = log_softmax(logits)?.broadcast_mul(&weights)?;
+    let nll = weighted.gather(&targets.unsqueeze(1)?, 1)?.sum_all()?.neg()?;
+    let uniform = (weighted.sum_all()? * (-label_smoothing / classes as f64))?;
+    ((nll * (1.0 - label_smoothing))? + uniform)? / of_item.sum_all()?
+}
+
 /// Logarithm of the softmax over the last dimension. The maximum is subtracted as a constant, which leaves the gradient as it is.
 pub fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
@@ -54,6 +72,20 @@ mod tests {
             let (logits, targets) = (Tensor::new(&logits, &Device::Cpu).unwrap(), Tensor::new(&targets, &Device::Cpu).unwrap());
             let loss = cross_entropy(&logits, &targets, smoothing).unwrap().to_scalar::<f64>().unwrap();
             assert!((loss - expected).abs() < 1e-12 * expected, "{smoothing}: {loss} {expected}");
+        }
+    }
+
+    /// torch.nn.functional.cross_entropy(logits, targets, weight=weights, label_smoothing=s) in f64.
+    #[test]
+    fn weights_of_classes_as_pytorch_has_them() {
+        let logits = Tensor::new(&[[2.0f64, -1.0, 0.5], [3.0, 0.0, 1.0], [0.0, 0.0, 1.5]], &Device::Cpu).unwrap();
+        let targets = Tensor::new(&[2u32, 0, 1], &Device::Cpu).unwrap();
+        let loss = |smoothing, weights: &[f32]| {
+            weighted_cross_entropy(&logits, &targets, smoothing, weights).unwrap().to_scalar::<f64>().unwrap()
+        };
+        for (smoothing, expected) in [(0.0, 1.365_275_411_053_569_9), (0.1, 1.428_562_008_811_561_8)] {
+            assert!((loss(smoothing, &[1.0, 2.0, 0.5]) - expected).abs() < 1e-12);
+            assert!((loss(smoothing, &[3.0; 3]) - loss(smoothing, &[])).abs() < 1e-12);
         }
     }
 

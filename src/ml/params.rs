@@ -167,10 +167,13 @@ fn little_endian(name: &str, tensor: &Tensor, dtype: DType) -> Result<Vec<u8>, P
     if finite { Ok(bytes) } else { Err(ParamsError::NotFinite { name: name.to_owned(), dtype }) }
 }
 
+/// Which tensors of a stored model are variables, by name.
+type Trains = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Where the tensors of a [`Params`] come from.
 enum Origin {
     Drawn(Seed),
-    Stored { trainable: bool },
+    Stored { trains: Trains },
 }
 
 #[derive(Default)]
@@ -199,14 +202,30 @@ impl Params {
 
     /// Variables that start from stored values, converted to `dtype`.
     pub fn trainable_from(stored: StateDict, dtype: DType, device: &Device) -> Self {
+        Self::partly_trainable_from(stored, |_| true, dtype, device)
+    }
+
+    /// Variables where `trains` holds for the name, and constants elsewhere, that start from stored values, converted to `dtype`. The
+    /// running statistics of batch normalisation need to be variables if they are to move.
+    pub fn partly_trainable_from(
+        stored: StateDict,
+        trains: impl Fn(&str) -> bool + Send + Sync + 'static,
+        dtype: DType,
+        device: &Device,
+    ) -> Self {
         let entries = Entries { used: BTreeMap::new(), pending: stored.0 };
-        Self::new(Origin::Stored { trainable: true }, entries, dtype, device)
+        Self::new(Origin::Stored { trains: Box::new(trains) }, entries, dtype, device)
     }
 
     /// Constants with stored values, converted to `dtype`: no gradient is computed for them and no graph is kept.
     pub fn frozen_from(stored: StateDict, dtype: DType, device: &Device) -> Self {
-        let entries = Entries { used: BTreeMap::new(), pending: stored.0 };
-        Self::new(Origin::Stored { trainable: false }, entries, dtype, device)
+        Self::partly_trainable_from(stored, |_| false, dtype, device)
+    }
+
+    /// The tensors that the model has, as constants that share their values: what an optimiser sets is seen here too.
+    pub fn shared_constants(&self) -> Self {
+        let constants = self.lock().used.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
+        Self::frozen_from(StateDict(constants), self.dtype, &self.device)
     }
 
     fn new(origin: Origin, entries: Entries, dtype: DType, device: &Device) -> Self {
@@ -238,6 +257,26 @@ impl Params {
         trained.map(|(name, tensor)| (name.clone(), Var::from_tensor(tensor).expect("a variable stays itself"))).collect()
     }
 
+    /// The values that a training step changes: variables and moving buffers.
+    pub fn variables(&self) -> Result<StateDict, ParamsError> {
+        let entries = self.lock();
+        let copies = entries.used.iter().filter(|(_, tensor)| tensor.is_variable());
+        let copies = copies.map(|(name, tensor)| Ok((name.clone(), tensor.detach().copy()?.to_device(&Device::Cpu)?)));
+        Ok(StateDict(copies.collect::<candle_core::Result<_>>()?))
+    }
+
+    /// Gives the variables of `values` these values.
+    pub fn set(&self, values: &StateDict) -> Result<(), ParamsError> {
+        let entries = self.lock();
+        for (name, value) in values.iter() {
+            let unknown = || ParamsError::Leftover { names: vec![name.to_owned()] };
+            let tensor = entries.used.get(name).filter(|tensor| tensor.is_variable()).ok_or_else(unknown)?;
+            check_shape(name, tensor.shape(), value)?;
+            Var::from_tensor(tensor)?.set(&value.to_dtype(tensor.dtype())?.to_device(tensor.device())?)?;
+        }
+        Ok(())
+    }
+
     /// Values in the model, buffers left out.
     pub fn params_count(&self) -> usize {
         self.lock().used.iter().filter(|(name, _)| !is_buffer(name)).map(|(_, tensor)| tensor.elem_count()).sum()
@@ -263,9 +302,9 @@ impl Params {
     fn create(&self, entries: &mut Entries, shape: &Shape, name: &str, init: Init) -> Result<Tensor, ParamsError> {
         let (value, variable) = match *self.origin {
             Origin::Drawn(seed) => (draw(init, shape, seed.child(name))?, true),
-            Origin::Stored { trainable } => {
+            Origin::Stored { ref trains } => {
                 let missing = || ParamsError::Missing { name: name.to_owned(), expected: shape.clone() };
-                (entries.pending.remove(name).ok_or_else(missing)?, trainable)
+                (entries.pending.remove(name).ok_or_else(missing)?, trains(name))
             }
         };
         check_shape(name, shape, &value)?;

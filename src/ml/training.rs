@@ -40,6 +40,8 @@ impl Session<'_> {
 /// Batches of indices: shuffled passes over `count` items, one after the other, so that every item is seen equally often.
 pub struct Batches {
     count: usize,
+    /// Items that a pass shows.
+    shown: usize,
     batch: usize,
     seed: Seed,
     pass: usize,
@@ -49,7 +51,13 @@ pub struct Batches {
 impl Batches {
     pub fn new(count: usize, batch: usize, seed: Seed) -> Self {
         assert!(count > 0 && batch > 0, "batches of nothing");
-        Self { count, batch, seed, pass: usize::MAX, order: Vec::new() }
+        Self { count, shown: count, batch, seed, pass: usize::MAX, order: Vec::new() }
+    }
+
+    /// Batches that each are of one pass: what does not fill a batch is left out of it (PyTorch's `drop_last`). There is at least one.
+    pub fn whole(self) -> Self {
+        assert!(self.batch <= self.count, "no batch is filled");
+        Self { shown: self.count / self.batch * self.batch, ..self }
     }
 
     /// The indices of batch `step`; always `batch` of them.
@@ -59,17 +67,17 @@ impl Batches {
 
     /// The pass over all items to which each item of batch `step` belongs.
     pub fn passes(&self, step: usize) -> Vec<usize> {
-        (step * self.batch..(step + 1) * self.batch).map(|position| position / self.count).collect()
+        (step * self.batch..(step + 1) * self.batch).map(|position| position / self.shown).collect()
     }
 
     fn item(&mut self, position: usize) -> usize {
-        let pass = position / self.count;
+        let pass = position / self.shown;
         if pass != self.pass {
             self.order = (0..self.count).collect();
             self.order.shuffle(&mut self.seed.nth(pass as u64).rng());
             self.pass = pass;
         }
-        self.order[position % self.count]
+        self.order[position % self.shown]
     }
 }
 
@@ -149,5 +157,8 @@ mod tests {
         assert_ne!(drawn[..10], drawn[10..]);
         assert_eq!(batches.passes(2), [0, 0, 1, 1]);
         assert_eq!(Batches::new(10, 4, Seed::of_study(1)).at(3), drawn[12..16], "a batch does not depend on the ones before");
+        let mut whole = Batches::new(10, 4, Seed::of_study(1)).whole();
+        assert_eq!((whole.at(0), whole.at(1)), (drawn[..4].to_vec(), drawn[4..8].to_vec()));
+        assert_eq!((whole.at(2), whole.passes(2)), (drawn[10..14].to_vec(), vec![1; 4]));
     }
 }

@@ -49,6 +49,10 @@ kinds! {
     DREAMBOOTH = "dreambooth" v 3: ["steps/dreambooth.rs"];
     /// A shard of synthetic images.
     GENERATE = "generate" v 2: ["steps/generate.rs"];
+    /// What a frozen body makes of the views of images.
+    FEATURES = "features" v 1: ["steps/features.rs"];
+    /// A classifier of the experiment that is a head over features, and its predictions.
+    HEAD = "head" v 1: ["steps/head.rs"];
     /// A classifier of the experiment and its predictions.
     CLASSIFIER = "classifier" v 1: ["steps/classifier.rs"];
     /// A classifier trained on plentiful real images, to judge generators with.
@@ -59,5 +63,5 @@ kinds! {
     CONTACT = "contact" v 3: ["steps/contact.rs"];
     /// Scores, intervals, tests.
     ANALYSIS = "analysis" v 2: ["steps/analysis.rs"];
-    REPORT = "report" v 3: ["steps/report.rs"];
+    REPORT = "report" v 4: ["steps/report.rs"];
 }

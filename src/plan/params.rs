@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
 
 use crate::study::{self, Cell, ImageSource, Strategy};
 
@@ -52,6 +53,7 @@ pub struct Inpainting {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Backbone {
     pub architecture: String,
+    #[serde(serialize_with = "without_neutral")]
     pub training: study::Classifier,
     pub transforms: study::Transforms,
 }
@@ -173,21 +175,73 @@ pub struct Generate {
     pub strength: f64,
 }
 
+/// A training without the keys that are as if they were not there: some came after results were stored, which stay valid.
+fn without_neutral<S: Serializer>(training: &study::Classifier, serializer: S) -> Result<S::Ok, S::Error> {
+    let neutral = [
+        ("batch_by_images", json!([])),
+        ("drop_last", json!(false)),
+        ("schedule", json!("warmup-cosine")),
+        ("decay_norms_and_biases", json!(true)),
+        ("keep", json!("best")),
+        ("class_weights", json!({})),
+        ("head", json!("linear")),
+        ("normalisation", json!("backbone")),
+    ];
+    let mut value = serde_json::to_value(training).map_err(serde::ser::Error::custom)?;
+    if let Some(keys) = value.as_object_mut() {
+        keys.retain(|key, value| !neutral.iter().any(|(name, neutral)| name == key && neutral == value));
+    }
+    value.serialize(serializer)
+}
+
+/// Features of the images of the input `images`, by the body of the input `backbone`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Features {
+    /// Decides what of the feature maps is pooled.
+    pub head: study::Head,
+    pub normalisation: study::Normalisation,
+    /// Transformed views of each image; absent: one view, the image as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views: Option<Views>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Views {
+    pub count: usize,
+    pub transforms: study::Transforms,
+}
+
+/// A head over the features of the inputs `pool`, `validation`, `held_out` and `synthetic/...`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Head {
+    /// Positions in the pool of the real images to train on, a list for each class.
+    pub sources: BTreeMap<String, Vec<usize>>,
+    /// Synthetic images per real image; 0: real only.
+    pub dose: usize,
+    #[serde(serialize_with = "without_neutral")]
+    pub training: study::Classifier,
+    pub classes: Vec<String>,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Classifier {
     /// Positions in the pool of the real images to train on, a list for each class.
     pub sources: BTreeMap<String, Vec<usize>>,
     /// Synthetic images per real image; 0: real only.
     pub dose: usize,
+    #[serde(serialize_with = "without_neutral")]
     pub training: study::Classifier,
     /// Absent: images are shown as they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transforms: Option<study::Transforms>,
+    #[serde(default, skip_serializing_if = "study::Regime::is_full")]
+    pub regime: study::Regime,
     pub classes: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Probe {
+    #[serde(serialize_with = "without_neutral")]
     pub training: study::Classifier,
     pub transforms: study::Transforms,
     pub classes: Vec<String>,

@@ -140,6 +140,8 @@ mod cost {
     pub const DENOISE: f64 = 0.01;
     pub const SAMPLE: f64 = 0.005;
     pub const CLASSIFY: f64 = 0.0015;
+    pub const FEATURES: f64 = 0.2;
+    pub const HEAD: f64 = 0.2;
     pub const SMALL: f64 = 1.0;
 }
 

@@ -10,7 +10,7 @@ use super::*;
 use crate::id::Digest;
 use crate::metrics::{Prediction, Predictions};
 use crate::seed::Seed;
-use crate::stats::analysis::{Analysis, Cell, Config, REAL, analyse};
+use crate::stats::analysis::{Analysis, Cell, Config, FULL, REAL, analyse};
 use crate::stats::check::{Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck};
 
 const CLASSES: [&str; 9] = [
@@ -62,7 +62,15 @@ fn analysed() -> Analysis {
                 let seed = Seed::of_study(7).child(arm).child(&format!("{n} {transforms}")).nth(replicate as u64);
                 let skill = skill + gain * 4.0 / n as f64 + 0.02 * seed.child("skill").rng().random::<f64>();
                 let dose = if arm == REAL { 0 } else { 10 };
-                cells.push(Cell { n, arm: arm.into(), dose, transforms, replicate, predictions: predictions(skill, seed) });
+                cells.push(Cell {
+                    n,
+                    arm: arm.into(),
+                    dose,
+                    transforms,
+                    regime: FULL.into(),
+                    replicate,
+                    predictions: predictions(skill, seed),
+                });
             }
         }
     }

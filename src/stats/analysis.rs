@@ -15,6 +15,12 @@ use crate::seed::Seed;
 /// The name of the arm that is trained on real images only; its dose is 0.
 pub const REAL: &str = "real";
 
+/// The regime that trains all of a classifier, which needs no mention.
+pub const FULL: &str = "full";
+
+/// The order of the known regimes in tables; others follow by name.
+const REGIMES: [&str; 3] = [FULL, "authors", "head"];
+
 /// The order of the known arms in tables; others follow by name.
 const ARMS: [&str; 4] = [REAL, "text-to-image", "inpaint", "in-then-outpaint"];
 
@@ -29,6 +35,8 @@ pub struct Cell {
     pub dose: usize,
     /// Whether it was trained with image transforms.
     pub transforms: bool,
+    /// Which part of it was trained: [`FULL`] or another.
+    pub regime: String,
     /// The rerun's number; equal numbers share their real images across arms.
     pub replicate: usize,
     pub predictions: Predictions,
@@ -49,20 +57,70 @@ pub struct Config {
     pub seed: Seed,
 }
 
-/// What is trained: a cell apart from its replicate. Ordered as tables are: by transforms, n, arm and dose.
+/// What is trained: a cell apart from its replicate. Ordered as tables are: by setting, n, arm and dose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Design {
     pub n: usize,
     pub arm: String,
     pub dose: usize,
     pub transforms: bool,
+    #[serde(default = "full", skip_serializing_if = "is_full")]
+    pub regime: String,
+}
+
+fn full() -> String {
+    FULL.into()
+}
+
+fn is_full(regime: &String) -> bool {
+    regime == FULL
+}
+
+/// How a design is trained, whatever on: regime and use of transforms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting<'a> {
+    pub regime: &'a str,
+    pub transforms: bool,
+}
+
+impl<'a> Setting<'a> {
+    fn rank(&self) -> (usize, &'a str, bool) {
+        let known = REGIMES.iter().position(|regime| *regime == self.regime).unwrap_or(REGIMES.len());
+        (known, self.regime, self.transforms)
+    }
+}
+
+impl PartialOrd for Setting<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Setting<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+/// `with transforms`, or where not all of the classifier is trained `head, with transforms`.
+impl fmt::Display for Setting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.regime != FULL {
+            write!(f, "{}, ", self.regime)?;
+        }
+        f.write_str(if self.transforms { "with transforms" } else { "no transforms" })
+    }
 }
 
 impl Design {
-    fn rank(&self) -> (bool, usize, usize, &str, usize) {
+    pub fn setting(&self) -> Setting<'_> {
+        Setting { regime: &self.regime, transforms: self.transforms }
+    }
+
+    fn rank(&self) -> (Setting<'_>, usize, usize, &str, usize) {
         let strategy = self.arm.split('@').next();
         let known = ARMS.iter().position(|arm| Some(*arm) == strategy).unwrap_or(ARMS.len());
-        (self.transforms, self.n, known, &self.arm, self.dose)
+        (self.setting(), self.n, known, &self.arm, self.dose)
     }
 }
 
@@ -82,9 +140,10 @@ impl fmt::Display for Design {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let transforms = if self.transforms { "transforms" } else { "no transforms" };
         match self.dose {
-            0 => write!(f, "n = {}, {}, {transforms}", self.n, self.arm),
-            dose => write!(f, "n = {}, {} x {dose}, {transforms}", self.n, self.arm),
+            0 => write!(f, "n = {}, {}, {transforms}", self.n, self.arm)?,
+            dose => write!(f, "n = {}, {} x {dose}, {transforms}", self.n, self.arm)?,
         }
+        if self.regime == FULL { Ok(()) } else { write!(f, ", {}", self.regime) }
     }
 }
 
@@ -139,7 +198,7 @@ pub struct Accuracy {
     pub scores: Scores,
 }
 
-/// A synthetic arm against real images only, at the same n and transforms, or an arm of a variant of the generator against the
+/// A synthetic arm against real images only, at the same n, transforms and regime, or an arm of a variant of the generator against the
 /// generator's, at the same dose too; all differences synthetic less real, variant less generator, -1 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contrast {
@@ -239,8 +298,14 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
         accuracy,
         contrasts,
         variant_contrasts,
-        family: Family { name: "every synthetic arm against real only, at the same n and transforms".into(), hypotheses },
+        family: Family { name: family_name(&arms), hypotheses },
     })
+}
+
+/// What the contrasts with real only are called together.
+fn family_name(arms: &BTreeMap<Design, Arm>) -> String {
+    let alike = if arms.keys().all(|design| design.regime == FULL) { "n and transforms" } else { "n, transforms and regime" };
+    format!("every synthetic arm against real only, at the same {alike}")
 }
 
 /// Each design's contrast with its baseline, if it has one, corrected together. `name` is of their streams.
@@ -291,8 +356,8 @@ fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Arm>, AnalysisError> {
     cells.sort_by_key(|cell| cell.replicate);
     let mut arms = BTreeMap::<Design, Arm>::new();
     for cell in cells {
-        let Cell { n, arm, dose, transforms, replicate, predictions } = cell;
-        let design = Design { n, arm, dose, transforms };
+        let Cell { n, arm, dose, transforms, regime, replicate, predictions } = cell;
+        let design = Design { n, arm, dose, transforms, regime };
         if let Some(first) = arms.values().next()
             && let Some(difference) = first.predictions[0].unpaired(&predictions)
         {

@@ -18,7 +18,7 @@ fn predictions(wrong: &[usize]) -> Predictions {
 
 fn cell(n: usize, arm: &str, replicate: usize, wrong: &[usize]) -> Cell {
     let dose = if arm == REAL { 0 } else { 10 };
-    Cell { n, arm: arm.into(), dose, transforms: false, replicate, predictions: predictions(wrong) }
+    Cell { n, arm: arm.into(), dose, transforms: false, regime: FULL.into(), replicate, predictions: predictions(wrong) }
 }
 
 fn cells() -> Vec<Cell> {

@@ -23,6 +23,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             arm: cell.synthetic.as_ref().map_or(REAL.to_owned(), |synthetic| synthetic.arm()),
             dose: cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose),
             transforms: cell.transforms,
+            regime: cell.regime.name().to_owned(),
             replicate: cell.replicate,
             predictions: context.json(role, "predictions.json")?,
         });

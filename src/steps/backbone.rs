@@ -3,12 +3,14 @@
 use candle_core::{DType, Device};
 
 use super::base::BACKBONE;
-use super::classifier::training;
+use super::classifier::{training, transforms_config};
 use super::context::{Context, json_output};
 use super::images::{labelled, named_shard};
 use super::{Outputs, StepError};
 use crate::ml::classify::efficientnet::{self, EfficientNet};
-use crate::ml::classify::train::{Lesson, fit};
+use crate::ml::classify::examples::Transformed;
+use crate::ml::classify::model::Model;
+use crate::ml::classify::train::{Examples, Lesson, fit};
 use crate::ml::params::Params;
 use crate::plan::params;
 
@@ -24,15 +26,19 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let config = efficientnet::Config::named(&params.architecture, kinds.len())
         .ok_or_else(|| format!("base.backbone.architecture: unknown architecture `{}`", params.architecture))?;
     let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
-    let network = weights.build(|vb| EfficientNet::new(&config, vb))?;
-    let transforms = super::classifier::transforms_config(&params.transforms);
-    let settings = training(&params.training);
-    let lesson = Lesson { train: &train, validation: &validation, augment: Some(&transforms) };
-    let fitted = fit(&network, &weights, &settings, &lesson, &seed.child("train"), &mut context.steps())?;
+    let model = Model::new(weights, |vb| EfficientNet::new(&config, vb))?;
+    let transforms = transforms_config(&params.transforms);
+    let settings = training(&params.training, &kinds, train.labels.len());
+    let inputs = Transformed { pixels: &train.pixels, transforms: &transforms };
+    let lesson = Lesson {
+        train: Examples { inputs: &inputs, labels: &train.labels },
+        validation: Examples { inputs: &validation.pixels, labels: &validation.labels },
+    };
+    let curve = context.training(|session| fit(&model, &settings, lesson, &seed.child("train"), session))?;
     Ok(vec![
         json_output(BACKBONE.0, &config),
-        (BACKBONE.1.into(), fitted.weights.to_safetensors(DType::F16)?),
-        json_output("curve.json", &fitted.curve),
+        (BACKBONE.1.into(), model.params.to_safetensors(DType::F16)?),
+        json_output("curve.json", &curve),
         json_output("kinds.json", &kinds),
     ])
 }

@@ -4,7 +4,9 @@ use candle_core::{DType, Device, Tensor};
 
 use super::StepError;
 use super::context::Context;
-use crate::ml::classify::efficientnet::{self, EfficientNet};
+use crate::ml::classify::efficientnet::{self, EfficientNet, HeadKind, Normalisation};
+use crate::ml::classify::heads::Head;
+use crate::ml::classify::model::is_of_head;
 use crate::ml::latent::layout::TOKENIZER_CONFIG;
 pub use crate::ml::latent::layout::{SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
 use crate::ml::latent::schedule::{self, Schedule};
@@ -13,7 +15,7 @@ use crate::ml::latent::vae::{self, AutoencoderKl};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::ClipTokenizer;
-use crate::study::Precision;
+use crate::study::{self, Precision};
 
 pub const BACKBONE: (&str, &str) = ("backbone/config.json", "backbone/model.safetensors");
 
@@ -97,23 +99,34 @@ pub fn backbone(context: &Context) -> Result<EfficientNet, StepError> {
     Ok(frozen(&context.read("backbone", BACKBONE.1)?)?.build(|vb| EfficientNet::new(&config, vb))?)
 }
 
-/// The backbone's architecture with a head for `classes`.
-pub fn classifier_config(context: &Context, classes: usize) -> Result<efficientnet::Config, StepError> {
+/// The backbone's architecture with the head for `classes` that a training asks for.
+pub fn classifier_config(
+    context: &Context,
+    classes: usize,
+    head: study::Head,
+    normalisation: study::Normalisation,
+) -> Result<efficientnet::Config, StepError> {
     let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;
-    Ok(efficientnet::Config { classes, ..config })
+    let head = match head {
+        study::Head::Linear => HeadKind::Linear,
+        study::Head::ConcatPool => HeadKind::ConcatPool,
+    };
+    let normalisation = match normalisation {
+        study::Normalisation::Backbone => config.normalisation,
+        study::Normalisation::None => Normalisation::NONE,
+        study::Normalisation::Imagenet => Normalisation::IMAGENET,
+    };
+    Ok(efficientnet::Config { classes, head, normalisation, ..config })
 }
 
-/// Variables of a classifier that starts from the backbone, its head drawn from `seed`.
-pub fn classifier(context: &Context, classes: usize, seed: &crate::seed::Seed) -> Result<(EfficientNet, Params), StepError> {
-    let config = classifier_config(context, classes)?;
+/// Weights of the network of `config`: the backbone's, with a head drawn from `seed`.
+pub fn start(context: &Context, config: &efficientnet::Config, seed: &crate::seed::Seed) -> Result<StateDict, StepError> {
     let drawn = Params::drawn(*seed, DType::F32, &Device::Cpu);
-    drawn.build(|vb| EfficientNet::new(&config, vb))?;
-    let stored = StateDict::read(&context.read("backbone", BACKBONE.1)?)?;
+    drawn.build(|vb| Head::new(config, vb))?;
     let mut start = drawn.state_dict()?;
-    for (name, tensor) in stored.iter().filter(|(name, _)| !name.starts_with("classifier.")) {
+    let stored = StateDict::read(&context.read("backbone", BACKBONE.1)?)?;
+    for (name, tensor) in stored.iter().filter(|(name, _)| !is_of_head(name)) {
         start.insert(name, tensor.to_dtype(DType::F32)?);
     }
-    let params = Params::trainable_from(start, DType::F32, &Device::Cpu);
-    let network = params.build(|vb| EfficientNet::new(&config, vb))?;
-    Ok((network, params))
+    Ok(start)
 }

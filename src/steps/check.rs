@@ -6,7 +6,7 @@ use super::images::{labelled, pixels, shard};
 use super::{Outputs, StepError};
 use crate::data::Item;
 use crate::ml::classify::efficientnet::{self, EfficientNet};
-use crate::ml::classify::train::{most_likely, predict};
+use crate::ml::classify::judge::{most_likely, predict};
 use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
 use crate::plan::params;

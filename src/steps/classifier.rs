@@ -3,116 +3,132 @@
 use candle_core::DType;
 
 use super::base::{self, BACKBONE};
-use super::context::{Context, json_output};
+use super::context::{Context, Output, json_output};
 use super::images::{labelled, pixels, shard};
+use super::training_set::{Entry, reals, wanted};
 use super::{Outputs, StepError};
 use crate::data::Item;
 use crate::metrics::{Prediction, Predictions};
-use crate::ml::classify::efficientnet::EfficientNet;
-use crate::ml::classify::train::{Fitted, Lesson, Training, fit, predict};
+use crate::ml::classify::examples::{Inputs, Transformed};
+use crate::ml::classify::judge::predict;
+use crate::ml::classify::model::{self, Model};
+use crate::ml::classify::train::{Examples, Kept, Lesson, Training, fit};
 use crate::ml::classify::transforms;
 use crate::ml::optim::Schedule;
-use crate::ml::params::Params;
 use crate::plan::params;
 use crate::study;
 
-/// Outputs: model.safetensors and config.json (best weights), predictions.json, curve.json.
+/// Outputs: model.safetensors and config.json (the weights that are kept), predictions.json, curve.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Classifier = context.params()?;
     let train = training_items(context, &params)?;
     let transforms = params.transforms.as_ref().map(transforms_config);
-    outputs(context, &train, &params.classes, &params.training, transforms.as_ref())
+    outputs(context, &train, &params.classes, &params.training, params.regime, transforms.as_ref())
 }
 
-/// Trains from the backbone on `train`, and predicts every held-out image with the best weights.
+/// Trains from the backbone on `train`, and predicts every held-out image with the weights that are kept.
 pub fn outputs(
     context: &mut Context,
     train: &[Item],
     classes: &[String],
     settings: &study::Classifier,
+    regime: study::Regime,
     transforms: Option<&transforms::Config>,
 ) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let train = labelled(train, classes)?;
     let validation = labelled(&shard(context, "validation")?, classes)?;
     let held_out = shard(context, "held_out")?;
-    let (network, weights) = base::classifier(context, classes.len(), &seed.child("head"))?;
-    let stream = seed.child("train");
-    let settings = training(settings);
-    let lesson = Lesson { train: &train, validation: &validation, augment: transforms };
-    let fitted = fit(&network, &weights, &settings, &lesson, &stream, &mut context.steps())?;
-    let config = base::classifier_config(context, classes.len())?;
-    let predictions = test(&config, &fitted, &held_out, classes)?;
+    let config = base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
+    let start = base::start(context, &config, &seed.child("head"))?;
+    // The body of the head's regime is no part of what is trained; all of it is part of what is written.
+    let whole = start.clone();
+    let model = Model::of_regime(model_regime(regime), &config, start)?;
+    let transformed = transforms.map(|transforms| Transformed { pixels: &train.pixels, transforms });
+    let inputs: &dyn Inputs = transformed.as_ref().map_or(&train.pixels, |transformed| transformed);
+    let lesson = Lesson {
+        train: Examples { inputs, labels: &train.labels },
+        validation: Examples { inputs: &validation.pixels, labels: &validation.labels },
+    };
+    let training = training(settings, classes, train.labels.len());
+    let curve = context.training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
+    let rows = predict(model.twin.as_ref(), &pixels(&held_out)?)?;
+    let mut weights = whole;
+    model.params.state_dict()?.iter().for_each(|(name, tensor)| weights.insert(name, tensor.clone()));
     Ok(vec![
         json_output(BACKBONE.0, &config),
-        (BACKBONE.1.into(), fitted.weights.to_safetensors(DType::F32)?),
-        ("predictions.json".into(), serde_json::to_vec(&predictions)?),
-        json_output("curve.json", &fitted.curve),
+        (BACKBONE.1.into(), weights.to_safetensors(DType::F32)?),
+        predictions(held_out.iter().map(Entry::from), rows, classes)?,
+        json_output("curve.json", &curve),
     ])
 }
 
 /// The sampled reals and, of each, the first `dose` synthetic images.
 fn training_items(context: &Context, params: &params::Classifier) -> Result<Vec<Item>, StepError> {
     let pool = shard(context, "pool")?;
-    let mut items = Vec::new();
-    for class in &params.classes {
-        let of_class = pool.iter().filter(|item| item.label == *class).collect::<Vec<_>>();
-        for &position in &params.sources[class] {
-            let item = of_class.get(position);
-            let item =
-                item.ok_or_else(|| format!("the pool has {} images of `{class}`, not {}", of_class.len(), position + 1))?;
-            items.push((*item).clone());
+    let entries = pool.iter().map(Entry::from).collect::<Vec<_>>();
+    let mut items = reals(&entries, &params.classes, &params.sources)?.into_iter().map(|at| pool[at].clone()).collect::<Vec<_>>();
+    let wanted = wanted(items.iter().map(Entry::from), params.dose);
+    let before = items.len();
+    if params.dose > 0 {
+        for role in context.roles("synthetic/") {
+            items.extend(shard(context, role)?.into_iter().filter(|item| wanted.takes(&Entry::from(item))));
         }
     }
-    if params.dose == 0 {
-        return Ok(items);
-    }
-    let sources = items.iter().map(|item| item.id.clone()).collect::<std::collections::BTreeSet<_>>();
-    let wanted = sources.len() * params.dose;
-    let mut synthetic = Vec::with_capacity(wanted);
-    for role in context.roles("synthetic/") {
-        synthetic.extend(shard(context, role)?.into_iter().filter(|item| {
-            let made = item.synthetic.as_ref();
-            made.is_some_and(|made| sources.contains(&made.md5hash) && (made.generation_num as usize) < params.dose)
-        }));
-    }
-    if synthetic.len() != wanted {
-        return Err(format!("{wanted} synthetic images expected in the shards, {} found", synthetic.len()).into());
-    }
-    items.extend(synthetic);
+    wanted.check(items.len() - before)?;
     Ok(items)
 }
 
-fn test(
-    config: &crate::ml::classify::efficientnet::Config,
-    fitted: &Fitted,
-    held_out: &[Item],
+/// The output predictions.json: what was said of the held-out images.
+pub fn predictions<'a>(
+    held_out: impl Iterator<Item = Entry<'a>>,
+    rows: Vec<Vec<f32>>,
     classes: &[String],
-) -> Result<Predictions, StepError> {
-    let best = Params::frozen_from(fitted.weights.clone(), DType::F32, &candle_core::Device::Cpu);
-    let network = best.build(|vb| EfficientNet::new(config, vb))?;
-    let labels = labelled(held_out, classes)?.labels;
-    let rows = predict(&network, &pixels(held_out)?)?;
-    let images = held_out.iter().zip(labels).zip(rows).map(|((item, label), probabilities)| Prediction {
-        id: item.id.clone(),
-        label: label as usize,
-        probabilities,
-        fst: (item.fst > 0).then_some(item.fst),
-        malignant: Some(item.malignant),
+) -> Result<Output, StepError> {
+    let images = held_out.zip(rows).map(|(entry, probabilities)| {
+        Ok(Prediction {
+            id: entry.id.clone().into_owned(),
+            label: entry.label_in(classes)? as usize,
+            probabilities,
+            fst: (entry.fst > 0).then_some(entry.fst),
+            malignant: Some(entry.malignant),
+        })
     });
-    Ok(Predictions::new(classes.to_vec(), images.collect())?)
+    let predictions = Predictions::new(classes.to_vec(), images.collect::<Result<_, StepError>>()?)?;
+    Ok(("predictions.json".into(), serde_json::to_vec(&predictions)?))
 }
 
-pub fn training(settings: &study::Classifier) -> Training {
+/// What a study says of a training on so many `images`.
+pub fn training(settings: &study::Classifier, classes: &[String], images: usize) -> Training {
+    let weight = |class: &String| settings.class_weights.get(class).map_or(1.0, |weight| *weight as f32);
+    let class_weights = if settings.class_weights.is_empty() { Vec::new() } else { classes.iter().map(weight).collect() };
     Training {
         epochs: settings.epochs,
         steps_per_epoch: settings.steps_per_epoch,
-        batch: settings.batch,
+        batch: settings.batch_of(images),
+        drop_last: settings.drop_last,
         learning_rate: settings.learning_rate,
         weight_decay: settings.weight_decay,
-        schedule: Schedule::WarmupCosine { warmup: 10, floor: 0.0 },
+        decay_norms_and_biases: settings.decay_norms_and_biases,
+        schedule: match settings.schedule {
+            study::ClassifierSchedule::WarmupCosine => Schedule::WarmupCosine { warmup: 10, floor: 0.0 },
+            study::ClassifierSchedule::Constant => Schedule::Constant,
+        },
         patience: settings.patience,
         label_smoothing: settings.label_smoothing,
+        class_weights,
+        kept: match settings.keep {
+            study::Keep::Best => Kept::Best,
+            study::Keep::Last => Kept::Last,
+        },
+    }
+}
+
+fn model_regime(regime: study::Regime) -> model::Regime {
+    match regime {
+        study::Regime::Full => model::Regime::Full,
+        study::Regime::Authors => model::Regime::Authors,
+        study::Regime::Head => model::Regime::Head,
     }
 }
 

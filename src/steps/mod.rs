@@ -15,7 +15,9 @@ mod contact;
 mod context;
 mod corpus;
 mod dreambooth;
+mod features;
 mod generate;
+mod head;
 mod images;
 mod import;
 mod inpainting;
@@ -29,6 +31,7 @@ mod prior;
 mod probe;
 mod prompt;
 mod report;
+mod training_set;
 mod unet;
 
 use crate::plan::{Job, Progress, kind};
@@ -67,6 +70,8 @@ const STEPS: &[(&str, Step)] = &[
     (kind::PRIOR.name, prior::run),
     (kind::DREAMBOOTH.name, dreambooth::run),
     (kind::GENERATE.name, generate::run),
+    (kind::FEATURES.name, features::run),
+    (kind::HEAD.name, head::run),
     (kind::CLASSIFIER.name, classifier::run),
     (kind::PROBE.name, probe::run),
     (kind::CHECK.name, check::run),

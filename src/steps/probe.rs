@@ -5,11 +5,12 @@ use super::context::Context;
 use super::images::shard;
 use super::{Outputs, StepError};
 use crate::plan::params;
+use crate::study::Regime;
 
 /// Outputs as a classifier's.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Probe = context.params()?;
     let train = shard(context, "plentiful")?;
     let transforms = transforms_config(&params.transforms);
-    outputs(context, &train, &params.classes, &params.training, Some(&transforms))
+    outputs(context, &train, &params.classes, &params.training, Regime::Full, Some(&transforms))
 }

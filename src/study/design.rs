@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{DreamBooth, Generator, Models, Strategy, Study};
+use super::schema::{DreamBooth, Generator, Models, Regime, Strategy, Study};
 use crate::seed::Seed;
 
 /// What the synthetic images of an arm are: how made and how many a real image.
@@ -26,18 +26,21 @@ pub struct Cell {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,
     pub transforms: bool,
+    #[serde(default, skip_serializing_if = "Regime::is_full")]
+    pub regime: Regime,
     pub replicate: usize,
 }
 
 impl Cell {
-    /// `n=8/text-to-image-x10/transforms/r0`.
+    /// `n=8/text-to-image-x10/transforms/r0`, with the regime before the replicate where it is not the full one.
     pub fn label(&self) -> String {
         let arm = match &self.synthetic {
             None => "real".to_owned(),
             Some(synthetic) => format!("{}-x{}", synthetic.arm(), synthetic.dose),
         };
         let transforms = if self.transforms { "transforms" } else { "plain" };
-        format!("n={}/{arm}/{transforms}/r{}", self.n, self.replicate)
+        let regime = if self.regime.is_full() { String::new() } else { format!("{}/", self.regime.name()) };
+        format!("n={}/{arm}/{transforms}/{regime}r{}", self.n, self.replicate)
     }
 }
 
@@ -84,8 +87,10 @@ impl Study {
         for &n in &experiment.n {
             for synthetic in &arms {
                 for &transforms in &experiment.transforms {
-                    let cell = |replicate| Cell { n, synthetic: synthetic.clone(), transforms, replicate };
-                    cells.extend((0..experiment.replicates).map(cell));
+                    for &regime in &experiment.regimes {
+                        let cell = |replicate| Cell { n, synthetic: synthetic.clone(), transforms, regime, replicate };
+                        cells.extend((0..experiment.replicates).map(cell));
+                    }
                 }
             }
         }

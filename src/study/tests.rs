@@ -60,8 +60,8 @@ fn unknown_keys_are_refused_with_the_nearest_known() {
             study.toml:1:1: unknown key `extend`; the nearest known key is `extends`
             --set classifier.epcohs=3: unknown key `classifier.epcohs`; the nearest known key is `classifier.epochs`
             --set extends=quick.toml: `extends` belongs in a study file
-            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `transforms`, `probe`, `experiment`, `analysis`
-            study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `n`, `strategies`, `doses`, `transforms`, `replicates`
+            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `features`, `transforms`, `probe`, `experiment`, `analysis`
+            study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `n`, `strategies`, `doses`, `transforms`, `regimes`, `replicates`
         "#]],
     );
 }
@@ -153,6 +153,11 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("generator.dreambooth.transforms.scale = [1.1, 0.9]\ngenerator.dreambooth.mask.sides = [0.0, 2.0]", &[]),
             ("goal = \"base\"\n[base]\nfrom = \"\"\npretrained.inpainting = \"sd\"", &[]),
             ("goal = \"base\"\n[base]\nfrom = \"\"\npretrained.backbone = \"m.pth\"\nbackbone.architecture = \"v2-l\"", &[]),
+            ("[classifier]\nbatch_by_images = [[9, 4], [9, 8]]\nclass_weights = { measles = 2.0, psoriasis = 0.0 }", &[]),
+            (
+                "[classifier]\ndrop_last = true\n[experiment]\nregimes = []\nn = [2]",
+                &["base.backbone.training.class_weights={psoriasis=2.0}"],
+            ),
             ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
         ],
         expect![[r#"
@@ -197,6 +202,12 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:4:25: `base.pretrained.inpainting` is "sd"; allowed: "" (a study with goal "base" trains its own)
             study.toml:4:23: `base.pretrained.backbone` is "m.pth"; allowed: "" (a study with goal "base" trains its own)
             study.toml:5:25: `base.backbone.architecture` is "v2-l"; allowed: tiny, v2-s, v2-m, lite0
+            study.toml:2:19: `classifier.batch_by_images` is [[9, 4], [9, 8]]; allowed: [images, batch] pairs with rising images and batches of 1 or more
+            study.toml:3:29: `classifier.class_weights.measles` names no class that may have a weight here: allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
+            study.toml:3:46: `classifier.class_weights.psoriasis` is 0.0; allowed: more than 0
+            --set base.backbone.training.class_weights={psoriasis=2.0}: `base.backbone.training.class_weights.psoriasis` names no class that may have a weight here: 
+            study.toml:4:11: `experiment.regimes` is []; allowed: one value or more
+            study.toml:2:13: `classifier.drop_last` is true, but the smallest arm has 18 training images, which do not fill a batch of 32: set classifier.batch or classifier.batch_by_images
             --set generator.sampling.inpaint_strength=0: `generator.sampling.inpaint_strength` is 0.0; allowed: more than 0, at most 1
             --set classifier.learning_rate=inf: `classifier.learning_rate` is inf; allowed: more than 0
             --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1

@@ -19,7 +19,8 @@ pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
     for (key, classifier) in
         [("base.backbone.training", &study.base.backbone.training), ("classifier", &study.classifier), ("probe", &study.probe)]
     {
-        training(key, classifier, &mut rules);
+        let classes = if key == "base.backbone.training" { &[] } else { study.images.classes.as_slice() };
+        training(key, classifier, classes, &mut rules);
     }
     transforms(&study.transforms, &mut rules);
     experiment(study, &mut rules);
@@ -330,12 +331,27 @@ fn tuning(table: &str, dreambooth: &DreamBooth, rules: &mut Rules) {
     rules.unique(&join(lora, "targets"), targets);
 }
 
-fn training(table: &str, classifier: &Classifier, rules: &mut Rules) {
+/// `classes`: those that may have a weight.
+fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mut Rules) {
     let Classifier { epochs, batch, patience, .. } = *classifier;
     rules.counts(table, &[("epochs", epochs), ("batch", batch), ("patience", patience)]);
+    let tiers = &classifier.batch_by_images;
+    rules.require(
+        tiers.is_sorted_by(|[a, _], [b, _]| a < b) && tiers.iter().all(|[_, batch]| *batch >= 1),
+        &join(table, "batch_by_images"),
+        tiers,
+        "[images, batch] pairs with rising images and batches of 1 or more",
+    );
     rules.positive(table, &[("learning_rate", classifier.learning_rate)]);
     rules.not_negative(table, &[("weight_decay", classifier.weight_decay)]);
     rules.below_one(table, &[("label_smoothing", classifier.label_smoothing)]);
+    for (class, weight) in &classifier.class_weights {
+        let key = join(&join(table, "class_weights"), &dotted(&[class]));
+        rules.require(*weight > 0.0 && weight.is_finite(), &key, weight, "more than 0");
+        if !classes.contains(class) {
+            rules.refuse(&key, format!("`{key}` names no class that may have a weight here: {}", classes.join(", ")));
+        }
+    }
 }
 
 fn transforms(transforms: &Transforms, rules: &mut Rules) {
@@ -352,6 +368,16 @@ fn experiment(study: &Study, rules: &mut Rules) {
     rules.counts_sweep("experiment.doses", &experiment.doses);
     rules.sweep("experiment.strategies", &experiment.strategies);
     rules.sweep("experiment.transforms", &experiment.transforms);
+    rules.sweep("experiment.regimes", &experiment.regimes);
+    let fewest = experiment.n.iter().copied().min().unwrap_or(0) * study.images.classes.len();
+    let batch = study.classifier.batch_of(fewest);
+    if study.classifier.drop_last && batch > fewest {
+        let message = format!(
+            "`classifier.drop_last` is true, but the smallest arm has {fewest} training images, which do not fill a batch of {batch}: \
+             set classifier.batch or classifier.batch_by_images"
+        );
+        rules.refuse("classifier.drop_last", message);
+    }
     rules.counts("experiment", &[("replicates", experiment.replicates)]);
     let most = experiment.n.iter().copied().max().unwrap_or(0);
     if let Some(class) = study.images.classes.first().filter(|_| most > study.images.pool) {

@@ -209,7 +209,7 @@ fn a_killed_run_resumes_to_the_same_report() {
     }
 }
 
-/// Ten kills inside one training and ten inside one generation that take many seconds, each a random moment after a checkpoint: the
+/// Ten kills inside each of two trainings and one generation that take many seconds, each a random moment after a checkpoint: the
 /// next attempt goes on from there.
 #[test]
 fn a_killed_task_goes_on_inside() {
@@ -220,10 +220,16 @@ fn a_killed_task_goes_on_inside() {
         "generator.dreambooth.steps=260",
         "generator.sampling.steps=25",
         "generator.sampling.generations_per_shard=240",
+        "classifier.epochs=400",
+        "classifier.patience=400",
     ];
-    let tasks = ["dreambooth/psoriasis/text-to-image", "generate/text-to-image/psoriasis/r0/sources-0/generations-0"];
+    let tasks = [
+        "dreambooth/psoriasis/text-to-image",
+        "generate/text-to-image/psoriasis/r0/sources-0/generations-0",
+        "classifier/n=2/real/transforms/r0",
+    ];
     let (whole, chain) = (Chain::new("unbroken"), Chain::new("broken"));
-    whole.run_with(&sets, &["--only", tasks[1]], &[]);
+    tasks[1..].iter().for_each(|task| drop(whole.run_with(&sets, &["--only", task], &[])));
     let mut delays = Seed::of_study(21).rng();
     for task in tasks {
         let mut kills = 0;

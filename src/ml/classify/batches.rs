@@ -15,11 +15,16 @@ use crate::seed::Seed;
 /// that belongs to its place in the batch.
 pub fn images(pixels: &Pixels, indices: &[usize], augment: Option<&Config>, seed: &Seed) -> Result<Tensor> {
     let Some(config) = augment else { return pixels.unit_batch(indices) };
-    let size = pixels.size();
     let stream = seed.child("transform");
+    transformed(pixels, indices, |place| Transform::draw(config, &stream.nth(place as u64)))
+}
+
+/// Images `indices` as [B, H, W, 3] in [0, 1], that at each place of the batch through the transform of the place.
+pub fn transformed(pixels: &Pixels, indices: &[usize], transform: impl Fn(usize) -> Transform + Sync) -> Result<Tensor> {
+    let size = pixels.size();
     let mut images = vec![0.0; indices.len() * size * size * 3];
     images.par_chunks_mut(size * size * 3).zip(indices).enumerate().for_each(|(place, (image, index))| {
-        Transform::draw(config, &stream.nth(place as u64)).apply(&pixels.unit(*index), size, size, image);
+        transform(place).apply(&pixels.unit(*index), size, size, image);
     });
     Tensor::from_vec(images, (indices.len(), size, size, 3), &Device::Cpu)
 }

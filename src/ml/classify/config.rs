@@ -39,6 +39,17 @@ pub enum Zeros {
     TensorflowSame,
 }
 
+/// What turns the last feature maps into logits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadKind {
+    /// torchvision's: means, dropout, one linear layer.
+    #[default]
+    Linear,
+    /// fastai's: largest values and means, two linear layers with batch normalisation and dropout before each.
+    ConcatPool,
+}
+
 /// What images in [0, 1] become before the stem: `(x - mean) / std` of each channel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +63,8 @@ impl Normalisation {
     pub const NONE: Self = Self { mean: [0.0; 3], std: [1.0; 3] };
     /// `(x - 127) / 128` of bytes: EfficientNet-Lite's.
     pub const LITE: Self = Self { mean: [127.0 / 255.0; 3], std: [128.0 / 255.0; 3] };
+    /// That of torchvision's ImageNet weights.
+    pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 }
 
 impl Default for Normalisation {
@@ -70,7 +83,7 @@ pub struct Config {
     pub stem_stride: usize,
     pub stages: Vec<Stage>,
     pub head_channels: usize,
-    /// Chance that a pooled feature is dropped, in training.
+    /// Chance that a pooled feature is dropped, in training, before the linear head.
     pub dropout: f64,
     /// Chance that the last block's branch is dropped for an item, in training; it grows linearly from 0 at the first block.
     pub stochastic_depth: f64,
@@ -86,6 +99,8 @@ pub struct Config {
     pub padding: Zeros,
     #[serde(default, skip_serializing_if = "is_default")]
     pub normalisation: Normalisation,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub head: HeadKind,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -203,6 +218,7 @@ impl Config {
             squeeze_excitation: true,
             padding: Zeros::Symmetric,
             normalisation: Normalisation::NONE,
+            head: HeadKind::Linear,
         }
     }
 

@@ -1,10 +1,10 @@
 //! EfficientNet-V2 (Tan & Le 2021) and Lite, trainable, with torchvision's tensor names; activations are channels-last.
 
 use candle_core::{Result, Tensor, bail};
-use candle_nn::{Init, VarBuilder};
-use rand::Rng;
+use candle_nn::VarBuilder;
 
-pub use super::config::{Config, Nonlinearity, Normalisation, Stage, Zeros};
+pub use super::config::{Config, HeadKind, Nonlinearity, Normalisation, Stage, Zeros};
+use super::heads::{Head, draws, kept};
 use super::layers::{ConvNorm, Manner, SqueezeExcitation, Window};
 use crate::ml::ops::{self, Activation};
 use crate::seed::Seed;
@@ -20,7 +20,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    fn is_train(self) -> bool {
+    pub(super) fn is_train(self) -> bool {
         matches!(self, Self::Train { .. })
     }
 }
@@ -101,17 +101,16 @@ fn divisible_by_8(channels: usize) -> usize {
     if nearest * 10 < channels * 9 { nearest + 8 } else { nearest }
 }
 
-/// The network: stem, blocks, head, and a linear classifier of the pooled features.
+/// The network: stem, blocks, a last convolution, and a head over its feature maps.
 #[derive(Debug, Clone)]
 pub struct EfficientNet {
     stem: ConvNorm,
     blocks: Vec<Block>,
     /// Blocks up to the end of each stage.
     ends: Vec<usize>,
-    head: ConvNorm,
-    weight: Tensor,
-    bias: Tensor,
-    dropout: f64,
+    /// The convolution after the last stage.
+    last: ConvNorm,
+    head: Head,
     normalisation: Normalisation,
 }
 
@@ -137,31 +136,31 @@ impl EfficientNet {
         }
         let last = config.stages.last().map_or(config.stem_channels, |stage| stage.out_channels);
         let head_vb = features.pp(config.stages.len() + 1);
-        let head = ConvNorm::new([last, config.head_channels], Window::POINT, manner, manner.activation, head_vb)?;
-        let bound = (config.classes as f64).sqrt().recip();
-        let classifier = vb.pp("classifier").pp(1);
-        let uniform = Init::Uniform { lo: -bound, up: bound };
-        let weight = classifier.get_with_hints((config.classes, config.head_channels), "weight", uniform)?;
-        let bias = classifier.get_with_hints(config.classes, "bias", Init::Const(0.0))?;
-        Ok(Self { stem, blocks, ends, head, weight, bias, dropout: config.dropout, normalisation: config.normalisation })
+        let last = ConvNorm::new([last, config.head_channels], Window::POINT, manner, manner.activation, head_vb)?;
+        let head = Head::new(config, vb)?;
+        Ok(Self { stem, blocks, ends, last, head, normalisation: config.normalisation })
     }
 
     /// Logits `[B,classes]` of images `[B,H,W,3]` in [0, 1].
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        let mut pooled = self.pooled(images, mode)?;
-        if let Mode::Train { seed } = mode
-            && self.dropout > 0.0
-        {
-            let draws = draws(seed, "dropout", pooled.dim(0)?, pooled.dim(1)?);
-            let factors = Tensor::from_vec(kept(draws, self.dropout), pooled.shape(), pooled.device())?;
-            pooled = (&pooled * factors.to_dtype(pooled.dtype())?)?;
-        }
-        ops::linear(&pooled, &self.weight, Some(&self.bias))
+        self.head.forward(&self.features(images, mode)?, mode)
     }
 
-    /// Pooled features `[B,head_channels]` of images `[B,H,W,3]` in [0, 1], as in evaluation.
-    pub fn features(&self, images: &Tensor) -> Result<Tensor> {
-        self.pooled(images, Mode::Eval)
+    /// Pooled features of images `[B,H,W,3]` in [0, 1], as the head takes them: `[B,head_channels]`, or twice as many.
+    pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        let (batch, _, _, _) = images.dims4()?;
+        let train = mode.is_train();
+        let depth = match mode {
+            Mode::Train { seed } => draws(seed, "stochastic depth", batch, self.blocks.len()),
+            Mode::Eval => Vec::new(),
+        };
+        let mut x = self.stem.forward(&self.normalised(images)?, train)?;
+        for (at, block) in self.blocks.iter().enumerate() {
+            let drops = train && block.residual && block.drop > 0.0;
+            let column = depth.iter().skip(at).step_by(self.blocks.len()).copied();
+            x = block.forward(&x, train, drops.then(|| kept(column, block.drop)))?;
+        }
+        self.head.pool(&self.last.forward(&x, train)?)
     }
 
     /// What the stem and each stage give for images `[B,H,W,3]` in [0, 1], as in evaluation: `[B,h,w,C]` each, finest first.
@@ -190,22 +189,6 @@ impl EfficientNet {
         let Normalisation { mean, std } = self.normalisation;
         images.broadcast_sub(&channels(mean)?)?.broadcast_div(&channels(std)?)
     }
-
-    fn pooled(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        let (batch, _, _, _) = images.dims4()?;
-        let train = mode.is_train();
-        let depth = match mode {
-            Mode::Train { seed } => draws(seed, "stochastic depth", batch, self.blocks.len()),
-            Mode::Eval => Vec::new(),
-        };
-        let mut x = self.stem.forward(&self.normalised(images)?, train)?;
-        for (at, block) in self.blocks.iter().enumerate() {
-            let drops = train && block.residual && block.drop > 0.0;
-            let column = depth.iter().skip(at).step_by(self.blocks.len()).copied();
-            x = block.forward(&x, train, drops.then(|| kept(column, block.drop)))?;
-        }
-        ops::avg_pool_global(&self.head.forward(&x, train)?)
-    }
 }
 
 fn check(config: &Config) -> Result<()> {
@@ -225,21 +208,6 @@ fn check(config: &Config) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// `count` uniform draws in [0, 1) for each item, item after item.
-fn draws(seed: Seed, name: &str, batch: usize, count: usize) -> Vec<f64> {
-    let mut values = Vec::with_capacity(batch * count);
-    for item in 0..batch as u64 {
-        let mut rng = seed.nth(item).child(name).rng();
-        values.extend((0..count).map(|_| rng.random::<f64>()));
-    }
-    values
-}
-
-/// The factor of each draw: 0 with chance `drop`, else what keeps the expectation.
-fn kept(draws: impl IntoIterator<Item = f64>, drop: f64) -> Vec<f32> {
-    draws.into_iter().map(|u| if u < drop { 0.0 } else { (1.0 / (1.0 - drop)) as f32 }).collect()
 }
 
 #[cfg(test)]

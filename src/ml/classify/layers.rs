@@ -13,7 +13,7 @@ const KAIMING_OUT: Init =
 
 /// Batch normalisation with running statistics, then an activation.
 #[derive(Debug, Clone)]
-struct BatchNorm {
+pub struct BatchNorm {
     weight: Tensor,
     bias: Tensor,
     running_mean: Tensor,
@@ -24,7 +24,8 @@ struct BatchNorm {
 }
 
 impl BatchNorm {
-    fn new(channels: usize, manner: Manner, activation: Activation, vb: VarBuilder) -> Result<Self> {
+    /// Tensors `weight`, `bias`, `running_mean` and `running_var`.
+    pub fn new(channels: usize, manner: Manner, activation: Activation, vb: VarBuilder) -> Result<Self> {
         let Manner { eps, momentum, .. } = manner;
         let get = |name: &str, value| vb.get_with_hints(channels, name, Init::Const(value));
         let (weight, bias) = (get("weight", 1.0)?, get("bias", 0.0)?);
@@ -32,7 +33,8 @@ impl BatchNorm {
         Ok(Self { weight, bias, running_mean, running_var, eps, momentum, activation })
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+    /// `x [..,C]` with the batch's statistics, which move the running ones, or with these.
+    pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let (weight, bias) = (&self.weight, &self.bias);
         if !train {
             return ops::batch_norm_eval(x, weight, bias, &self.running_mean, &self.running_var, self.eps, self.activation);
@@ -67,6 +69,9 @@ pub struct Manner {
 }
 
 impl Manner {
+    /// PyTorch's defaults, as the heads of fastai have them.
+    pub const FASTAI: Self = Self { eps: 1e-5, momentum: 0.1, activation: Activation::None, padding: Zeros::Symmetric };
+
     pub fn of(config: &Config) -> Self {
         let activation = match config.nonlinearity {
             Nonlinearity::Silu => Activation::Silu,

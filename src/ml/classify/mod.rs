@@ -3,7 +3,11 @@
 pub mod batches;
 mod config;
 pub mod efficientnet;
+pub mod examples;
+pub mod heads;
+pub mod judge;
 mod layers;
+pub mod model;
 pub mod pretrained;
 pub mod train;
 pub mod transforms;

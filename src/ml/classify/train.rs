@@ -1,19 +1,27 @@
-//! Training a classifier on labelled photographs, and what it then says of others.
+//! Training a classifier on labelled examples, with early stopping on others.
 
-use candle_core::{DType, Device, Error, Result, Tensor};
+use candle_core::{Device, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::efficientnet::{EfficientNet, Mode};
-use super::{batches, transforms};
-use crate::ml::loss::{cross_entropy, log_softmax};
-use crate::ml::optim::{self, AdamW, AdamWConfig};
-use crate::ml::params::{Params, StateDict};
-use crate::ml::pixels::{Labelled, Pixels};
-use crate::ml::training::{Batches, Watch, finite};
+use super::batches;
+use super::efficientnet::Mode;
+use super::examples::Inputs;
+use super::judge::{most_likely, predict};
+use super::model::Model;
+use crate::ml::loss::weighted_cross_entropy;
+use crate::ml::optim::{self, AdamW, AdamWConfig, AdamWState};
+use crate::ml::params::StateDict;
+use crate::ml::training::{Batches, Session, finite};
 use crate::seed::Seed;
 
-/// Images per forward pass outside training.
-const EVALUATION_BATCH: usize = 128;
+/// Which weights a training ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Those of the epoch with the lowest validation loss, the first of equals.
+    Best,
+    /// Those of its last epoch.
+    Last,
+}
 
 /// How a classifier is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,21 +31,49 @@ pub struct Training {
     /// Optimiser steps of an epoch; 0: one pass over the training images.
     pub steps_per_epoch: usize,
     pub batch: usize,
+    /// Whether each pass leaves out what does not fill a batch; otherwise a batch may begin in one pass and end in the next.
+    pub drop_last: bool,
     pub learning_rate: f64,
     pub weight_decay: f64,
+    /// Whether weights decay that are of one dimension: scales and shifts.
+    pub decay_norms_and_biases: bool,
     pub schedule: optim::Schedule,
     /// Epochs without a lower validation loss before training ends.
     pub patience: usize,
     pub label_smoothing: f64,
+    /// Of each class in the loss; empty: 1 each.
+    pub class_weights: Vec<f32>,
+    pub kept: Kept,
+}
+
+impl Training {
+    /// Optimiser steps of an epoch over `count` examples.
+    fn steps(&self, count: usize) -> Result<usize> {
+        match (self.steps_per_epoch, self.drop_last) {
+            (_, true) if count < self.batch => candle_core::bail!(
+                "{count} training images do not fill one batch of {}, and what does not fill a batch is left out",
+                self.batch
+            ),
+            (0, true) => Ok(count / self.batch),
+            (0, false) => Ok(count.div_ceil(self.batch)),
+            (steps, _) => Ok(steps),
+        }
+    }
+}
+
+/// What is learned from or tested on, with a class each.
+#[derive(Clone, Copy)]
+pub struct Examples<'a> {
+    pub inputs: &'a dyn Inputs,
+    pub labels: &'a [u32],
 }
 
 /// What a classifier learns from.
+#[derive(Clone, Copy)]
 pub struct Lesson<'a> {
-    pub train: &'a Labelled,
+    pub train: Examples<'a>,
     /// For early stopping.
-    pub validation: &'a Labelled,
-    /// With these, each image is transformed anew each time it is shown.
-    pub augment: Option<&'a transforms::Config>,
+    pub validation: Examples<'a>,
 }
 
 /// One line of the learning curve.
@@ -49,122 +85,163 @@ pub struct Epoch {
     pub validation_accuracy: f64,
 }
 
-/// The weights of the epoch with the lowest validation loss, and how training went.
-pub struct Fitted {
-    pub weights: StateDict,
-    pub curve: Vec<Epoch>,
-    /// Position in `curve` of the kept weights.
-    pub best: usize,
-}
-
-/// Trains `network`, whose variables are those of `params`.
-pub fn fit(
-    network: &EfficientNet,
-    params: &Params,
-    training: &Training,
-    lesson: &Lesson<'_>,
-    seed: &Seed,
-    watch: Watch<'_>,
-) -> Result<Fitted> {
-    let Lesson { train, augment, .. } = *lesson;
-    let steps = match training.steps_per_epoch {
-        0 => train.pixels.count().div_ceil(training.batch),
-        steps => steps,
-    };
-    let mut order = Batches::new(train.pixels.count(), training.batch, seed.child("order"));
+/// Trains `model`, from where the session's last attempt was, and leaves it with the weights that are kept. Gives the learning curve.
+pub fn fit(model: &Model, training: &Training, lesson: Lesson<'_>, seed: &Seed, mut session: Session<'_>) -> Result<Vec<Epoch>> {
+    let Examples { inputs, labels } = lesson.train;
+    let steps = training.steps(inputs.count())?;
+    let mut state = State::new(model, training)?;
+    if let Some(kept) = session.load()? {
+        state.restore(&kept)?;
+    }
+    let first = state.curve.len() * steps + state.steps;
+    let mut order = Batches::new(inputs.count(), training.batch, seed.child("order"));
+    if training.drop_last {
+        order = order.whole();
+    }
     let batch = move |step: usize| {
-        let indices = order.at(step);
-        let labels = indices.iter().map(|&index| train.labels[index]).collect::<Vec<_>>();
+        let (items, passes) = (order.at(step), order.passes(step));
+        let labels = items.iter().map(|&item| labels[item]).collect::<Vec<_>>();
         let stream = seed.child("step").nth(step as u64);
-        let images = batches::images(&train.pixels, &indices, augment, &stream)?;
-        Ok(Batch { images, labels: Tensor::new(labels, &Device::Cpu)?, network: stream.child("network") })
+        let inputs = inputs.shown(&items, &passes, &stream)?;
+        Ok(Batch { inputs, labels: Tensor::new(labels, &Device::Cpu)?, network: stream.child("network") })
     };
     std::thread::scope(|scope| {
-        let mut batches = batches::ahead(scope, 0..training.epochs * steps, batch);
-        fit_batches(network, params, training, steps, lesson.validation, &mut batches, watch)
+        let mut batches = batches::ahead(scope, first..training.epochs * steps, batch);
+        while !state.ended() {
+            state.epoch(steps, lesson.validation, &mut batches, &mut session)?;
+        }
+        state.end()
     })
 }
 
 /// What a step learns from.
 struct Batch {
-    images: Tensor,
+    inputs: Tensor,
     labels: Tensor,
     /// What the network draws from.
     network: Seed,
 }
 
-/// Trains on `batches`, `steps` of them an epoch.
-fn fit_batches(
-    network: &EfficientNet,
-    params: &Params,
-    training: &Training,
+/// Everything that a step changes.
+struct State<'a> {
+    model: &'a Model,
+    training: &'a Training,
+    optimiser: AdamW,
+    /// Of the epochs that ended.
+    curve: Vec<Epoch>,
+    /// The best epoch and its weights.
+    best: Option<(usize, StateDict)>,
+    /// Steps of the present epoch, and the sum of their losses.
     steps: usize,
-    validation: &Labelled,
-    batches: &mut dyn Iterator<Item = Result<Batch>>,
-    watch: Watch<'_>,
-) -> Result<Fitted> {
-    let total = training.epochs * steps;
-    let mut optimiser =
-        AdamW::new(params.trainable(), AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::FASTAI })
-            .map_err(Error::wrap)?;
-    let mut curve: Vec<Epoch> = Vec::new();
-    let mut best: Option<(usize, StateDict)> = None;
-    for epoch in 0..training.epochs {
-        let mut sum = 0.0;
-        for step in epoch * steps..(epoch + 1) * steps {
-            let Batch { images, labels, network: stream } = batches.next().expect("a batch for every step")?;
-            let logits = network.forward(&images, Mode::Train { seed: stream })?;
-            let loss = cross_entropy(&logits, &labels, training.label_smoothing)?;
-            sum += finite(f64::from(loss.to_scalar::<f32>()?), step)?;
-            let rate = training.learning_rate * training.schedule.factor(step as u64, total as u64);
-            optimiser.step(&loss.backward()?, rate, None).map_err(Error::wrap)?;
-            watch(step + 1, total, sum / (step + 1 - epoch * steps) as f64)?;
+    sum: f64,
+}
+
+impl<'a> State<'a> {
+    fn new(model: &'a Model, training: &'a Training) -> Result<Self> {
+        let config = AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::FASTAI };
+        let decays = |_: &str, variable: &candle_core::Var| training.decay_norms_and_biases || variable.rank() > 1;
+        let optimiser = AdamW::with_decay(model.params.trainable(), config, decays).map_err(Error::wrap)?;
+        Ok(Self { model, training, optimiser, curve: Vec::new(), best: None, steps: 0, sum: 0.0 })
+    }
+
+    /// Whether the last epoch was the last.
+    fn ended(&self) -> bool {
+        let waited = self.best.as_ref().map_or(self.curve.len(), |(best, _)| (self.curve.len() - 1).saturating_sub(*best));
+        self.steps == 0 && (self.curve.len() == self.training.epochs || waited >= self.training.patience)
+    }
+
+    /// The rest of the present epoch of `steps` steps, and its validation.
+    fn epoch(
+        &mut self,
+        steps: usize,
+        validation: Examples<'_>,
+        batches: &mut dyn Iterator<Item = Result<Batch>>,
+        session: &mut Session<'_>,
+    ) -> Result<()> {
+        let total = self.training.epochs * steps;
+        while self.steps < steps {
+            let done = self.curve.len() * steps + self.steps;
+            self.step(batches.next().expect("a batch for every step")?, done, total)?;
+            (session.watch)(done + 1, total, self.sum / self.steps as f64)?;
+            if self.steps < steps {
+                session.offer(|| self.kept())?;
+            }
         }
-        let line = evaluate(network, validation, sum / steps as f64)?;
-        if best.as_ref().is_none_or(|(at, _)| line.validation_loss < curve[*at].validation_loss) {
-            best = Some((epoch, params.state_dict()?));
+        let line = self.evaluate(validation)?;
+        let lowest = self.best.as_ref().map(|(best, _)| self.curve[*best].validation_loss);
+        if line.validation_loss.is_finite() && lowest.is_none_or(|lowest| line.validation_loss < lowest) {
+            self.best = Some((self.curve.len(), self.model.params.variables()?));
         }
-        curve.push(line);
-        if best.as_ref().is_some_and(|(at, _)| epoch - at >= training.patience) {
-            break;
+        self.curve.push(line);
+        (self.steps, self.sum) = (0, 0.0);
+        session.offer(|| self.kept())
+    }
+
+    fn step(&mut self, batch: Batch, done: usize, total: usize) -> Result<()> {
+        let training = self.training;
+        let logits = self.model.learner.forward(&batch.inputs, Mode::Train { seed: batch.network })?;
+        let loss = weighted_cross_entropy(&logits, &batch.labels, training.label_smoothing, &training.class_weights)?;
+        self.sum += finite(f64::from(loss.to_scalar::<f32>()?), done)?;
+        let rate = training.learning_rate * training.schedule.factor(done as u64, total as u64);
+        self.optimiser.step(&loss.backward()?, rate, None).map_err(Error::wrap)?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn evaluate(&self, validation: Examples<'_>) -> Result<Epoch> {
+        let mut loss = 0.0;
+        let mut right = 0;
+        for (row, &label) in predict(self.model.twin.as_ref(), validation.inputs)?.iter().zip(validation.labels) {
+            loss -= f64::from(row[label as usize]).max(1e-12).ln();
+            right += usize::from(most_likely(row) == label as usize);
         }
+        let count = validation.labels.len() as f64;
+        Ok(Epoch {
+            training_loss: self.sum / self.steps as f64,
+            validation_loss: loss / count,
+            validation_accuracy: right as f64 / count,
+        })
     }
-    let (best, weights) = best.ok_or_else(|| Error::msg("no epoch ended with a finite validation loss"))?;
-    Ok(Fitted { weights, curve, best })
+
+    /// Leaves the model with the weights that are kept.
+    fn end(self) -> Result<Vec<Epoch>> {
+        let (_, best) = self.best.ok_or_else(|| Error::msg("no epoch ended with a finite validation loss"))?;
+        if self.training.kept == Kept::Best {
+            self.model.params.set(&best)?;
+        }
+        Ok(self.curve)
+    }
+
+    fn kept(&self) -> Result<StateDict> {
+        let mut kept = StateDict::default();
+        let curve = self.curve.iter().flat_map(|line| [line.training_loss, line.validation_loss, line.validation_accuracy]);
+        let best = self.best.as_ref().map_or(-1.0, |(best, _)| *best as f64);
+        let numbers = [self.steps as f64, self.sum, self.optimiser.steps() as f64, best].into_iter().chain(curve);
+        kept.insert("numbers", Tensor::from_iter(numbers, &Device::Cpu)?);
+        let mut keep = |prefix: &str, values: &StateDict| {
+            values.iter().for_each(|(name, tensor)| kept.insert(format!("{prefix}.{name}"), tensor.clone()));
+        };
+        keep("variable", &self.model.params.variables()?);
+        keep("moment", &self.optimiser.state().map_err(Error::wrap)?.moments);
+        if let Some((_, best)) = &self.best {
+            keep("best", best);
+        }
+        Ok(kept)
+    }
+
+    fn restore(&mut self, kept: &StateDict) -> Result<()> {
+        let numbers = kept.get("numbers").ok_or_else(|| Error::msg("the kept state has no numbers"))?.to_vec1::<f64>()?;
+        let [steps, sum, taken, best, ref curve @ ..] = numbers[..] else { candle_core::bail!("the kept state is too short") };
+        self.model.params.set(&kept.under("variable."))?;
+        let moments = kept.under("moment.");
+        self.optimiser.restore(&AdamWState { step: taken as u64, moments }).map_err(Error::wrap)?;
+        (self.steps, self.sum) = (steps as usize, sum);
+        let line = |line: &[f64]| Epoch { training_loss: line[0], validation_loss: line[1], validation_accuracy: line[2] };
+        self.curve = curve.chunks_exact(3).map(line).collect();
+        self.best = (best >= 0.0).then(|| (best as usize, kept.under("best.")));
+        Ok(())
+    }
 }
 
-fn evaluate(network: &EfficientNet, validation: &Labelled, training_loss: f64) -> Result<Epoch> {
-    let probabilities = predict(network, &validation.pixels)?;
-    let mut loss = 0.0;
-    let mut right = 0;
-    for (row, &label) in probabilities.iter().zip(&validation.labels) {
-        loss -= f64::from(row[label as usize]).max(1e-12).ln();
-        right += usize::from(most_likely(row) == label as usize);
-    }
-    let count = validation.labels.len() as f64;
-    Ok(Epoch { training_loss, validation_loss: loss / count, validation_accuracy: right as f64 / count })
-}
-
-/// The position of the largest probability; the first of equals.
-pub fn most_likely(row: &[f32]) -> usize {
-    (0..row.len()).fold(0, |best, at| if row[at] > row[best] { at } else { best })
-}
-
-/// The class probabilities of every image.
-pub fn predict(network: &EfficientNet, pixels: &Pixels) -> Result<Vec<Vec<f32>>> {
-    let mut rows = Vec::with_capacity(pixels.count());
-    for chunk in (0..pixels.count()).collect::<Vec<_>>().chunks(EVALUATION_BATCH) {
-        let logits = network.forward(&pixels.unit_batch(chunk)?, Mode::Eval)?;
-        rows.extend(log_softmax(&logits)?.exp()?.to_dtype(DType::F32)?.to_vec2::<f32>()?);
-    }
-    Ok(rows)
-}
-
-/// Pooled features of every image, in evaluation mode.
-pub fn features(network: &EfficientNet, pixels: &Pixels) -> Result<Vec<Vec<f32>>> {
-    let mut rows = Vec::with_capacity(pixels.count());
-    for chunk in (0..pixels.count()).collect::<Vec<_>>().chunks(EVALUATION_BATCH) {
-        rows.extend(network.features(&pixels.unit_batch(chunk)?)?.to_vec2::<f32>()?);
-    }
-    Ok(rows)
-}
+#[cfg(test)]
+mod tests;

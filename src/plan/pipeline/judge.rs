@@ -8,10 +8,32 @@ use super::{BaseInputs, Builder, Real, Shards, cost, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kind;
 use crate::plan::params;
-use crate::study::{Cell, Generator};
+use crate::seed::Seed;
+use crate::study::{Cell, Generator, Regime, Study, Synthetic};
 
 /// Sources shown in a contact sheet, per class.
 const SHOWN: usize = 4;
+
+/// The pool positions of the real images that a cell trains on, by class.
+fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
+    let order = |class: &String| (class.clone(), study.sample_order(class, cell.replicate)[..cell.n].to_vec());
+    study.images.classes.iter().map(order).collect()
+}
+
+/// Synthetic images a real one.
+fn dose(cell: &Cell) -> usize {
+    cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose)
+}
+
+/// The shards that have synthetic images of a cell, by class.
+fn synthetic<'a>(study: &'a Study, cell: &Cell, shards: &'a Shards) -> Vec<(&'a str, &'a Shard)> {
+    let Some(synthetic) = &cell.synthetic else { return Vec::new() };
+    let of_class = |class: &'a String| {
+        let all = shards[&(synthetic.arm(), class.clone())].iter();
+        all.filter(|shard| shard.serves(cell)).map(|shard| (class.as_str(), shard)).collect::<Vec<_>>()
+    };
+    study.images.classes.iter().flat_map(of_class).collect()
+}
 
 impl Builder<'_> {
     pub(super) fn classifiers(
@@ -20,37 +42,87 @@ impl Builder<'_> {
         real: &Real,
         shards: &Shards,
     ) -> Result<Vec<(Cell, TaskId)>, PlanError> {
-        let study = self.study;
         let mut tasks = Vec::new();
-        for cell in study.cells() {
-            let order = |class: &String| (class.clone(), study.sample_order(class, cell.replicate)[..cell.n].to_vec());
-            let params = params::Classifier {
-                sources: study.images.classes.iter().map(order).collect(),
-                dose: cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose),
-                training: study.classifier.clone(),
-                transforms: cell.transforms.then(|| study.transforms.clone()),
-                classes: study.images.classes.clone(),
+        for cell in self.study.cells() {
+            let task = match cell.regime {
+                Regime::Head if self.study.features.views > 0 => self.head(base, real, shards, &cell)?,
+                _ => self.classifier(base, real, shards, &cell)?,
             };
-            let mut inputs = vec![
-                role("backbone", &base.backbone),
-                role("pool", real.pool),
-                role("validation", real.validation),
-                role("held_out", real.held_out),
-            ];
-            if let Some(synthetic) = &cell.synthetic {
-                for class in &study.images.classes {
-                    let all = &shards[&(synthetic.arm(), class.clone())];
-                    let needed = all.iter().filter(|shard| shard.serves(&cell));
-                    inputs.extend(needed.map(|shard| role(&shard.role("synthetic", class), shard.task)));
-                }
-            }
-            let label = format!("classifier/{}", cell.label());
-            let seed = self.seed.child("classifier").nth(cell.replicate as u64);
-            let images = study.classifier.epochs * study.classifier.steps_per_epoch.max(4) * study.classifier.batch;
-            let task = self.add(&kind::CLASSIFIER, label, &params, inputs, Some(seed), images as f64 * cost::CLASSIFY)?;
             tasks.push((cell, task));
         }
         Ok(tasks)
+    }
+
+    /// The classifier of a cell, trained on images.
+    fn classifier(&mut self, base: &BaseInputs, real: &Real, shards: &Shards, cell: &Cell) -> Result<TaskId, PlanError> {
+        let study = self.study;
+        let params = params::Classifier {
+            sources: sources(study, cell),
+            dose: dose(cell),
+            training: study.classifier.clone(),
+            transforms: cell.transforms.then(|| study.transforms.clone()),
+            regime: cell.regime,
+            classes: study.images.classes.clone(),
+        };
+        let mut inputs = vec![
+            role("backbone", &base.backbone),
+            role("pool", real.pool),
+            role("validation", real.validation),
+            role("held_out", real.held_out),
+        ];
+        let synthetic = synthetic(study, cell, shards);
+        inputs.extend(synthetic.into_iter().map(|(class, shard)| role(&shard.role("synthetic", class), shard.task)));
+        let images = study.classifier.epochs * study.classifier.steps_per_epoch.max(4) * study.classifier.batch;
+        let (label, seed, cost) = (self.label_of(cell), self.seed_of(cell), images as f64 * cost::CLASSIFY);
+        self.add(&kind::CLASSIFIER, label, &params, inputs, Some(seed), cost)
+    }
+
+    /// The classifier of a cell as a head over features, which all cells share.
+    fn head(&mut self, base: &BaseInputs, real: &Real, shards: &Shards, cell: &Cell) -> Result<TaskId, PlanError> {
+        let study = self.study;
+        let transforms = cell.transforms;
+        let mut inputs = vec![
+            role("pool", self.features(base, real.pool, "pool", transforms)?),
+            role("validation", self.features(base, real.validation, "validation", false)?),
+            role("held_out", self.features(base, real.held_out, "held_out", false)?),
+        ];
+        for (class, shard) in synthetic(study, cell, shards) {
+            let arm = cell.synthetic.as_ref().map(Synthetic::arm).unwrap_or_default();
+            let features = self.features(base, shard.task, &shard.role(&arm, class), transforms)?;
+            inputs.push(role(&shard.role("synthetic", class), features));
+        }
+        let params = params::Head {
+            sources: sources(study, cell),
+            dose: dose(cell),
+            training: study.classifier.clone(),
+            classes: study.images.classes.clone(),
+        };
+        let (label, seed) = (self.label_of(cell), self.seed_of(cell));
+        self.add(&kind::HEAD, label, &params, inputs, Some(seed), cost::HEAD)
+    }
+
+    /// The features of a set of images, whoever asked for them first.
+    fn features(&mut self, base: &BaseInputs, images: TaskId, name: &str, transforms: bool) -> Result<TaskId, PlanError> {
+        let study = self.study;
+        let views = || params::Views { count: study.features.views, transforms: study.transforms.clone() };
+        let params = params::Features {
+            head: study.classifier.head,
+            normalisation: study.classifier.normalisation,
+            views: transforms.then(views),
+        };
+        let label = format!("features/{}/{name}", if transforms { "transforms" } else { "plain" });
+        let inputs = vec![role("backbone", &base.backbone), role("images", images)];
+        let seed = self.seed.child("features");
+        self.add_once(&kind::FEATURES, label, &params, inputs, Some(seed), cost::FEATURES)
+    }
+
+    fn label_of(&self, cell: &Cell) -> String {
+        format!("classifier/{}", cell.label())
+    }
+
+    /// Cells of one replicate train from one stream, so that they differ by what they are shown.
+    fn seed_of(&self, cell: &Cell) -> Seed {
+        self.seed.child("classifier").nth(cell.replicate as u64)
     }
 
     pub(super) fn check(&mut self, base: &BaseInputs, real: &Real, shards: &Shards) -> Result<TaskId, PlanError> {
@@ -145,7 +217,7 @@ impl Builder<'_> {
             });
             counts[position].tasks += 1;
             kinds.push(position);
-            if task.kind == kind::CLASSIFIER.name {
+            if [kind::CLASSIFIER.name, kind::HEAD.name].contains(&task.kind) {
                 let mut served = BTreeSet::new();
                 for need in &all {
                     counts[kinds[need.index()]].apart += 1;

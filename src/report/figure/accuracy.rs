@@ -1,8 +1,8 @@
-//! Accuracy against the number of real images per class, a panel for each use of transforms.
+//! Accuracy against the number of real images per class, a panel for each regime and use of transforms.
 
 use super::svg::{Anchor, Canvas, ticks};
-use super::{Series, series, transforms_name};
-use crate::stats::analysis::{Accuracy, Analysis};
+use super::{Series, series};
+use crate::stats::analysis::{Accuracy, Analysis, Setting};
 
 const WIDTH: f64 = 440.0;
 const LEFT: f64 = 48.0;
@@ -18,7 +18,7 @@ const DODGE: f64 = 9.0;
 pub struct Plot<'a> {
     rows: &'a [Accuracy],
     series: Vec<Series>,
-    panels: Vec<bool>,
+    panels: Vec<Setting<'a>>,
     /// The n of the study, ascending.
     counts: Vec<usize>,
     /// Percent.
@@ -33,7 +33,7 @@ impl<'a> Plot<'a> {
     pub fn of(analysis: &'a Analysis, chance: Option<f64>) -> Self {
         let rows = analysis.accuracy.as_slice();
         let series = series(rows);
-        let mut panels = rows.iter().map(|row| row.design.transforms).collect::<Vec<_>>();
+        let mut panels = rows.iter().map(|row| row.design.setting()).collect::<Vec<_>>();
         panels.sort();
         panels.dedup();
         let mut counts = rows.iter().map(|row| row.design.n).collect::<Vec<_>>();
@@ -51,18 +51,18 @@ impl<'a> Plot<'a> {
     /// All panels side by side.
     pub fn together(&self) -> String {
         let mut canvas = Canvas::default();
-        for (place, transforms) in self.panels.iter().enumerate() {
-            canvas.moved(place as f64 * WIDTH, 0.0, |canvas| self.panel(canvas, *transforms));
+        for (place, setting) in self.panels.iter().enumerate() {
+            canvas.moved(place as f64 * WIDTH, 0.0, |canvas| self.panel(canvas, *setting));
         }
         canvas.document(WIDTH * self.panels.len() as f64, self.height(), &self.summary)
     }
 
     /// Each panel by itself.
     pub fn apart(&self) -> Vec<String> {
-        let draw = |transforms: &bool| {
+        let draw = |setting: &Setting<'_>| {
             let mut canvas = Canvas::default();
-            self.panel(&mut canvas, *transforms);
-            canvas.document(WIDTH, self.height(), &format!("{} ({})", self.summary, transforms_name(*transforms)))
+            self.panel(&mut canvas, *setting);
+            canvas.document(WIDTH, self.height(), &format!("{} ({setting})", self.summary))
         };
         self.panels.iter().map(draw).collect()
     }
@@ -71,13 +71,13 @@ impl<'a> Plot<'a> {
         self.top + PLOT + BELOW
     }
 
-    fn panel(&self, canvas: &mut Canvas, transforms: bool) {
-        canvas.bold((LEFT, 20.0), Anchor::Start, transforms_name(transforms));
+    fn panel(&self, canvas: &mut Canvas, setting: Setting<'_>) {
+        canvas.bold((LEFT, 20.0), Anchor::Start, &setting.to_string());
         self.legend(canvas);
         self.axes(canvas);
         for (place, series) in self.series.iter().enumerate() {
             let offset = (place as f64 - (self.series.len() - 1) as f64 / 2.0) * self.dodge();
-            let held = |row: &&Accuracy| row.design.transforms == transforms && series.holds(&row.design);
+            let held = |row: &&Accuracy| row.design.setting() == setting && series.holds(&row.design);
             let rows = self.rows.iter().filter(held).collect::<Vec<_>>();
             let at = |row: &Accuracy| self.x(row.design.n) + offset;
             let points = rows.iter().map(|row| (at(row), self.y(row.mean))).collect::<Vec<_>>();

@@ -1,7 +1,7 @@
-//! The contrasts as a forest plot: a row each, grouped by n and transforms; filled where the null hypothesis is rejected.
+//! The contrasts as a forest plot: a row each, grouped by n and setting; filled where the null hypothesis is rejected.
 
 use super::svg::{Anchor, Canvas, ticks};
-use super::{series, several_doses, transforms_name};
+use super::{series, several_doses};
 use crate::report::format;
 use crate::stats::analysis::{Analysis, Contrast};
 
@@ -20,8 +20,8 @@ pub fn draw(analysis: &Analysis) -> String {
     let ticks = ticks(low * 100.0, high * 100.0, 7);
     let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
     let x = |difference: f64| LEFT + (RIGHT - LEFT) * (difference * 100.0 - first) / (last - first);
-    let group = |contrast: &Contrast| (contrast.design.transforms, contrast.design.n);
-    let groups = contrasts.chunk_by(|a, b| group(a) == group(b)).collect::<Vec<_>>();
+    let same = |a: &Contrast, b: &Contrast| (a.design.setting(), a.design.n) == (b.design.setting(), b.design.n);
+    let groups = contrasts.chunk_by(same).collect::<Vec<_>>();
     let bottom = TOP + HEADING * groups.len() as f64 + ROW * contrasts.len() as f64;
 
     let mut canvas = Canvas::default();
@@ -41,7 +41,7 @@ pub fn draw(analysis: &Analysis) -> String {
     let mut y = TOP;
     for contrasts in groups {
         let design = &contrasts[0].design;
-        canvas.bold((8.0, y + 18.0), Anchor::Start, &format!("n = {}, {}", design.n, transforms_name(design.transforms)));
+        canvas.bold((8.0, y + 18.0), Anchor::Start, &format!("n = {}, {}", design.n, design.setting()));
         y += HEADING;
         for contrast in contrasts {
             let style = series.iter().find(|series| series.holds(&contrast.design)).map_or(0, |series| series.style);

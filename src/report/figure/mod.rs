@@ -11,7 +11,7 @@ use crate::stats::analysis::{Accuracy, Analysis, Design, REAL};
 
 /// A study's figures.
 pub struct Figures {
-    /// Accuracy against n, a panel without and one with transforms, side by side.
+    /// Accuracy against n, a panel for each setting, side by side.
     pub accuracy: String,
     /// The same panels, each by itself.
     pub panels: Vec<String>,
@@ -79,9 +79,4 @@ pub(super) fn arm_name(design: &Design, several_doses: bool) -> String {
         arm if several_doses => format!("{arm} \u{d7}\u{2009}{}", design.dose),
         arm => arm.into(),
     }
-}
-
-/// What a training with or without transforms is called.
-pub(super) fn transforms_name(transforms: bool) -> &'static str {
-    if transforms { "with transforms" } else { "no transforms" }
 }

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use crate::report::figure::{arm_name, several_doses, transforms_name};
+use crate::report::figure::{arm_name, several_doses};
 use crate::report::format;
 use crate::report::inputs::{Inputs, TaskCount};
-use crate::stats::analysis::{Accuracy, Analysis, Contrast, REAL};
+use crate::stats::analysis::{Accuracy, Analysis, Contrast, FULL, REAL};
 
-/// What was found at one n and use of transforms.
+/// What was found at one n in one setting.
 #[derive(Debug, Serialize)]
 pub struct Finding {
     heading: String,
@@ -59,12 +59,23 @@ fn design(inputs: &Inputs) -> String {
         (true, false) => "without and with image transforms",
         _ => "without image transforms",
     };
+    let mut regimes = Vec::new();
+    for row in rows.iter().map(|row| &row.design.regime) {
+        if !regimes.contains(row) {
+            regimes.push(row.clone());
+        }
+    }
+    let regime = match regimes.as_slice() {
+        [regime] if regime == FULL => String::new(),
+        [regime] => format!(", in the training regime {regime}"),
+        _ => format!(", in the training regimes {}", format::list(&regimes)),
+    };
     let replicates = match replicates.as_slice() {
         [count] => format::count(*count, "replicate"),
         counts => format!("{} to {} replicates", counts[0], counts[counts.len() - 1]),
     };
     format!(
-        "Classifiers were trained on {} real images per class of the image set {}{synthetic}, {transforms}, {replicates} each, \
+        "Classifiers were trained on {} real images per class of the image set {}{synthetic}, {transforms}{regime}, {replicates} each, \
          and tested on {} of {}.",
         format::list(&counts),
         inputs.study.image_set,
@@ -112,9 +123,9 @@ pub fn findings(analysis: &Analysis) -> Vec<Finding> {
     };
     let finding = |real: &Accuracy| {
         let same =
-            |contrast: &&Contrast| (contrast.design.n, contrast.design.transforms) == (real.design.n, real.design.transforms);
+            |contrast: &&Contrast| (contrast.design.n, contrast.design.setting()) == (real.design.n, real.design.setting());
         Finding {
-            heading: format!("At n = {}, {}", real.design.n, transforms_name(real.design.transforms)),
+            heading: format!("At n = {}, {}", real.design.n, real.design.setting()),
             real: format!("{} {}", format::percent(real.mean), format::percent_interval(real.interval)),
             arms: analysis.contrasts.iter().filter(same).map(arm).collect(),
         }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::report::figure::{arm_name, several_doses, transforms_name};
+use crate::report::figure::{arm_name, several_doses};
 use crate::report::format;
 use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design};
 use crate::stats::check::{Check, ClassCheck, Recognition};
@@ -17,7 +17,7 @@ pub struct AccuracyTable {
 
 #[derive(Debug, Serialize)]
 struct AccuracyRow {
-    transforms: &'static str,
+    training: String,
     n: usize,
     /// In the order of the arms; none where the study has no such cell.
     cells: Vec<Option<Rate>>,
@@ -48,10 +48,9 @@ fn arms(analysis: &Analysis) -> Vec<(Design, String)> {
     arms
 }
 
-/// The rows of one n and use of transforms, together.
+/// The rows of one n and setting, together.
 fn groups(analysis: &Analysis) -> impl Iterator<Item = &[Accuracy]> {
-    let group = |row: &Accuracy| (row.design.transforms, row.design.n);
-    analysis.accuracy.chunk_by(move |a, b| group(a) == group(b))
+    analysis.accuracy.chunk_by(|a, b| (a.design.setting(), a.design.n) == (b.design.setting(), b.design.n))
 }
 
 fn find<'a>(rows: &'a [Accuracy], arm: &Design) -> Option<&'a Accuracy> {
@@ -62,7 +61,7 @@ pub fn accuracy(analysis: &Analysis) -> AccuracyTable {
     let arms = arms(analysis);
     let rate = |row: &Accuracy| Rate { rate: format::percent(row.mean), interval: format::percent_interval(row.interval) };
     let row = |rows: &[Accuracy]| AccuracyRow {
-        transforms: transforms_name(rows[0].design.transforms),
+        training: rows[0].design.setting().to_string(),
         n: rows[0].design.n,
         cells: arms.iter().map(|(arm, _)| find(rows, arm).map(rate)).collect(),
     };
@@ -73,7 +72,7 @@ pub fn accuracy(analysis: &Analysis) -> AccuracyTable {
 /// A contrast with real only.
 #[derive(Debug, Serialize)]
 pub struct ContrastRow {
-    transforms: &'static str,
+    training: String,
     n: usize,
     arm: String,
     difference: String,
@@ -86,7 +85,7 @@ pub struct ContrastRow {
 pub fn contrasts(analysis: &Analysis, contrasts: &[Contrast]) -> Vec<ContrastRow> {
     let doses = several_doses(&analysis.accuracy);
     let row = |contrast: &Contrast| ContrastRow {
-        transforms: transforms_name(contrast.design.transforms),
+        training: contrast.design.setting().to_string(),
         n: contrast.design.n,
         arm: arm_name(&contrast.design, doses),
         difference: format::points(contrast.difference),
@@ -101,7 +100,7 @@ pub fn contrasts(analysis: &Analysis, contrasts: &[Contrast]) -> Vec<ContrastRow
 /// A design replicate by replicate.
 #[derive(Debug, Serialize)]
 pub struct ReplicateRow {
-    transforms: &'static str,
+    training: String,
     n: usize,
     arm: String,
     accuracies: String,
@@ -119,7 +118,7 @@ pub fn replicates(analysis: &Analysis) -> Vec<ReplicateRow> {
         let contrast = analysis.contrasts.iter().find(|contrast| contrast.design == row.design);
         let interval = contrast.and_then(|contrast| contrast.replicate_interval);
         ReplicateRow {
-            transforms: transforms_name(row.design.transforms),
+            training: row.design.setting().to_string(),
             n: row.design.n,
             arm: arm_name(&row.design, doses),
             accuracies: join(&row.replicates, format::percent).replace('%', ""),
@@ -144,7 +143,7 @@ pub struct ScoreTable {
 
 #[derive(Debug, Serialize)]
 struct ScoreRow {
-    transforms: &'static str,
+    training: String,
     n: usize,
     arm: String,
     /// In the order of the columns; a dash where a score is not defined.
@@ -164,12 +163,12 @@ pub fn scores(analysis: &Analysis) -> ScoreTable {
             cells.extend([rate(|told| told.sensitivity), rate(|told| told.specificity)]);
         }
         let arm = arm_name(&row.design, doses);
-        ScoreRow { transforms: transforms_name(row.design.transforms), n: row.design.n, arm, cells }
+        ScoreRow { training: row.design.setting().to_string(), n: row.design.n, arm, cells }
     };
     ScoreTable { bins: BINS, threshold: format::level(THRESHOLD), malignancy, rows: analysis.accuracy.iter().map(row).collect() }
 }
 
-/// Accuracy by class and by skin type at one n and use of transforms.
+/// Accuracy by class and by skin type at one n in one setting.
 #[derive(Debug, Serialize)]
 pub struct Breakdown {
     name: String,
@@ -211,7 +210,7 @@ pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
         let by_class = BreakdownSection { heading: "class", rows: classes.map(class).collect() };
         let by_fst = BreakdownSection { heading: "skin type", rows: analysis.images_per_fst.iter().map(skin_type).collect() };
         Breakdown {
-            name: format!("n = {}, {}", rows[0].design.n, transforms_name(rows[0].design.transforms)),
+            name: format!("n = {}, {}", rows[0].design.n, rows[0].design.setting()),
             arms: present.iter().map(|(_, name)| (*name).clone()).collect(),
             sections: [by_class, by_fst].into_iter().filter(|section| !section.rows.is_empty()).collect(),
         }

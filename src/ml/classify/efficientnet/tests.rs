@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device, Shape};
+use candle_nn::Init;
 use candle_nn::var_builder::SimpleBackend;
 
 use super::*;
@@ -111,7 +112,7 @@ fn tiny_is_tiny() {
     for size in [28, 32] {
         assert_eq!(network.forward(&images(2, size, DType::F32), Mode::Eval).unwrap().dims(), [2, 9]);
     }
-    assert_eq!(network.features(&images(1, 32, DType::F32)).unwrap().dims(), [1, 192]);
+    assert_eq!(network.features(&images(1, 32, DType::F32), Mode::Eval).unwrap().dims(), [1, 192]);
 }
 
 #[test]
@@ -208,5 +209,5 @@ fn images_are_normalised_as_the_configuration_says() {
     }
     let (ours, expected) = (network.forward(&images, Mode::Eval).unwrap(), plain.forward(&by_hand, Mode::Eval).unwrap());
     assert!(values(&(ours - expected).unwrap()).iter().all(|d| d.abs() < 1e-12));
-    assert_ne!(values(&network.features(&images).unwrap()), values(&plain.features(&images).unwrap()));
+    assert_ne!(values(&network.features(&images, Mode::Eval).unwrap()), values(&plain.features(&images, Mode::Eval).unwrap()));
 }

@@ -1,0 +1,109 @@
+//! Networks as training sees them, and which of their tensors each regime trains.
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Result, Tensor};
+use candle_nn::VarBuilder;
+
+use super::efficientnet::{Config, EfficientNet, Mode};
+use super::heads::Head;
+use crate::ml::params::{Params, ParamsError, StateDict};
+
+/// Inputs to logits `[B,classes]`.
+pub trait Network {
+    fn forward(&self, inputs: &Tensor, mode: Mode) -> Result<Tensor>;
+}
+
+impl Network for EfficientNet {
+    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.forward(images, mode)
+    }
+}
+
+/// Features instead of images.
+impl Network for Head {
+    fn forward(&self, features: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.forward(features, mode)
+    }
+}
+
+/// A head of its own over a body that stays as it is in training too: nothing is drawn and no statistics move in it.
+struct OverFrozen {
+    body: Arc<EfficientNet>,
+    head: Head,
+}
+
+impl Network for OverFrozen {
+    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.head.forward(&self.body.features(images, Mode::Eval)?.detach(), mode)
+    }
+}
+
+/// What a training changes of a network that starts from a pretrained body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Regime {
+    /// Everything.
+    Full,
+    /// Head, and scale and shift of the body's batch normalisations, whose statistics move; stochastic depth is drawn: a frozen body as
+    /// fastai freezes it.
+    Authors,
+    /// The head alone; the body works as it does in evaluation.
+    Head,
+}
+
+/// A network that is trained, and its twin for judging meanwhile: of the same values, but no graph is kept for it.
+pub struct Model {
+    /// The variables are what training changes; the constants are of no interest to it.
+    pub params: Params,
+    pub learner: Box<dyn Network>,
+    pub twin: Box<dyn Network>,
+}
+
+impl Model {
+    /// The network that `construct` describes, over `params`.
+    pub fn new<N: Network + 'static>(
+        params: Params,
+        construct: impl Fn(VarBuilder<'static>) -> Result<N>,
+    ) -> std::result::Result<Self, ParamsError> {
+        let learner = Box::new(params.build(&construct)?);
+        let twin = Box::new(params.shared_constants().build(&construct)?);
+        Ok(Self { params, learner, twin })
+    }
+
+    /// The network of `config`, from the weights `start` on, all of which it has.
+    pub fn of_regime(regime: Regime, config: &Config, start: StateDict) -> std::result::Result<Self, ParamsError> {
+        let (dtype, device) = (DType::F32, Device::Cpu);
+        match regime {
+            Regime::Full => Self::new(Params::trainable_from(start, dtype, &device), |vb| EfficientNet::new(config, vb)),
+            Regime::Authors => {
+                let norms = norms(&start);
+                let trains = move |name: &str| is_of_head(name) || norms.contains(layer(name));
+                Self::new(Params::partly_trainable_from(start, trains, dtype, &device), |vb| EfficientNet::new(config, vb))
+            }
+            Regime::Head => {
+                let head = start.iter().filter(|(name, _)| is_of_head(name));
+                let head = head.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect::<StateDict>();
+                let body = Params::frozen_from(start, dtype, &device).build(|vb| EfficientNet::new(config, vb))?;
+                let body = Arc::new(body);
+                let construct =
+                    |vb: VarBuilder<'static>| Ok(OverFrozen { body: Arc::clone(&body), head: Head::new(config, vb)? });
+                Self::new(Params::trainable_from(head, dtype, &device), construct)
+            }
+        }
+    }
+}
+
+/// Whether a tensor is of the head.
+pub fn is_of_head(name: &str) -> bool {
+    name.starts_with("classifier.")
+}
+
+/// The name of the layer that a tensor is of.
+fn layer(name: &str) -> &str {
+    name.rsplit_once('.').map_or("", |(layer, _)| layer)
+}
+
+/// The names of the layers that are batch normalisations: those with running statistics.
+fn norms(weights: &StateDict) -> std::collections::BTreeSet<String> {
+    weights.iter().filter(|(name, _)| name.ends_with(".running_mean")).map(|(name, _)| layer(name).to_owned()).collect()
+}

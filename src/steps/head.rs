@@ -1,0 +1,74 @@
+//! A classifier of the experiment that is a head over features of a frozen body: its arms differ by which features they are shown.
+
+use candle_core::{DType, Device};
+
+use super::base::BACKBONE;
+use super::classifier::{predictions, training};
+use super::context::{Context, json_output};
+use super::features::read;
+use super::training_set::{Entry, reals, wanted};
+use super::{Outputs, StepError};
+use crate::ml::classify::efficientnet;
+use crate::ml::classify::examples::{Features, Inputs};
+use crate::ml::classify::heads::Head;
+use crate::ml::classify::judge::predict;
+use crate::ml::classify::model::Model;
+use crate::ml::classify::train::{Examples, Lesson, fit};
+use crate::ml::params::Params;
+use crate::plan::params;
+
+/// Outputs: head/config.json (the whole network's), head/model.safetensors (the head's weights that are kept), predictions.json,
+/// curve.json.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::Head = context.params()?;
+    let seed = context.seed()?;
+    let classes = &params.classes;
+    let (train, entries) = training_features(context, &params)?;
+    let (validation, known) = read(context, "validation")?;
+    let (held_out, tested) = read(context, "held_out")?;
+    let (labels, validation_labels) = (labels(&entries, classes)?, labels(&known, classes)?);
+    let config = efficientnet::Config { classes: classes.len(), ..context.json("pool", BACKBONE.0)? };
+    let drawn = Params::drawn(seed.child("head"), DType::F32, &Device::Cpu);
+    let model = Model::new(drawn, |vb| Head::new(&config, vb))?;
+    let lesson = Lesson {
+        train: Examples { inputs: &train, labels: &labels },
+        validation: Examples { inputs: &validation, labels: &validation_labels },
+    };
+    let training = training(&params.training, classes, labels.len());
+    let curve = context.training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
+    let rows = predict(model.twin.as_ref(), &held_out)?;
+    Ok(vec![
+        json_output("head/config.json", &config),
+        ("head/model.safetensors".into(), model.params.to_safetensors(DType::F32)?),
+        predictions(tested.into_iter(), rows, classes)?,
+        json_output("curve.json", &curve),
+    ])
+}
+
+/// Features of the sampled reals and, of each, of the first `dose` synthetic images.
+fn training_features(context: &Context, params: &params::Head) -> Result<(Features, Vec<Entry<'static>>), StepError> {
+    let (pool, known) = read(context, "pool")?;
+    let mut features = Features::new(pool.views(), pool.width());
+    let mut entries = Vec::new();
+    for at in reals(&known, &params.classes, &params.sources)? {
+        features.push(pool.item(at));
+        entries.push(known[at].clone());
+    }
+    let wanted = wanted(entries.iter().cloned(), params.dose);
+    let before = features.count();
+    if params.dose > 0 {
+        for role in context.roles("synthetic/") {
+            let (made, known) = read(context, role)?;
+            for (at, entry) in known.into_iter().enumerate().filter(|(_, entry)| wanted.takes(entry)) {
+                features.push(made.item(at));
+                entries.push(entry);
+            }
+        }
+    }
+    wanted.check(features.count() - before)?;
+    Ok((features, entries))
+}
+
+fn labels(entries: &[Entry<'_>], classes: &[String]) -> Result<Vec<u32>, StepError> {
+    entries.iter().map(|entry| entry.label_in(classes)).collect()
+}

@@ -1,0 +1,78 @@
+//! Which images an arm trains on, whether they come as pixels or as features.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::StepError;
+use crate::data::Item;
+
+/// What is known of an image besides its pixels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry<'a> {
+    pub id: std::borrow::Cow<'a, str>,
+    pub label: std::borrow::Cow<'a, str>,
+    /// Fitzpatrick skin type 1 to 6; 0 is unknown.
+    pub fst: u8,
+    pub malignant: bool,
+    /// The real image that a synthetic one was made from, and its number among those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_from: Option<(std::borrow::Cow<'a, str>, u32)>,
+}
+
+impl<'a> From<&'a Item> for Entry<'a> {
+    fn from(item: &'a Item) -> Self {
+        let made_from = item.synthetic.as_ref().map(|made| (made.md5hash.as_str().into(), made.generation_num));
+        let (id, label) = (item.id.as_str().into(), item.label.as_str().into());
+        Self { id, label, fst: item.fst, malignant: item.malignant, made_from }
+    }
+}
+
+impl Entry<'_> {
+    /// The position of its class in `classes`.
+    pub fn label_in(&self, classes: &[String]) -> Result<u32, StepError> {
+        let position = classes.iter().position(|class| *class == self.label);
+        position.map(|at| at as u32).ok_or_else(|| format!("image `{}` is of the unknown class `{}`", self.id, self.label).into())
+    }
+}
+
+/// Where in the pool the sampled images are: class by class those that `sources` names among the class's own.
+pub fn reals(pool: &[Entry<'_>], classes: &[String], sources: &BTreeMap<String, Vec<usize>>) -> Result<Vec<usize>, StepError> {
+    let mut chosen = Vec::new();
+    for class in classes {
+        let of_class = (0..pool.len()).filter(|&at| pool[at].label == *class).collect::<Vec<_>>();
+        for &position in &sources[class] {
+            let lacks = || format!("the pool has {} images of `{class}`, not {}", of_class.len(), position + 1);
+            chosen.push(*of_class.get(position).ok_or_else(lacks)?);
+        }
+    }
+    Ok(chosen)
+}
+
+/// The synthetic images of an arm: of each real image those whose number is below the dose.
+pub struct Wanted {
+    sources: BTreeSet<String>,
+    dose: usize,
+}
+
+/// The synthetic images made from `reals`.
+pub fn wanted<'a>(reals: impl Iterator<Item = Entry<'a>>, dose: usize) -> Wanted {
+    Wanted { sources: reals.map(|entry| entry.id.into_owned()).collect(), dose }
+}
+
+impl Wanted {
+    /// Whether the arm trains on it.
+    pub fn takes(&self, entry: &Entry<'_>) -> bool {
+        let made = entry.made_from.as_ref();
+        made.is_some_and(|(source, number)| self.sources.contains(source.as_ref()) && (*number as usize) < self.dose)
+    }
+
+    /// Whether `found` is how many there are to be.
+    pub fn check(&self, found: usize) -> Result<(), StepError> {
+        let expected = self.sources.len() * self.dose;
+        if found == expected {
+            return Ok(());
+        }
+        Err(format!("{expected} synthetic images expected in the shards, {found} found").into())
+    }
+}
