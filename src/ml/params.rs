@@ -117,6 +117,11 @@ impl StateDict {
         self.0.get(name)
     }
 
+    /// Takes the value stored under `name` out.
+    pub fn remove(&mut self, name: &str) -> Option<Tensor> {
+        self.0.remove(name)
+    }
+
     /// Puts `tensor` under `name`, in place of what was there.
     pub fn insert(&mut self, name: impl Into<String>, tensor: Tensor) {
         self.0.insert(name.into(), tensor);

@@ -99,6 +99,9 @@ pub fn backbone(context: &Context) -> Result<EfficientNet, StepError> {
     Ok(frozen(&context.read("backbone", BACKBONE.1)?)?.build(|vb| EfficientNet::new(&config, vb))?)
 }
 
+/// `vision_learner`'s `ps`.
+const FASTAI_DROPOUT: f64 = 0.5;
+
 /// The backbone's architecture with the head for `classes` that a training asks for.
 pub fn classifier_config(
     context: &Context,
@@ -107,16 +110,16 @@ pub fn classifier_config(
     normalisation: study::Normalisation,
 ) -> Result<efficientnet::Config, StepError> {
     let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;
-    let head = match head {
-        study::Head::Linear => HeadKind::Linear,
-        study::Head::ConcatPool => HeadKind::ConcatPool,
+    let (head, dropout) = match head {
+        study::Head::Linear => (HeadKind::Linear, config.dropout),
+        study::Head::ConcatPool => (HeadKind::ConcatPool, FASTAI_DROPOUT),
     };
     let normalisation = match normalisation {
         study::Normalisation::Backbone => config.normalisation,
         study::Normalisation::None => Normalisation::NONE,
         study::Normalisation::Imagenet => Normalisation::IMAGENET,
     };
-    Ok(efficientnet::Config { classes, head, normalisation, ..config })
+    Ok(efficientnet::Config { classes, head, dropout, normalisation, ..config })
 }
 
 /// Weights of the network of `config`: the backbone's, with a head drawn from `seed`.

@@ -19,7 +19,7 @@ pub struct Study {
     pub base: Base,
     pub generator: Generator,
     pub classifier: Classifier,
-    pub features: Features,
+    pub head: HeadRegime,
     pub transforms: Transforms,
     pub probe: Classifier,
     pub experiment: Experiment,
@@ -478,13 +478,15 @@ impl Regime {
     }
 }
 
-/// Features of images, computed once for all classifiers of the regime `head`.
+/// What the regime `head` has of its own; for the rest it is trained as `classifier` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Features {
-    /// Transformed views of each image; pass p over the images shows view p modulo this number. 0: nothing is computed before, each
-    /// image is transformed anew each time it is shown.
+pub struct HeadRegime {
+    /// Transformed views of each image whose features are computed, once for all classifiers; pass p over the images shows view p modulo
+    /// this number. 0: nothing is computed before, each image is transformed anew each time it is shown.
     pub views: usize,
+    /// A head alone bears more than a whole network does.
+    pub learning_rate: f64,
 }
 
 /// fastai's `aug_transforms` as the authors called it (paper.md section 3).

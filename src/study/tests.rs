@@ -60,7 +60,7 @@ fn unknown_keys_are_refused_with_the_nearest_known() {
             study.toml:1:1: unknown key `extend`; the nearest known key is `extends`
             --set classifier.epcohs=3: unknown key `classifier.epcohs`; the nearest known key is `classifier.epochs`
             --set extends=quick.toml: `extends` belongs in a study file
-            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `features`, `transforms`, `probe`, `experiment`, `analysis`
+            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `head`, `transforms`, `probe`, `experiment`, `analysis`
             study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `n`, `strategies`, `doses`, `transforms`, `regimes`, `replicates`
         "#]],
     );
@@ -156,7 +156,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[classifier]\nbatch_by_images = [[9, 4], [9, 8]]\nclass_weights = { measles = 2.0, psoriasis = 0.0 }", &[]),
             (
                 "[classifier]\ndrop_last = true\n[experiment]\nregimes = []\nn = [2]",
-                &["base.backbone.training.class_weights={psoriasis=2.0}"],
+                &["base.backbone.training.class_weights={psoriasis=2.0}", "head.learning_rate=0.0"],
             ),
             ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
         ],
@@ -206,6 +206,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:3:29: `classifier.class_weights.measles` names no class that may have a weight here: allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
             study.toml:3:46: `classifier.class_weights.psoriasis` is 0.0; allowed: more than 0
             --set base.backbone.training.class_weights={psoriasis=2.0}: `base.backbone.training.class_weights.psoriasis` names no class that may have a weight here: 
+            --set head.learning_rate=0.0: `head.learning_rate` is 0.0; allowed: more than 0
             study.toml:4:11: `experiment.regimes` is []; allowed: one value or more
             study.toml:2:13: `classifier.drop_last` is true, but the smallest arm has 18 training images, which do not fill a batch of 32: set classifier.batch or classifier.batch_by_images
             --set generator.sampling.inpaint_strength=0: `generator.sampling.inpaint_strength` is 0.0; allowed: more than 0, at most 1

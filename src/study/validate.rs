@@ -22,6 +22,7 @@ pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
         let classes = if key == "base.backbone.training" { &[] } else { study.images.classes.as_slice() };
         training(key, classifier, classes, &mut rules);
     }
+    rules.positive("head", &[("learning_rate", study.head.learning_rate)]);
     transforms(&study.transforms, &mut rules);
     experiment(study, &mut rules);
     analysis(&study.analysis, &mut rules);

@@ -83,7 +83,7 @@ pub struct Config {
     pub stem_stride: usize,
     pub stages: Vec<Stage>,
     pub head_channels: usize,
-    /// Chance that a pooled feature is dropped, in training, before the linear head.
+    /// Chance that a feature is dropped, in training, before the last layer; half of it before a concat-pool head's first (fastai's `ps`).
     pub dropout: f64,
     /// Chance that the last block's branch is dropped for an item, in training; it grows linearly from 0 at the first block.
     pub stochastic_depth: f64,

@@ -13,8 +13,6 @@ use crate::seed::Seed;
 
 /// Width of the hidden layer of fastai's `create_head`.
 const HIDDEN: usize = 512;
-/// Its chances of dropout, before the hidden layer and after.
-const DROPOUT: [f64; 2] = [0.25, 0.5];
 
 /// fastai's `apply_init(head, nn.init.kaiming_normal_)`.
 const KAIMING_IN: Init = Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanIn, non_linearity: NonLinearity::ReLU };
@@ -26,7 +24,7 @@ pub enum Head {
     Linear { weight: Tensor, bias: Tensor, dropout: f64 },
     /// Largest and mean value of each channel, then normalisation, dropout and a linear layer twice, a rectifier between (fastai's
     /// `create_head`): tensors `classifier.{0,2,4,6}.*`, two less than fastai's numbers.
-    ConcatPool { norms: Box<[BatchNorm; 2]>, hidden: Tensor, output: Tensor },
+    ConcatPool { norms: Box<[BatchNorm; 2]>, hidden: Tensor, output: Tensor, dropout: f64 },
 }
 
 impl Head {
@@ -46,7 +44,7 @@ impl Head {
                 let norms = Box::new([norm(0, 2 * channels)?, norm(4, HIDDEN)?]);
                 let hidden = vb.pp(2).get_with_hints((HIDDEN, 2 * channels), "weight", KAIMING_IN)?;
                 let output = vb.pp(6).get_with_hints((classes, HIDDEN), "weight", KAIMING_IN)?;
-                Ok(Self::ConcatPool { norms, hidden, output })
+                Ok(Self::ConcatPool { norms, hidden, output, dropout: config.dropout })
             }
         }
     }
@@ -66,11 +64,11 @@ impl Head {
             Self::Linear { weight, bias, dropout } => {
                 ops::linear(&dropped(features, mode, "dropout", *dropout)?, weight, Some(bias))
             }
-            Self::ConcatPool { norms, hidden, output } => {
+            Self::ConcatPool { norms, hidden, output, dropout } => {
                 let train = mode.is_train();
-                let x = dropped(&norms[0].forward(features, train)?, mode, "dropout", DROPOUT[0])?;
+                let x = dropped(&norms[0].forward(features, train)?, mode, "dropout", dropout / 2.0)?;
                 let x = ops::linear(&x, hidden, None)?.relu()?;
-                let x = dropped(&norms[1].forward(&x, train)?, mode, "hidden dropout", DROPOUT[1])?;
+                let x = dropped(&norms[1].forward(&x, train)?, mode, "hidden dropout", *dropout)?;
                 ops::linear(&x, output, None)
             }
         }

@@ -9,7 +9,7 @@ use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kind;
 use crate::plan::params;
 use crate::seed::Seed;
-use crate::study::{Cell, Generator, Regime, Study, Synthetic};
+use crate::study::{self, Cell, Generator, Regime, Study, Synthetic};
 
 /// Sources shown in a contact sheet, per class.
 const SHOWN: usize = 4;
@@ -18,6 +18,12 @@ const SHOWN: usize = 4;
 fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
     let order = |class: &String| (class.clone(), study.sample_order(class, cell.replicate)[..cell.n].to_vec());
     study.images.classes.iter().map(order).collect()
+}
+
+/// How the classifier of a cell is trained.
+fn training(study: &Study, cell: &Cell) -> study::Classifier {
+    let learning_rate = if cell.regime == Regime::Head { study.head.learning_rate } else { study.classifier.learning_rate };
+    study::Classifier { learning_rate, ..study.classifier.clone() }
 }
 
 /// Synthetic images a real one.
@@ -45,7 +51,7 @@ impl Builder<'_> {
         let mut tasks = Vec::new();
         for cell in self.study.cells() {
             let task = match cell.regime {
-                Regime::Head if self.study.features.views > 0 => self.head(base, real, shards, &cell)?,
+                Regime::Head if self.study.head.views > 0 => self.head(base, real, shards, &cell)?,
                 _ => self.classifier(base, real, shards, &cell)?,
             };
             tasks.push((cell, task));
@@ -59,7 +65,7 @@ impl Builder<'_> {
         let params = params::Classifier {
             sources: sources(study, cell),
             dose: dose(cell),
-            training: study.classifier.clone(),
+            training: training(study, cell),
             transforms: cell.transforms.then(|| study.transforms.clone()),
             regime: cell.regime,
             classes: study.images.classes.clone(),
@@ -94,7 +100,7 @@ impl Builder<'_> {
         let params = params::Head {
             sources: sources(study, cell),
             dose: dose(cell),
-            training: study.classifier.clone(),
+            training: training(study, cell),
             classes: study.images.classes.clone(),
         };
         let (label, seed) = (self.label_of(cell), self.seed_of(cell));
@@ -104,7 +110,7 @@ impl Builder<'_> {
     /// The features of a set of images, whoever asked for them first.
     fn features(&mut self, base: &BaseInputs, images: TaskId, name: &str, transforms: bool) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let views = || params::Views { count: study.features.views, transforms: study.transforms.clone() };
+        let views = || params::Views { count: study.head.views, transforms: study.transforms.clone() };
         let params = params::Features {
             head: study.classifier.head,
             normalisation: study.classifier.normalisation,

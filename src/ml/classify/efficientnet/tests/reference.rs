@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::super::*;
 use super::recorded;
+use crate::ml::classify::model::{Model, Regime};
 use crate::ml::loss::cross_entropy;
 use crate::ml::optim::{AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
@@ -278,4 +279,48 @@ fn v2_m() {
 #[test]
 fn lite0() {
     check("lite0", &Config::lite0(1000), DType::F64);
+}
+
+/// fastai's own Learner, body frozen: which tensors move, and where they are after two steps.
+#[test]
+fn the_authors_regime_is_fastais_frozen_body() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/efficientnet");
+    let mut expected = StateDict::read(&std::fs::read(folder.join("authors.safetensors")).unwrap()).unwrap();
+    let evaluated = expected.remove("evaluated").unwrap();
+    let config = Config { head: HeadKind::ConcatPool, dropout: 0.0, stochastic_depth: 0.0, ..small() };
+    let (shapes, _) = recorded(&config);
+    let start: StateDict = shapes.iter().map(|(name, shape)| (name.clone(), weight(name, shape))).collect();
+    let model = Model::of_regime(Regime::Authors, &config, start.clone()).unwrap();
+    let (images, labels) = (images(32, DType::F32), Tensor::new(&[3u32, 1, 4, 1], &Device::Cpu).unwrap());
+    // As in fastai, scales, shifts and biases don't decay.
+    let decays = |_: &str, variable: &Var| variable.rank() > 1;
+    let mut optimiser = AdamW::with_decay(model.params.trainable(), AdamWConfig::FASTAI, decays).unwrap();
+    for step in 0..2 {
+        let logits = model.learner.forward(&images, Mode::Train { seed: crate::seed::Seed::of_study(step) }).unwrap();
+        let gradients = cross_entropy(&logits, &labels, 0.0).unwrap().backward().unwrap();
+        optimiser.step(&gradients, 1e-4, None).unwrap();
+    }
+    let state = model.params.state_dict().unwrap();
+    assert_eq!(state.iter().map(|(name, _)| name).collect::<Vec<_>>(), expected.iter().map(|(name, _)| name).collect::<Vec<_>>());
+    let mut worst = (0.0, String::new());
+    let mut moved = 0;
+    for ((name, ours), (_, theirs)) in state.iter().zip(expected.iter()) {
+        let error = relative(&flat(ours), &flat(theirs));
+        if error > worst.0 {
+            worst = (error, name.to_owned());
+        }
+        // A gradient that is zero but for rounding moves a weight by less.
+        let moves = |after: &Tensor| largest(&flat(&(after - start.get(name).unwrap()).unwrap())) > 3e-5;
+        assert_eq!(moves(ours), moves(theirs), "{name}: moves here or there only");
+        moved += usize::from(moves(ours));
+    }
+    let logits = model.twin.forward(&images, Mode::Eval).unwrap();
+    let error = relative(&flat(&logits), &flat(&evaluated));
+    println!(
+        "\nfastai's frozen body: {moved} of {} tensors move, at most {:.1e} apart ({}), logits {error:.1e}",
+        shapes.len(),
+        worst.0,
+        worst.1
+    );
+    assert!(worst.0 <= TOLERANCE && error <= TOLERANCE, "{worst:?} {error:e}");
 }
