@@ -18,7 +18,7 @@ use titrate::ml::params::Params;
 use titrate::ml::training::Session;
 use titrate::seed::Seed;
 
-use crate::{Case, repeated};
+use crate::{Case, classifiers, repeated};
 
 const LATENTS: usize = 4;
 /// Pixels a latent, each way.
@@ -75,10 +75,15 @@ fn schedule_config() -> schedule::Config {
     }
 }
 
-/// Writes `unet.json`, `vae.json` and `scheduler.json`, as diffusers reads them.
+/// Writes `unet.json`, `vae.json` and `scheduler.json`, as diffusers reads them, and `classifier.json`.
 pub fn write_configurations(folder: &Path) -> Result<()> {
     let scheduler = serde_json::to_string_pretty(&schedule_config())?;
-    for (name, text) in [("unet", unet_config().to_json()), ("vae", vae_config().to_json()), ("scheduler", scheduler)] {
+    for (name, text) in [
+        ("unet", unet_config().to_json()),
+        ("vae", vae_config().to_json()),
+        ("scheduler", scheduler),
+        ("classifier", classifiers::configuration()?),
+    ] {
         let path = folder.join(name).with_extension("json");
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
@@ -103,7 +108,7 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
     }))
 }
 
-fn seed() -> Seed {
+pub fn seed() -> Seed {
     Seed::of_study(3)
 }
 
@@ -112,7 +117,7 @@ pub fn normal(shape: &[usize]) -> Result<Tensor> {
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
 }
 
-fn drawn() -> Params {
+pub fn drawn() -> Params {
     Params::drawn(seed().child("weights"), DType::F32, &Device::Cpu)
 }
 

@@ -34,6 +34,9 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
         ("conv", &[side, batch, from, to]) => run(inputs(&[&[batch, side, side, from], &[to, from, 3, 3], &[to]])?, |x| {
             ops::conv2d(&x[0], &x[1], Some(&x[2]), 1, Padding::same(1))
         }),
+        ("depthwise", &[side, batch, channels]) => run(inputs(&[&[batch, side, side, channels], &[channels, 1, 3, 3]])?, |x| {
+            ops::depthwise_conv2d(&x[0], &x[1], None, 1, Padding::same(1))
+        }),
         ("norm-silu", &[side, batch, channels]) => {
             run(inputs(&[&[batch, side, side, channels], &[channels], &[channels]])?, |x| {
                 ops::group_norm(&x[0], GROUPS, &x[1], &x[2], 1e-5, Activation::Silu)

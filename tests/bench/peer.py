@@ -1,9 +1,10 @@
-"""PyTorch's side of `cargo xtask bench`, with diffusers' models: reads `COUNT KIND NUMBER..` a line, answers with the seconds that
+"""PyTorch's side of `cargo xtask bench`, with diffusers' and torchvision's models: reads `COUNT KIND NUMBER..` a line, answers with the seconds that
 COUNT iterations took and with the setting, which is the fastest of those tried for that case.
 
-The folder given as an argument has the models' configurations. The same work as in models.rs and operations.rs.
+The folder given as an argument has the models' configurations. The same work as in models.rs, classifiers.rs and operations.rs.
 """
 
+import functools
 import json
 import math
 import sys
@@ -13,10 +14,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+from torchvision.models import efficientnet
 
 LATENTS, DOWNSAMPLING, CONTEXT = 4, 4, (32, 64)
 SAMPLING_STEPS, GUIDANCE = 12, 3.0
 GROUPS, HEADS = 8, 4
+CLASSES = 9
 LAYOUTS = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 
 folder = Path(sys.argv[1])
@@ -91,6 +94,46 @@ def decode(layout, size, batch):
     return torch.inference_mode()(lambda: model.decode(latents).sample)
 
 
+def classifier(name, layout):
+    if name == "v2-s":
+        model = efficientnet.efficientnet_v2_s(num_classes=CLASSES)
+    else:
+        small, stages = config("classifier"), []
+        for stage in small["stages"]:
+            kind = efficientnet.FusedMBConvConfig if stage["fused"] else efficientnet.MBConvConfig
+            keys = ["expand", "kernel", "stride", "in_channels", "out_channels", "layers"]
+            stages.append(kind(*(stage[key] for key in keys)))
+        norm = functools.partial(torch.nn.BatchNorm2d, eps=small["bn_eps"])
+        model = efficientnet.EfficientNet(
+            stages,
+            dropout=small["dropout"],
+            stochastic_depth_prob=small["stochastic_depth"],
+            num_classes=CLASSES,
+            norm_layer=norm,
+            last_channel=small["head_channels"],
+        )
+    return model.to(memory_format=LAYOUTS[layout])
+
+
+def classifier_step(name, layout, size, batch):
+    model = classifier(name, layout).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-4, betas=(0.9, 0.99), eps=1e-5, weight_decay=0.01, fused=True)
+    images, labels = torch.rand(batch, 3, size, size).to(memory_format=LAYOUTS[layout]), torch.arange(batch) % CLASSES
+
+    def step():
+        F.cross_entropy(model(images), labels).backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+
+    return step
+
+
+def classifier_infer(name, layout, size, count):
+    model = classifier(name, layout).eval().requires_grad_(False)
+    images = torch.rand(count, 3, size, size).to(memory_format=LAYOUTS[layout])
+    return torch.inference_mode()(lambda: model(images).softmax(dim=1))
+
+
 def transforms(size, batch):
     """fastai's aug_transforms, its formulas written out for a batch: without fastai's own overhead of tensor subclasses."""
     images = torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8)
@@ -149,6 +192,11 @@ def conv(layout, both, side, batch, source, target):
     return operation(both, lambda x, w, b: F.conv2d(x, w, b, padding=1), *inputs)
 
 
+def depthwise(layout, both, side, batch, channels):
+    inputs = image(layout, batch, channels, side, side), image(layout, channels, 1, 3, 3)
+    return operation(both, lambda x, w: F.conv2d(x, w, padding=1, groups=channels), *inputs)
+
+
 def norm_silu(layout, both, side, batch, channels):
     inputs = image(layout, batch, channels, side, side), torch.randn(channels), torch.randn(channels)
     return operation(both, lambda x, w, b: F.silu(F.group_norm(x, GROUPS, w, b)), *inputs)
@@ -173,7 +221,8 @@ def silu(both, count):
 
 
 MODELS = {"train": train, "sample": sample, "encode": encode, "decode": decode}
-IMAGES = {"conv": conv, "norm-silu": norm_silu}
+CLASSIFIERS = {"step": classifier_step, "infer": classifier_infer}
+IMAGES = {"conv": conv, "depthwise": depthwise, "norm-silu": norm_silu}
 VECTORS = {"attention": attention, "linear": linear, "silu": silu}
 PLAIN = {"transforms": transforms}
 
@@ -191,6 +240,8 @@ def variants(kind, numbers):
     for layout in LAYOUTS:
         if name in MODELS:
             yield layout, MODELS[name](layout, *numbers)
+        elif "-" in name and (parts := name.rsplit("-", 1))[1] in CLASSIFIERS:
+            yield layout, CLASSIFIERS[parts[1]](parts[0], layout, *numbers)
         elif name in IMAGES:
             yield layout, IMAGES[name](layout, both, *numbers)
     if name in VECTORS:

@@ -2,6 +2,7 @@
 //!
 //! The folder given as an argument gets the models' configurations, from which the other side builds the same ones.
 
+mod classifiers;
 mod models;
 mod operations;
 
@@ -31,10 +32,12 @@ fn repeated(mut work: impl FnMut() -> candle_core::Result<()> + 'static) -> Case
 }
 
 fn prepare(kind: &str, numbers: &[usize]) -> Result<Case> {
-    match (models::case(kind, numbers)?, operations::case(kind, numbers)?) {
-        (Some(case), _) | (_, Some(case)) => Ok(case),
-        _ => bail!("no such case: {kind} of {} numbers", numbers.len()),
+    for of_kind in [models::case, classifiers::case, operations::case] {
+        if let Some(case) = of_kind(kind, numbers)? {
+            return Ok(case);
+        }
     }
+    bail!("no such case: {kind} of {} numbers", numbers.len())
 }
 
 fn main() -> Result<()> {

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: titrate and PyTorch with diffusers on the same work, in turns.
+//! `cargo xtask bench`: titrate and PyTorch with diffusers and torchvision on the same work, in turns.
 //!
 //! Each side is a process that keeps its models; tests/bench/ has both. A round asks one side, then the other, for as many
 //! iterations as fill half a second, and the order of the two alternates.
@@ -17,7 +17,7 @@ const THREADS: &str = "2";
 /// How long one side works in a round, about.
 const SECONDS: f64 = 0.5;
 /// What the other side is made of.
-const PACKAGES: [&str; 3] = ["torch==2.15.0", "diffusers==0.42.1", "numpy"];
+const PACKAGES: [&str; 4] = ["torch==2.15.0", "torchvision==0.29.2", "diffusers==0.42.1", "numpy"];
 /// glibc keeps what is freed, as titrate's allocator does; by default it gives large tensors back and faults them in again.
 const KEEP_MEMORY: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "1000000000"), ("MALLOC_TRIM_THRESHOLD_", "1000000000")];
 const PYTHON: &str = "TITRATE_PEER_PYTHON";
@@ -42,6 +42,16 @@ const ML: &[Case] = &[
     case("VAE decode, 32 px, 16 images", "decode 32 16", 16),
     case("VAE encode, 64 px, 16 images", "encode 64 16", 16),
     case("VAE decode, 64 px, 16 images", "decode 64 16", 16),
+    case("V2-S step, 64 px, batch 16", "v2-s-step 64 16", 16),
+    case("V2-S inference, 64 px, 16 images", "v2-s-infer 64 16", 16),
+    case("V2-S step, 224 px, batch 4", "v2-s-step 224 4", 4),
+    case("V2-S inference, 224 px, 4 images", "v2-s-infer 224 4", 4),
+    case("small V2 step, 32 px, batch 32", "tiny-step 32 32", 32),
+    case("small V2 inference, 32 px, 128 images", "tiny-infer 32 128", 128),
+    case("depthwise 3x3, 14x14x960, batch 4", "depthwise 14 4 960", 0),
+    case("depthwise 3x3, 14x14x960, both ways", "depthwise+ 14 4 960", 0),
+    case("depthwise 3x3, 8x8x256, batch 32", "depthwise 8 32 256", 0),
+    case("depthwise 3x3, 8x8x256, both ways", "depthwise+ 8 32 256", 0),
     case("transforms, 32 px, 32 images", "transforms 32 32", 32),
     case("transforms, 224 px, 16 images", "transforms 224 16", 16),
 ];
@@ -65,8 +75,10 @@ const OPS: &[Case] = &[
     case("SiLU of 49152, both ways", "silu+ 49152", 0),
 ];
 
-const BENCHES: &[(&str, &str, &[Case])] =
-    &[("ml", "training, sampling and autoencoding as studies do them", ML), ("ops", "single operations at the same shapes", OPS)];
+const BENCHES: &[(&str, &str, &[Case])] = &[
+    ("ml", "training, sampling, autoencoding and classifying as studies do them", ML),
+    ("ops", "single operations at the same shapes", OPS),
+];
 
 /// Runs the bench that `arguments` name; lists them without any.
 pub fn bench(arguments: &[String]) -> Result<ExitCode> {
