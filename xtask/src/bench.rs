@@ -16,6 +16,8 @@ use crate::process::{cargo, root, status, target};
 const THREADS: &str = "2";
 /// How long one side works in a round, about.
 const SECONDS: f64 = 0.5;
+/// What titrate's workers get in their environment, besides the number of threads.
+const AS_WORKERS: [(&str, &str); 2] = [("CANDLE_NUM_THREADS", "1"), ("MIMALLOC_PURGE_DELAY", "-1")];
 /// What the other side is made of.
 const PACKAGES: [&str; 4] = ["torch==2.15.0", "torchvision==0.29.2", "diffusers==0.42.1", "numpy"];
 /// glibc keeps what is freed, as titrate's allocator does; by default it gives large tensors back and faults them in again.
@@ -182,7 +184,7 @@ impl Side {
     /// titrate, with the threads that its workers get; it leaves the models' configurations in `folder`.
     fn titrate(folder: &Path) -> Result<Self> {
         let mut command = cargo(&["bench", "--quiet", "--profile", "release", "--package", "titrate", "--bench", "bench", "--"]);
-        Self::start(command.arg(folder).env("RAYON_NUM_THREADS", THREADS).env("CANDLE_NUM_THREADS", "1"))
+        Self::start(command.arg(folder).env("RAYON_NUM_THREADS", THREADS).envs(AS_WORKERS))
     }
 
     fn pytorch(folder: &Path) -> Result<Self> {

@@ -1,12 +1,16 @@
 //! Depthwise convolution: one filter a channel, sixteen channels at a time.
 
-use super::element::{Element, column_sums, for_chunks, sum_rows, uninit, vectorised};
+use std::ops::Range;
+
+use super::element::{Element, column_sums, copy_strided, for_chunks, sum_rows, uninit, vectorised};
 use super::kernel::Kernel;
 use super::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
 
 /// Channels summed in registers.
 const LANES: usize = 16;
+/// Channels whose filters are used before the next channels'.
+const BLOCK: usize = 256;
 
 /// Shapes of one depthwise convolution.
 pub(super) struct Depthwise {
@@ -66,41 +70,23 @@ impl Depthwise {
         let mut target = uninit(self.batch * rows.len() * columns.len() * c);
         for_chunks(&mut target, (rows.len() * columns.len() * c).max(1), |b, image| {
             let source = &source[b * source_size.0 * source_size.1 * c..][..source_size.0 * source_size.1 * c];
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (pixel, target) in image.chunks_exact_mut(c).enumerate() {
-                        let (row, column) = (&rows[pixel / columns.len()], &columns[pixel % columns.len()]);
-                        let taps = |at: usize| {
-                            row.iter().flat_map(move |&(ky, y)| {
-                                column
-                                    .iter()
-                                    .map(move |&(kx, x)| ((y * source_size.1 + x) * c + at, (ky * self.window.1 + kx) * c + at))
-                            })
+            let mut taps = Vec::with_capacity(self.taps());
+            // The filters of a block stay in the first cache while it goes over the image.
+            for block in (0..c).step_by(BLOCK) {
+                let width = BLOCK.min(c - block);
+                for (pixel, target) in image.chunks_exact_mut(c).enumerate() {
+                    let (row, column) = (&rows[pixel / columns.len()], &columns[pixel % columns.len()]);
+                    taps.clear();
+                    for &(ky, y) in row {
+                        let tap = |&(kx, x): &(usize, usize)| {
+                            let (from, filter) = ((y * source_size.1 + x) * c, (ky * self.window.1 + kx) * c);
+                            (&source[from + block..][..width], &filters[filter + block..][..width])
                         };
-                        let mut parts = target.chunks_exact_mut(LANES);
-                        let mut at = 0;
-                        for part in &mut parts {
-                            let mut acc = [T::ZERO; LANES];
-                            if let Some(bias) = bias {
-                                acc.copy_from_slice(&bias[at..at + LANES]);
-                            }
-                            for (s, f) in taps(at) {
-                                let (s, f) = (&source[s..s + LANES], &filters[f..f + LANES]);
-                                for i in 0..LANES {
-                                    acc[i] = s[i].fma(f[i], acc[i]);
-                                }
-                            }
-                            part.copy_from_slice(&acc);
-                            at += LANES;
-                        }
-                        for (i, target) in parts.into_remainder().iter_mut().enumerate() {
-                            let start = bias.map_or(T::ZERO, |b| b[at + i]);
-                            *target = taps(at + i).fold(start, |sum, (s, f)| source[s].fma(filters[f], sum));
-                        }
+                        taps.extend(column.iter().map(tap));
                     }
-                },
-            );
+                    weigh(&mut target[block..][..width], &taps, bias.map(|bias| &bias[block..][..width]));
+                }
+            }
         });
         target
     }
@@ -108,7 +94,11 @@ impl Depthwise {
     /// Filters with the channel last: `[kh,kw,C]`.
     fn channels_last<T: Element>(&self, weight: &[T]) -> Vec<T> {
         let taps = self.taps();
-        (0..taps * self.channels).map(|i| weight[i % self.channels * taps + i / self.channels]).collect()
+        let mut filters = uninit(taps * self.channels);
+        for (tap, filters) in filters.chunks_exact_mut(self.channels).enumerate() {
+            copy_strided(filters, &weight[tap..], taps);
+        }
+        filters
     }
 
     fn forward<T: Element>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
@@ -125,13 +115,15 @@ impl Depthwise {
 
     fn weight_grad<T: Element>(&self, x: &[T], grad: &[T]) -> Vec<T> {
         let (c, taps, (h, w), (oh, ow)) = (self.channels, self.taps(), self.input, self.output);
-        let columns: Vec<Vec<(usize, usize)>> = (0..self.window.1)
-            .map(|k| {
-                let source = |o: usize| (o * self.stride + k).checked_sub(self.padding.left).filter(|&x| x < w).map(|x| (o, x));
-                (0..ow).filter_map(source).collect()
-            })
-            .collect();
         let rows = self.forward_taps(oh, h, self.window.0, self.padding.top);
+        let columns = self.forward_taps(ow, w, self.window.1, self.padding.left);
+        let products = match self.window.1 {
+            1 => row_products::<T, 1>(&columns, w),
+            3 => row_products::<T, 3>(&columns, w),
+            5 => row_products::<T, 5>(&columns, w),
+            7 => row_products::<T, 7>(&columns, w),
+            _ => Box::new(|x: &[T], grad: &[T], filters: &mut [T], c| channel_products(x, grad, &columns, filters, 0..c)),
+        };
         let images = self.batch.div_ceil(16).max(1);
         let mut parts = vec![T::ZERO; self.batch.div_ceil(images) * taps * c];
         for_chunks(&mut parts, taps * c, |part, sum| {
@@ -141,41 +133,105 @@ impl Depthwise {
                     let grad = &grad[oy * ow * c..][..ow * c];
                     for &(ky, y) in row {
                         let x = &x[y * w * c..][..w * c];
-                        let filters = sum[ky * self.window.1 * c..].chunks_exact_mut(c);
-                        columns.iter().zip(filters).for_each(|(pairs, filter)| row_products(x, grad, pairs, filter));
+                        products(x, grad, &mut sum[ky * self.window.1 * c..][..self.window.1 * c], c);
                     }
                 }
             }
         });
         let sum = sum_rows(&parts, taps * c);
-        (0..taps * c).map(|i| sum[i % taps * c + i / taps]).collect()
+        let mut filters = uninit(taps * c);
+        for (channel, filter) in filters.chunks_exact_mut(taps).enumerate() {
+            copy_strided(filter, &sum[channel..], c);
+        }
+        filters
     }
 }
 
-/// `filter += sum over (o, i) of grad[o] * x[i]`, pixels of as many channels as the filter.
-fn row_products<T: Element>(x: &[T], grad: &[T], pairs: &[(usize, usize)], filter: &mut [T]) {
-    let c = filter.len();
+/// `target = bias + sum over the taps of source * filter`, slices of one length.
+fn weigh<T: Element>(target: &mut [T], taps: &[(&[T], &[T])], bias: Option<&[T]>) {
+    let width = target.len();
+    assert!(taps.iter().all(|(source, filter)| source.len() == width && filter.len() == width));
     vectorised(
         #[inline(always)]
         || {
-            let mut parts = filter.chunks_exact_mut(LANES);
+            let mut parts = target.chunks_exact_mut(LANES);
             let mut at = 0;
             for part in &mut parts {
                 let mut acc = [T::ZERO; LANES];
-                for &(o, i) in pairs {
-                    let (g, x) = (&grad[o * c + at..][..LANES], &x[i * c + at..][..LANES]);
+                if let Some(bias) = bias {
+                    acc.copy_from_slice(&bias[at..at + LANES]);
+                }
+                for (source, filter) in taps {
+                    // SAFETY: `at + LANES` is at most the width, which is the length of both.
+                    let (s, f) = unsafe { (source.get_unchecked(at..at + LANES), filter.get_unchecked(at..at + LANES)) };
                     for i in 0..LANES {
-                        acc[i] = g[i].fma(x[i], acc[i]);
+                        acc[i] = s[i].fma(f[i], acc[i]);
                     }
                 }
-                part.iter_mut().zip(acc).for_each(|(p, a)| *p += a);
+                part.copy_from_slice(&acc);
                 at += LANES;
             }
-            for (j, part) in parts.into_remainder().iter_mut().enumerate() {
-                *part += pairs.iter().fold(T::ZERO, |sum, &(o, i)| grad[o * c + at + j].fma(x[i * c + at + j], sum));
+            for (i, target) in (at..).zip(parts.into_remainder()) {
+                let start = bias.map_or(T::ZERO, |bias| bias[i]);
+                *target = taps.iter().fold(start, |sum, (source, filter)| source[i].fma(filter[i], sum));
             }
         },
     );
+}
+
+/// What adds a row's products: `filters[k] += sum over the outputs o that tap k meets of grad[o] * x[i]`, of pixels of `c` channels.
+type RowProducts<'a, T> = Box<dyn Fn(&[T], &[T], &mut [T], usize) + Sync + 'a>;
+
+/// The products of rows of `width` pixels by windows of `K`; `columns` has the pairs (k, i) of each o.
+fn row_products<T: Element, const K: usize>(columns: &[Taps], width: usize) -> RowProducts<'_, T> {
+    // The pixel that each tap meets at each output; past the last where it meets none.
+    let met = |taps: &Taps| std::array::from_fn(|k| taps.iter().find(|tap| tap.0 == k).map_or(width, |tap| tap.1));
+    let met = columns.iter().map(met).collect::<Vec<[usize; K]>>();
+    Box::new(move |x, grad, filters, c| {
+        let whole = c - c % LANES;
+        assert!(x.len() == width * c && grad.len() == met.len() * c && filters.len() == K * c);
+        vectorised(
+            #[inline(always)]
+            || {
+                for at in (0..whole).step_by(LANES) {
+                    let mut acc = [[T::ZERO; LANES]; K];
+                    for (o, from) in met.iter().enumerate() {
+                        // SAFETY: `o` and each place below `width` are of pixels of `c` values, and `at + LANES` is at most `c`.
+                        let g = unsafe { grad.get_unchecked(o * c + at..o * c + at + LANES) };
+                        for k in 0..K {
+                            if from[k] < width {
+                                // SAFETY: as above.
+                                let x = unsafe { x.get_unchecked(from[k] * c + at..from[k] * c + at + LANES) };
+                                for lane in 0..LANES {
+                                    acc[k][lane] = g[lane].fma(x[lane], acc[k][lane]);
+                                }
+                            }
+                        }
+                    }
+                    for k in 0..K {
+                        let filter = &mut filters[k * c + at..][..LANES];
+                        for lane in 0..LANES {
+                            filter[lane] += acc[k][lane];
+                        }
+                    }
+                }
+            },
+        );
+        channel_products(x, grad, columns, filters, whole..c);
+    })
+}
+
+/// [`row_products`] for some of the channels, one by one, and windows of any width.
+fn channel_products<T: Element>(x: &[T], grad: &[T], columns: &[Taps], filters: &mut [T], channels: Range<usize>) {
+    let c = channels.end;
+    for channel in channels {
+        for k in 0..filters.len() / c {
+            let of_tap =
+                columns.iter().enumerate().flat_map(|(o, taps)| taps.iter().filter(|tap| tap.0 == k).map(move |tap| (o, tap.1)));
+            let sum = of_tap.fold(T::ZERO, |sum, (o, i)| grad[o * c + channel].fma(x[i * c + channel], sum));
+            filters[k * c + channel] += sum;
+        }
+    }
 }
 
 impl Kernel<2> for Depthwise {
