@@ -1,0 +1,213 @@
+//! The formats of pictures: each to 8-bit RGB as it is stored, with the orientation that its EXIF data gives.
+
+use std::io::Cursor;
+
+use zune_bmp::BmpDecoder;
+use zune_core::bytestream::ZCursor;
+use zune_core::colorspace::ColorSpace;
+use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
+
+use super::exif;
+use crate::data::RgbImage;
+
+/// A format that is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Jpeg,
+    Png,
+    WebP,
+    Gif,
+    Bmp,
+}
+
+/// What a decoder complains of.
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+impl Format {
+    /// By the file's first bytes; what its name ends in does not count.
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0xff, 0xd8, 0xff, ..] => Some(Self::Jpeg),
+            [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some(Self::Png),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(Self::WebP),
+            [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(Self::Gif),
+            [b'B', b'M', ..] => Some(Self::Bmp),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::WebP => "WebP",
+            Self::Gif => "GIF",
+            Self::Bmp => "BMP",
+        }
+    }
+
+    /// Width and height, from the header; of a JPEG also that its end is there.
+    pub(super) fn size(self, bytes: &[u8]) -> Result<(usize, usize), Cause> {
+        let known = |size: Option<(usize, usize)>| size.ok_or_else(|| "no size in its header".into());
+        match self {
+            Self::Jpeg => {
+                if !jpeg_ends(bytes) {
+                    return Err("it is cut off: there is no end-of-image marker".into());
+                }
+                let mut decoder = jpeg(bytes);
+                decoder.decode_headers().map_err(said)?;
+                known(decoder.dimensions())
+            }
+            Self::Png => {
+                let reader = png::Decoder::new(Cursor::new(bytes)).read_info()?;
+                Ok((reader.info().width as usize, reader.info().height as usize))
+            }
+            Self::WebP => {
+                let (width, height) = image_webp::WebPDecoder::new(Cursor::new(bytes))?.dimensions();
+                Ok((width as usize, height as usize))
+            }
+            Self::Gif => {
+                let decoder = gif::DecodeOptions::new().read_info(bytes)?;
+                Ok((decoder.width().into(), decoder.height().into()))
+            }
+            Self::Bmp => {
+                let mut decoder = bmp(bytes);
+                decoder.decode_headers().map_err(said)?;
+                known(decoder.dimensions())
+            }
+        }
+    }
+
+    /// The picture as it is stored, and its orientation. Of an animation the first frame.
+    pub(super) fn decode(self, bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
+        match self {
+            Self::Jpeg => decode_jpeg(bytes),
+            Self::Png => decode_png(bytes),
+            Self::WebP => decode_webp(bytes),
+            Self::Gif => decode_gif(bytes).map(|image| (image, 1)),
+            Self::Bmp => decode_bmp(bytes).map(|image| (image, 1)),
+        }
+    }
+}
+
+/// The largest side that a JPEG can have.
+const LONGEST: usize = 65_535;
+
+/// The decoders' own limits of the sides are lower than the formats'.
+fn options() -> DecoderOptions {
+    DecoderOptions::default().set_max_width(LONGEST).set_max_height(LONGEST).set_strict_mode(false)
+}
+
+fn jpeg(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
+    JpegDecoder::new_with_options(ZCursor::new(bytes), options().jpeg_set_out_colorspace(ColorSpace::RGB))
+}
+
+fn bmp(bytes: &[u8]) -> BmpDecoder<ZCursor<&[u8]>> {
+    BmpDecoder::new_with_options(ZCursor::new(bytes), options())
+}
+
+/// The message of an error that shows itself only for debugging.
+fn said(error: impl std::fmt::Debug) -> Cause {
+    format!("{error:?}").trim().into()
+}
+
+fn decode_jpeg(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
+    let mut decoder = jpeg(bytes);
+    let pixels = decoder.decode().map_err(said)?;
+    let (width, height) = decoder.dimensions().ok_or("no size in its header")?;
+    Ok((RgbImage { width, height, pixels }, decoder.exif().map_or(1, |data| exif::orientation(data))))
+}
+
+/// Whether the markers of a JPEG lead to its end: decoders paint what is missing of a file cut off in grey.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
+        at += found + 1;
+        match bytes.get(at) {
+            // A stuffed byte of the scan, fill, a restart or a marker without a segment.
+            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+            Some(0xff) => {}
+            Some(0xd9) => return true,
+            Some(_) => {
+                let Some(&[high, low]) = bytes.get(at + 1..at + 3) else { return false };
+                at += 1 + usize::from(u16::from_be_bytes([high, low]));
+            }
+            None => return false,
+        }
+    }
+    false
+}
+
+fn decode_png(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    // 16 bits become 8 by their upper byte, as in Pillow; palettes and fewer bits become bytes.
+    decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
+    decoder.ignore_checksums(false);
+    let mut reader = decoder.read_info()?;
+    let mut raw = vec![0; reader.output_buffer_size().ok_or("larger than memory")?];
+    let info = reader.next_frame(&mut raw)?;
+    raw.truncate(info.buffer_size());
+    let orientation = reader.info().exif_metadata.as_deref().map_or(1, exif::orientation);
+    let pixels = match info.color_type {
+        png::ColorType::Rgb => raw,
+        png::ColorType::Rgba => over_white(&raw),
+        png::ColorType::Grayscale => raw.iter().flat_map(|&grey| [grey; 3]).collect(),
+        png::ColorType::GrayscaleAlpha => raw.as_chunks().0.iter().flat_map(|&[grey, alpha]| [blend(grey, alpha); 3]).collect(),
+        png::ColorType::Indexed => return Err("its palette is not expanded".into()),
+    };
+    Ok((RgbImage { width: info.width as usize, height: info.height as usize, pixels }, orientation))
+}
+
+fn decode_webp(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
+    let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes))?;
+    let orientation = decoder.exif_metadata().ok().flatten().map_or(1, |data| exif::orientation(&data));
+    let (width, height) = decoder.dimensions();
+    let mut raw = vec![0; decoder.output_buffer_size().ok_or("larger than memory")?];
+    decoder.read_image(&mut raw)?;
+    let pixels = if decoder.has_alpha() { over_white(&raw) } else { raw };
+    Ok((RgbImage { width: width as usize, height: height as usize, pixels }, orientation))
+}
+
+fn decode_gif(bytes: &[u8]) -> Result<RgbImage, Cause> {
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::RGBA);
+    let mut decoder = options.read_info(bytes)?;
+    let mut image = RgbImage::new(decoder.width().into(), decoder.height().into());
+    image.pixels.fill(255);
+    let frame = decoder.read_next_frame()?.ok_or("there is no frame in it")?;
+    let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
+    let texels = over_white(&frame.buffer);
+    for (at, texel) in texels.as_chunks::<3>().0.iter().enumerate() {
+        let (x, y) = (left + at % width, top + at / width);
+        if x < image.width && y < image.height {
+            image.set_pixel(x, y, *texel);
+        }
+    }
+    Ok(image)
+}
+
+fn decode_bmp(bytes: &[u8]) -> Result<RgbImage, Cause> {
+    let mut decoder = bmp(bytes);
+    let raw = decoder.decode().map_err(said)?;
+    let (width, height) = decoder.dimensions().ok_or("no size in its header")?;
+    let pixels = match decoder.colorspace() {
+        Some(ColorSpace::RGB) => raw,
+        Some(ColorSpace::RGBA) => over_white(&raw),
+        Some(ColorSpace::Luma) => raw.iter().flat_map(|&grey| [grey; 3]).collect(),
+        other => return Err(format!("its colours are {other:?}").into()),
+    };
+    Ok(RgbImage { width, height, pixels })
+}
+
+/// White shows through: that is what pictures are looked at on. What lies below full transparency is not for looking at, and dropping
+/// alpha would show it.
+fn over_white(rgba: &[u8]) -> Vec<u8> {
+    let texel = |&[red, green, blue, alpha]: &[u8; 4]| [red, green, blue].map(|level| blend(level, alpha));
+    rgba.as_chunks().0.iter().flat_map(texel).collect()
+}
+
+fn blend(level: u8, alpha: u8) -> u8 {
+    let (level, alpha) = (u32::from(level), u32::from(alpha));
+    ((level * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+}

@@ -1,0 +1,101 @@
+//! Pictures as researchers have them, to upright 8-bit RGB: JPEG, PNG, WebP, GIF, BMP.
+//!
+//! Grey is repeated over the channels, palettes are looked up, CMYK is turned into RGB without a colour profile, of 16 bits the upper
+//! 8 are kept, what is transparent is laid over white, an animation gives its first frame, and the orientation in EXIF data is applied.
+//! Everything else is a [`PictureError`] that names the file.
+
+mod exif;
+mod format;
+mod memory;
+#[cfg(test)]
+mod tests;
+
+use super::RgbImage;
+pub use format::Format;
+pub use memory::Memory;
+
+/// Pixels that a picture may have: Pillow's limit, twice its `MAX_IMAGE_PIXELS`. 13,377 px square.
+pub const MOST_PIXELS: usize = 178_956_970;
+/// The least side of a picture: a file of fewer pixels stands in for one.
+pub const LEAST_SIDE: usize = 4;
+
+/// A picture that can't be used; `name` is the file's as its set gives it.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    #[error("picture `{name}` is empty: its file has no byte")]
+    Empty { name: String },
+    #[error("picture `{name}` is {what}: JPEG, PNG, WebP, GIF and BMP are read")]
+    Format { name: String, what: &'static str },
+    #[error("picture `{name}` has {width} x {height} pixels: {MOST_PIXELS} at most (decompression bombs have more)")]
+    TooLarge { name: String, width: usize, height: usize },
+    #[error(
+        "picture `{name}` has {width} x {height} pixels: a side of {LEAST_SIDE} at least (smaller files stand in for pictures)"
+    )]
+    TooSmall { name: String, width: usize, height: usize },
+    #[error("picture `{name}` is a damaged {}: {cause}", .format.name())]
+    Damaged { name: String, format: Format, cause: Box<dyn std::error::Error + Send + Sync> },
+}
+
+/// What a picture's first bytes say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub format: Format,
+    /// As stored, before it is put upright.
+    pub width: usize,
+    pub height: usize,
+}
+
+impl Header {
+    /// Bytes that decoding takes, about: the pixels twice, once as stored and once upright.
+    pub fn memory(&self) -> usize {
+        6 * self.width * self.height
+    }
+}
+
+/// The format and the size of a picture that is neither too small nor too large.
+pub fn header(bytes: &[u8], name: &str) -> Result<Header, PictureError> {
+    let own = || name.to_owned();
+    if bytes.is_empty() {
+        return Err(PictureError::Empty { name: own() });
+    }
+    let format = Format::of(bytes).ok_or_else(|| PictureError::Format { name: own(), what: looks_like(bytes) })?;
+    let size = guarded(|| format.size(bytes));
+    let (width, height) = size.map_err(|cause| PictureError::Damaged { name: own(), format, cause })?;
+    if width.min(height) < LEAST_SIDE {
+        return Err(PictureError::TooSmall { name: own(), width, height });
+    }
+    if width.checked_mul(height).is_none_or(|pixels| pixels > MOST_PIXELS) {
+        return Err(PictureError::TooLarge { name: own(), width, height });
+    }
+    Ok(Header { format, width, height })
+}
+
+/// The picture in a file's bytes, upright.
+pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, PictureError> {
+    let Header { format, .. } = header(bytes, name)?;
+    let damaged = |cause| PictureError::Damaged { name: name.to_owned(), format, cause };
+    let (image, orientation) = guarded(|| format.decode(bytes)).map_err(damaged)?;
+    if image.pixels.len() != 3 * image.width * image.height {
+        return Err(damaged(format!("{} bytes for {} x {} pixels", image.pixels.len(), image.width, image.height).into()));
+    }
+    Ok(exif::upright(image, orientation))
+}
+
+/// A decoder's panic over bytes from outside is a fault of the file, not of the task.
+fn guarded<T>(decode: impl FnOnce() -> Result<T, format::Cause>) -> Result<T, format::Cause> {
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
+    caught.unwrap_or_else(|_| Err("its decoder gave up".into()))
+}
+
+/// What lies in a picture's place, with its article.
+fn looks_like(bytes: &[u8]) -> &'static str {
+    let text = bytes.trim_ascii_start().to_ascii_lowercase();
+    match bytes {
+        [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => "a TIFF or a camera's raw file",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "an HEIC, an AVIF or a video",
+        _ if text.starts_with(b"<svg") => "an SVG drawing",
+        _ if text.starts_with(b"<") => "a web page or another text of tags (a download that failed leaves such)",
+        _ if bytes.starts_with(b"%PDF") => "a PDF",
+        _ => "no picture of a known format",
+    }
+}
