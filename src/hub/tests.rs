@@ -1,0 +1,143 @@
+//! Against a server of this machine that answers as the hub does.
+
+use expect_test::expect;
+
+use super::server::{FIRST, SECOND, Server};
+use super::*;
+
+/// A hub of the server with an empty cache.
+fn hub(server: &Server) -> (Hub, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Hub { cache: folder.path().join("hub"), endpoint: Some(server.address.clone()), token: None, offline: false }, folder)
+}
+
+fn location(text: &str) -> Location {
+    text.parse().unwrap()
+}
+
+fn below_unet(files: &[String]) -> Vec<String> {
+    files.iter().filter(|file| file.starts_with("unet/")).cloned().collect()
+}
+
+fn fetch(hub: &Hub, text: &str) -> Result<PathBuf, String> {
+    hub.fetch(&location(text), below_unet, &mut |_| ()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_location_is_what_the_hubs_own_tools_write() {
+    let parsed = |text: &str| text.parse::<Location>().map_or_else(|error| error.to_string(), |location| format!("{location:?}"));
+    let said = [
+        "hf://lab/model",
+        "hf://lab/model@v1/unet/config.json",
+        "hf://datasets/lab/set@main/train/",
+        "hf://lab",
+        "hf://lab/model/../x",
+        "hf://../model",
+        "hf://lab/model@",
+    ]
+    .map(parsed);
+    expect![[r#"
+        Location { dataset: false, id: "lab/model", revision: "main", path: "" }
+        Location { dataset: false, id: "lab/model", revision: "v1", path: "unet/config.json" }
+        Location { dataset: true, id: "lab/set", revision: "main", path: "train" }
+        `hf://lab` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path
+        `hf://lab/model/../x` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path
+        `hf://../model` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path
+        `hf://lab/model@` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path"#]].assert_eq(&said.join("\n"));
+}
+
+#[test]
+fn what_is_wanted_is_downloaded_once_and_the_commit_is_said() {
+    let server = Server::of_weights();
+    let (hub, _folder) = hub(&server);
+    let mut said = Vec::new();
+    let place = location("hf://lab/model");
+    assert_eq!(hub.cached(&place), None);
+    let folder = hub.fetch(&place, below_unet, &mut |line| said.push(line.to_owned())).unwrap();
+    assert_eq!(fs::read(folder.join("unet/config.json")).unwrap(), b"{\"first\": 1}");
+    assert_eq!(fs::metadata(folder.join("unet/weights.safetensors")).unwrap().len(), 800_000);
+    assert!(!folder.join("README.md").exists(), "it was not wanted");
+    expect![[r#"
+        hf://lab/model@main is at commit 1111111111111111111111111111111111111111: @1111111111111111111111111111111111111111 in the study pins it
+        downloading unet/config.json (0.0 MB)
+        downloading unet/weights.safetensors (0.8 MB)"#]].assert_eq(&said.join("\n"));
+    server.seen();
+    assert_eq!(hub.cached(&place), Some(folder.clone()));
+    assert_eq!(hub.fetch(&place, below_unet, &mut |_| ()).unwrap(), folder);
+    assert_eq!(fetch(&hub, "hf://lab/model/unet/config.json").unwrap(), folder.join("unet/config.json"));
+    assert_eq!(server.seen(), [] as [String; 0], "the cache has it all");
+}
+
+#[test]
+fn a_download_that_broke_off_goes_on() {
+    let server = Server::of_weights();
+    let (hub, _folder) = hub(&server);
+    let file = format!("hf://lab/model@{FIRST}/unet/weights.safetensors");
+    server.set(|behaviour| behaviour.cut = Some(300_000));
+    let broken = fetch(&hub, &file).unwrap_err();
+    assert!(broken.contains("unet/weights.safetensors") && broken.contains("the same command goes on from there"), "{broken}");
+    assert_eq!(hub.cached(&location(&file)), None);
+    server.seen();
+    let path = fetch(&hub, &file).unwrap();
+    assert_eq!(fs::read(path).unwrap(), server.file(FIRST, "unet/weights.safetensors"));
+    let seen = server.seen();
+    assert!(seen.iter().any(|request| request.ends_with(" 300000-")), "{seen:?}");
+}
+
+#[test]
+fn a_download_that_was_killed_at_its_end_begins_again() {
+    let server = Server::of_weights();
+    let (hub, _folder) = hub(&server);
+    let path = fetch(&hub, "hf://lab/model/unet/weights.safetensors").unwrap();
+    let blob = path.canonicalize().unwrap();
+    fs::rename(&blob, blob.with_extension("part")).unwrap();
+    fs::remove_file(&path).unwrap();
+    assert!(fetch(&hub, "hf://lab/model/unet/weights.safetensors").unwrap().is_file());
+}
+
+#[test]
+fn a_revision_stays_what_it_was() {
+    let server = Server::of_weights();
+    let (hub, _folder) = hub(&server);
+    let config = |text: &str| fs::read_to_string(fetch(&hub, text).unwrap().join("unet/config.json")).unwrap();
+    assert_eq!(config("hf://lab/model"), "{\"first\": 1}");
+    server.set(|behaviour| behaviour.main = SECOND.to_owned());
+    assert_eq!(config("hf://lab/model"), "{\"first\": 1}", "a branch stays where it was downloaded at");
+    assert_eq!(config(&format!("hf://lab/model@{SECOND}")), "{\"second\": 2}");
+    assert_eq!(config(&format!("hf://lab/model@{FIRST}")), "{\"first\": 1}");
+}
+
+#[test]
+fn what_cannot_be_had_is_said() {
+    let server = Server::of_weights();
+    let (mut hub, _folder) = hub(&server);
+    let mut said = vec![
+        fetch(&hub, "hf://lab/other").unwrap_err(),
+        fetch(&hub, "hf://lab/model@v9").unwrap_err(),
+        fetch(&hub, "hf://lab/model/vae").unwrap_err(),
+        fetch(&hub, "hf://lab/model/README.md").unwrap_err(),
+    ];
+    hub.offline = true;
+    said.push(fetch(&hub, "hf://lab/model").unwrap_err());
+    hub.offline = false;
+    server.set(|behaviour| behaviour.token = Some("secret".to_owned()));
+    said.push(fetch(&hub, "hf://lab/model").unwrap_err());
+    hub.token = Some("secret".to_owned());
+    server.set(|behaviour| behaviour.corrupt = true);
+    said.push(fetch(&hub, "hf://lab/model/unet/config.json").unwrap_err());
+    said.push(fetch(&hub, "hf://lab/model/unet/weights.safetensors").unwrap_err());
+    server.set(|behaviour| behaviour.corrupt = false);
+    assert!(fetch(&hub, "hf://lab/model").is_ok(), "what was not what it should be is downloaded again");
+    hub.offline = true;
+    assert!(fetch(&hub, "hf://lab/model").is_ok(), "what is in the cache needs no network");
+    let said = said.join("\n").replace(&hub.cache.display().to_string(), "CACHE").replace(&server.address, "SERVER");
+    expect![[r#"
+        hf://lab/other@main: the hub has no such repository, revision or file
+        hf://lab/model@v9: the hub has no such repository, revision or file
+        hf://lab/model@main/vae: the hub has no such repository, revision or file (vae)
+        hf://lab/model@main/README.md: nothing in it is wanted here; it has README.md, unet/config.json, unet/weights.safetensors
+        hf://lab/model@main is not in the cache at CACHE, and HF_HUB_OFFLINE forbids to download it
+        hf://lab/model@main: the hub answers 401: accept the repository's conditions on its page, and set HF_TOKEN to a token that may read it
+        hf://lab/model@main/unet/config.json, unet/config.json: its digest is 710ce565c6819bc849e4d8f12a48057019435c15, where the hub says 0ebb3e99b0ab33a166a3b75e1f0ea1ce08502a66: it was removed; the same command downloads it again
+        hf://lab/model@main/unet/weights.safetensors, unet/weights.safetensors: its digest is 23523e93e900a6dec5ae19270bf71da319a73f37abd2e61b9905d90bb1936dd5, where the hub says 2fadeb03b6d797daf4d2a3fdfdbe5662d50eaa343fc153b249894a336bf0ebba: it was removed; the same command downloads it again"#]].assert_eq(&said);
+}
