@@ -28,6 +28,9 @@ pub(super) enum Command {
     Reproduce(Reproduce),
     /// List the tasks that would run, with the reason
     Plan(Plan),
+    /// Look into the real images of a study
+    #[command(subcommand)]
+    Data(Data),
     /// Count a study's tasks: fresh, stale, unknown, and why
     Status(Which),
     /// Show a task, a receipt or an object: manifest, receipt, outputs
@@ -121,6 +124,21 @@ pub(super) struct Plan {
     /// List fresh tasks too
     #[arg(long)]
     pub all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Data {
+    /// Audit a study's pictures: counts, unreadable files, duplicates, above all across the study's sets
+    Check(Check),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Check {
+    #[command(flatten)]
+    pub which: Which,
+    /// The folder for the audit's pages [default: reports/<study>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -55,6 +55,7 @@ fn input<'a>(task: &'a Task, role: &str, assessed: &'a [Assessment]) -> Result<&
             _ => bail!("input {role} of {} has not run", task.label),
         },
         Input::Files(_) => bail!("input {role} of {} is of files", task.label),
+        Input::Absent(what) => bail!("input {role} of {} is not there: {what}", task.label),
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::exec::{ExecError, Stop};
+use crate::hub::HubError;
 use crate::store::StoreError;
 
 /// How the program ends; the table is in `--help`.
@@ -48,6 +49,11 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if let Some(error) = cause.downcast_ref::<StoreError>() {
         return Some(of_store_error(error));
+    }
+    if let Some(error) = cause.downcast_ref::<HubError>() {
+        let moved =
+            matches!(error, HubError::Transfer { .. } | HubError::Digest { .. } | HubError::Listing { .. } | HubError::Io { .. });
+        return Some(if moved { Exit::Io } else { Exit::Study });
     }
     if let Some(crate::study::StudyError::Read { .. }) = cause.downcast_ref() {
         return Some(Exit::Study);

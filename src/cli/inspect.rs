@@ -11,7 +11,7 @@ use crate::cli::terminal::duration;
 use crate::cli::upkeep::size;
 use crate::cli::{Opened, Pipeline, open, print};
 use crate::id::{Digest, Key};
-use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, differences, walk};
+use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
 use crate::store::{Artifact, Receipt, Store};
 
 /// How many names a list shows before it only counts.
@@ -30,8 +30,42 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
             Freshness::Unknown(roles) => writeln!(text, "unknown  {label}  waits for {}", awaited(&graph, id, roles))?,
         }
     }
+    text.push_str(&to_do(&graph, &assessed));
     print(&text);
     Ok(Exit::Done)
+}
+
+/// What is not there, and how much work waits.
+fn to_do(graph: &Graph, assessed: &[Assessment]) -> String {
+    let mut missing = Vec::new();
+    let mut works: BTreeMap<&str, Work> = BTreeMap::new();
+    for id in graph.ids() {
+        let task = graph.task(id);
+        if !matches!(assessed[id.index()].freshness, Freshness::Fresh(_)) {
+            works.entry(task.kind).or_default().add(task);
+        }
+        for (_, input) in &task.inputs {
+            if let Input::Absent(what) = input
+                && !missing.contains(&what)
+            {
+                missing.push(what);
+            }
+        }
+    }
+    let mut text = String::new();
+    if !missing.is_empty() {
+        text.push_str("missing:\n");
+        missing.into_iter().for_each(|what| text.push_str(&format!("  {what}\n")));
+    }
+    works.retain(|_, work| !work.units.is_empty());
+    if !works.is_empty() {
+        text.push_str("to do, if nothing of it turns out to be there:\n");
+    }
+    for (kind, work) in works {
+        let tasks = if work.tasks == 1 { "task" } else { "tasks" };
+        text.push_str(&format!("  {kind}: {} {tasks}, {work}\n", work.tasks));
+    }
+    text
 }
 
 pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
@@ -229,7 +263,8 @@ fn awaited(graph: &Graph, id: TaskId, roles: &[String]) -> String {
     let labels: Vec<&str> = named
         .filter_map(|(_, input)| match input {
             Input::Task(id) => Some(graph.task(*id).label.as_str()),
-            _ => None,
+            Input::Absent(what) => Some(what),
+            Input::Files(_) | Input::Imported(_) => None,
         })
         .collect();
     some_of(&labels)

@@ -9,6 +9,7 @@ mod exit;
 mod export;
 mod inspect;
 mod outside;
+mod remote;
 mod reproduce;
 mod terminal;
 mod upkeep;
@@ -24,10 +25,12 @@ use crate::exec::{self, Run};
 use crate::plan::Graph;
 use crate::store::{IndexState, Store};
 use crate::study::{self, LoadedStudy, Study};
-use args::{Arguments, Command, Which};
+use args::{Arguments, Command, Data, Which};
 use exit::Exit;
 pub use outside::tasks;
 
+/// The label of the task that audits a set of pictures.
+const AUDIT: &str = "audit";
 /// The label of the task whose artifact is exported as a study's report.
 pub const REPORT: &str = "report";
 
@@ -45,6 +48,7 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Worker { store } => return exec::serve(&store, pipeline.run),
         Command::Reproduce(arguments) => reproduce::reproduce(pipeline, &arguments),
+        Command::Data(Data::Check(arguments)) => reproduce::check(pipeline, &arguments),
         Command::Plan(arguments) => inspect::plan(pipeline, &arguments),
         Command::Status(which) => inspect::status(pipeline, &which),
         Command::Show(arguments) => inspect::show(pipeline, &arguments),

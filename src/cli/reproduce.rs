@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::cli::args::{Device, Reproduce};
+use crate::cli::args::{Check, Device, Reproduce};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
-use crate::cli::{Opened, Pipeline, REPORT, export, open, print, weights, workspace};
+use crate::cli::{AUDIT, Opened, Pipeline, REPORT, export, load_study, open, print, remote, weights, workspace};
 use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
-use crate::plan::Graph;
+use crate::plan::{Graph, Input};
+use crate::report;
+use crate::stats::audit::Audit;
 use crate::store::Store;
 use crate::study::Goal;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
+    remote::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?)?;
     let Opened { study, store, mut graph } = open(pipeline, &arguments.which)?;
     if let Some(label) = &arguments.only {
         graph = graph.restricted_to(label)?;
@@ -65,8 +68,64 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
     Ok(Exit::of_run(outcome.stop, counts.failed))
 }
 
+/// Audits a study's pictures, prints what was found and writes its pages.
+pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
+    let Check { which, out } = arguments;
+    remote::fetch(&load_study(&which.study, &which.place.sets)?)?;
+    let Opened { study, store, graph } = open(pipeline, which)?;
+    if graph.by_label(AUDIT).is_none() {
+        let source = study.study.images.source.name();
+        bail!("study {}: images of the source {source} are not pictures from outside: there is nothing to audit", study.name);
+    }
+    let graph = graph.restricted_to(AUDIT)?;
+    let asked = Reproduce {
+        which: which.clone(),
+        out: None,
+        jobs: None,
+        only: Some(AUDIT.to_owned()),
+        keep_going: false,
+        quiet: false,
+        json: false,
+    };
+    let outcome = run(&graph, &store, &asked, &study.resolved)?;
+    let exit = Exit::of_run(outcome.stop, outcome.counts.failed);
+    let Some(artifact) = graph.by_label(AUDIT).and_then(|id| outcome.artifacts[id.index()].as_ref()) else { return Ok(exit) };
+    let entry = |name: &str| artifact.entry(name).map(|entry| store.objects().read(&entry.digest)).transpose();
+    let audit: Audit = serde_json::from_slice(&entry("audit.json")?.context("the audit has no audit.json")?)?;
+    let out = out.clone().unwrap_or_else(|| Path::new("reports").join(&study.name));
+    let mut page = String::new();
+    for file in report::audit::render(&audit, entry("duplicates.png")?.as_deref())? {
+        export::bytes(&workspace().join(&out).join(file.path), &file.bytes)?;
+        if file.path.ends_with(".md") {
+            page = String::from_utf8(file.bytes)?;
+        }
+    }
+    print(&format!("{page}\naudit: {}\n", out.join("audit.html").display()));
+    Ok(if audit.passes() { exit } else { Exit::Study })
+}
+
+/// Refuses to run what needs something that is not there.
+fn refuse_absent(graph: &Graph) -> Result<()> {
+    let mut absent = Vec::new();
+    for id in graph.ids() {
+        for (_, input) in &graph.task(id).inputs {
+            if let Input::Absent(what) = input
+                && !absent.contains(what)
+            {
+                absent.push(what.clone());
+            }
+        }
+    }
+    match absent.as_slice() {
+        [] => Ok(()),
+        [one] => bail!("the study needs {one}"),
+        all => bail!("the study needs what is not there:\n  {}\n  `titrate plan` says which tasks wait for it", all.join("\n  ")),
+    }
+}
+
 /// Runs the graph while showing and journalling its events.
 fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> Result<Outcome> {
+    refuse_absent(graph)?;
     let cores = exec::cores();
     let options = Options {
         jobs: arguments.jobs.map_or(cores, |jobs| jobs as usize),

@@ -3,13 +3,10 @@
 //! The resampling is Pillow's `resize` with BILINEAR, to the bit: a triangle filter that widens with the reduction, so that nothing is
 //! skipped (torchvision calls it antialiased), over columns first and rows then, in fixed point, rounded to bytes after each.
 
-use serde::{Deserialize, Serialize};
-
 use super::RgbImage;
 
 /// What becomes of a picture that is no square.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fit {
     /// The largest centred square is kept, the rest is cut off (the authors').
     Crop,

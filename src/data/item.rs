@@ -1,6 +1,7 @@
 //! What is known about one image.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::RgbImage;
 
@@ -11,7 +12,7 @@ pub struct Item {
     pub id: String,
     /// The class, as a lower-case name ("basal cell carcinoma").
     pub label: String,
-    /// Fitzpatrick skin type 1 to 6; 0 is unknown.
+    /// Fitzpatrick skin type 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is unknown.
     pub fst: u8,
     pub malignant: bool,
     /// A sentence that describes the image, for text encoders.
@@ -23,16 +24,44 @@ pub struct Item {
     pub synthetic: Option<Synthetic>,
 }
 
+/// The pair that a skin type (as [`Item::fst`]) belongs to: "12", "34" or "56".
+pub fn fst_bin(fst: u8) -> Option<&'static str> {
+    match fst {
+        1 | 2 | 12 => Some("12"),
+        3 | 4 | 34 => Some("34"),
+        5 | 6 | 56 => Some("56"),
+        _ => None,
+    }
+}
+
 /// The record of a generated image, with the field names of the released synthetic-derm shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synthetic {
+    #[serde(default)]
     pub name: String,
     /// The source image. The released shards put its MD5 here, titrate its item id.
     pub md5hash: String,
     /// "text-to-image", "inpaint" or "in-then-outpaint" in titrate.
     pub method: String,
+    #[serde(default)]
     pub submethod: String,
-    /// The number of this image among those generated from one source image, from 0.
+    /// The number of this image among those generated from one source image, from 0. The released shards have it as text, "07".
+    #[serde(deserialize_with = "number")]
     pub generation_num: u32,
+    #[serde(default)]
     pub tag: String,
+}
+
+/// A number, or the text of one.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(u32),
+        Text(String),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Number(number) => Ok(number),
+        Written::Text(text) => text.trim().parse().map_err(|_| D::Error::custom(format!("{text:?} is not a whole number"))),
+    }
 }

@@ -1,8 +1,8 @@
 //! WebDataset shards: a tar file with two members an item, `<id>.png` and `<id>.json`.
 //!
 //! The JSON holds `id, label, fst, malignant, caption, source`, and for a generated image also the keys of the released
-//! synthetic-derm shards (`name, md5hash, label, method, submethod, generation_num, tag`). Shards that hold only the latter, as the
-//! released ones do, are read too.
+//! synthetic-derm shards (`name, md5hash, label, method, submethod, generation_num, tag`). Shards that others wrote are read as
+//! [`Sample`]s: pictures of any format that [`decode`](super::decode) reads, records of which only the label has to be there.
 
 use std::cell::Cell;
 use std::io::{self, Cursor, Read, Write};
@@ -23,11 +23,13 @@ pub enum ShardError {
     CutOff { shard: String, after: String },
     #[error("shard `{shard}`, member `{member}`: {found} of {expected} bytes, the shard is cut off")]
     ShortMember { shard: String, member: String, found: usize, expected: u64 },
+    #[error("shard `{shard}`, member `{member}` has {bytes} bytes: {LARGEST_MEMBER} at most")]
+    LargeMember { shard: String, member: String, bytes: u64 },
     #[error("shard `{shard}`, member `{member}`: {cause}")]
     Image { shard: String, member: String, cause: ImageError },
     #[error("shard `{shard}`, member `{member}`: the record can't be read: {cause}")]
     Record { shard: String, member: String, cause: serde_json::Error },
-    #[error("shard `{shard}`: sample `{sample}` has no `.{missing}` member")]
+    #[error("shard `{shard}`: sample `{sample}` has no {missing} member")]
     Incomplete { shard: String, sample: String, missing: &'static str },
     #[error("item `{id}` can't name the members of a shard: an id is not empty and has no `.` or `/`")]
     Id { id: String },
@@ -38,19 +40,19 @@ pub enum ShardError {
 }
 
 /// The JSON member. Everything but the label may be missing from shards that others wrote.
-#[derive(Serialize, Deserialize)]
-struct Record {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
     #[serde(default)]
-    id: String,
-    label: String,
+    pub id: String,
+    pub label: String,
     #[serde(default)]
-    fst: u8,
+    pub fst: u8,
     #[serde(default)]
-    malignant: bool,
+    pub malignant: bool,
     #[serde(default)]
-    caption: String,
+    pub caption: String,
     #[serde(default)]
-    source: String,
+    pub source: String,
 }
 
 /// Writes one item at a time; the same items give the same bytes (mtime 0, mode 0644, no owner).
@@ -98,55 +100,71 @@ pub fn write_shard<'a>(items: impl IntoIterator<Item = &'a Item>) -> Result<Vec<
     writer.finish().map_err(|cause| ShardError::Write { id: "end of archive".to_owned(), cause })
 }
 
-/// Every item of a shard, in its order; `shard` names it in errors.
+/// Every item of a shard that titrate wrote, in its order; `shard` names it in errors.
 pub fn read_shard(bytes: &[u8], shard: &str) -> Result<Vec<Item>, ShardError> {
     let mut items = Vec::new();
-    for_each_item(Cursor::new(bytes), shard, |item| items.push(item))?;
+    for_each_sample(Cursor::new(bytes), shard, |sample| {
+        items.push(sample.into_item(shard)?);
+        Ok(())
+    })?;
     Ok(items)
 }
 
-/// Reads a shard item by item, holding one at a time; stops at the first error.
-pub fn for_each_item(source: impl Read, shard: &str, mut each: impl FnMut(Item)) -> Result<(), ShardError> {
+/// Reads a shard sample by sample, holding one at a time; stops at the first error.
+pub fn for_each_sample<E: From<ShardError>>(
+    source: impl Read,
+    shard: &str,
+    mut each: impl FnMut(Sample) -> Result<(), E>,
+) -> Result<(), E> {
     let tail = Rc::new(Cell::new(Tail::default()));
     let mut archive = tar::Archive::new(TailWatcher { source, tail: Rc::clone(&tail) });
     let mut after = "(none)".to_owned();
     let broken = |after: &str, cause| ShardError::Tar { shard: shard.to_owned(), after: after.to_owned(), cause };
-    let mut sample = Sample::default();
+    let mut members = Members::default();
     for entry in archive.entries().map_err(|cause| broken(&after, cause))? {
         let mut entry = entry.map_err(|cause| broken(&after, cause))?;
         if !entry.header().entry_type().is_file() {
             continue;
         }
         let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let expected = entry.size();
+        if expected > LARGEST_MEMBER {
+            return Err(ShardError::LargeMember { shard: shard.to_owned(), member, bytes: expected }.into());
+        }
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(|cause| broken(&after, cause))?;
-        if bytes.len() as u64 != entry.size() {
-            let (found, expected) = (bytes.len(), entry.size());
-            return Err(ShardError::ShortMember { shard: shard.to_owned(), member, found, expected });
+        if bytes.len() as u64 != expected {
+            return Err(ShardError::ShortMember { shard: shard.to_owned(), member, found: bytes.len(), expected }.into());
         }
         let (key, extension) = sample_key(&member);
-        if key != sample.key {
-            if let Some(item) = std::mem::take(&mut sample).into_item(shard)? {
-                each(item);
+        if key != members.key {
+            if let Some(sample) = std::mem::take(&mut members).into_sample(shard)? {
+                each(sample)?;
             }
-            sample.key = key.to_owned();
+            members.key = key.to_owned();
         }
-        match extension {
-            "png" => sample.png = Some(bytes),
-            "json" => sample.json = Some(bytes),
-            _ => {}
+        if extension == "json" {
+            members.json = Some(bytes);
+        } else if PICTURES.contains(&extension) {
+            members.picture = Some((member.clone(), bytes));
         }
         after = member;
     }
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|cause| broken(&after, cause))?;
     if tail.get().zeros < END_MARK || !tail.get().bytes.is_multiple_of(BLOCK) {
-        return Err(ShardError::CutOff { shard: shard.to_owned(), after });
+        return Err(ShardError::CutOff { shard: shard.to_owned(), after }.into());
     }
-    if let Some(item) = sample.into_item(shard)? {
-        each(item);
+    if let Some(sample) = members.into_sample(shard)? {
+        each(sample)?;
     }
     Ok(())
 }
+
+/// Extensions of members that are pictures.
+const PICTURES: [&str; 6] = ["png", "jpg", "jpeg", "webp", "gif", "bmp"];
+
+/// Bytes that a member may have at most: it is held in memory.
+const LARGEST_MEMBER: u64 = 1 << 28;
 
 /// Bytes of zeros that end a tar file; more may follow.
 const END_MARK: usize = 1024;
@@ -176,35 +194,64 @@ impl<R: Read> Read for TailWatcher<R> {
     }
 }
 
-/// The members of one item, as far as they have been read.
-#[derive(Default)]
-struct Sample {
-    key: String,
-    png: Option<Vec<u8>>,
-    json: Option<Vec<u8>>,
+/// A sample of a shard: its record, and its picture as it was packed.
+pub struct Sample {
+    /// The members' common name, without the folder.
+    pub key: String,
+    /// The picture's member, for messages.
+    pub member: String,
+    pub picture: Vec<u8>,
+    pub record: Record,
+    /// Of a generated picture.
+    pub synthetic: Option<Synthetic>,
 }
 
 impl Sample {
+    /// The record's own id, or the key.
+    pub fn id(&self) -> &str {
+        if self.record.id.is_empty() { &self.key } else { &self.record.id }
+    }
+
+    /// The item, if the picture is a PNG as titrate writes it.
+    fn into_item(self, shard: &str) -> Result<Item, ShardError> {
+        let id = self.id().to_owned();
+        let image = RgbImage::from_png(&self.picture, &id);
+        let image = image.map_err(|cause| ShardError::Image { shard: shard.to_owned(), member: self.member.clone(), cause })?;
+        Ok(self.with_image(image))
+    }
+
+    /// The item whose picture, in whatever form, is `image`.
+    pub fn with_image(self, image: RgbImage) -> Item {
+        let id = self.id().to_owned();
+        let Record { label, fst, malignant, caption, source, .. } = self.record;
+        Item { id, label, fst, malignant, caption, source, image, synthetic: self.synthetic }
+    }
+}
+
+/// The members of one sample, as far as they have been read.
+#[derive(Default)]
+struct Members {
+    key: String,
+    /// The member's name and content.
+    picture: Option<(String, Vec<u8>)>,
+    json: Option<Vec<u8>>,
+}
+
+impl Members {
     /// `None` for a sample without any member that matters here.
-    fn into_item(self, shard: &str) -> Result<Option<Item>, ShardError> {
+    fn into_sample(self, shard: &str) -> Result<Option<Sample>, ShardError> {
         let missing = |missing| ShardError::Incomplete { shard: shard.to_owned(), sample: self.key.clone(), missing };
-        let (png, json) = match (self.png, self.json) {
-            (Some(png), Some(json)) => (png, json),
+        let ((picture_member, picture), json) = match (self.picture, self.json) {
+            (Some(picture), Some(json)) => (picture, json),
             (None, None) => return Ok(None),
-            (None, _) => return Err(missing("png")),
-            (_, None) => return Err(missing("json")),
+            (None, _) => return Err(missing("picture (png, jpg, webp, gif or bmp)")),
+            (_, None) => return Err(missing(".json")),
         };
         let member = format!("{}.json", self.key);
         let (record, synthetic) =
             parse_record(&json).map_err(|cause| ShardError::Record { shard: shard.to_owned(), member, cause })?;
-        let id = if record.id.is_empty() { self.key.rsplit('/').next().unwrap_or_default().to_owned() } else { record.id };
-        let image = RgbImage::from_png(&png, &id).map_err(|cause| ShardError::Image {
-            shard: shard.to_owned(),
-            member: format!("{}.png", self.key),
-            cause,
-        })?;
-        let Record { label, fst, malignant, caption, source, .. } = record;
-        Ok(Some(Item { id, label, fst, malignant, caption, source, image, synthetic }))
+        let key = self.key.rsplit('/').next().unwrap_or_default().to_owned();
+        Ok(Some(Sample { key, member: picture_member, picture, record, synthetic }))
     }
 }
 
@@ -308,8 +355,8 @@ mod tests {
 
         let short = &png[..png.len() / 2];
         let cases: [(Members, &str); 4] = [
-            (&[("a.png", &png)], "`released.tar`: sample `a` has no `.json` member"),
-            (&[("a.json", json), ("b.png", &png), ("b.json", json)], "`released.tar`: sample `a` has no `.png` member"),
+            (&[("a.png", &png)], "`released.tar`: sample `a` has no .json member"),
+            (&[("a.json", json), ("b.png", &png), ("b.json", json)], "`released.tar`: sample `a` has no picture (png"),
             (&[("a.png", short), ("a.json", json)], "member `a.png`: image `a` is not a readable PNG"),
             (&[("a.png", &png), ("a.json", br#"{"label":3}"#)], "member `a.json`: the record can't be read: invalid type"),
         ];

@@ -15,7 +15,7 @@ pub struct Prediction {
     pub label: usize,
     /// The predicted probability of each class, in the order of the classes.
     pub probabilities: Vec<f32>,
-    /// Fitzpatrick skin type, 1 to 6, where it is known.
+    /// Fitzpatrick skin type, 1 to 6, or 12, 34 or 56 where only the pair is known; none where neither is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fst: Option<u8>,
     /// Whether the condition is malignant, where the image set says so.
@@ -85,7 +85,7 @@ pub enum PredictionsError {
     Length { id: String, found: usize, classes: usize },
     #[error("probabilities of image `{id}` are not a distribution: {probabilities:?}")]
     Distribution { id: String, probabilities: Vec<f32> },
-    #[error("image `{id}` has Fitzpatrick skin type {fst}, which is not 1 to 6")]
+    #[error("image `{id}` has Fitzpatrick skin type {fst}, which is not 1 to 6 nor 12, 34 or 56")]
     SkinType { id: String, fst: u8 },
 }
 
@@ -146,8 +146,18 @@ fn check(image: &Prediction, classes: usize) -> Result<(), PredictionsError> {
         return Err(PredictionsError::Distribution { id, probabilities: image.probabilities.clone() });
     }
     match image.fst {
-        Some(fst) if !(1..=6).contains(&fst) => Err(PredictionsError::SkinType { id, fst }),
+        Some(fst) if fst_bin(fst).is_none() => Err(PredictionsError::SkinType { id, fst }),
         _ => Ok(()),
+    }
+}
+
+/// The pair of skin types that one belongs to, as DDI writes it.
+pub(super) fn fst_bin(fst: u8) -> Option<&'static str> {
+    match fst {
+        1 | 2 | 12 => Some("12"),
+        3 | 4 | 34 => Some("34"),
+        5 | 6 | 56 => Some("56"),
+        _ => None,
     }
 }
 

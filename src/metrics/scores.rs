@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::predictions::{Prediction, Predictions};
+use super::predictions::{Prediction, Predictions, fst_bin};
 
 /// Correct predictions among images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ impl Predictions {
 
     /// Top-k score by pair of Fitzpatrick skin types (`12`, `34`, `56`, as DDI has them), of the images whose type is known.
     pub fn per_fst_bin(&self, k: usize) -> BTreeMap<&'static str, Score> {
-        self.grouped(k, |image| image.fst.map(|fst| ["12", "34", "56"][usize::from(fst - 1) / 2]))
+        self.grouped(k, |image| image.fst.and_then(fst_bin))
     }
 
     fn grouped<G: Ord>(&self, k: usize, group: impl Fn(&Prediction) -> Option<G>) -> BTreeMap<G, Score> {

@@ -68,7 +68,11 @@ pub fn assess<'a>(
     store: &Store,
 ) -> Result<Assessment, StoreError> {
     let task = graph.task(id);
-    let unknown = |input: &Input| matches!(input, Input::Task(id) if artifact_of(*id).is_none());
+    let unknown = |input: &Input| match input {
+        Input::Task(id) => artifact_of(*id).is_none(),
+        Input::Absent(_) => true,
+        Input::Files(_) | Input::Imported(_) => false,
+    };
     let roles: Vec<String> = task.inputs.iter().filter(|(_, input)| unknown(input)).map(|(role, _)| role.clone()).collect();
     if !roles.is_empty() {
         return Ok(Assessment { manifest: None, freshness: Freshness::Unknown(roles) });

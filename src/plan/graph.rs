@@ -49,6 +49,8 @@ pub enum Input {
     Files(Vec<InputFile>),
     /// An artifact whose objects are in the store already.
     Imported(Artifact),
+    /// Something outside the store that is not there: such a task can be planned and not run.
+    Absent(String),
 }
 
 /// A file outside the store. Its name and digest enter the key; its path does not.

@@ -45,6 +45,7 @@ impl Job {
                 Input::Task(id) => drop(inputs.insert(role.clone(), artifact_of(*id).clone())),
                 Input::Imported(artifact) => drop(inputs.insert(role.clone(), artifact.clone())),
                 Input::Files(list) => drop(files.insert(role.clone(), list.clone())),
+                Input::Absent(what) => unreachable!("a task without {what} does not run"),
             }
         }
         Self {

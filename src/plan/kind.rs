@@ -24,6 +24,10 @@ macro_rules! kinds {
 kinds! {
     /// The files of an image set, checked and unpacked.
     IMPORT = "import" v 1: ["steps/import.rs"];
+    /// Pictures from outside as squares.
+    DECODE = "decode" v 1: ["steps/decode.rs"];
+    /// What there is in a set of pictures, and what is there twice.
+    AUDIT = "audit" v 2: ["steps/audit.rs"];
     /// Captioned images for pretraining.
     CORPUS = "corpus" v 1: ["steps/corpus.rs"];
     /// One of the study's sets of real images.
@@ -47,6 +51,10 @@ kinds! {
     PRIOR = "prior" v 1: ["steps/prior.rs"];
     /// A tuned UNet.
     DREAMBOOTH = "dreambooth" v 3: ["steps/dreambooth.rs"];
+    /// A shard of a released synthetic set as squares, by strategy and class.
+    UNPACK = "unpack" v 1: ["steps/unpack.rs"];
+    /// Released images that were made from the pool's.
+    RELEASED = "released" v 1: ["steps/released.rs"];
     /// A shard of synthetic images.
     GENERATE = "generate" v 2: ["steps/generate.rs"];
     /// What a frozen body makes of the views of images.
@@ -63,5 +71,5 @@ kinds! {
     CONTACT = "contact" v 3: ["steps/contact.rs"];
     /// Scores, intervals, tests.
     ANALYSIS = "analysis" v 2: ["steps/analysis.rs"];
-    REPORT = "report" v 4: ["steps/report.rs"];
+    REPORT = "report" v 5: ["steps/report.rs"];
 }

@@ -87,6 +87,7 @@ fn walk(
         match input {
             Input::Task(id) => leaf(&name, &artifact_of(*id)),
             Input::Imported(artifact) => leaf(&name, &artifact.digest()),
+            Input::Absent(what) => unreachable!("a task without {what} has no manifest"),
             Input::Files(files) => {
                 let files: BTreeMap<_, _> = files.iter().map(|file| (&file.name, file.digest)).collect();
                 files.into_iter().for_each(|(file, digest)| leaf(&format!("{name}.{}", component(file)), &digest));
@@ -139,6 +140,11 @@ pub struct Change {
 
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let (Some(before), Some(after)) = (&self.before, &self.after)
+            && let Some(lines) = changed_lines(before, after)
+        {
+            return write!(f, "{}: {lines}", self.name);
+        }
         match (self.before.as_deref().map(abridged), self.after.as_deref().map(abridged)) {
             (Some(before), Some(after)) => write!(f, "{}: {before} -> {after}", self.name),
             (None, Some(after)) => write!(f, "{}: new, {after}", self.name),
@@ -147,6 +153,33 @@ impl std::fmt::Display for Change {
         }
     }
 }
+
+/// Of two texts of several lines each, as JSON, the lines that only one of them has.
+fn changed_lines(before: &str, after: &str) -> Option<String> {
+    let [before, after] = [before, after].map(|text| serde_json::from_str::<String>(text).ok());
+    let (before, after) = (before?, after?);
+    if !before.contains('\n') || !after.contains('\n') {
+        return None;
+    }
+    let only = |sign: &'static str, of: &str, not_of: &str| {
+        let mut other = not_of.lines().collect::<Vec<_>>();
+        let mut lines = Vec::new();
+        for line in of.lines() {
+            match other.iter().position(|known| *known == line) {
+                Some(at) => drop(other.swap_remove(at)),
+                None => lines.push(format!("{sign}{line}")),
+            }
+        }
+        lines
+    };
+    let changed = [only("-", &before, &after), only("+", &after, &before)].concat();
+    let more = changed.len().saturating_sub(CHANGED_LINES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(format!("{}{more}", changed[..changed.len().min(CHANGED_LINES)].join(", ")))
+}
+
+/// Lines of a text that are shown, at most.
+const CHANGED_LINES: usize = 6;
 
 /// A digest by its first 12 digits, any other value whole.
 fn abridged(value: &str) -> &str {

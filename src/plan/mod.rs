@@ -11,9 +11,11 @@ pub mod params;
 pub mod pipeline;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use freshness::{Assessment, Freshness, Reason, assess, walk};
 pub(crate) use graph::distinct_task_inputs;
 pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
 pub use job::{InputFileError, Job, Progress};
 pub use manifest::{Change, Manifest, Numerics, differences};
+pub use work::Work;

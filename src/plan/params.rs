@@ -11,6 +11,52 @@ use crate::study::{self, Cell, ImageSource, Strategy};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Import {}
 
+/// A block of pictures.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decode {
+    /// Side of the squares in pixels.
+    pub size: usize,
+    pub fit: study::Fit,
+    /// Whether the files are shards.
+    pub packed: bool,
+}
+
+/// A shard of a released synthetic set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Unpack {
+    /// Side of the squares in pixels.
+    pub size: usize,
+    pub fit: study::Fit,
+    pub unusable: study::Unusable,
+    /// Only images of these, and with smaller numbers than this, are taken.
+    pub classes: Vec<String>,
+    pub strategies: Vec<Strategy>,
+    pub generations: usize,
+}
+
+/// The images `first..first + generations` of each of the pool's images of a class, of the inputs `unpacked/...`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Released {
+    pub class: String,
+    pub strategy: Strategy,
+    pub first: usize,
+    pub generations: usize,
+}
+
+/// A set of pictures, of the inputs `pictures/...`, `annotations`, `held_out_list` and `training_list`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PictureSet {
+    pub source: ImageSource,
+    /// Side of the squares in pixels.
+    pub size: usize,
+    pub classes: Vec<String>,
+    pub skin_type: study::SkinTypeScale,
+    pub unusable: study::Unusable,
+    pub dedupe: study::Dedupe,
+    /// The study's sets and their counts, in the order in which they draw. A cohort is the last of them; those after it are not named.
+    pub sets: Vec<(String, usize)>,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Corpus {
     pub source: ImageSource,
@@ -30,6 +76,9 @@ pub struct Cohort {
     pub count: usize,
     /// The key of the study file that asked for them, for messages.
     pub set: String,
+    /// Of a set of pictures, which comes in no range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PictureSet>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -178,6 +227,7 @@ pub struct Generate {
 /// A training without the keys that are as if they were not there: some came after results were stored, which stay valid.
 fn without_neutral<S: Serializer>(training: &study::Classifier, serializer: S) -> Result<S::Ok, S::Error> {
     let neutral = [
+        ("size", json!(0)),
         ("batch_by_images", json!([])),
         ("drop_last", json!(false)),
         ("schedule", json!("warmup-cosine")),
@@ -194,12 +244,19 @@ fn without_neutral<S: Serializer>(training: &study::Classifier, serializer: S) -
     value.serialize(serializer)
 }
 
+fn is_zero(value: &usize) -> bool {
+    *value == 0
+}
+
 /// Features of the images of the input `images`, by the body of the input `backbone`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Features {
     /// Decides what of the feature maps is pooled.
     pub head: study::Head,
     pub normalisation: study::Normalisation,
+    /// Side of the squares that the body sees; 0: as they are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size: usize,
     /// Transformed views of each image; absent: one view, the image as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub views: Option<Views>,
@@ -255,6 +312,9 @@ pub struct Check {
     /// The arms, each a strategy and perhaps a variant of the generator.
     pub strategies: Vec<String>,
     pub confidence: f64,
+    /// Side of the squares that the probe sees; 0: as they are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub size: usize,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -13,6 +13,8 @@ use crate::study::{Goal, Study};
 mod generators;
 mod judge;
 mod place;
+mod real;
+mod released;
 
 use place::Shards;
 
@@ -30,8 +32,8 @@ pub struct Pipeline {
 /// Base weights as inputs of other tasks, trained here or imported.
 #[derive(Clone)]
 pub struct BaseInputs {
-    pub text_to_image: Pipeline,
-    pub inpainting: Pipeline,
+    /// Those that the study needs, at least.
+    pub pipelines: BTreeMap<Conditioning, Pipeline>,
     /// Entries backbone/*.
     pub backbone: Input,
 }
@@ -47,38 +49,53 @@ impl BaseInputs {
         let unet = unet.into();
         let text_to_image = Pipeline { autoencoder: autoencoder.into(), text: unet.clone(), unet };
         let inpainting = Pipeline { unet: inpainting.into(), ..text_to_image.clone() };
-        Self { text_to_image, inpainting, backbone: backbone.into() }
+        let pipelines = [(Conditioning::TextToImage, text_to_image), (Conditioning::Inpainting, inpainting)];
+        Self { pipelines: BTreeMap::from(pipelines), backbone: backbone.into() }
     }
 
     /// The models that make images under this conditioning.
     pub fn pipeline(&self, conditioning: Conditioning) -> &Pipeline {
-        match conditioning {
-            Conditioning::TextToImage => &self.text_to_image,
-            Conditioning::Inpainting => &self.inpainting,
-        }
-    }
-
-    fn pipeline_mut(&mut self, conditioning: Conditioning) -> &mut Pipeline {
-        match conditioning {
-            Conditioning::TextToImage => &mut self.text_to_image,
-            Conditioning::Inpainting => &mut self.inpainting,
-        }
+        self.pipelines.get(&conditioning).expect("a study that generates has the pipelines that it needs")
     }
 }
 
 /// What the graph of a study takes from outside it.
 pub struct Outside {
-    /// The image set's files; empty for embedded sets.
+    /// The image set's files; empty for embedded sets and those of pictures.
     pub files: Vec<InputFile>,
+    /// The files of a set of pictures.
+    pub pictures: Option<Pictures>,
     /// Imported base weights; None where the study trains its own.
     pub base: Option<BaseInputs>,
+    /// The shards of released synthetic sets, by the generator's variant.
+    pub released: BTreeMap<String, Vec<Block>>,
     /// The files of pretrained pipelines that generators start from instead.
-    pub pretrained: Vec<(Conditioning, Vec<InputFile>)>,
+    pub pretrained: Vec<(Conditioning, Input)>,
     /// The file of weights that classifiers start from instead.
-    pub backbone: Option<InputFile>,
+    pub backbone: Option<Input>,
     /// The study file's stem and the resolved study, for the report.
     pub name: String,
     pub resolved: String,
+}
+
+/// The files of a set of pictures.
+#[derive(Clone, Debug, Default)]
+pub struct Pictures {
+    /// The tables, by the role that they have.
+    pub tables: Vec<(String, Input)>,
+    /// Files that are decoded together, by the block's name.
+    pub blocks: Vec<Block>,
+    /// Whether the files are shards.
+    pub packed: bool,
+}
+
+/// Files of pictures that one task decodes.
+#[derive(Clone, Debug)]
+pub struct Block {
+    pub name: String,
+    pub files: Input,
+    /// Pictures in it, about.
+    pub pictures: usize,
 }
 
 /// Every task of `study`, the report last.
@@ -88,7 +105,10 @@ pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
         graph: Graph::new(super::Numerics::cpu()),
         seed: study.root_seed(),
         files: outside.files,
+        pictures: outside.pictures,
+        released: outside.released,
         import: None,
+        decoded: None,
         shared: HashMap::new(),
     };
     let mut pretrained = BTreeMap::new();
@@ -101,9 +121,7 @@ pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
         None => builder.base(&pretrained, backbone.as_ref())?,
     };
     base.backbone = backbone.unwrap_or(base.backbone);
-    for (conditioning, pipeline) in pretrained {
-        *base.pipeline_mut(conditioning) = pipeline;
-    }
+    base.pipelines.extend(pretrained);
     if study.goal == Goal::Report {
         builder.experiment(&base, outside.name, outside.resolved)?;
     }
@@ -115,8 +133,12 @@ struct Builder<'a> {
     graph: Graph,
     seed: Seed,
     files: Vec<InputFile>,
+    pictures: Option<Pictures>,
+    released: BTreeMap<String, Vec<Block>>,
     /// The task that imports them, once there is one.
     import: Option<TaskId>,
+    /// What tasks that draw from a set of pictures have as inputs, once there are any, and the audit.
+    decoded: Option<(Inputs, TaskId)>,
     /// Tasks that several generators of a study may ask for, by kind and parameters.
     shared: HashMap<(&'static str, String), Vec<TaskId>>,
 }
@@ -128,13 +150,14 @@ type Inputs = Vec<(String, Input)>;
 struct Real {
     held_out: TaskId,
     validation: TaskId,
-    plentiful: TaskId,
+    plentiful: Option<TaskId>,
     pool: TaskId,
 }
 
 /// Rough seconds of one core, for the order of the queue and the ETA.
 mod cost {
     pub const RENDER: f64 = 0.0005;
+    pub const DECODE: f64 = 0.01;
     pub const AUTOENCODER: f64 = 0.02;
     pub const ENCODE: f64 = 0.001;
     pub const DENOISE: f64 = 0.01;
@@ -199,29 +222,17 @@ impl Builder<'_> {
         Ok(task)
     }
 
-    /// What tasks that take images from the set's files have as input; nothing for embedded sets.
-    fn imported(&mut self) -> Result<Inputs, PlanError> {
-        if self.files.is_empty() {
-            return Ok(Vec::new());
-        }
-        let files = vec![("files".to_owned(), Input::Files(self.files.clone()))];
-        let import = match self.import {
-            Some(import) => import,
-            None => self.add(&kind::IMPORT, "import".into(), &params::Import {}, files, None, cost::SMALL)?,
-        };
-        self.import = Some(import);
-        Ok(vec![role("images", import)])
-    }
-
-    /// Trains a base: its backbone, which its autoencoder learns from too, and its generators unless both are pretrained.
+    /// Trains a base: its backbone, which its autoencoder learns from too, and its generators unless those that the study
+    /// needs are pretrained.
     fn base(&mut self, pretrained: &BTreeMap<Conditioning, Pipeline>, backbone: Option<&Input>) -> Result<BaseInputs, PlanError> {
         let study = self.study;
         let base = &study.base;
-        let given = |conditioning| pretrained.get(&conditioning).cloned();
-        let generators = given(Conditioning::TextToImage).zip(given(Conditioning::Inpainting));
-        if let (Some((text_to_image, inpainting)), Some(backbone)) = (&generators, backbone) {
-            let (text_to_image, inpainting) = (text_to_image.clone(), inpainting.clone());
-            return Ok(BaseInputs { text_to_image, inpainting, backbone: backbone.clone() });
+        let [text_to_image, inpainting] = study.pipelines();
+        let needed = [(Conditioning::TextToImage, text_to_image), (Conditioning::Inpainting, inpainting)];
+        let given = needed.iter().all(|(conditioning, needed)| !needed || pretrained.contains_key(conditioning));
+        let generators = (study.goal == Goal::Report && given).then(|| pretrained.clone());
+        if let (Some(pipelines), Some(backbone)) = (&generators, backbone) {
+            return Ok(BaseInputs { pipelines: pipelines.clone(), backbone: backbone.clone() });
         }
         let params = params::Corpus {
             source: study.images.source,
@@ -244,8 +255,8 @@ impl Builder<'_> {
         let inputs = vec![role("corpus", corpus)];
         let backbone = self.add(&kind::BACKBONE, "base/backbone".into(), &params, inputs, Some(seed.child("backbone")), cost)?;
 
-        if let Some((text_to_image, inpainting)) = generators {
-            return Ok(BaseInputs { text_to_image, inpainting, backbone: backbone.into() });
+        if let Some(pipelines) = generators {
+            return Ok(BaseInputs { pipelines, backbone: backbone.into() });
         }
 
         let params = params::Autoencoder { autoencoder: base.autoencoder.clone() };
@@ -269,36 +280,20 @@ impl Builder<'_> {
     }
 
     /// The pipeline of a folder in diffusers' layout.
-    fn pretrained(&mut self, conditioning: Conditioning, files: Vec<InputFile>) -> Result<Pipeline, PlanError> {
+    fn pretrained(&mut self, conditioning: Conditioning, files: Input) -> Result<Pipeline, PlanError> {
         let label = format!("pretrained/{}", conditioning.name());
-        let inputs = vec![("files".to_owned(), Input::Files(files))];
+        let inputs = vec![("files".to_owned(), files)];
         let params = params::Pretrained { conditioning };
         let task = Input::Task(self.add(&kind::PRETRAINED, label, &params, inputs, None, 10.0 * cost::SMALL)?);
         Ok(Pipeline { autoencoder: task.clone(), text: task.clone(), unet: task })
     }
 
     /// The backbone of a file.
-    fn pretrained_backbone(&mut self, file: InputFile) -> Result<Input, PlanError> {
+    fn pretrained_backbone(&mut self, file: Input) -> Result<Input, PlanError> {
         let params = params::PretrainedBackbone { architecture: self.study.base.backbone.architecture.clone() };
-        let inputs = vec![("files".to_owned(), Input::Files(vec![file]))];
+        let inputs = vec![("files".to_owned(), file)];
         let label = "pretrained/backbone".to_owned();
         Ok(self.add(&kind::PRETRAINED_BACKBONE, label, &params, inputs, None, cost::SMALL)?.into())
-    }
-
-    /// A set of real images. `start` keeps the sets apart: held-out first, so that a larger pool moves no other set.
-    fn cohort(&mut self, set: &str, start: usize, count: usize) -> Result<TaskId, PlanError> {
-        let images = &self.study.images;
-        let params = params::Cohort {
-            source: images.source,
-            size: images.size,
-            classes: images.classes.clone(),
-            start,
-            count,
-            set: set.to_owned(),
-        };
-        let cost = (count * images.classes.len()) as f64 * cost::RENDER;
-        let images = self.imported()?;
-        self.add(&kind::COHORT, format!("cohort/{set}"), &params, images, Some(self.seed.child("cohort")), cost)
     }
 
     fn experiment(&mut self, base: &BaseInputs, name: String, resolved: String) -> Result<(), PlanError> {
@@ -312,13 +307,14 @@ impl Builder<'_> {
         };
         let held_out = self.cohort("held_out", next(images.held_out), images.held_out)?;
         let validation = self.cohort("validation", next(images.validation), images.validation)?;
-        let plentiful = self.cohort("plentiful", next(images.plentiful), images.plentiful)?;
+        let from = next(images.plentiful);
+        let plentiful = (images.plentiful > 0).then(|| self.cohort("plentiful", from, images.plentiful)).transpose()?;
         let pool = self.cohort("pool", next(images.pool), images.pool)?;
         let real = Real { held_out, validation, plentiful, pool };
 
         let (shards, models) = self.generators(base, pool)?;
         let classifiers = self.classifiers(base, &real, &shards)?;
-        let check = self.check(base, &real, &shards)?;
+        let check = real.plentiful.map(|plentiful| self.check(base, &real, plentiful, &shards)).transpose()?;
         let contact = self.contact(pool, &shards, &models)?;
         let analysis = self.analysis(&classifiers)?;
 
@@ -340,7 +336,9 @@ impl Builder<'_> {
             tasks: self.counts(),
             trainings: models.iter().map(|model| model.training.clone()).collect(),
         };
-        let mut inputs = vec![role("analysis", analysis), role("check", check), role("contact", contact)];
+        let mut inputs = vec![role("analysis", analysis), role("contact", contact)];
+        inputs.extend(check.map(|check| role("check", check)));
+        inputs.extend(self.decoded()?.map(|(_, audit)| role("audit", audit)));
         inputs.extend(models.iter().map(|model| role(&model.training.role, model.task)));
         self.add(&kind::REPORT, "report".into(), &params, inputs, None, cost::SMALL)?;
         Ok(())

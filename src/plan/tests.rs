@@ -111,6 +111,10 @@ fn a_change_is_explained_by_the_lines_that_differ() {
     };
     check(|task| task.params["steps"] = json!(300), expect!["params.steps: 200 -> 300"]);
     check(|task| task.params["widths"] = json!([32, 96, 128]), expect!["params.widths[1]: 64 -> 96; params.widths[2]: new, 128"]);
+    let text = |sizes: &str| json!(format!("title = 1\nsize = {sizes}\n"));
+    let (before, after) = (text("1\nsize = 1\nsize = 2"), text("1\nsize = 3\nsize = 4\nlast = 5"));
+    let change = Change { name: "study".into(), before: Some(before.to_string()), after: Some(after.to_string()) };
+    expect!["study: -size = 1, -size = 2, +size = 3, +size = 4, +last = 5"].assert_eq(&change.to_string());
     check(|task| task.version = 4, expect!["version: 3 -> 4"]);
     check(|task| task.inputs[0].1 = Input::Imported(artifact(b"other")), expect!["input.unet: fe221d1a49da -> eb79c4178334"]);
     check(

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
 use crate::stats::analysis::Analysis;
+use crate::stats::audit::Audit;
 use crate::stats::check::Check;
 
 /// Everything that a report shows.
@@ -13,6 +14,8 @@ pub struct Inputs {
     pub analysis: Analysis,
     /// The generator check, of studies that have generators.
     pub check: Option<Check>,
+    /// Of a set of pictures.
+    pub audit: Option<AuditPage>,
     /// Real beside synthetic images, of studies that have them.
     pub sheet: Option<Sheet>,
     /// An image of each model, a row, at stages of its training, of models that drew them.
@@ -22,6 +25,14 @@ pub struct Inputs {
     /// In the order of the plan.
     pub tasks: Vec<TaskCount>,
     pub provenance: Vec<Source>,
+}
+
+/// What the audit's page shows.
+#[derive(Clone, Debug)]
+pub struct AuditPage {
+    pub audit: Audit,
+    /// A PNG of pictures that are there twice, in pairs.
+    pub thumbnails: Option<Vec<u8>>,
 }
 
 /// The loss of a model's training.

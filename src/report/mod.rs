@@ -1,6 +1,7 @@
 //! The report: from stored results to HTML, Markdown and figures. It formats and places numbers and computes none, reads no clock and
 //! no path, so that the same results give the same bytes. Imports `id`, `stats`; the templates lie beside the code.
 
+pub mod audit;
 mod base64;
 pub mod figure;
 pub mod format;
@@ -11,7 +12,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, context};
 
-pub use inputs::Inputs;
+pub use inputs::{AuditPage, Inputs};
 use view::View;
 
 /// A file of the report.
@@ -33,7 +34,8 @@ pub enum ReportError {
     Template { name: &'static str, source: minijinja::Error },
 }
 
-/// The report's files: `index.html`, complete in itself, and `report.md` with the figures that it links to.
+/// The report's files: `index.html`, complete in itself, `report.md` with the figures that it links to, and of a set of pictures the
+/// audit.
 pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
     let chance = inputs.check.as_ref().map(|check| check.chance);
     let figures = figure::Figures::of(&inputs.analysis, chance, &inputs.trainings);
@@ -55,10 +57,13 @@ pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
     if let Some(previews) = &inputs.previews {
         files.push(File { path: "figures/previews.png", bytes: previews.png.clone() });
     }
+    if let Some(AuditPage { audit, thumbnails }) = &inputs.audit {
+        files.extend(audit::render(audit, thumbnails.as_deref())?);
+    }
     Ok(files)
 }
 
-fn fill(name: &'static str, template: &'static str, view: &View) -> Result<Vec<u8>, ReportError> {
+fn fill(name: &'static str, template: &'static str, view: &impl serde::Serialize) -> Result<Vec<u8>, ReportError> {
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
     environment.set_syntax(syntax.expect("the usual delimiters"));

@@ -11,6 +11,7 @@ use crate::id::Digest;
 use crate::metrics::{Prediction, Predictions};
 use crate::seed::Seed;
 use crate::stats::analysis::{Analysis, Cell, Config, FULL, REAL, analyse};
+use crate::stats::audit::{Audit, ClassCount, DuplicateCounts, DuplicatePair, SkinTypeCount};
 use crate::stats::check::{Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck};
 
 const CLASSES: [&str; 9] = [
@@ -89,7 +90,7 @@ fn check() -> Check {
                 recognition: Recognition::of(recognised - 2 * index, 40, 0.95),
             })
             .collect(),
-        base: Recognition::of(index, 40, 0.95),
+        base: Some(Recognition::of(index, 40, 0.95)),
         nearest_real: Distances { median: 0.121, p5: 0.072 + 0.002 * index as f64 },
         held_out: Distances { median: 0.134, p5: 0.081 },
     };
@@ -97,7 +98,7 @@ fn check() -> Check {
         chance: 1.0 / 9.0,
         distance: "root mean square of pixel differences, 0 to 1".into(),
         classes: CLASSES.iter().enumerate().map(class).collect(),
-        reconstruction: Reconstruction { accuracy_real: 0.861, accuracy_reconstructed: 0.844 },
+        reconstruction: Some(Reconstruction { accuracy_real: 0.861, accuracy_reconstructed: 0.844 }),
     }
 }
 
@@ -131,6 +132,7 @@ fn inputs() -> Inputs {
         study,
         analysis: analysis(),
         check: Some(check()),
+        audit: Some(AuditPage { audit: audited(), thumbnails: Some(PIXEL.to_vec()) }),
         sheet: Some(Sheet {
             png: PIXEL.to_vec(),
             rows: CLASSES.map(String::from).into(),
@@ -144,6 +146,41 @@ fn inputs() -> Inputs {
         tasks: vec![count("fine-tuning", 9, 36, 324), count("classifier", 48, 48, 48), count("analysis", 1, 0, 0)],
         provenance: vec![source("analysis"), source("generator check"), source("contact sheet")],
     }
+}
+
+/// A set with something of everything.
+fn audited() -> Audit {
+    let pair = |exact: bool, labels: [&str; 2], sets: [&str; 2]| DuplicatePair {
+        files: ["a|b.jpg".into(), "c<d>.jpg".into()],
+        labels: labels.map(str::to_owned),
+        sets: sets.map(str::to_owned),
+        exact,
+    };
+    let class = |label: &str| ClassCount { label: label.into(), usable: 40, unusable: 1, sets: vec![20, 4, 8] };
+    Audit {
+        image_set: "folder".into(),
+        pictures: 82,
+        bytes: 1_234_567,
+        notes: vec!["psoriasis: 41 pictures, where Sagers et al. had 653".into()],
+        sets: ["held_out", "validation", "pool"].map(str::to_owned).to_vec(),
+        classes: vec![class("lichen planus"), class("psoriasis")],
+        skin_types: vec![SkinTypeCount { bin: "12".into(), usable: 80, sets: vec![40, 8, 16] }],
+        formats: [("JPEG".to_owned(), 79), ("PNG".to_owned(), 1)].into(),
+        short_side: Some((60, 480, 12_000)),
+        shortfalls: vec!["2 pictures can't be used: images.unusable = \"drop\" goes on without them".into()],
+        unusable: vec!["picture `x.jpg` is empty: its file has no byte".into(), "picture `y.jpg` is not there".into()],
+        duplicates: DuplicateCounts { exact: 1, near: 1 },
+        across: vec![pair(true, ["psoriasis"; 2], ["held_out", "pool"])],
+        conflicts: vec![pair(false, ["psoriasis", "lichen planus"], ["pool", ""])],
+        dedupe: false,
+    }
+}
+
+#[test]
+fn an_audit_is_as_recorded() {
+    let files = render(&inputs()).unwrap();
+    expect_file!["../../tests/fixtures/audit.md"].assert_eq(&text(&files, "audit.md"));
+    assert!(text(&files, "index.html").contains(r#"<a href="audit.html">"#));
 }
 
 fn text(files: &[File], path: &str) -> String {
@@ -197,7 +234,7 @@ fn files_are_the_same_bytes_each_time_and_all_that_is_linked() {
     for file in files.iter().filter(|file| file.path.starts_with("figures/")) {
         assert!(markdown.contains(&format!("({})", file.path)), "{}", file.path);
     }
-    assert_eq!(files.len(), 7);
+    assert_eq!(files.len(), 9);
 }
 
 #[test]
@@ -206,6 +243,7 @@ fn markup_is_well_formed_and_escaped() {
     for path in ["figures/accuracy.svg", "figures/contrasts.svg", "figures/training.svg"] {
         well_formed(&text(&files, path), &[]).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
+    well_formed(&text(&files, "audit.html"), &["meta", "img"]).unwrap_or_else(|error| panic!("audit: {error}"));
     let html = text(&files, "index.html");
     well_formed(&html, &["meta", "img"]).unwrap_or_else(|error| panic!("{error}"));
     assert!(html.contains("&lt;A sample &amp; no result&gt;") && html.contains("squamous &lt;cell&gt; carcinoma"));
@@ -225,7 +263,7 @@ fn a_study_without_synthetic_images_has_a_report_too() {
     inputs.analysis.contrasts.clear();
     inputs.analysis.family.hypotheses.clear();
     (inputs.trainings, inputs.previews) = (Vec::new(), None);
-    (inputs.check, inputs.sheet, inputs.study.phantom) = (None, None, false);
+    (inputs.check, inputs.sheet, inputs.audit, inputs.study.phantom) = (None, None, None, false);
     let files = render(&inputs).unwrap();
     assert_eq!(files.iter().map(|file| file.path).collect::<Vec<_>>(), ["index.html", "report.md", "figures/accuracy.svg"]);
     let summary = text(&files, "report.md");

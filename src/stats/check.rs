@@ -14,15 +14,18 @@ pub struct Check {
     pub distance: String,
     /// One entry a class, in the order of the classes.
     pub classes: Vec<ClassCheck>,
-    pub reconstruction: Reconstruction,
+    /// Of studies that generate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconstruction: Option<Reconstruction>,
 }
 
 impl Check {
-    /// Classes whose images by `strategy` are recognised above chance and above the base model's: the low end of their interval
+    /// Classes whose images by `strategy` are recognised above chance and above the base model's, if there is one: the low end of their interval
     /// is above both chance and the high end of the base model's interval.
     pub fn carried(&self, strategy: &str) -> usize {
         let carried = |class: &&ClassCheck| {
-            let threshold = self.chance.max(class.base.interval.high);
+            let base = class.base.map_or(0.0, |base| base.interval.high);
+            let threshold = self.chance.max(base);
             class.strategies.iter().any(|check| check.strategy == strategy && check.recognition.interval.low > threshold)
         };
         self.classes.iter().filter(carried).count()
@@ -42,8 +45,9 @@ pub struct ClassCheck {
     pub label: String,
     /// The class's fine-tuned model, by each strategy, in the order of the study.
     pub strategies: Vec<StrategyCheck>,
-    /// The base model before fine-tuning, asked for the class by the same prompt.
-    pub base: Recognition,
+    /// The base model before fine-tuning, asked for the class by the same prompt; of studies that generate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Recognition>,
     /// From each image made by text-to-image to the nearest real image that its model was fine-tuned on.
     pub nearest_real: Distances,
     /// From each held-out real image to the nearest of the same real images: what independent images look like.
@@ -115,11 +119,11 @@ mod tests {
         let class = |recognised, base| ClassCheck {
             label: "a".into(),
             strategies: vec![StrategyCheck { strategy: "inpaint".into(), recognition: Recognition::of(recognised, 40, 0.95) }],
-            base: Recognition::of(base, 40, 0.95),
+            base: Some(Recognition::of(base, 40, 0.95)),
             nearest_real: Distances { median: 0.2, p5: 0.1 },
             held_out: Distances { median: 0.2, p5: 0.1 + base as f64 / 100.0 },
         };
-        let reconstruction = Reconstruction { accuracy_real: 0.9, accuracy_reconstructed: 0.88 };
+        let reconstruction = Some(Reconstruction { accuracy_real: 0.9, accuracy_reconstructed: 0.88 });
         let classes = vec![class(30, 2), class(30, 28), class(6, 0)];
         let check = Check { chance: 0.111, distance: "pixels".into(), classes, reconstruction };
         assert_eq!((check.carried("inpaint"), check.carried("text-to-image"), check.nearer()), (1, 0, 2));

@@ -4,7 +4,8 @@ use super::base::{self, BACKBONE};
 use super::context::{Context, json_output};
 use super::images::{labelled, pixels, shard};
 use super::{Outputs, StepError};
-use crate::data::Item;
+use crate::data::fit::{self, Fit};
+use crate::data::{Item, RgbImage};
 use crate::ml::classify::efficientnet::{self, EfficientNet};
 use crate::ml::classify::judge::{most_likely, predict};
 use crate::ml::latent::vae::AutoencoderKl;
@@ -23,7 +24,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let (pool, held_out) = (shard(context, "pool")?, shard(context, "held_out")?);
     let mut classes = Vec::new();
     for (index, class) in params.classes.iter().enumerate() {
-        let recognise = |images: &[Item]| recognition(&probe, images, index, params.confidence);
+        let recognise = |images: &[Item]| recognition(&probe, &at_size(pixels(images)?, params.size), index, params.confidence);
         let mut strategies = Vec::new();
         for strategy in &params.strategies {
             let recognition = recognise(&shards(context, strategy, class)?)?;
@@ -36,13 +37,19 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         classes.push(ClassCheck {
             label: class.clone(),
             strategies,
-            base: recognise(&shards(context, "base", class)?)?,
+            base: match shards(context, "base", class)? {
+                images if images.is_empty() => None,
+                images => Some(recognise(&images)?),
+            },
             nearest_real: nearest(&shards(context, judged, class)?)?,
             held_out: nearest(&of_class(&held_out))?,
         });
         context.images(index + 1, params.classes.len());
     }
-    let reconstruction = reconstruction(&probe, &base::autoencoder(context)?, &held_out, &params.classes)?;
+    let reconstruction = match context.has_input("autoencoder") {
+        true => Some(reconstruction(&probe, &base::autoencoder(context)?, &held_out, &params)?),
+        false => None,
+    };
     let chance = 1.0 / params.classes.len() as f64;
     Ok(vec![json_output("check.json", &Check { chance, distance: DISTANCE.into(), classes, reconstruction })])
 }
@@ -59,10 +66,23 @@ fn shards(context: &Context, strategy: &str, class: &str) -> Result<Vec<Item>, S
     Ok(items)
 }
 
-fn recognition(probe: &EfficientNet, images: &[Item], class: usize, confidence: f64) -> Result<Recognition, StepError> {
-    let rows = predict(probe, &pixels(images)?)?;
+/// The images as squares of `size` pixels; 0: as they are.
+fn at_size(images: Pixels, size: usize) -> Pixels {
+    if size == 0 {
+        return images;
+    }
+    let mut sized = Pixels::new(size);
+    for image in 0..images.count() {
+        let image = RgbImage { width: images.size(), height: images.size(), pixels: images.image(image).to_vec() };
+        sized.push(&fit::fit(&image, size, Fit::Squish).pixels);
+    }
+    sized
+}
+
+fn recognition(probe: &EfficientNet, images: &Pixels, class: usize, confidence: f64) -> Result<Recognition, StepError> {
+    let rows = predict(probe, images)?;
     let recognised = rows.iter().filter(|row| most_likely(row) == class).count();
-    Ok(Recognition::of(recognised, images.len(), confidence))
+    Ok(Recognition::of(recognised, images.count(), confidence))
 }
 
 /// From each image to the nearest of `real`.
@@ -82,19 +102,19 @@ fn reconstruction(
     probe: &EfficientNet,
     autoencoder: &AutoencoderKl,
     held_out: &[Item],
-    classes: &[String],
+    params: &params::Check,
 ) -> Result<Reconstruction, StepError> {
-    let real = labelled(held_out, classes)?;
+    let real = labelled(held_out, &params.classes)?;
     let mut restored = Pixels::new(real.pixels.size());
     for chunk in (0..real.pixels.count()).collect::<Vec<_>>().chunks(BATCH) {
         let moments = autoencoder.encode(&real.pixels.signed_batch(chunk)?)?;
         let images = from_signed(&autoencoder.decode(moments.mode())?)?;
         (0..images.count()).for_each(|image| restored.push(images.image(image)));
     }
-    let accuracy = |pixels: &Pixels| -> Result<f64, StepError> {
-        let rows = predict(probe, pixels)?;
+    let accuracy = |pixels: Pixels| -> Result<f64, StepError> {
+        let rows = predict(probe, &at_size(pixels, params.size))?;
         let right = rows.iter().zip(&real.labels).filter(|(row, label)| most_likely(row) == **label as usize).count();
         Ok(right as f64 / rows.len() as f64)
     };
-    Ok(Reconstruction { accuracy_real: accuracy(&real.pixels)?, accuracy_reconstructed: accuracy(&restored)? })
+    Ok(Reconstruction { accuracy_real: accuracy(real.pixels)?, accuracy_reconstructed: accuracy(restored)? })
 }

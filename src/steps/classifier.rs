@@ -4,7 +4,7 @@ use candle_core::DType;
 
 use super::base::{self, BACKBONE};
 use super::context::{Context, Output, json_output};
-use super::images::{labelled, pixels, shard};
+use super::images::{labelled, pixels, shard_at};
 use super::training_set::{Entry, reals, wanted};
 use super::{Outputs, StepError};
 use crate::data::Item;
@@ -37,8 +37,8 @@ pub fn outputs(
 ) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let train = labelled(train, classes)?;
-    let validation = labelled(&shard(context, "validation")?, classes)?;
-    let held_out = shard(context, "held_out")?;
+    let validation = labelled(&shard_at(context, "validation", settings.size)?, classes)?;
+    let held_out = shard_at(context, "held_out", settings.size)?;
     let config = base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
     let start = base::start(context, &config, &seed.child("head"))?;
     // The body of the head's regime is no part of what is trained; all of it is part of what is written.
@@ -65,14 +65,15 @@ pub fn outputs(
 
 /// The sampled reals and, of each, the first `dose` synthetic images.
 fn training_items(context: &Context, params: &params::Classifier) -> Result<Vec<Item>, StepError> {
-    let pool = shard(context, "pool")?;
+    let pool = shard_at(context, "pool", params.training.size)?;
     let entries = pool.iter().map(Entry::from).collect::<Vec<_>>();
     let mut items = reals(&entries, &params.classes, &params.sources)?.into_iter().map(|at| pool[at].clone()).collect::<Vec<_>>();
     let wanted = wanted(items.iter().map(Entry::from), params.dose);
     let before = items.len();
     if params.dose > 0 {
         for role in context.roles("synthetic/") {
-            items.extend(shard(context, role)?.into_iter().filter(|item| wanted.takes(&Entry::from(item))));
+            let made = shard_at(context, role, params.training.size)?;
+            items.extend(made.into_iter().filter(|item| wanted.takes(&Entry::from(item))));
         }
     }
     wanted.check(items.len() - before)?;

@@ -1,9 +1,11 @@
 //! One of the study's sets of real images: pool, validation, held-out or plentiful.
 
+use super::audit::{self, DUPLICATES};
 use super::context::Context;
 use super::images::fashion_mnist;
+use super::picture_set::PictureSet;
 use super::{Outputs, StepError};
-use crate::data::{phantom, selection, webdataset};
+use crate::data::{Item, phantom, selection, webdataset};
 use crate::plan::params;
 use crate::study::ImageSource;
 
@@ -29,6 +31,21 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             let range = params.start..params.start + params.count;
             selection::of_each(all, &params.classes, range, &format!("images.{}", params.set), seed)?
         }
+        _ => pictures(context, params.pictures.as_ref().ok_or("a set of pictures without its parameters")?)?,
     };
     Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])
+}
+
+/// The last of the sets that the parameters name.
+fn pictures(context: &mut Context, params: &params::PictureSet) -> Result<Vec<Item>, StepError> {
+    let seed = context.seed()?;
+    let mut set = PictureSet::open(context, params)?;
+    set.keep_usable(params.unusable)?;
+    let pairs = match context.has_input("audit") {
+        true => context.json::<Vec<audit::Duplicate>>("audit", DUPLICATES)?,
+        false => Vec::new(),
+    };
+    let pairs = pairs.into_iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>();
+    let sets = set.split(params, &set.together(&pairs), seed)?;
+    set.items(context, params.source, sets.last().map(Vec::as_slice).unwrap_or_default())
 }

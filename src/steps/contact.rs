@@ -6,11 +6,14 @@ use super::context::{Context, json_output};
 use super::dreambooth::PREVIEWS;
 use super::images::shard;
 use super::{Outputs, StepError, previews};
+use crate::data::fit::{self, Fit};
 use crate::data::{Item, RgbImage, sheet};
 use crate::plan::params;
 
 /// Screen pixels for one image pixel.
 const SCALE: usize = 2;
+/// Sides of shown images in pixels, at most: a page of photographs is to be looked at, not searched.
+const SIDE: usize = 128;
 
 /// What the sheet's rows and bands of columns show.
 #[derive(Serialize, Deserialize)]
@@ -44,13 +47,21 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         }
     }
     let across = columns.len() * params.sources.values().map(Vec::len).max().unwrap_or(1);
-    let sheet = sheet::contact_sheet(&images.iter().collect::<Vec<&RgbImage>>(), across, SCALE);
+    let sheet = laid_out(&images, across);
     let legend = Legend { rows: params.classes, columns };
     let mut outputs = vec![("contact.png".into(), sheet.to_png("contact sheet")?), json_output("legend.json", &legend)];
     if !params.trainings.is_empty() {
         outputs.extend(training(context, &params.trainings)?);
     }
     Ok(outputs)
+}
+
+/// A sheet of squares, those that are too large made smaller.
+pub fn laid_out(images: &[RgbImage], columns: usize) -> RgbImage {
+    let large = images.iter().any(|image| image.width > SIDE);
+    let smaller = images.iter().filter(|_| large).map(|image| fit::fit(image, SIDE, Fit::Squish)).collect::<Vec<_>>();
+    let (images, scale) = if large { (smaller.as_slice(), 1) } else { (images, SCALE) };
+    sheet::contact_sheet(&images.iter().collect::<Vec<_>>(), columns, scale)
 }
 
 /// The first image of each preview of each model.
@@ -64,7 +75,7 @@ fn training(context: &Context, trainings: &[params::Training]) -> Result<Outputs
     }
     let rows = trainings.iter().map(|training| training.model.clone()).collect();
     let columns = (1..=stages).map(|stage| format!("{}%", 100 * stage / stages)).collect();
-    let sheet = sheet::contact_sheet(&images.iter().collect::<Vec<&RgbImage>>(), stages, SCALE);
+    let sheet = laid_out(&images, stages);
     Ok(vec![("training.png".into(), sheet.to_png("previews")?), json_output("training.json", &Legend { rows, columns })])
 }
 

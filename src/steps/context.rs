@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::StepError;
 use super::checkpoint::Checkpoint;
 use crate::ml::training::Session;
-use crate::plan::{Job, Progress};
+use crate::plan::{InputFile, Job, Progress};
 use crate::seed::Seed;
 use crate::store::{Artifact, Objects};
 
@@ -81,6 +81,11 @@ impl<'a> Context<'a> {
     pub fn files(&self, role: &str) -> impl Iterator<Item = Result<(&'a str, Vec<u8>), StepError>> + use<'a> {
         let files = self.job.files.get(role).map(Vec::as_slice).unwrap_or_default();
         files.iter().map(|file| Ok((file.name.as_str(), file.read()?)))
+    }
+
+    /// The files of an input.
+    pub fn file_list(&self, role: &str) -> &'a [InputFile] {
+        self.job.files.get(role).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The folder of the image set's files, whose digests are those of the plan.

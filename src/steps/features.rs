@@ -5,7 +5,7 @@ use candle_core::{DType, Device};
 use super::base::{self, BACKBONE};
 use super::classifier::transforms_config;
 use super::context::{Context, json_output};
-use super::images::{pixels, shard};
+use super::images::{pixels, shard_at};
 use super::training_set::Entry;
 use super::{Outputs, StepError};
 use crate::data::Item;
@@ -30,7 +30,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let config = base::classifier_config(context, 1, params.head, params.normalisation)?;
     let weights = base::start(context, &config, &seed)?;
     let body = Params::frozen_from(weights, DType::F32, &Device::Cpu).build(|vb| EfficientNet::new(&config, vb))?;
-    let items = shard(context, "images")?;
+    let items = shard_at(context, "images", params.size)?;
     let features = features(context, &body, &items, params.views.as_ref(), &seed)?;
     let stored = StateDict::from_iter([(TENSOR.to_owned(), features.tensor()?)]);
     Ok(vec![

@@ -1,13 +1,25 @@
 //! Real and synthetic images from shards, in the forms that models take.
 
+use rayon::prelude::*;
+
 use super::StepError;
 use super::context::Context;
+use crate::data::fit::{self, Fit};
 use crate::data::{Item, idx, webdataset};
 use crate::ml::pixels::{Labelled, Pixels};
 
 /// All items of an input's shard.
 pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {
     named_shard(context, role, "shard.tar")
+}
+
+/// All items of an input's shard as squares of `size` pixels; 0: as they are.
+pub fn shard_at(context: &Context, role: &str, size: usize) -> Result<Vec<Item>, StepError> {
+    let mut items = shard(context, role)?;
+    if size > 0 {
+        items.par_iter_mut().for_each(|item| item.image = fit::fit(&item.image, size, Fit::Squish));
+    }
+    Ok(items)
 }
 
 pub fn named_shard(context: &Context, role: &str, entry: &str) -> Result<Vec<Item>, StepError> {

@@ -4,6 +4,7 @@
 //! job, draws from the job's seed, and returns named outputs; it touches neither the store's index nor the terminal.
 
 mod analysis;
+mod audit;
 mod autoencoder;
 mod backbone;
 mod base;
@@ -14,6 +15,7 @@ mod cohort;
 mod contact;
 mod context;
 mod corpus;
+mod decode;
 mod dreambooth;
 mod features;
 mod generate;
@@ -22,6 +24,7 @@ mod images;
 mod import;
 mod inpainting;
 mod latents;
+mod picture_set;
 #[cfg(test)]
 mod pictures;
 mod pretrained;
@@ -30,9 +33,11 @@ mod previews;
 mod prior;
 mod probe;
 mod prompt;
+mod released;
 mod report;
 mod training_set;
 mod unet;
+mod unpack;
 
 use crate::plan::{Job, Progress, kind};
 use crate::store::Objects;
@@ -57,6 +62,8 @@ type Step = fn(&mut Context<'_>) -> Result<Outputs, StepError>;
 
 const STEPS: &[(&str, Step)] = &[
     (kind::IMPORT.name, import::run),
+    (kind::DECODE.name, decode::run),
+    (kind::AUDIT.name, audit::run),
     (kind::CORPUS.name, corpus::run),
     (kind::COHORT.name, cohort::run),
     (kind::AUTOENCODER.name, autoencoder::run),
@@ -69,6 +76,8 @@ const STEPS: &[(&str, Step)] = &[
     (kind::LATENTS.name, latents::run),
     (kind::PRIOR.name, prior::run),
     (kind::DREAMBOOTH.name, dreambooth::run),
+    (kind::UNPACK.name, unpack::run),
+    (kind::RELEASED.name, released::run),
     (kind::GENERATE.name, generate::run),
     (kind::FEATURES.name, features::run),
     (kind::HEAD.name, head::run),

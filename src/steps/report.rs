@@ -1,12 +1,13 @@
 //! The report: every number of it was computed by another task.
 
+use super::audit;
 use super::contact::Legend;
 use super::context::Context;
 use super::dreambooth::LOSSES;
 use super::{Outputs, StepError};
 use crate::plan::params;
 use crate::report;
-use crate::report::inputs::{Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training};
+use crate::report::inputs::{AuditPage, Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training};
 use crate::study::ImageSource;
 
 /// Outputs: index.html, report.md, figures/*.
@@ -17,20 +18,31 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         Ok(Sheet { png: context.read("contact", png)?, rows, columns })
     };
     let has_previews = context.input("contact")?.entry("training.png").is_some();
-    let sources = ["analysis", "check", "contact"];
+    let sources = ["analysis", "check", "contact", "audit"].into_iter().filter(|role| context.has_input(role));
     let source = |task: &str| Ok(Source { task: task.to_owned(), digest: context.input(task)?.digest() });
     let inputs = Inputs {
         analysis: context.json("analysis", "analysis.json")?,
-        check: Some(context.json("check", "check.json")?),
+        check: context.has_input("check").then(|| context.json("check", "check.json")).transpose()?,
         sheet: Some(sheet("contact.png", "legend.json")?),
         previews: has_previews.then(|| sheet("training.png", "training.json")).transpose()?,
+        audit: audit(context)?,
         trainings: params.trainings.iter().map(|training| curve(context, training)).collect::<Result<_, _>>()?,
         tasks: params.tasks.iter().map(count).collect(),
-        provenance: sources.iter().map(|task| source(task)).collect::<Result<_, StepError>>()?,
+        provenance: sources.map(source).collect::<Result<_, StepError>>()?,
         study: study(params),
     };
     let files = report::render(&inputs)?;
     Ok(files.into_iter().map(|file| (file.path.to_owned(), file.bytes)).collect())
+}
+
+/// The audit of a set of pictures, with what it found twice.
+fn audit(context: &Context) -> Result<Option<AuditPage>, StepError> {
+    if !context.has_input("audit") {
+        return Ok(None);
+    }
+    let has_thumbnails = context.input("audit")?.entry(audit::THUMBNAILS).is_some();
+    let thumbnails = has_thumbnails.then(|| context.read("audit", audit::THUMBNAILS)).transpose()?;
+    Ok(Some(AuditPage { audit: context.json("audit", audit::AUDIT)?, thumbnails }))
 }
 
 fn curve(context: &Context, training: &params::Training) -> Result<Training, StepError> {
@@ -48,6 +60,10 @@ fn study(params: params::Report) -> StudyInfo {
         image_set: match params.source {
             ImageSource::Phantom => "phantom".to_owned(),
             ImageSource::Idx => "Fashion-MNIST".to_owned(),
+            ImageSource::Fitzpatrick17k => "Fitzpatrick17k".to_owned(),
+            ImageSource::Ddi => "Diverse Dermatology Images".to_owned(),
+            ImageSource::Folder => "a folder of pictures".to_owned(),
+            ImageSource::Webdataset => "shards of pictures".to_owned(),
         },
         phantom: params.source == ImageSource::Phantom,
         seed: params.seed,
@@ -60,6 +76,9 @@ fn count(count: &params::KindCount) -> TaskCount {
     let noun = match count.kind.as_str() {
         "autoencoder" | "unet" | "inpainting" | "backbone" => format!("pretraining ({})", count.kind),
         "import" => "imported files".to_owned(),
+        "decode" => "block of pictures".to_owned(),
+        "unpack" => "unpacked shard".to_owned(),
+        "released" => "released shard".to_owned(),
         "cohort" => "real image set".to_owned(),
         "pretrained" => "pretrained pipeline".to_owned(),
         "prompt" => "prompt embedding".to_owned(),

@@ -112,6 +112,20 @@ impl Study {
         std::iter::once(("", &self.generator)).chain(variants)
     }
 
+    /// Whether images are generated at all.
+    pub fn generates(&self) -> bool {
+        self.generators().any(|(_, generator)| !generator.is_released())
+    }
+
+    /// Whether a text-to-image and an inpainting model make images.
+    pub fn pipelines(&self) -> [bool; 2] {
+        let strategies = &self.experiment.strategies;
+        let text_to_image = strategies.contains(&Strategy::TextToImage);
+        let has_prior = self.generators().any(|(_, generator)| !generator.is_released() && generator.dreambooth.prior.images > 0);
+        let inpainting = strategies.iter().any(|&strategy| strategy != Strategy::TextToImage);
+        [text_to_image || has_prior, inpainting].map(|needed| needed && self.generates())
+    }
+
     /// The names of the synthetic arms, whatever their doses.
     pub fn arms(&self) -> Vec<String> {
         let strategies = &self.experiment.strategies;
@@ -123,6 +137,11 @@ impl Generator {
     /// The prompt of a class.
     pub fn prompt_of(&self, class: &str) -> String {
         self.prompt.replace("{label}", class)
+    }
+
+    /// Whether its images come from elsewhere.
+    pub fn is_released(&self) -> bool {
+        !self.released.is_empty()
     }
 
     /// Whether each model has seen the images that its classifiers see, and no other.

@@ -101,14 +101,68 @@ impl LoadedStudy {
         (!path.is_empty()).then(|| self.relative("base.pretrained.backbone", path))
     }
 
-    /// Folder of the real images (idx only), relative to the file that names it.
+    /// The generators whose images are released ones, by variant, and the folders of their shards.
+    pub fn released_folders(&self) -> Vec<(String, PathBuf)> {
+        let folder = |(variant, generator): (&str, &Generator)| {
+            let own = keys::dotted(&["generator", "variants", variant, "released"]);
+            // A variant that says nothing of it has the generator's, written where that was.
+            let key = if self.places.contains_key(&own) { own } else { "generator.released".to_owned() };
+            (variant.to_owned(), self.relative(&key, &generator.released))
+        };
+        self.study.generators().filter(|(_, generator)| generator.is_released()).map(folder).collect()
+    }
+
+    /// Folder of the real images' files, relative to the file that names it.
     pub fn images_folder(&self) -> PathBuf {
         self.relative("images.path", &self.study.images.path)
     }
 
-    fn relative(&self, key: &str, path: &str) -> PathBuf {
-        self.place(key).folder().unwrap_or(Path::new("")).join(path)
+    /// The table that the key `images.<name>` names; `None` where it is empty.
+    pub fn images_table(&self, name: &str) -> Option<PathBuf> {
+        let images = &self.study.images;
+        let path = match name {
+            "annotations" => &images.annotations,
+            "held_out_list" => &images.held_out_list,
+            "training_list" => &images.training_list,
+            _ => return None,
+        };
+        (!path.is_empty()).then(|| self.relative(&format!("images.{name}"), path))
     }
+
+    /// A path beside the file that names it; one in the hub as it is. A `${NAME}` in it stands for the environment's value; without one it stays, and so leads
+    /// nowhere.
+    fn relative(&self, key: &str, path: &str) -> PathBuf {
+        let mut expanded = String::new();
+        let mut rest = path;
+        while let Some((before, name, after)) = variable(rest) {
+            expanded.push_str(before);
+            match std::env::var(name) {
+                Ok(value) => expanded.push_str(&value),
+                Err(_) => expanded.push_str(&format!("${{{name}}}")),
+            }
+            rest = after;
+        }
+        expanded.push_str(rest);
+        if expanded.starts_with(REMOTE) {
+            return PathBuf::from(expanded);
+        }
+        self.place(key).folder().unwrap_or(Path::new("")).join(expanded)
+    }
+}
+
+/// How paths begin that are not on this machine.
+const REMOTE: &str = "hf://";
+
+/// What is before, in and after the first `${NAME}` of a path.
+fn variable(path: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = path.split_once("${")?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+/// The variable of the environment without which a path of a study leads nowhere.
+pub fn unset_variable(path: &Path) -> Option<&str> {
+    variable(path.to_str()?).map(|(_, name, _)| name)
 }
 
 /// The file of the study that `argument` means: a path (it has a separator or ends in `.toml`), or a name in `experiments`.

@@ -21,6 +21,9 @@ pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
     {
         let classes = if key == "base.backbone.training" { &[] } else { study.images.classes.as_slice() };
         training(key, classifier, classes, &mut rules);
+        // The corpus is made at the size that its backbone sees.
+        let most = if classes.is_empty() { 0 } else { study.images.size };
+        rules.require(classifier.size <= most, &join(key, "size"), classifier.size, format!("0 (as the images are) to {most}"));
     }
     rules.positive("head", &[("learning_rate", study.head.learning_rate)]);
     transforms(&study.transforms, &mut rules);
@@ -118,15 +121,7 @@ fn join(table: &str, name: &str) -> String {
 fn images(study: &Study, rules: &mut Rules) {
     let images = &study.images;
     rules.require(images.size >= 8 && images.size.is_multiple_of(8), "images.size", images.size, "a multiple of 8, at least 8");
-    rules.counts(
-        "images",
-        &[
-            ("pool", images.pool),
-            ("validation", images.validation),
-            ("held_out", images.held_out),
-            ("plentiful", images.plentiful),
-        ],
-    );
+    rules.counts("images", &[("pool", images.pool), ("validation", images.validation), ("held_out", images.held_out)]);
     rules.unique("images.classes", &images.classes);
     rules.require(images.classes.len() >= 2, "images.classes", &images.classes, "two classes or more");
     rules.require(
@@ -135,8 +130,39 @@ fn images(study: &Study, rules: &mut Rules) {
         &images.classes,
         "no empty name",
     );
-    if images.source == ImageSource::Idx && images.path.is_empty() {
-        rules.refuse("images.path", "`images.path` is empty; the source idx needs the folder of its .gz files".into());
+    let source = images.source;
+    if source != ImageSource::Phantom && images.path.is_empty() {
+        let what = match source {
+            ImageSource::Idx => ".gz files",
+            ImageSource::Webdataset => "tar files",
+            _ => "pictures",
+        };
+        rules.refuse(
+            "images.path",
+            format!("`images.path` is empty; the source {} needs the folder of its {what}", source.name()),
+        );
+    }
+    let tables = [
+        (
+            "annotations",
+            &images.annotations,
+            !matches!(source, ImageSource::Phantom | ImageSource::Idx | ImageSource::Webdataset),
+        ),
+        ("held_out_list", &images.held_out_list, source == ImageSource::Fitzpatrick17k),
+        ("training_list", &images.training_list, source == ImageSource::Fitzpatrick17k),
+    ];
+    for (name, path, read) in tables {
+        let allowed = format!("\"\" (the source {} has no such table)", source.name());
+        rules.require(read || path.is_empty(), &join("images", name), path, allowed);
+    }
+    if source == ImageSource::Ddi {
+        let known = images.classes.iter().all(|class| ["benign", "malignant"].contains(&class.as_str()));
+        rules.require(
+            known,
+            "images.classes",
+            &images.classes,
+            "\"benign\" and \"malignant\" (what DDI's pictures are told apart by)",
+        );
     }
 }
 
@@ -165,6 +191,25 @@ fn base(study: &Study, rules: &mut Rules) {
         ),
         ImageSource::Idx if base.from.is_empty() => rules.sweep("base.corpus.classes", classes),
         ImageSource::Idx => {}
+        source => {
+            let pretrained = &base.pretrained;
+            let [text_to_image, inpainting] = study.pipelines();
+            let needed = [
+                ("text_to_image", &pretrained.text_to_image, text_to_image),
+                ("inpainting", &pretrained.inpainting, inpainting),
+                ("backbone", &pretrained.backbone, true),
+            ];
+            let lacks = needed.iter().filter(|(_, path, needed)| *needed && path.is_empty());
+            let lacks = lacks.map(|(name, ..)| format!("base.pretrained.{name}")).collect::<Vec<_>>().join(", ");
+            if base.from.is_empty() && !lacks.is_empty() {
+                let message = format!(
+                    "`base.from` is \"\"; a base is trained on images of the source phantom or idx, not {}: name shipped base weights, or \
+                     {lacks}",
+                    source.name()
+                );
+                rules.refuse("base.from", message);
+            }
+        }
     }
     if let Some(shared) = classes.iter().find(|class| study.images.classes.contains(class)) {
         let message = format!("`base.corpus.classes` has {shared:?}, which is a class of the study; the base may not see it");
@@ -265,6 +310,10 @@ fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rule
     let Generator { prompt, dreambooth, sampling, .. } = generator;
     rules.require(prompt.contains("{label}"), &join(table, "prompt"), prompt, "a text with {label}, where the class goes");
 
+    if generator.is_released() && generator.leak_free() {
+        let key = join(table, "released");
+        rules.refuse(&key, format!("`{key}`: released images come from models of other people's training images, so dreambooth.models can't be \"leak-free\""));
+    }
     tuning(&join(table, "dreambooth"), dreambooth, rules);
     for (class, steps) in &dreambooth.steps_by_class {
         let key = join(&join(table, "dreambooth.steps_by_class"), &dotted(&[class]));

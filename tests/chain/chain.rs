@@ -87,7 +87,7 @@ impl Chain {
         file.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -155,6 +155,38 @@ impl Chain {
         let line =
             line.split_once(" (").map_or(line.to_owned(), |(task, rest)| format!("{task}{}", rest.split_once(')').unwrap().1));
         format!("{}: {line}", output.status.code().unwrap())
+    }
+
+    /// The exit code and the output of `titrate data check`.
+    pub fn data_check(&self, sets: &[&str]) -> (i32, String) {
+        self.data_check_in(sets, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn data_check_with(&self, environment: &[(&str, &str)]) -> (i32, String) {
+        self.data_check_in(&[], environment)
+    }
+
+    fn data_check_in(&self, sets: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+        let mut command = self.command(&["data", "check"]);
+        command.args(sets.iter().flat_map(|set| ["--set", set])).args(["--out", "audit"]);
+        let output = command.envs(environment.iter().copied()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+    }
+
+    /// What `titrate plan` prints without any variable of the environment but these tests' own.
+    pub fn plan(&self) -> String {
+        self.plan_with(&[])
+    }
+
+    /// The same with these.
+    pub fn plan_with(&self, environment: &[(&str, &str)]) -> String {
+        let mut command = self.command(&["plan"]);
+        command.env_clear().env("TITRATE_WORKSPACE", self.folder.path()).envs(environment.iter().copied());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// A copy of a pipeline of tests/fixtures/stable_diffusion, by its path.

@@ -3,6 +3,9 @@
 
 mod backbones;
 mod chain;
+mod hub;
+mod misfits;
+mod pictures;
 mod pipelines;
 
 use std::collections::BTreeSet;

@@ -13,6 +13,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metrics", &["seed"]),
     ("stats", &["metrics", "seed"]),
     ("data", &["id", "seed"]),
+    ("hub", &[]),
     ("ml", &["seed"]),
     ("study", &["id", "seed"]),
     ("store", &["id"]),
@@ -31,6 +32,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("candle_nn", &["ml", "steps"]),
     ("candle_transformers", &["ml", "steps"]),
     ("sled", &["store"]),
+    ("hf_hub", &["hub"]),
+    ("ureq", &["hub"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli", "exec"]),
 ];

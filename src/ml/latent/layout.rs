@@ -45,6 +45,34 @@ pub fn files(folder: &Path) -> Result<Vec<String>, LayoutError> {
     Ok(names)
 }
 
+/// Of a repository's files those that [`files`] would name, and the parts of weights; pipelines anywhere in it.
+pub fn wanted(names: &[String]) -> Vec<String> {
+    let ends =
+        |end: &str| names.iter().filter(|name| **name == end || name.ends_with(&format!("/{end}"))).cloned().collect::<Vec<_>>();
+    let mut wanted = Vec::new();
+    for (config, weights) in [VAE, UNET, TEXT] {
+        wanted.extend(ends(config));
+        let stem = weights.strip_suffix(".safetensors").unwrap_or(weights);
+        let parts = |half: bool| {
+            let part = |name: &&String| {
+                name.contains(&format!("{stem}-")) && name.ends_with(".safetensors") && name.contains(".fp16") == half
+            };
+            names.iter().filter(part).cloned().collect::<Vec<_>>()
+        };
+        let whole = [
+            ends(weights),
+            [ends(&format!("{stem}.safetensors.index.json")), parts(false)].concat(),
+            ends(&format!("{stem}.fp16.safetensors")),
+            [ends(&format!("{stem}.safetensors.index.fp16.json")), parts(true)].concat(),
+        ];
+        wanted.extend(whole.into_iter().find(|files| !files.is_empty()).unwrap_or_default());
+    }
+    for name in [TOKENIZER.0, TOKENIZER.1, TOKENIZER_CONFIG, SCHEDULER] {
+        wanted.extend(ends(name));
+    }
+    wanted
+}
+
 fn present(folder: &Path, name: &str) -> Result<String, LayoutError> {
     let path = folder.join(name);
     if path.is_file() { Ok(name.to_owned()) } else { Err(LayoutError::Missing { path, hint: "" }) }
@@ -134,6 +162,28 @@ mod tests {
             .unwrap();
         }
         folder
+    }
+
+    #[test]
+    fn of_a_repository_what_a_pipeline_needs_is_wanted() {
+        let listing = |weights: &[&str]| {
+            let rest = ["README.md", "model.ckpt", "safety_checker/config.json", "text_encoder/model.fp16.safetensors"];
+            let named = [VAE.0, VAE.1, UNET.0, TEXT.0, TEXT.1, TOKENIZER.0, TOKENIZER.1, SCHEDULER];
+            rest.iter().chain(&named).chain(weights).map(|name| (*name).to_owned()).collect::<Vec<_>>()
+        };
+        let stem = "unet/diffusion_pytorch_model";
+        let (part, index) = (format!("{stem}-00001-of-00001.safetensors"), format!("{stem}.safetensors.index.json"));
+        let half = format!("{stem}.fp16.safetensors");
+        for (weights, expected) in
+            [(vec![UNET.1, &half], vec![UNET.1]), (vec![&part, &index, &half], vec![&*index, &part]), (vec![&half], vec![&*half])]
+        {
+            let mut wanted = wanted(&listing(&weights));
+            let rest = [VAE.0, VAE.1, UNET.0, TEXT.0, TEXT.1, TOKENIZER.0, TOKENIZER.1, SCHEDULER];
+            wanted.retain(|name| !rest.contains(&name.as_str()));
+            assert_eq!(wanted, expected);
+        }
+        let deep = listing(&[UNET.1]).into_iter().map(|name| format!("base/{name}")).collect::<Vec<_>>();
+        assert_eq!(super::wanted(&deep).len(), super::wanted(&listing(&[UNET.1])).len());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::judge::SHOWN;
 use super::{BaseInputs, Builder, Inputs, cost, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kind;
@@ -79,6 +80,10 @@ impl Builder<'_> {
         let study = self.study;
         let (mut shards, mut models) = (Shards::new(), Vec::new());
         for (variant, generator) in study.generators() {
+            if generator.is_released() {
+                self.released(pool, variant, generator, &mut shards)?;
+                continue;
+            }
             let recipe = self.recipe(base, pool, variant, generator)?;
             for class in &study.images.classes {
                 for replicate in 0..study.experiment.replicates {
@@ -172,7 +177,7 @@ impl Builder<'_> {
     /// Images of the base's text-to-image model as latents of the conditioning, and their prompt.
     fn prior(&mut self, base: &BaseInputs, recipe: &Recipe<'_>, conditioning: Conditioning) -> Result<Prior, PlanError> {
         let prior = &recipe.generator.dreambooth.prior;
-        let painter = &base.text_to_image;
+        let painter = base.pipeline(Conditioning::TextToImage);
         let asked = self.prompt(base, recipe, Conditioning::TextToImage, params::PRIOR, prior.prompt.clone())?;
         let sampling = &recipe.generator.sampling;
         let params = params::Prior {
@@ -338,9 +343,10 @@ impl Builder<'_> {
         let mut first_pass = None;
         let most = self.study.experiment.n.iter().copied().max();
         if strategies.contains(&Strategy::TextToImage) && recipe.variant.is_empty() {
-            let untuned = place.replicate == 0 && place.block == 0 && (place.n.is_none() || place.n == most);
+            let shown = place.block * recipe.generator.sampling.sources_per_shard < SHOWN;
+            let untuned = place.replicate == 0 && shown && (place.n.is_none() || place.n == most);
             if untuned {
-                let unet = base.text_to_image.unet.clone();
+                let unet = base.pipeline(Conditioning::TextToImage).unet.clone();
                 let task = self.generate(base, pool, recipe, place, Strategy::TextToImage, ("base", unet), None)?;
                 shards.entry(("base".to_owned(), place.class.to_owned())).or_default().push(place.shard(task));
             }

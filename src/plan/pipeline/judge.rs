@@ -12,7 +12,7 @@ use crate::seed::Seed;
 use crate::study::{self, Cell, Generator, Regime, Study, Synthetic};
 
 /// Sources shown in a contact sheet, per class.
-const SHOWN: usize = 4;
+pub(super) const SHOWN: usize = 4;
 
 /// The pool positions of the real images that a cell trains on, by class.
 fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
@@ -114,6 +114,7 @@ impl Builder<'_> {
         let params = params::Features {
             head: study.classifier.head,
             normalisation: study.classifier.normalisation,
+            size: study.classifier.size,
             views: transforms.then(views),
         };
         let label = format!("features/{}/{name}", if transforms { "transforms" } else { "plain" });
@@ -131,7 +132,13 @@ impl Builder<'_> {
         self.seed.child("classifier").nth(cell.replicate as u64)
     }
 
-    pub(super) fn check(&mut self, base: &BaseInputs, real: &Real, shards: &Shards) -> Result<TaskId, PlanError> {
+    pub(super) fn check(
+        &mut self,
+        base: &BaseInputs,
+        real: &Real,
+        plentiful: TaskId,
+        shards: &Shards,
+    ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let params = params::Probe {
             training: study.probe.clone(),
@@ -140,7 +147,7 @@ impl Builder<'_> {
         };
         let inputs = vec![
             role("backbone", &base.backbone),
-            role("plentiful", real.plentiful),
+            role("plentiful", plentiful),
             role("validation", real.validation),
             role("held_out", real.held_out),
         ];
@@ -152,13 +159,13 @@ impl Builder<'_> {
             classes: study.images.classes.clone(),
             strategies: study.arms(),
             confidence: study.analysis.confidence,
+            size: study.probe.size,
         };
-        let mut inputs = vec![
-            role("probe", probe),
-            role("autoencoder", &base.pipeline(conditionings(&study.experiment.strategies)[0]).autoencoder),
-            role("pool", real.pool),
-            role("held_out", real.held_out),
-        ];
+        let mut inputs = vec![role("probe", probe), role("pool", real.pool), role("held_out", real.held_out)];
+        if study.generates() {
+            let conditioning = conditionings(&study.experiment.strategies)[0];
+            inputs.push(role("autoencoder", &base.pipeline(conditioning).autoencoder));
+        }
         for ((strategy, class), list) in shards {
             inputs.extend(list.iter().map(|shard| role(&shard.role(strategy, class), shard.task)));
         }
@@ -168,10 +175,11 @@ impl Builder<'_> {
     pub(super) fn contact(&mut self, pool: TaskId, shards: &Shards, models: &[Model]) -> Result<TaskId, PlanError> {
         let study = self.study;
         let most = study.experiment.n.iter().copied().max().unwrap_or(0);
-        // So many the first shard of every generator has.
+        // So many sources every generator has made images from.
         let made = |generator: &Generator| match generator.leak_free() {
-            true => generator.sampling.sources_per_shard.min(most),
-            false => generator.sampling.sources_per_shard.min(study.images.pool),
+            _ if generator.is_released() => study.images.pool,
+            true => most,
+            false => most.next_multiple_of(generator.sampling.sources_per_shard).min(study.images.pool),
         };
         let shown = study.generators().map(|(_, generator)| made(generator)).fold(SHOWN, usize::min);
         let order = |class: &String| (class.clone(), study.sample_order(class, 0)[..shown].to_vec());
@@ -189,7 +197,9 @@ impl Builder<'_> {
         for ((strategy, class), list) in shards {
             // Of leak-free models the ones that saw most.
             let seen = |shard: &&Shard| shard.n.is_none_or(|n| n == most);
-            let first = list.iter().filter(seen).filter(|shard| shard.replicate == 0 && shard.block == 0 && shard.first == 0);
+            let first = list.iter().filter(seen).filter(|shard| {
+                shard.replicate.is_none_or(|replicate| replicate == 0) && shard.sources < shown && shard.first == 0
+            });
             inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
         }
         self.add(&kind::CONTACT, "contact".into(), &params, inputs, None, cost::SMALL)

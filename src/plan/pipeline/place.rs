@@ -32,14 +32,15 @@ impl Place<'_> {
 
     pub fn shard(&self, task: TaskId) -> Shard {
         let sources = self.block * self.generator.sampling.sources_per_shard;
-        Shard { task, replicate: self.replicate, n: self.n, block: self.block, sources, first: self.first }
+        Shard { task, replicate: Some(self.replicate), n: self.n, block: self.block, sources, first: self.first }
     }
 }
 
 /// A shard's task and place.
 pub struct Shard {
     pub task: TaskId,
-    pub replicate: usize,
+    /// The replicate whose sources it covers; None: it covers the whole pool.
+    pub replicate: Option<usize>,
     pub n: Option<usize>,
     pub block: usize,
     /// Sources of the replicate that the blocks before cover.
@@ -50,15 +51,17 @@ pub struct Shard {
 impl Shard {
     /// Whether `cell` trains on some of the shard's images.
     pub fn serves(&self, cell: &Cell) -> bool {
-        self.replicate == cell.replicate
+        self.replicate.is_none_or(|replicate| replicate == cell.replicate)
             && self.n.is_none_or(|n| n == cell.n)
             && self.sources < cell.n
             && cell.synthetic.as_ref().is_some_and(|synthetic| self.first < synthetic.dose)
     }
 
-    /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or `<prefix>/<class>/r0.n4.0.5`.
+    /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or `<prefix>/<class>/r0.n4.0.5`, or, of the whole pool,
+    /// `<prefix>/<class>/all.0.5`.
     pub fn role(&self, prefix: &str, class: &str) -> String {
         let n = self.n.map(|n| format!("n{n}.")).unwrap_or_default();
-        format!("{prefix}/{class}/r{}.{n}{}.{}", self.replicate, self.block, self.first)
+        let replicate = self.replicate.map_or("all".to_owned(), |replicate| format!("r{replicate}"));
+        format!("{prefix}/{class}/{replicate}.{n}{}.{}", self.block, self.first)
     }
 }

@@ -38,6 +38,8 @@ pub struct View {
     breakdowns: Vec<Breakdown>,
     sheet: Option<SheetView>,
     check: Option<CheckView>,
+    /// Whether there is an audit's page beside.
+    audited: bool,
     training: Option<String>,
     previews: Option<SheetView>,
     tasks: Vec<TaskCount>,
@@ -68,7 +70,7 @@ struct SourceRow {
 
 impl View {
     pub fn of(inputs: &Inputs, figures: &Figures) -> Result<Self, ReportError> {
-        let Inputs { study, analysis, check, sheet, previews, trainings: _, tasks, provenance } = inputs;
+        let Inputs { study, analysis, check, audit, sheet, previews, trainings: _, tasks, provenance } = inputs;
         let source = |source: &super::inputs::Source| SourceRow { task: source.task.clone(), digest: source.digest.short() };
         let mut fence = "~~~".to_owned();
         while study.resolved.contains(&fence) {
@@ -99,6 +101,7 @@ impl View {
             breakdowns: tables::breakdowns(analysis),
             sheet: sheet.as_ref().map(SheetView::of).transpose()?,
             check: check.as_ref().map(tables::check),
+            audited: audit.is_some(),
             training: figures.training.clone(),
             previews: previews.as_ref().map(SheetView::of).transpose()?,
             tasks: tasks.clone(),

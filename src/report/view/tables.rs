@@ -200,7 +200,10 @@ pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
             cells: present.iter().map(|(row, _)| format::percent(row.per_class[class])).collect(),
         };
         let skin_type = |(fst, images): (&u8, &usize)| BreakdownRow {
-            label: format!("FST {fst}"),
+            label: match fst {
+                1..=9 => format!("FST {fst}"),
+                pair => format!("FST {}-{}", pair / 10, pair % 10),
+            },
             images: *images,
             cells: present
                 .iter()
@@ -227,8 +230,9 @@ pub struct CheckView {
     distance: String,
     carried: String,
     nearer: String,
-    accuracy_real: String,
-    accuracy_reconstructed: String,
+    /// Accuracy on real images and on the same after the autoencoder.
+    reconstruction: Option<[String; 2]>,
+    has_base: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -237,7 +241,7 @@ struct CheckRow {
     /// In the order of the strategies.
     recognised: Vec<Option<Rate>>,
     images: String,
-    base: Rate,
+    base: Option<Rate>,
     nearest_median: String,
     nearest_p5: String,
     held_out_median: String,
@@ -260,8 +264,11 @@ pub fn check(check: &Check) -> CheckView {
         distance: check.distance.clone(),
         carried,
         nearer: format!("{} of {count}", check.nearer()),
-        accuracy_real: format::percent(check.reconstruction.accuracy_real),
-        accuracy_reconstructed: format::percent(check.reconstruction.accuracy_reconstructed),
+        reconstruction: check
+            .reconstruction
+            .as_ref()
+            .map(|reconstruction| [reconstruction.accuracy_real, reconstruction.accuracy_reconstructed].map(format::percent)),
+        has_base: check.classes.iter().any(|class| class.base.is_some()),
         strategies,
     }
 }
@@ -269,13 +276,13 @@ pub fn check(check: &Check) -> CheckView {
 fn check_row(class: &ClassCheck, strategies: &[String]) -> CheckRow {
     let find = |strategy: &String| class.strategies.iter().find(|check| check.strategy == *strategy);
     let mut images = class.strategies.iter().map(|check| check.recognition.images).collect::<Vec<_>>();
-    images.push(class.base.images);
+    images.extend(class.base.map(|base| base.images));
     images.dedup();
     CheckRow {
         label: class.label.clone(),
         recognised: strategies.iter().map(|strategy| find(strategy).map(|check| Rate::of(&check.recognition))).collect(),
         images: images.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
-        base: Rate::of(&class.base),
+        base: class.base.as_ref().map(Rate::of),
         nearest_median: format::distance(class.nearest_real.median),
         nearest_p5: format::distance(class.nearest_real.p5),
         held_out_median: format::distance(class.held_out.median),

@@ -1,0 +1,78 @@
+//! Paths of a study that lead to the Hugging Face hub: where their files are on this machine, and how they come here.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::data::released;
+use crate::hub::{Hub, Location, SCHEME};
+use crate::ml::latent::layout;
+use crate::study::LoadedStudy;
+
+/// The path, or what it names in the hub where that is on this machine; where it is not, the path as it is.
+pub(super) fn here(path: PathBuf) -> Result<PathBuf> {
+    Ok(match remote(&path)? {
+        Some(location) => Hub::from_env().cached(&location).unwrap_or(path),
+        None => path,
+    })
+}
+
+/// What a path names in the hub, if it does.
+fn remote(path: &std::path::Path) -> Result<Option<Location>> {
+    let text = path.to_str().filter(|text| text.starts_with(SCHEME));
+    Ok(text.map(str::parse).transpose()?)
+}
+
+/// Which of a location's files a study reads, of their names in the repository.
+type Wants<'a> = Box<dyn Fn(&[String]) -> Vec<String> + 'a>;
+
+/// Downloads what the study's paths name in the hub and is not on this machine.
+pub(super) fn fetch(loaded: &LoadedStudy) -> Result<()> {
+    let hub = Hub::from_env();
+    for (key, path, wants) in paths(loaded) {
+        if let Some(location) = remote(&path).with_context(|| key.to_owned())? {
+            hub.fetch(&location, |files| wants(files), &mut |line| eprintln!("{line}")).with_context(|| key.to_owned())?;
+        }
+    }
+    Ok(())
+}
+
+/// Every path of a study that may be in the hub.
+fn paths(loaded: &LoadedStudy) -> Vec<(&'static str, PathBuf, Wants<'_>)> {
+    let study = &loaded.study;
+    let mut all: Vec<(&str, PathBuf, Wants<'_>)> = Vec::new();
+    if study.images.source.has_pictures() {
+        all.push(("images.path", loaded.images_folder(), Box::new(pictures)));
+    }
+    for (key, table) in [
+        ("images.annotations", "annotations"),
+        ("images.held_out_list", "held_out_list"),
+        ("images.training_list", "training_list"),
+    ] {
+        all.extend(loaded.images_table(table).map(|path| (key, path, Box::new(<[String]>::to_vec) as Wants<'_>)));
+    }
+    let [text_to_image, inpainting] = loaded.pretrained_folders();
+    for (key, folder) in [("base.pretrained.text_to_image", text_to_image), ("base.pretrained.inpainting", inpainting)] {
+        all.extend(folder.map(|path| (key, path, Box::new(layout::wanted) as Wants<'_>)));
+    }
+    let backbone = loaded.pretrained_backbone();
+    all.extend(backbone.map(|path| ("base.pretrained.backbone", path, Box::new(<[String]>::to_vec) as Wants<'_>)));
+    for (_, folder) in loaded.released_folders() {
+        let strategies = study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
+        let wants = move |files: &[String]| {
+            let may_have = |file: &&String| {
+                let name = file.rsplit('/').next().unwrap_or(file);
+                name.ends_with(".tar") && released::may_have(name, &study.images.classes, &strategies)
+            };
+            files.iter().filter(may_have).cloned().collect()
+        };
+        all.push(("generator.released", folder, Box::new(wants)));
+    }
+    all
+}
+
+/// Everything but what a repository says of itself.
+fn pictures(files: &[String]) -> Vec<String> {
+    let said = |file: &&String| file.ends_with(".md") || file.ends_with(".gitattributes");
+    files.iter().filter(|file| !said(file)).cloned().collect()
+}

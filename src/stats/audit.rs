@@ -1,0 +1,89 @@
+//! What is known of an image set before anything is trained on it: counts, what can't be used, what is there twice.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The audit of a set of pictures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// The source's name.
+    pub image_set: String,
+    /// Pictures of the study's classes, usable or not.
+    pub pictures: usize,
+    pub bytes: u64,
+    /// Where the set differs from what is known of it.
+    pub notes: Vec<String>,
+    /// The study's sets, in the order in which they draw; empty if there are too few pictures for them.
+    pub sets: Vec<String>,
+    pub classes: Vec<ClassCount>,
+    /// Usable pictures of each pair of Fitzpatrick skin types ("12", "34", "56"), and of none ("unknown").
+    pub skin_types: Vec<SkinTypeCount>,
+    /// Usable pictures of each format.
+    pub formats: BTreeMap<String, usize>,
+    /// The shorter sides in pixels: least, median and largest.
+    pub short_side: Option<(usize, usize, usize)>,
+    /// Why the study can't run as it is, a sentence each.
+    pub shortfalls: Vec<String>,
+    /// What is wrong with each picture that can't be used.
+    pub unusable: Vec<String>,
+    pub duplicates: DuplicateCounts,
+    /// Duplicates of which the study puts one into one set and one into another, or would if it did not keep them in one.
+    pub across: Vec<DuplicatePair>,
+    /// Duplicates that bear different labels.
+    pub conflicts: Vec<DuplicatePair>,
+    /// Whether the study keeps duplicates in one set.
+    pub dedupe: bool,
+}
+
+impl Audit {
+    /// Whether the study can run as it is.
+    pub fn passes(&self) -> bool {
+        self.shortfalls.is_empty()
+    }
+}
+
+/// The pictures of a class.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassCount {
+    pub label: String,
+    pub usable: usize,
+    pub unusable: usize,
+    /// In each of the study's sets.
+    pub sets: Vec<usize>,
+}
+
+/// The pictures of a pair of skin types.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkinTypeCount {
+    pub bin: String,
+    pub usable: usize,
+    /// In each of the study's sets.
+    pub sets: Vec<usize>,
+}
+
+/// How many pictures are there twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DuplicateCounts {
+    /// Pairs of equal pixels.
+    pub exact: usize,
+    /// Pairs that differ by how they were saved, mirrored, turned or cropped.
+    pub near: usize,
+}
+
+/// Two pictures that show the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DuplicatePair {
+    /// Their files.
+    pub files: [String; 2],
+    pub labels: [String; 2],
+    /// The study's sets that they are in; empty: in none.
+    pub sets: [String; 2],
+    /// Whether their pixels are equal.
+    pub exact: bool,
+}

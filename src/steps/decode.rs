@@ -1,0 +1,213 @@
+//! Pictures from outside, whatever their format and size, as squares: a block of files, or one shard.
+
+use std::io::{self, Read};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::context::{Context, json_output};
+use super::{Outputs, StepError};
+use crate::data::catalogue::id_of;
+use crate::data::decode::{self, Header, Memory, PictureError};
+use crate::data::duplicates::Fingerprint;
+use crate::data::webdataset::{self, Record, Sample, ShardWriter};
+use crate::data::{Item, RgbImage, fit};
+use crate::plan::{InputFile, params};
+use crate::study;
+
+/// Names of the outputs.
+pub const SQUARES: &str = "shard.tar";
+pub const PICTURES: &str = "pictures.json";
+pub const FINGERPRINTS: &str = "fingerprints.bin";
+
+/// Pictures decoded side by side, at most.
+pub const ABREAST: usize = 64;
+/// Bytes that decoded pictures may take together; a larger one is decoded alone.
+pub const DECODED: usize = 512 << 20;
+
+/// A picture as it came.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Picture {
+    pub id: String,
+    /// The file, relative to the set's folder, or the shard's member.
+    pub file: String,
+    pub bytes: u64,
+    /// Why it can't be used; none: it is among the squares, and has a fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Width and height, upright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<(usize, usize)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// What the shard that it came in says of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
+}
+
+/// Outputs: shard.tar (the squares, called by their ids), pictures.json (every picture in the order of its input), fingerprints.bin
+/// (of the squares' pictures as they came).
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::Decode = context.params()?;
+    let mut block = Block::new(&params);
+    let files = context.file_list("files");
+    if params.packed {
+        for file in files {
+            let shard = file.name.clone();
+            let mut checked = Checked::open(file)?;
+            webdataset::for_each_sample(&mut checked, &shard, |sample| {
+                let Sample { member, picture, .. } = &sample;
+                let (member, bytes) = (format!("{shard}/{member}"), picture.clone());
+                block.push(Waiting { id: plain(sample.id()), file: member, bytes, sample: Some(sample) })
+            })?;
+            checked.finish(file)?;
+            context.images(block.pictures.len(), 0);
+        }
+    } else {
+        for (at, file) in files.iter().enumerate() {
+            let bytes = file.read()?;
+            block.push(Waiting { id: id_of(&file.name), file: file.name.clone(), bytes, sample: None })?;
+            if block.waiting.is_empty() {
+                context.images(at + 1, files.len());
+            }
+        }
+    }
+    block.flush()?;
+    let Block { pictures, fingerprints, squares, .. } = block;
+    Ok(vec![(SQUARES.into(), squares.finish()?), json_output(PICTURES, &pictures), (FINGERPRINTS.into(), fingerprints)])
+}
+
+/// An id as one word: others' records may have any.
+pub fn plain(id: &str) -> String {
+    id.replace(['/', '.'], "-")
+}
+
+/// A picture that is read and not yet decoded.
+struct Waiting {
+    id: String,
+    file: String,
+    bytes: Vec<u8>,
+    sample: Option<Sample>,
+}
+
+struct Block<'a> {
+    params: &'a params::Decode,
+    memory: Memory,
+    waiting: Vec<Waiting>,
+    pictures: Vec<Picture>,
+    fingerprints: Vec<u8>,
+    squares: ShardWriter<Vec<u8>>,
+}
+
+impl<'a> Block<'a> {
+    fn new(params: &'a params::Decode) -> Self {
+        Self {
+            params,
+            memory: Memory::new(DECODED),
+            waiting: Vec::new(),
+            pictures: Vec::new(),
+            fingerprints: Vec::new(),
+            squares: ShardWriter::new(Vec::new()),
+        }
+    }
+
+    fn push(&mut self, waiting: Waiting) -> Result<(), StepError> {
+        self.waiting.push(waiting);
+        if self.waiting.len() == ABREAST { self.flush() } else { Ok(()) }
+    }
+
+    /// Decodes what waits; one picture's fault is its own.
+    fn flush(&mut self) -> Result<(), StepError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let decoded = waiting.into_par_iter().map(|waiting| decoded(waiting, self.params, &self.memory)).collect::<Vec<_>>();
+        for (picture, square) in decoded {
+            if let Some((item, fingerprint)) = square {
+                self.squares.append(&item)?;
+                self.fingerprints.extend(fingerprint.to_bytes());
+            }
+            self.pictures.push(picture);
+        }
+        Ok(())
+    }
+}
+
+fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Picture, Option<(Item, Fingerprint)>) {
+    let Waiting { id, file, bytes, sample } = waiting;
+    let record = sample.as_ref().map(|sample| sample.record.clone());
+    let length = bytes.len() as u64;
+    let picture = Picture { id: id.clone(), file: file.clone(), bytes: length, error: None, size: None, format: None, record };
+    let square = square(&bytes, &file, (params.size, params.fit), memory, |header, image| {
+        (header.format, (image.width, image.height), Fingerprint::of(image))
+    });
+    match square {
+        Err(error) => (Picture { error: Some(error.to_string()), ..picture }, None),
+        Ok(((format, size, fingerprint), image)) => {
+            let item = match sample {
+                Some(sample) => Item { id, ..sample.with_image(image) },
+                None => Item {
+                    id,
+                    label: String::new(),
+                    fst: 0,
+                    malignant: false,
+                    caption: String::new(),
+                    source: String::new(),
+                    image,
+                    synthetic: None,
+                },
+            };
+            (Picture { size: Some(size), format: Some(format.name().to_owned()), ..picture }, Some((item, fingerprint)))
+        }
+    }
+}
+
+/// A picture as a square, and what `look` makes of it as it came.
+pub fn square<T>(
+    bytes: &[u8],
+    file: &str,
+    (size, fit): (usize, study::Fit),
+    memory: &Memory,
+    look: impl FnOnce(&Header, &RgbImage) -> T,
+) -> Result<(T, RgbImage), PictureError> {
+    let header = decode::header(bytes, file)?;
+    let _share = memory.take(header.memory());
+    let image = decode::decode(bytes, file)?;
+    Ok((look(&header, &image), fit::fit(&image, size, fitted(fit))))
+}
+
+fn fitted(fit: study::Fit) -> fit::Fit {
+    match fit {
+        study::Fit::Crop => fit::Fit::Crop,
+        study::Fit::Pad => fit::Fit::Pad,
+        study::Fit::Squish => fit::Fit::Squish,
+    }
+}
+
+/// A file that is read once, piece by piece, and hashed on the way.
+pub struct Checked {
+    source: io::BufReader<std::fs::File>,
+    hasher: blake3::Hasher,
+}
+
+impl Checked {
+    pub fn open(file: &InputFile) -> Result<Self, StepError> {
+        let opened = std::fs::File::open(&file.path).map_err(|error| format!("{}: {error}", file.path.display()))?;
+        Ok(Self { source: io::BufReader::with_capacity(1 << 20, opened), hasher: blake3::Hasher::new() })
+    }
+
+    /// Whether what was read is what the plan saw.
+    pub fn finish(mut self, file: &InputFile) -> Result<(), StepError> {
+        io::copy(&mut self, &mut io::sink())?;
+        match self.hasher.finalize().as_bytes() == file.digest.as_bytes() {
+            true => Ok(()),
+            false => Err(format!("{} has changed since the run began: run it again", file.path.display()).into()),
+        }
+    }
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}

@@ -1,0 +1,200 @@
+//! A set of pictures from outside: what its annotations and its decoded pictures say together, and which set of the study takes which.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Cursor;
+
+use super::StepError;
+use super::context::Context;
+use super::decode::{FINGERPRINTS, PICTURES, Picture, SQUARES};
+use crate::data::catalogue::{Catalogue, Part, Record, SkinType, Table, ddi, fitzpatrick17k, folder};
+use crate::data::duplicates::{self, Fingerprint};
+use crate::data::split::{self, Strata, TooFew, Wanted};
+use crate::data::webdataset::{self, Sample, ShardError};
+use crate::data::{Item, RgbImage};
+use crate::plan::params;
+use crate::seed::Seed;
+use crate::study::{ImageSource, SkinTypeScale, Unusable};
+
+/// Roles of the inputs: the decoded blocks, and the tables.
+pub const BLOCK: &str = "pictures/";
+pub const TABLES: [&str; 3] = ["annotations", "held_out_list", "training_list"];
+/// The set whose pictures every accuracy is measured on, and so on: the study's keys below `images`.
+pub const HELD_OUT: &str = "held_out";
+pub const VALIDATION: &str = "validation";
+
+/// Every picture of the study's classes.
+pub struct PictureSet {
+    pub catalogue: Catalogue,
+    /// By id.
+    pub pictures: HashMap<String, Picture>,
+    /// The roles of the blocks, in order.
+    blocks: Vec<String>,
+}
+
+impl PictureSet {
+    pub fn open(context: &Context, params: &params::PictureSet) -> Result<Self, StepError> {
+        let blocks = context.roles(BLOCK).into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let mut pictures = HashMap::new();
+        let mut files = Vec::new();
+        for block in &blocks {
+            for picture in context.json::<Vec<Picture>>(block, PICTURES)? {
+                files.push(picture.file.clone());
+                if let Some(twice) = pictures.insert(picture.id.clone(), picture) {
+                    let now = &pictures[&twice.id].file;
+                    return Err(format!("`{}` and `{now}` have the one id `{}`", twice.file, twice.id).into());
+                }
+            }
+        }
+        let catalogue = catalogue(context, params, &files, &pictures)?.of(&params.classes)?;
+        Ok(Self { catalogue, pictures, blocks })
+    }
+
+    /// The picture of a record, if it is there and can be read.
+    pub fn usable(&self, record: &Record) -> bool {
+        self.pictures.get(&record.id).is_some_and(|picture| picture.error.is_none())
+    }
+
+    /// Leaves out the records without a usable picture, where the study says so.
+    pub fn keep_usable(&mut self, unusable: Unusable) -> Result<(), StepError> {
+        let lost = self.catalogue.records.iter().filter(|record| !self.usable(record)).collect::<Vec<_>>();
+        if unusable == Unusable::Refuse && !lost.is_empty() {
+            let why = |record: &&Record| match self.pictures.get(&record.id) {
+                Some(picture) => picture.error.clone().unwrap_or_default(),
+                None => format!("picture `{}` is not there", record.file),
+            };
+            let shown = lost.iter().take(5).map(|record| format!("\n  {}", why(record))).collect::<String>();
+            let more = lost.len().saturating_sub(5);
+            let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+            let count = lost.len();
+            let message = format!(
+                "{count} of {} pictures can't be used:{shown}{more}\n  images.unusable = \"drop\" goes on without them",
+                self.catalogue.records.len()
+            );
+            return Err(message.into());
+        }
+        let Self { catalogue, pictures, .. } = self;
+        catalogue.records.retain(|record| pictures.get(&record.id).is_some_and(|picture| picture.error.is_none()));
+        Ok(())
+    }
+
+    /// The records of each of the study's sets, by position.
+    pub fn split(&self, params: &params::PictureSet, together: &[usize], seed: Seed) -> Result<Vec<Vec<usize>>, TooFew> {
+        let keys = params.sets.iter().map(|(set, _)| format!("images.{set}")).collect::<Vec<_>>();
+        let wanted = params.sets.iter().zip(&keys).map(|((set, count), key)| Wanted {
+            key,
+            count: *count,
+            strata: match (params.source, set.as_str()) {
+                (ImageSource::Ddi, HELD_OUT | VALIDATION) => Strata::SkinTypes,
+                _ => Strata::Classes,
+            },
+            part: match set.as_str() {
+                HELD_OUT => Part::Test,
+                VALIDATION => Part::Validation,
+                _ => Part::Train,
+            },
+        });
+        let wanted = wanted.collect::<Vec<_>>();
+        split::split(&self.catalogue.records, together, &params.classes, &wanted, seed.child("split"))
+    }
+
+    /// The records that go together, as `pairs` of ids say.
+    pub fn together(&self, pairs: &[(String, String)]) -> Vec<usize> {
+        let records = &self.catalogue.records;
+        let places = records.iter().enumerate().map(|(at, record)| (record.id.as_str(), at)).collect::<HashMap<_, _>>();
+        let pairs = pairs.iter().filter_map(|(a, b)| Some((*places.get(a.as_str())?, *places.get(b.as_str())?)));
+        split::joined(records.len(), pairs)
+    }
+
+    /// The squares of some records, in their order.
+    pub fn squares(&self, context: &mut Context, records: &[usize]) -> Result<Vec<RgbImage>, StepError> {
+        let wanted = records.iter().map(|&at| self.catalogue.records[at].id.as_str()).collect::<HashSet<_>>();
+        let mut found = HashMap::new();
+        for block in &self.blocks {
+            let bytes = context.read(block, SQUARES)?;
+            webdataset::for_each_sample(Cursor::new(bytes), block, |sample: Sample| -> Result<(), ShardError> {
+                if wanted.contains(sample.id()) {
+                    let id = sample.id().to_owned();
+                    let image = RgbImage::from_png(&sample.picture, &id);
+                    let member = sample.member;
+                    found.insert(id, image.map_err(|cause| ShardError::Image { shard: block.clone(), member, cause })?);
+                }
+                Ok(())
+            })?;
+            context.images(found.len(), records.len());
+        }
+        let square = |&at: &usize| {
+            let id = &self.catalogue.records[at].id;
+            found.get(id).cloned().ok_or_else(|| format!("no block has the picture `{id}`").into())
+        };
+        records.iter().map(square).collect()
+    }
+
+    /// Some records with their squares, as items.
+    pub fn items(&self, context: &mut Context, source: ImageSource, records: &[usize]) -> Result<Vec<Item>, StepError> {
+        let squares = self.squares(context, records)?;
+        let item = |(&at, image): (&usize, RgbImage)| {
+            let Record { id, label, fst, malignant, .. } = self.catalogue.records[at].clone();
+            Item { id, label, fst, malignant, caption: String::new(), source: source.name().to_owned(), image, synthetic: None }
+        };
+        Ok(records.iter().zip(squares).map(item).collect())
+    }
+
+    /// The fingerprints of the records' pictures, with their positions.
+    pub fn fingerprints(&self, context: &Context) -> Result<(Vec<usize>, Vec<Fingerprint>), StepError> {
+        let records = &self.catalogue.records;
+        let places = records.iter().enumerate().map(|(at, record)| (record.id.as_str(), at)).collect::<HashMap<_, _>>();
+        let (mut at, mut all) = (Vec::new(), Vec::new());
+        for block in &self.blocks {
+            let bytes = context.read(block, FINGERPRINTS)?;
+            let usable = context.json::<Vec<Picture>>(block, PICTURES)?.into_iter().filter(|picture| picture.error.is_none());
+            for (picture, bytes) in usable.zip(bytes.as_chunks::<{ duplicates::BYTES }>().0) {
+                if let Some(&place) = places.get(picture.id.as_str()) {
+                    at.push(place);
+                    all.push(Fingerprint::from_bytes(bytes));
+                }
+            }
+        }
+        Ok((at, all))
+    }
+}
+
+fn catalogue(
+    context: &Context,
+    params: &params::PictureSet,
+    files: &[String],
+    pictures: &HashMap<String, Picture>,
+) -> Result<Catalogue, StepError> {
+    let mut tables = HashMap::new();
+    for role in TABLES {
+        for file in context.files(role) {
+            let (name, bytes) = file?;
+            tables.insert(role, Table::read(&bytes, name)?);
+        }
+    }
+    let table = |role: &str| tables.get(role).ok_or_else(|| format!("the set has no table `{role}`"));
+    Ok(match params.source {
+        ImageSource::Fitzpatrick17k => {
+            let skin_type = match params.skin_type {
+                SkinTypeScale::Scale => SkinType::Scale,
+                SkinTypeScale::Centaur => SkinType::Centaur,
+            };
+            fitzpatrick17k::catalogue(table(TABLES[0])?, tables.get(TABLES[1]), tables.get(TABLES[2]), skin_type)?
+        }
+        ImageSource::Ddi => ddi::catalogue(table(TABLES[0])?)?,
+        ImageSource::Folder => folder::catalogue(files.iter().map(String::as_str), tables.get(TABLES[0]))?,
+        ImageSource::Webdataset => packed(pictures),
+        ImageSource::Phantom | ImageSource::Idx => return Err("the set has no pictures".into()),
+    })
+}
+
+/// What the shards' own records say.
+fn packed(pictures: &HashMap<String, Picture>) -> Catalogue {
+    let record = |picture: &Picture| {
+        let record = picture.record.clone()?;
+        let (id, file, label) = (picture.id.clone(), picture.file.clone(), record.label);
+        Some(Record { id, file, label, fst: record.fst, malignant: record.malignant, patient: String::new(), part: None })
+    };
+    let mut records = pictures.values().filter_map(record).collect::<Vec<_>>();
+    records.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    Catalogue { records, notes: Vec::new() }
+}

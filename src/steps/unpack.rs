@@ -1,0 +1,113 @@
+//! A shard of a released synthetic set: the images that a study can use, as squares, by strategy and class.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::context::{Context, json_output};
+use super::decode::{ABREAST, Checked, DECODED, plain, square};
+use super::{Outputs, StepError};
+use crate::data::decode::Memory;
+use crate::data::webdataset::{self, Sample, ShardWriter};
+use crate::data::{Item, released};
+use crate::plan::params;
+use crate::study::{Strategy, Unusable};
+
+/// Name of the output that says what there is.
+pub const UNPACKED: &str = "unpacked.json";
+
+/// What a shard had.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Unpacked {
+    pub samples: usize,
+    /// Squares, by the output's name.
+    pub taken: BTreeMap<String, usize>,
+    /// What is wrong with each picture that can't be used.
+    pub unusable: Vec<String>,
+}
+
+/// The output that holds a class's images by a strategy.
+pub fn entry(strategy: Strategy, class: &str) -> String {
+    format!("{}/{}.tar", strategy.name(), released::slug(class))
+}
+
+/// A picture that is read and not yet decoded.
+struct Waiting {
+    entry: String,
+    class: String,
+    member: String,
+    sample: Sample,
+}
+
+/// Outputs: unpacked.json and, for each strategy and class of which the shard has images, `<strategy>/<class>.tar`.
+pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+    let params: params::Unpack = context.params()?;
+    let mut taken =
+        Taken { params: &params, memory: Memory::new(DECODED), shards: BTreeMap::new(), unpacked: Unpacked::default() };
+    for file in context.file_list("files") {
+        let shard = file.name.clone();
+        let mut waiting = Vec::new();
+        let mut checked = Checked::open(file)?;
+        webdataset::for_each_sample(&mut checked, &shard, |sample| -> Result<(), StepError> {
+            taken.unpacked.samples += 1;
+            if let Some((strategy, class)) = wanted(&sample, &params) {
+                let (entry, member) = (entry(strategy, class), format!("{shard}/{}", sample.member));
+                waiting.push(Waiting { entry, class: class.to_owned(), member, sample });
+            }
+            if waiting.len() == ABREAST {
+                taken.decode(std::mem::take(&mut waiting))?;
+                context.images(taken.unpacked.samples, 0);
+            }
+            Ok(())
+        })?;
+        checked.finish(file)?;
+        taken.decode(waiting)?;
+    }
+    let Taken { shards, unpacked, .. } = taken;
+    let mut outputs = vec![json_output(UNPACKED, &unpacked)];
+    for (entry, shard) in shards {
+        outputs.push((entry, shard.finish()?));
+    }
+    Ok(outputs)
+}
+
+/// The strategy and the study's class of a sample that is to be taken.
+fn wanted<'a>(sample: &Sample, params: &'a params::Unpack) -> Option<(Strategy, &'a str)> {
+    let made = sample.synthetic.as_ref().filter(|made| (made.generation_num as usize) < params.generations)?;
+    let name = released::strategy(made)?;
+    let strategy = *params.strategies.iter().find(|strategy| strategy.name() == name)?;
+    let label = released::slug(&sample.record.label);
+    let class = params.classes.iter().find(|class| released::slug(class) == label)?;
+    Some((strategy, class))
+}
+
+/// What has been taken so far.
+struct Taken<'a> {
+    params: &'a params::Unpack,
+    memory: Memory,
+    shards: BTreeMap<String, ShardWriter<Vec<u8>>>,
+    unpacked: Unpacked,
+}
+
+impl Taken<'_> {
+    fn decode(&mut self, waiting: Vec<Waiting>) -> Result<(), StepError> {
+        let form = (self.params.size, self.params.fit);
+        let decoded = waiting.into_par_iter().map(|waiting| {
+            let square = square(&waiting.sample.picture, &waiting.member, form, &self.memory, |_, _| ());
+            (waiting, square.map(|((), image)| image))
+        });
+        for (Waiting { entry, class, sample, .. }, square) in decoded.collect::<Vec<_>>() {
+            match square {
+                Err(error) if self.params.unusable == Unusable::Drop => self.unpacked.unusable.push(error.to_string()),
+                Err(error) => return Err(format!("{error}\n  images.unusable = \"drop\" goes on without it").into()),
+                Ok(image) => {
+                    *self.unpacked.taken.entry(entry.clone()).or_default() += 1;
+                    let item = Item { id: plain(sample.id()), label: class, ..sample.with_image(image) };
+                    self.shards.entry(entry).or_insert_with(|| ShardWriter::new(Vec::new())).append(&item)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+//! What a study file can say, as types. Defaults live in `defaults.toml` beside this file and nowhere else: a key that is not
+//! there does not exist, so every parameter of a run can be read in its resolved study.
+
+mod classifier;
+mod generator;
+
+use serde::{Deserialize, Serialize};
+
+pub use classifier::*;
+pub use generator::*;
+
+/// One study: everything that decides its results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Study {
+    pub title: String,
+    /// A paragraph for the report's head.
+    pub about: String,
+    pub goal: Goal,
+    /// Root of every random stream of the study.
+    pub seed: u64,
+    pub images: Images,
+    pub base: Base,
+    pub generator: Generator,
+    pub classifier: Classifier,
+    pub head: HeadRegime,
+    pub transforms: Transforms,
+    pub probe: Classifier,
+    pub experiment: Experiment,
+    pub analysis: Analysis,
+}
+
+/// What a study produces at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Base weights: autoencoder, text encoder, UNets, classifier backbone.
+    Base,
+    /// The experiment's report.
+    Report,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageSource {
+    /// Rendered skin; embedded.
+    Phantom,
+    /// MNIST-format .gz files.
+    Idx,
+    /// Fitzpatrick17k's table and a folder of its pictures.
+    Fitzpatrick17k,
+    /// Diverse Dermatology Images: its table and pictures.
+    Ddi,
+    /// A folder of pictures for each class.
+    Folder,
+    /// Shards: tar files of pictures, each with its record.
+    Webdataset,
+}
+
+impl ImageSource {
+    /// Whether it is made of files of pictures, of any format and size.
+    pub fn has_pictures(self) -> bool {
+        !matches!(self, Self::Phantom | Self::Idx)
+    }
+
+    /// The name in study files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Phantom => "phantom",
+            Self::Idx => "idx",
+            Self::Fitzpatrick17k => "fitzpatrick17k",
+            Self::Ddi => "ddi",
+            Self::Folder => "folder",
+            Self::Webdataset => "webdataset",
+        }
+    }
+}
+
+/// Which of Fitzpatrick17k's annotations of the skin type counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkinTypeScale {
+    /// `fitzpatrick_scale`.
+    Scale,
+    /// `fitzpatrick_centaur`.
+    Centaur,
+}
+
+/// How a picture becomes a square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fit {
+    /// Its largest centred square.
+    Crop,
+    /// Whole, on black.
+    Pad,
+    /// Whole, its sides made equal.
+    Squish,
+}
+
+/// What becomes of pictures that are not there or can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unusable {
+    /// Nothing runs that would need one of them.
+    Refuse,
+    /// They are left out, and counted in the audit.
+    Drop,
+}
+
+/// What becomes of pictures that are there twice, as the audit finds them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Dedupe {
+    /// They are reported.
+    Keep,
+    /// Those of one picture are in one set only; a picture of the set's own test part is nowhere else.
+    DropFromTrain,
+}
+
+/// The real images of the study. Paths are relative to the study file, and `${NAME}` in one stands for a variable of the environment.
+/// Counts are per class; the four sets are disjoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Images {
+    pub source: ImageSource,
+    /// Folder of the files, or of the shards.
+    pub path: String,
+    /// The table of annotations; empty: the one of the set's own name in the folder, or (folder) none.
+    pub annotations: String,
+    /// A table of the pictures that are the test part; empty: a study draws them (fitzpatrick17k only).
+    pub held_out_list: String,
+    /// A table of all other pictures to use; empty: all (fitzpatrick17k only).
+    pub training_list: String,
+    /// fitzpatrick17k only.
+    pub skin_type: SkinTypeScale,
+    pub fit: Fit,
+    pub unusable: Unusable,
+    pub dedupe: Dedupe,
+    /// Side in pixels; a multiple of 8.
+    pub size: usize,
+    pub classes: Vec<String>,
+    /// Images that classifiers sample from and that DreamBooth is tuned on.
+    pub pool: usize,
+    /// Images for early stopping.
+    pub validation: usize,
+    /// Images that every accuracy is measured on. Of DDI this and `validation` count each pair of skin types.
+    pub held_out: usize,
+    /// Images for the probe classifier of the generator check, seen by nothing else; 0: there is no check.
+    pub plentiful: usize,
+}
+
+/// Where the pretrained weights come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// Folder of shipped weights, relative to the study file; empty: trained as part of this study.
+    pub from: String,
+    pub pretrained: Pretrained,
+    pub corpus: Corpus,
+    pub autoencoder: Autoencoder,
+    pub text_encoder: TextEncoder,
+    pub diffusion: Diffusion,
+    pub unet: UNet,
+    /// The inpainting variant, continued from the UNet: steps only, the rest as `unet`.
+    pub inpainting_steps: usize,
+    pub backbone: Backbone,
+}
+
+/// Folders in diffusers' layout, relative to the study file, to start the generators from instead; empty: from the base. A folder has
+/// unet/, vae/, text_encoder/, tokenizer/ and scheduler/, as Stable Diffusion's repositories have, with weights as safetensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pretrained {
+    pub text_to_image: String,
+    pub inpainting: String,
+    /// A file of ImageNet weights that classifiers start from instead, relative to the study file: safetensors, or a state dict of
+    /// torch.save, by torchvision's or efficientnet_lite_pytorch's names; empty: from the base. `base.backbone.architecture` says whose.
+    pub backbone: String,
+}
+
+/// Captioned images for pretraining; no class and no image of the study is among them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Corpus {
+    /// Classes to use (idx only); phantom: must be empty, all base kinds are used.
+    pub classes: Vec<String>,
+    /// Images in total.
+    pub train: usize,
+    pub validation: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Autoencoder {
+    /// Channels of each level, finest first; each further level halves the side.
+    pub channels: Vec<usize>,
+    pub latent_channels: usize,
+    pub layers_per_block: usize,
+    pub norm_groups: usize,
+    pub steps: usize,
+    pub batch: usize,
+    pub learning_rate: f64,
+    pub kl_weight: f64,
+    /// Weight of the L1 loss on differences of neighbouring pixels.
+    pub gradient_weight: f64,
+    /// Weight of the L1 loss on colour: each pixel less the mean of its channels.
+    pub chroma_weight: f64,
+    /// Weight of the distance between the backbone's features of image and reconstruction.
+    pub perceptual_weight: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextEncoder {
+    /// Entries of the byte-pair vocabulary, trained on the corpus's captions.
+    pub vocabulary: usize,
+    /// Tokens a prompt is padded or cut to.
+    pub context: usize,
+    pub width: usize,
+    pub layers: usize,
+    pub heads: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prediction {
+    Epsilon,
+    VPrediction,
+}
+
+/// The noise schedule ("scaled_linear", as Stable Diffusion's).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diffusion {
+    pub timesteps: usize,
+    pub beta_start: f64,
+    pub beta_end: f64,
+    pub prediction: Prediction,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UNet {
+    pub channels: Vec<usize>,
+    pub layers_per_block: usize,
+    pub heads: usize,
+    pub norm_groups: usize,
+    pub steps: usize,
+    pub batch: usize,
+    pub learning_rate: f64,
+    /// Decay of the weights' exponential moving average, which is what is kept.
+    pub ema: f64,
+    /// Share of captions replaced by the empty prompt, for classifier-free guidance.
+    pub caption_dropout: f64,
+    /// Gamma of the min-SNR weighting of the loss (Hang et al. 2023); 0: every timestep counts alike.
+    pub snr_gamma: f64,
+}
+
+/// The classifiers' networks: a small EfficientNet-V2 for small images, EfficientNet-V2-S and -M, EfficientNet-Lite0.
+pub const ARCHITECTURES: &[&str] = &["tiny", "v2-s", "v2-m", "lite0"];
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backbone {
+    /// One of [`ARCHITECTURES`].
+    pub architecture: String,
+    pub training: Classifier,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    TextToImage,
+    Inpaint,
+    InThenOutpaint,
+}
+
+/// The real-count sweep: real only and every strategy, at every n, dose, transform setting and regime.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Experiment {
+    /// Real images per class.
+    pub n: Vec<usize>,
+    pub strategies: Vec<Strategy>,
+    /// Synthetic images per real image.
+    pub doses: Vec<usize>,
+    /// Whether classifiers see transformed images.
+    pub transforms: Vec<bool>,
+    /// Which part of each classifier is trained; each regime is compared with real images only within itself.
+    pub regimes: Vec<Regime>,
+    pub replicates: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Analysis {
+    /// Coverage of every interval.
+    pub confidence: f64,
+    /// False discovery rate of Benjamini-Hochberg.
+    pub q: f64,
+    pub permutations: usize,
+    pub bootstraps: usize,
+}
