@@ -1,5 +1,8 @@
-//! A model that titrate tuned and exported, opened by diffusers: the same image from the same noise. Needs a Python with torch,
-//! diffusers and transformers: the one that TITRATE_PEER_PYTHON names, or `python3`; without them the test says so and passes.
+//! What Python makes of titrate's outputs. A model that titrate tuned and exported, opened by diffusers: the same image from the same
+//! noise. Shards, read by webdataset. Needs a Python with torch, diffusers, transformers and webdataset: the one that TITRATE_PEER_PYTHON
+//! names, or `python3`; without them a test says so and passes.
+
+mod shards;
 
 use std::fs;
 use std::io::Write;
@@ -28,9 +31,9 @@ fn python() -> String {
     std::env::var("TITRATE_PEER_PYTHON").unwrap_or_else(|_| "python3".into())
 }
 
-/// Why diffusers cannot be asked here.
-fn absent() -> Option<String> {
-    let asked = Command::new(python()).args(["-c", "import diffusers, torch, transformers"]).output();
+/// Why Python cannot be asked here.
+fn absent(imports: &str) -> Option<String> {
+    let asked = Command::new(python()).args(["-c", imports]).output();
     match asked {
         Ok(output) if output.status.success() => None,
         Ok(output) => Some(String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it fails").to_owned()),
@@ -111,7 +114,7 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
 
 #[test]
 fn a_tuned_model_makes_the_same_image_in_diffusers() {
-    if let Some(why) = absent() {
+    if let Some(why) = absent("import diffusers, torch, transformers") {
         let _ = writeln!(std::io::stderr(), "skipped: {} cannot import diffusers, torch and transformers ({why})", python());
         return;
     }

@@ -1,0 +1,126 @@
+//! The readers of bytes from outside under mutations of what they are meant for. `cargo fuzz` explores the same ones further, where a
+//! nightly toolchain has it: `cargo fuzz run --fuzz-dir tests/fuzz shards`.
+
+mod readers;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use rand::Rng;
+use titrate::seed::Seed;
+
+/// Mutations of each reader's seeds.
+const ROUNDS: usize = 50_000;
+
+const TABLES: [&str; 3] = [
+    "md5hash,fitzpatrick_scale,fitzpatrick_centaur,label,three_partition_label\r\n\
+     5e82a45bc5d78bd24ae9202d194423f8,3,-1,psoriasis,non-neoplastic\r\nfa2911a9b13b6f8af79cb700937cc14f,1,2,\"a, b\",malignant\r\n",
+    ",DDI_ID,DDI_file,skin_tone,malignant,disease\n0,1,000001.png,56,True,melanoma\n1,2,000002.png,12,False,nevus\n",
+    "file,fst,patient,malignant\ntrain/nevus/a.jpg,5,p1,no\ntest/nevus/b.png,,p2,yes\n",
+];
+
+fn fixtures(paths: &[&str]) -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let read = |path: PathBuf| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    paths.iter().map(|path| read(root.join(path))).collect()
+}
+
+const RECORD: &str = r#"{"label":"psoriasis","fst":3,"malignant":false,"name":"a.png","md5hash":"5e","method":"finetune_inpaint",
+    "submethod":"inpaint","generation_num":"07","tag":"generations1"}"#;
+
+fn shard() -> Vec<u8> {
+    let mut shard = tar::Builder::new(Vec::new());
+    for name in ["rgb.jpg", "alpha.png", "lossy.webp", "animated.gif"] {
+        let picture = fixtures(&[&format!("pictures/{name}")]).remove(0);
+        let record = format!("{}.json", name.split('.').next().unwrap());
+        for (name, bytes) in [(name, &picture[..]), (&record, RECORD.as_bytes())] {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            shard.append_data(&mut header, name, bytes).unwrap();
+        }
+    }
+    shard.into_inner().unwrap()
+}
+
+/// One to four changes: bits, bytes, digits that are too many, stretches that are gone, doubled or another seed's.
+fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
+    let mut bytes = seeds[rng.random_range(0..seeds.len())].clone();
+    for _ in 0..rng.random_range(1..=4) {
+        if bytes.is_empty() {
+            break;
+        }
+        let at = rng.random_range(0..bytes.len());
+        let end = (at + rng.random_range(1..=64)).min(bytes.len());
+        match rng.random_range(0..8) {
+            0 => bytes[at] ^= 1 << rng.random_range(0..8),
+            1 => bytes[at] = rng.random(),
+            2 => bytes.truncate(at),
+            3 => drop(bytes.drain(at..end)),
+            4 => {
+                let stretch = bytes[at..end].to_vec();
+                bytes.splice(at..at, stretch);
+            }
+            5 => {
+                let numbers = ["-1", "99999999999999999999", "4294967296", "1e999", "NaN", "0x7f"];
+                let number = numbers[rng.random_range(0..numbers.len())];
+                bytes.splice(at..at, number.bytes());
+            }
+            6 => bytes[at..end].fill([0, 0xff, b'7', b'"'][rng.random_range(0..4)]),
+            _ => {
+                let other = &seeds[rng.random_range(0..seeds.len())];
+                let from = rng.random_range(0..other.len());
+                bytes.splice(at..end, other[from..(from + 64).min(other.len())].iter().copied());
+            }
+        }
+    }
+    bytes
+}
+
+/// Every reader lives through every mutation; one that does not is written beside the test for a closer look.
+fn survive(name: &str, seeds: &[Vec<u8>], reader: fn(&[u8])) {
+    let mut rng = Seed::of_study(1).child(name).rng();
+    for round in 0..ROUNDS {
+        let bytes = if round < seeds.len() { seeds[round].clone() } else { mutated(seeds, &mut rng) };
+        if catch_unwind(AssertUnwindSafe(|| reader(&bytes))).is_err() {
+            let path = std::env::temp_dir().join(format!("titrate-fuzz-{name}-{round}"));
+            fs::write(&path, &bytes).unwrap();
+            panic!("{name}: round {round} is in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn tables() {
+    survive("tables", &TABLES.map(|table| table.as_bytes().to_vec()), readers::tables);
+}
+
+#[test]
+fn shards() {
+    survive("shards", &[shard()], readers::shards);
+}
+
+#[test]
+fn json() {
+    let mut seeds = fixtures(&[
+        "stable_diffusion/sd21/unet/config.json",
+        "stable_diffusion/sd21/vae/config.json",
+        "stable_diffusion/sd21/scheduler/scheduler_config.json",
+        "../../experiments/base/unet/receipt.json",
+    ]);
+    seeds.push(RECORD.into());
+    seeds.push(br#"{"a":0,"b":1,"ab":2,"<|startoftext|>":3,"<|endoftext|>":4}"#.to_vec());
+    seeds.push(
+        br#"{"classes":["a","b"],"images":[{"id":"x","label":1,"probabilities":[0.25,0.75],"fst":3,"malignant":true}]}"#.to_vec(),
+    );
+    survive("json", &seeds, readers::json);
+}
+
+#[test]
+fn weights() {
+    survive(
+        "weights",
+        &fixtures(&["checkpoint/archive.pth", "checkpoint/legacy.pth", "checkpoint/module.pth"]),
+        readers::weights,
+    );
+}
