@@ -77,8 +77,9 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
             tell(&Message::Progress(progress));
         }
     };
-    let outputs =
-        catch_unwind(AssertUnwindSafe(|| run(job, &objects, &mut progress))).unwrap_or_else(|panic| Err(panicked(&*panic)))?;
+    // On one of the threads that share its work: from any other, each parallel loop would begin with waking one and end with waiting.
+    let in_pool = || rayon::scope(|_| run(job, &objects, &mut progress));
+    let outputs = catch_unwind(AssertUnwindSafe(in_pool)).unwrap_or_else(|panic| Err(panicked(&*panic)))?;
     let output = objects.put_artifact(outputs)?;
     let log = std::fs::read(job.work.join(super::LOG)).ok().filter(|log| !log.is_empty());
     let log = log.map(|log| objects.put(&log)).transpose()?;

@@ -44,6 +44,11 @@ fn main() -> Result<()> {
     let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).context("no folder given")?;
     models::write_configurations(Path::new(&folder))?;
     println!("ready");
+    // As workers run their steps.
+    rayon::scope(|_| answer())
+}
+
+fn answer() -> Result<()> {
     let mut cases: HashMap<String, Case> = HashMap::new();
     for line in std::io::stdin().lock().lines() {
         let line = line?;

@@ -1,9 +1,8 @@
 //! One factor for each channel of each image, as in squeeze-and-excitation.
 
-use super::element::{Element, for_chunks, uninit};
+use super::element::{Element, for_chunks, uninit, vectorised};
 use super::kernel::Kernel;
 use candle_core::Shape;
-use pulp::Arch;
 
 /// The product of `[batch, pixels, channels]` and `[batch, channels]`.
 pub(super) struct ScaleChannels {
@@ -18,7 +17,7 @@ impl ScaleChannels {
         let (mut y, image) = (uninit(x.len()), self.pixels * self.channels);
         for_chunks(&mut y, image, |b, y| {
             let factors = &factors[b * self.channels..(b + 1) * self.channels];
-            Arch::new().dispatch(
+            vectorised(
                 #[inline(always)]
                 || {
                     let pixels = y.chunks_exact_mut(self.channels).zip(x[b * image..].chunks_exact(self.channels));
@@ -50,7 +49,7 @@ impl Kernel<2> for ScaleChannels {
         let slopes = || {
             let mut slopes = vec![T::ZERO; factors.len()];
             for_chunks(&mut slopes, self.channels, |b, slopes| {
-                Arch::new().dispatch(
+                vectorised(
                     #[inline(always)]
                     || {
                         let x = x[b * image..(b + 1) * image].chunks_exact(self.channels);
