@@ -1,7 +1,7 @@
 //! Multi-head attention, one head of one item a task; the probabilities are made again in the backward pass.
 
 use super::element::{Element, Shared, uninit, vectorised};
-use super::gemm::{Panels, Rows, Transposed};
+use super::gemm::{Panels, Rows, add_products};
 use super::kernel::Kernel;
 use candle_core::{Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -196,14 +196,13 @@ impl Attention {
             let queries = Panels::from_rows(rows.len(), width, |i| q.row(rows.start + i));
             // SAFETY: rows of `p` and `dp` have an element for each key.
             unsafe {
-                let left = &const_row_pointers(p, keys);
-                Transposed { left, m: keys, right: &grads, out: &mut sum_dv, stride: width }.run();
+                add_products(&const_row_pointers(p, keys), keys, &grads, &mut sum_dv, false);
             }
             score_gradients(p, dp, keys, T::of(self.scale()));
             // SAFETY: as above; rows of `dq` have `width` elements.
             unsafe {
                 let left = &const_row_pointers(dp, keys);
-                Transposed { left, m: keys, right: &queries, out: &mut sum_dk, stride: width }.run();
+                add_products(left, keys, &queries, &mut sum_dk, false);
                 product(left, keys, &keys_by_row, &dq.pointers(rows));
             }
         }

@@ -1,7 +1,9 @@
 //! Dense convolution and the linear layer: indirect matrix products, forward and both gradients.
 
+use std::ops::Range;
+
 use super::element::{Element, Shared, column_sums, for_chunks, sum_rows, uninit};
-use super::gemm::{CACHED, Panels, Rows, Transposed};
+use super::gemm::{CACHED, Panels, Rows, add_products};
 use super::kernel::Kernel;
 use super::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
@@ -163,40 +165,33 @@ impl Conv {
 
     /// `[Cout,Cin,kh,kw]`: outer products of input channels and output gradients, summed over blocks of pixels in order.
     fn weight_grad<T: Element>(&self, x: &[T], grad: &[T]) -> Vec<T> {
-        let (cin, cout, taps, (oh, ow)) = (self.channels_in, self.channels_out, self.taps(), self.output);
-        let pixels = self.batch * oh * ow;
-        let blocks = pixels.div_ceil(BLOCK);
-        let share = blocks.div_ceil(8).max(2);
-        let mut parts = vec![T::ZERO; blocks.div_ceil(share) * taps * cin * cout];
+        let (cin, cout, taps) = (self.channels_in, self.channels_out, self.taps());
+        if taps == 1 && self.stride == 1 && self.padding == Padding::same(0) {
+            // The sums lie as the weights do.
+            return self.sum_of_blocks(|rows, sum, afresh| {
+                let right = Panels::from_rows(rows.len(), cin, |r| &x[(rows.start + r) * cin..][..cin]);
+                let left: Vec<_> = rows.map(|r| grad[r * cout..][..cout].as_ptr()).collect();
+                // SAFETY: each pointer is to the `cout` channels of a pixel.
+                unsafe { add_products(&left, cout, &right, sum, afresh) };
+            });
+        }
         let zero = vec![T::ZERO; cin];
         let images = Images { values: x, size: self.input, channels: cin };
-        let (top, side) = (self.padding.top as isize, self.padding.left as isize);
         let offsets = self.window_taps();
         let reach = Reach::new(&offsets, &images);
-        for_chunks(&mut parts, taps * cin * cout, |part, sum| {
-            let (mut corners, mut left) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
-            for block in part * share..((part + 1) * share).min(blocks) {
-                let rows = block * BLOCK..((block + 1) * BLOCK).min(pixels);
-                let right = Panels::from_rows(rows.len(), cout, |r| &grad[(rows.start + r) * cout..][..cout]);
-                corners.clear();
-                corners.extend(rows.map(|r| {
-                    let (b, y, x) = (r / (oh * ow), r / ow % oh, r % ow);
-                    let (y, x) = ((y * self.stride) as isize - top, (x * self.stride) as isize - side);
-                    (b, y, x, images.holds(y, x, &reach).then(|| images.place(b, y, x)))
-                }));
-                for (tap, out) in sum.chunks_exact_mut(cin * cout).enumerate() {
-                    let (ky, kx) = offsets[tap];
-                    left.clear();
-                    left.extend(corners.iter().map(|&(b, y, x, place)| match place {
-                        Some(place) => place.wrapping_offset(reach.offsets[tap]),
-                        None => images.pixel(b, y + ky, x + kx, &zero),
-                    }));
-                    // SAFETY: each pointer is to the `cin` channels of a pixel, or to as many zeros.
-                    unsafe { Transposed { left: &left, m: cin, right: &right, out, stride: cout }.run() };
-                }
+        let sum = self.sum_of_blocks(|rows, sum, afresh| {
+            let right = Panels::from_rows(rows.len(), cout, |r| &grad[(rows.start + r) * cout..][..cout]);
+            let corners: Vec<_> = rows.map(|r| self.corner(r, &images, &reach)).collect();
+            for (tap, out) in sum.chunks_exact_mut(cin * cout).enumerate() {
+                let (ky, kx) = offsets[tap];
+                let left = corners.iter().map(|&(b, y, x, place)| match place {
+                    Some(place) => place.wrapping_offset(reach.offsets[tap]),
+                    None => images.pixel(b, y + ky, x + kx, &zero),
+                });
+                // SAFETY: each pointer is to the `cin` channels of a pixel, or to as many zeros.
+                unsafe { add_products(&left.collect::<Vec<_>>(), cin, &right, out, afresh) };
             }
         });
-        let sum = if parts.len() > taps * cin * cout { sum_rows(&parts, taps * cin * cout) } else { parts };
         let mut dw = uninit(sum.len());
         for_chunks(&mut dw, (cin * taps * FILTERS).max(1), |i, part| {
             // A line of sums is read once, for all filters of the task; the block's part of them stays in the first cache.
@@ -212,6 +207,29 @@ impl Conv {
             }
         });
         dw
+    }
+
+    /// As many sums as there are weights. `add` puts the products of a block of output pixels onto a part of them, or begins one.
+    fn sum_of_blocks<T: Element>(&self, add: impl Fn(Range<usize>, &mut [T], bool) + Sync + Send) -> Vec<T> {
+        let weights = self.taps() * self.channels_in * self.channels_out;
+        let pixels = self.batch * self.output.0 * self.output.1;
+        let blocks = pixels.div_ceil(BLOCK);
+        let share = blocks.div_ceil(8).max(2);
+        let mut parts = uninit(blocks.div_ceil(share) * weights);
+        for_chunks(&mut parts, weights, |part, sum| {
+            for block in part * share..((part + 1) * share).min(blocks) {
+                add(block * BLOCK..((block + 1) * BLOCK).min(pixels), sum, block == part * share);
+            }
+        });
+        if parts.len() > weights { sum_rows(&parts, weights) } else { parts }
+    }
+
+    /// The image, row and column of the input where the window of output pixel `r` begins, and its place if the window is inside.
+    fn corner<T: Element>(&self, r: usize, images: &Images<T>, reach: &Reach) -> (usize, isize, isize, Option<*const T>) {
+        let (oh, ow) = self.output;
+        let y = (r / ow % oh * self.stride) as isize - self.padding.top as isize;
+        let (b, x) = (r / (oh * ow), (r % ow * self.stride) as isize - self.padding.left as isize);
+        (b, y, x, images.holds(y, x, reach).then(|| images.place(b, y, x)))
     }
 }
 

@@ -10,6 +10,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Rows of a register tile: with two registers a row, twelve accumulators of AVX2's sixteen registers.
 const TILE: usize = 6;
+/// The same for AVX-512's thirty-two, which the registers of 64 bytes come with.
+const WIDE_TILE: usize = 12;
 
 /// Rows that a transposition handles together, so that the lines it reads and writes stay in the first cache.
 pub(super) const CACHED: usize = 32;
@@ -91,7 +93,8 @@ impl<T: Element> Panels<T> {
                 for (p, start) in columns.clone().step_by(width).enumerate() {
                     for (t, &first) in taken.iter().enumerate() {
                         let to = &mut part[(p * k + t * blocks + b) * width..][..width.min(columns.end - start)];
-                        copy_strided(to, &block[start * step + first..], step);
+                        let from = &block[start * step + first..];
+                        if step == 1 { to.copy_from_slice(&from[..to.len()]) } else { copy_strided(to, from, step) }
                     }
                 }
             }
@@ -101,7 +104,7 @@ impl<T: Element> Panels<T> {
     /// Rows to give to one task so that its share is worth the hand-over; a function of the shape alone.
     pub fn rows_per_task(&self) -> usize {
         let flops = (2 * self.k * self.n).max(1);
-        ((1 << 22) / flops).clamp(2 * TILE, 32 * TILE).next_multiple_of(TILE)
+        ((1 << 22) / flops).clamp(2 * TILE, 32 * TILE).next_multiple_of(WIDE_TILE)
     }
 }
 
@@ -124,8 +127,9 @@ impl<T: Element> Rows<'_, T> {
         Arch::new().dispatch(self);
     }
 
+    /// `R` rows by `W` registers of columns.
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(&self, simd: S, row: usize, panel: &[T], column: usize) {
+    fn tile<S: Simd, const R: usize, const W: usize>(&self, simd: S, row: usize, panel: &[T], column: usize) {
         let lanes = T::lanes::<S>();
         let mut acc = [[T::splat(simd, T::ZERO); 2]; R];
         let mut right = panel.as_ptr();
@@ -140,19 +144,24 @@ impl<T: Element> Rows<'_, T> {
                     for r in 0..R {
                         let a = T::splat(simd, *left[r].add(c));
                         acc[r][0] = T::mul_add(simd, a, b0, acc[r][0]);
-                        acc[r][1] = T::mul_add(simd, a, b1, acc[r][1]);
+                        if W == 2 {
+                            acc[r][1] = T::mul_add(simd, a, b1, acc[r][1]);
+                        }
                     }
                 }
             }
         }
         let width = self.right.width.min(self.right.n - column);
-        if width == self.right.width {
+        if width == W * lanes {
             let zero = T::splat(simd, T::ZERO);
-            // SAFETY: two registers of biases and of each row's outputs begin at `column`.
+            // SAFETY: so many registers of biases and of each row's outputs begin at `column`.
             unsafe {
-                let bias = self.bias.map_or([zero; 2], |bias| load_pair::<T, S>(bias.as_ptr().add(column)));
+                let bias = match self.bias {
+                    Some(bias) => load_some::<T, S, W>(simd, bias.as_ptr().add(column)),
+                    None => [zero; 2],
+                };
                 for r in 0..R {
-                    store_sums::<T, S>(simd, acc[r], bias, self.out[row + r].add(column));
+                    store_sums::<T, S, W>(simd, acc[r], bias, self.out[row + r].add(column));
                 }
             }
         } else {
@@ -165,6 +174,28 @@ impl<T: Element> Rows<'_, T> {
             }
         }
     }
+
+    #[inline(always)]
+    fn sweep<S: Simd, const W: usize>(&self, simd: S, panel: &[T], column: usize) {
+        let rows = self.out.len();
+        let mut row = 0;
+        while wide::<T, S>() && row + WIDE_TILE <= rows {
+            self.tile::<S, WIDE_TILE, W>(simd, row, panel, column);
+            row += WIDE_TILE;
+        }
+        while row + TILE <= rows {
+            self.tile::<S, TILE, W>(simd, row, panel, column);
+            row += TILE;
+        }
+        match rows - row {
+            1 => self.tile::<S, 1, W>(simd, row, panel, column),
+            2 => self.tile::<S, 2, W>(simd, row, panel, column),
+            3 => self.tile::<S, 3, W>(simd, row, panel, column),
+            4 => self.tile::<S, 4, W>(simd, row, panel, column),
+            5 => self.tile::<S, 5, W>(simd, row, panel, column),
+            _ => {}
+        }
+    }
 }
 
 impl<T: Element> WithSimd for Rows<'_, T> {
@@ -173,22 +204,19 @@ impl<T: Element> WithSimd for Rows<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         for (p, panel) in panels(self.right).enumerate() {
-            let (column, rows) = (p * self.right.width, self.out.len());
-            let mut row = 0;
-            while row + TILE <= rows {
-                self.tile::<S, TILE>(simd, row, panel, column);
-                row += TILE;
-            }
-            match rows - row {
-                1 => self.tile::<S, 1>(simd, row, panel, column),
-                2 => self.tile::<S, 2>(simd, row, panel, column),
-                3 => self.tile::<S, 3>(simd, row, panel, column),
-                4 => self.tile::<S, 4>(simd, row, panel, column),
-                5 => self.tile::<S, 5>(simd, row, panel, column),
-                _ => {}
+            let column = p * self.right.width;
+            match self.right.n - column <= T::lanes::<S>() {
+                true => self.sweep::<S, 1>(simd, panel, column),
+                false => self.sweep::<S, 2>(simd, panel, column),
             }
         }
     }
+}
+
+/// Whether the registers of `S` are those that there are thirty-two of.
+#[inline(always)]
+fn wide<T: Element, S: Simd>() -> bool {
+    size_of::<T::Vector<S>>() == 64
 }
 
 fn panels<T: Element>(right: &Panels<T>) -> impl Iterator<Item = &[T]> {
@@ -196,29 +224,45 @@ fn panels<T: Element>(right: &Panels<T>) -> impl Iterator<Item = &[T]> {
     (0..right.n.div_ceil(right.width)).map(move |p| &right.data[p * right.k * right.width..(p + 1) * right.k * right.width])
 }
 
-/// `out[m][n] += sum over k of left[k][m] * right[k][n]`: the left operand by pointers to its `m` consecutive elements each.
-pub(super) struct Transposed<'a, T> {
-    pub left: &'a [*const T],
-    pub m: usize,
-    pub right: &'a Panels<T>,
-    /// `m` rows of `stride`, of which the first `right.n` elements are added to.
-    pub out: &'a mut [T],
-    pub stride: usize,
+/// `out[m][n] += sum over k of left[k][m] * right[k][n]`, or, `afresh`, `out = 0 + ...`: the left operand by pointers to its `m`
+/// consecutive elements each, `out` row by row. In parallel.
+///
+/// # Safety
+/// Every pointer of `left` is followed by `m` elements.
+pub(super) unsafe fn add_products<T: Element>(left: &[*const T], m: usize, right: &Panels<T>, out: &mut [T], afresh: bool) {
+    assert!(left.len() == right.k && out.len() == m * right.n);
+    let (left, share) = (Columns(left), right.rows_per_task());
+    for_chunks(out, (share * right.n).max(1), |task, out| {
+        // Whole, so that what is captured may be shared between threads.
+        let Columns(left) = { left };
+        Arch::new().dispatch(Transposed { left, first: task * share, m: out.len() / right.n, right, out, afresh });
+    });
+}
+
+/// Pointers to elements that tasks read.
+#[derive(Clone, Copy)]
+struct Columns<'a, T>(&'a [*const T]);
+
+// SAFETY: they are read only.
+unsafe impl<T: Sync> Sync for Columns<'_, T> {}
+unsafe impl<T: Sync> Send for Columns<'_, T> {}
+
+/// [`add_products`] for rows from `first` on.
+struct Transposed<'a, T> {
+    left: &'a [*const T],
+    first: usize,
+    m: usize,
+    right: &'a Panels<T>,
+    out: &'a mut [T],
+    afresh: bool,
 }
 
 impl<T: Element> Transposed<'_, T> {
-    /// # Safety
-    /// Every pointer of `left` is followed by `m` elements.
-    pub unsafe fn run(self) {
-        assert!(self.left.len() == self.right.k && self.right.n <= self.stride);
-        assert!(self.m == 0 || self.out.len() >= (self.m - 1) * self.stride + self.right.n);
-        Arch::new().dispatch(self);
-    }
-
     #[inline(always)]
-    fn tile<S: Simd, const R: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize) {
+    fn tile<S: Simd, const R: usize, const W: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize) {
         let lanes = T::lanes::<S>();
-        let mut acc = [[T::splat(simd, T::ZERO); 2]; R];
+        let zero = T::splat(simd, T::ZERO);
+        let mut acc = [[zero; 2]; R];
         let mut right = panel.as_ptr();
         for &left in self.left {
             // SAFETY: `m` elements follow each left pointer; the panel has a row of two registers for each.
@@ -226,27 +270,55 @@ impl<T: Element> Transposed<'_, T> {
                 let b0 = load::<T, S>(right);
                 let b1 = load::<T, S>(right.add(lanes));
                 right = right.add(2 * lanes);
-                let left = left.add(row);
+                let left = left.add(self.first + row);
                 for r in 0..R {
                     let a = T::splat(simd, *left.add(r));
                     acc[r][0] = T::mul_add(simd, a, b0, acc[r][0]);
-                    acc[r][1] = T::mul_add(simd, a, b1, acc[r][1]);
+                    if W == 2 {
+                        acc[r][1] = T::mul_add(simd, a, b1, acc[r][1]);
+                    }
                 }
             }
         }
         let width = self.right.width.min(self.right.n - column);
-        if width == self.right.width {
+        if width == W * lanes {
             for r in 0..R {
-                let start = (row + r) * self.stride + column;
+                let start = (row + r) * self.right.n + column;
                 let out = self.out[start..start + width].as_mut_ptr();
-                // SAFETY: the slice holds two registers.
-                unsafe { store_sums::<T, S>(simd, acc[r], load_pair::<T, S>(out), out) };
+                // SAFETY: the slice holds so many registers.
+                unsafe {
+                    let addend = if self.afresh { [zero; 2] } else { load_some::<T, S, W>(simd, out) };
+                    store_sums::<T, S, W>(simd, acc[r], addend, out);
+                }
             }
         } else {
             for (r, sums) in spill::<T, S, R>(acc).iter().enumerate() {
-                let start = (row + r) * self.stride + column;
-                self.out[start..start + width].iter_mut().zip(sums).for_each(|(out, &sum)| *out += sum);
+                let start = (row + r) * self.right.n + column;
+                let afresh = self.afresh;
+                let add = |(out, &sum): (&mut T, &T)| *out = if afresh { T::ZERO } else { *out } + sum;
+                self.out[start..start + width].iter_mut().zip(sums).for_each(add);
             }
+        }
+    }
+
+    #[inline(always)]
+    fn sweep<S: Simd, const W: usize>(&mut self, simd: S, panel: &[T], column: usize) {
+        let mut row = 0;
+        while wide::<T, S>() && row + WIDE_TILE <= self.m {
+            self.tile::<S, WIDE_TILE, W>(simd, row, panel, column);
+            row += WIDE_TILE;
+        }
+        while row + TILE <= self.m {
+            self.tile::<S, TILE, W>(simd, row, panel, column);
+            row += TILE;
+        }
+        match self.m - row {
+            1 => self.tile::<S, 1, W>(simd, row, panel, column),
+            2 => self.tile::<S, 2, W>(simd, row, panel, column),
+            3 => self.tile::<S, 3, W>(simd, row, panel, column),
+            4 => self.tile::<S, 4, W>(simd, row, panel, column),
+            5 => self.tile::<S, 5, W>(simd, row, panel, column),
+            _ => {}
         }
     }
 }
@@ -258,34 +330,33 @@ impl<T: Element> WithSimd for Transposed<'_, T> {
     fn with_simd<S: Simd>(mut self, simd: S) {
         for (p, panel) in panels(self.right).enumerate() {
             let column = p * self.right.width;
-            let mut row = 0;
-            while row + TILE <= self.m {
-                self.tile::<S, TILE>(simd, row, panel, column);
-                row += TILE;
-            }
-            match self.m - row {
-                1 => self.tile::<S, 1>(simd, row, panel, column),
-                2 => self.tile::<S, 2>(simd, row, panel, column),
-                3 => self.tile::<S, 3>(simd, row, panel, column),
-                4 => self.tile::<S, 4>(simd, row, panel, column),
-                5 => self.tile::<S, 5>(simd, row, panel, column),
-                _ => {}
+            match self.right.n - column <= T::lanes::<S>() {
+                true => self.sweep::<S, 1>(simd, panel, column),
+                false => self.sweep::<S, 2>(simd, panel, column),
             }
         }
     }
 }
 
-/// Writes `sums + addend` to `out`. Loops that end in this keep their sums in registers, as an address of theirs would not.
+/// Writes the first `W` of `sums + addend` to `out`. Loops that end in this keep their sums in registers, as an address of theirs would
+/// not.
 ///
 /// # Safety
-/// Two registers of elements follow `out`.
+/// `W` registers of elements follow `out`.
 #[inline(always)]
-unsafe fn store_sums<T: Element, S: Simd>(simd: S, sums: [T::Vector<S>; 2], addend: [T::Vector<S>; 2], out: *mut T) {
+unsafe fn store_sums<T: Element, S: Simd, const W: usize>(
+    simd: S,
+    sums: [T::Vector<S>; 2],
+    addend: [T::Vector<S>; 2],
+    out: *mut T,
+) {
     let out = out.cast::<T::Vector<S>>();
     // SAFETY: as the caller says.
     unsafe {
         out.write_unaligned(T::sum(simd, sums[0], addend[0]));
-        out.add(1).write_unaligned(T::sum(simd, sums[1], addend[1]));
+        if W == 2 {
+            out.add(1).write_unaligned(T::sum(simd, sums[1], addend[1]));
+        }
     }
 }
 
@@ -304,11 +375,17 @@ fn spill<T: Element, S: Simd, const R: usize>(acc: [[T::Vector<S>; 2]; R]) -> [[
     elements
 }
 
+/// `W` registers from `from`, and zeros.
+///
 /// # Safety
-/// Two registers of elements follow `from`.
+/// `W` registers of elements follow `from`.
 #[inline(always)]
-unsafe fn load_pair<T: Element, S: Simd>(from: *const T) -> [T::Vector<S>; 2] {
-    unsafe { [load::<T, S>(from), load::<T, S>(from.add(T::lanes::<S>()))] }
+unsafe fn load_some<T: Element, S: Simd, const W: usize>(simd: S, from: *const T) -> [T::Vector<S>; 2] {
+    // SAFETY: as the caller says.
+    unsafe {
+        let second = if W == 2 { load::<T, S>(from.add(T::lanes::<S>())) } else { T::splat(simd, T::ZERO) };
+        [load::<T, S>(from), second]
+    }
 }
 
 /// # Safety

@@ -69,22 +69,24 @@ impl Kernel<1> for GlobalMean {
     }
 
     fn forward<T: Element>(&self, [x]: [&[T]; 1]) -> Vec<T> {
-        let share = T::of(1.0 / self.pixels as f64);
-        x.chunks_exact(self.pixels * self.channels)
-            .flat_map(|image| sum_rows(image, self.channels))
-            .map(|sum| sum * share)
-            .collect()
+        let (share, image) = (T::of(1.0 / self.pixels as f64), self.pixels * self.channels);
+        let mut means = uninit(self.batch * self.channels);
+        for_chunks(&mut means, self.channels.max(1), |b, means| {
+            let sums = sum_rows(&x[b * image..(b + 1) * image], self.channels);
+            means.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = sum * share);
+        });
+        means
     }
 
     fn backward<T: Element>(&self, [x]: [&[T]; 1], _: &[T], grad: &[T], _: [bool; 1]) -> [Option<Vec<T>>; 1] {
         let share = T::of(1.0 / self.pixels as f64);
         let mut dx = uninit(x.len());
-        let images = dx.chunks_exact_mut(self.pixels * self.channels);
-        for (image, grad) in images.zip(grad.chunks_exact(self.channels)) {
+        for_chunks(&mut dx, (self.pixels * self.channels).max(1), |b, image| {
+            let grad = &grad[b * self.channels..(b + 1) * self.channels];
             for pixel in image.chunks_exact_mut(self.channels) {
                 pixel.iter_mut().zip(grad).for_each(|(d, &g)| *d = g * share);
             }
-        }
+        });
         [Some(dx)]
     }
 }

@@ -114,33 +114,45 @@ impl AdamW {
         self.step
     }
 
+    /// Variables that one thread handles: one on a processor, where large ones are split up further, all of them on another device.
+    fn share(&self) -> usize {
+        let on_host = self.slots.iter().all(|slot| matches!(slot.moments, Moments::Host { .. }));
+        if on_host { 1 } else { self.slots.len().max(1) }
+    }
+
     /// One update of all variables at learning rate `lr`, gradients scaled so that their global norm is at most `max_norm` (as
     /// PyTorch's `clip_grad_norm_`). Returns the norm before clipping. Every variable must have a finite gradient.
     pub fn step(&mut self, grads: &GradStore, lr: f64, max_norm: Option<f64>) -> Result<f64, OptimError> {
-        let mut gradients = Vec::with_capacity(self.slots.len());
+        let get = |Slot { name, var, .. }: &Slot| -> Result<Tensor, OptimError> {
+            Ok(grads.get(var).ok_or_else(|| OptimError::NoGradient { name: name.clone() })?.contiguous()?)
+        };
+        let gradients = self.slots.iter().map(get).collect::<Result<Vec<_>, _>>()?;
+        let share = self.share();
+        let squares: Vec<_> = gradients.par_iter().with_min_len(share).map(sum_of_squares).collect();
         let mut sum = 0.0;
-        for Slot { name, var, .. } in &self.slots {
-            let gradient = grads.get(var).ok_or_else(|| OptimError::NoGradient { name: name.clone() })?.contiguous()?;
-            let squares = sum_of_squares(&gradient)?;
+        for (Slot { name, .. }, squares) in self.slots.iter().zip(squares) {
+            let squares = squares?;
             if !squares.is_finite() {
                 return Err(OptimError::NotFinite { name: name.clone(), step: self.step + 1 });
             }
             sum += squares;
-            gradients.push(gradient);
         }
         let norm = sum.sqrt();
         let scale = max_norm.map_or(1.0, |most| (most / (norm + 1e-6)).min(1.0));
         self.step += 1;
-        for (slot, gradient) in self.slots.iter_mut().zip(&gradients) {
-            let update = Update::new(&self.config, lr, scale, slot.decays, self.step);
-            match &mut slot.moments {
-                Moments::Host { mean, square } => {
-                    let apply = |values: &mut [f32], gradient: &[f32]| update.fused(values, gradient, mean, square);
-                    in_place::update(&slot.var, gradient, apply)?;
+        let (config, step) = (self.config, self.step);
+        self.slots.par_iter_mut().zip(&gradients).with_min_len(share).try_for_each(
+            |(slot, gradient)| -> candle_core::Result<()> {
+                let update = Update::new(&config, lr, scale, slot.decays, step);
+                match &mut slot.moments {
+                    Moments::Host { mean, square } => {
+                        let apply = |values: &mut [f32], gradient: &[f32]| update.fused(values, gradient, mean, square);
+                        in_place::update(&slot.var, gradient, apply)
+                    }
+                    Moments::Device { mean, square } => update.composed(&slot.var, gradient, mean, square),
                 }
-                Moments::Device { mean, square } => update.composed(&slot.var, gradient, mean, square)?,
-            }
-        }
+            },
+        )?;
         Ok(norm)
     }
 
