@@ -5,7 +5,7 @@ use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use candle_nn::{Init, VarBuilder};
 
 use super::config::{Config, Nonlinearity, Zeros};
-use crate::ml::ops::{self, Activation, Padding};
+use crate::ml::ops::{self, Activation, Padding, Stride};
 
 /// torchvision's `kaiming_normal_(mode="fan_out")`.
 const KAIMING_OUT: Init =
@@ -39,17 +39,21 @@ impl BatchNorm {
         if !train {
             return ops::batch_norm_eval(x, weight, bias, &self.running_mean, &self.running_var, self.eps, self.activation);
         }
-        let (y, mean, variance) = ops::batch_norm_train(x, weight, bias, self.eps, self.activation)?;
-        let count = x.elem_count() / mean.elem_count();
+        self.tracked(ops::batch_norm_train(x, weight, bias, self.eps, self.activation)?)
+    }
+
+    /// The output of a normalisation by its batch's mean and variance, which move the running ones.
+    fn tracked(&self, (y, mean, variance): (Tensor, Tensor, Tensor)) -> Result<Tensor> {
+        let count = y.elem_count() / mean.elem_count();
         if count < 2 {
-            bail!("batch normalisation: one value a channel in {:?} has no variance to train with", x.shape());
+            bail!("batch normalisation: one value a channel in {:?} has no variance to train with", y.shape());
         }
-        self.track(&self.running_mean, &mean)?;
-        self.track(&self.running_var, &(variance * (count as f64 / (count - 1) as f64))?)?;
+        self.move_towards(&self.running_mean, &mean)?;
+        self.move_towards(&self.running_var, &(variance * (count as f64 / (count - 1) as f64))?)?;
         Ok(y)
     }
 
-    fn track(&self, running: &Tensor, batch: &Tensor) -> Result<()> {
+    fn move_towards(&self, running: &Tensor, batch: &Tensor) -> Result<()> {
         if !running.is_variable() {
             bail!("batch normalisation: training, but the running statistics are frozen");
         }
@@ -119,12 +123,18 @@ impl ConvNorm {
     /// `x [B,H,W,Cin]` to `[B,H/stride,W/stride,Cout]`, rounded up.
     pub fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let Window { kernel, stride, depthwise } = self.window;
-        let convolve = if depthwise { ops::depthwise_conv2d } else { ops::conv2d };
         let padding = match self.padding {
             Zeros::Symmetric => Padding::same(kernel / 2),
             Zeros::TensorflowSame => Padding::tensorflow_same((x.dim(1)?, x.dim(2)?), kernel, stride),
         };
-        self.norm.forward(&convolve(x, &self.weight, None, stride, padding)?, train)
+        let norm = &self.norm;
+        if train {
+            let affine = [&norm.weight, &norm.bias];
+            let stride = Stride { stride, padding, depthwise };
+            return norm.tracked(ops::conv_norm_train(x, &self.weight, stride, affine, norm.eps, norm.activation)?);
+        }
+        let convolve = if depthwise { ops::depthwise_conv2d } else { ops::conv2d };
+        norm.forward(&convolve(x, &self.weight, None, stride, padding)?, false)
     }
 }
 

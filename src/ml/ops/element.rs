@@ -121,6 +121,13 @@ impl Element for f64 {
     }
 }
 
+/// # Safety
+/// A register's worth of elements follows `from`.
+#[inline(always)]
+pub(super) unsafe fn load<T: Element, S: Simd>(from: *const T) -> T::Vector<S> {
+    unsafe { from.cast::<T::Vector<S>>().read_unaligned() }
+}
+
 struct Vectorised<F>(F);
 
 impl<R, F: FnMut() -> R> WithSimd for Vectorised<F> {

@@ -5,7 +5,7 @@
 
 #![expect(clippy::needless_range_loop, reason = "constant bounds unroll and keep the accumulators in registers")]
 
-use super::element::{Element, copy_strided, for_chunks, uninit};
+use super::element::{Element, copy_strided, for_chunks, load, uninit};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Rows of a register tile: with two registers a row, twelve accumulators of AVX2's sixteen registers.
@@ -386,11 +386,4 @@ unsafe fn load_some<T: Element, S: Simd, const W: usize>(simd: S, from: *const T
         let second = if W == 2 { load::<T, S>(from.add(T::lanes::<S>())) } else { T::splat(simd, T::ZERO) };
         [load::<T, S>(from), second]
     }
-}
-
-/// # Safety
-/// A register's worth of elements follows `from`.
-#[inline(always)]
-unsafe fn load<T: Element, S: Simd>(from: *const T) -> T::Vector<S> {
-    unsafe { from.cast::<T::Vector<S>>().read_unaligned() }
 }

@@ -14,6 +14,7 @@ mod gemm;
 mod kernel;
 mod layer_norm;
 mod norm;
+mod normed;
 mod resample;
 mod scale;
 #[cfg(test)]
@@ -55,6 +56,15 @@ pub enum Activation {
     Silu,
     /// `min(max(x, 0), 6)`.
     Relu6,
+}
+
+/// How the window of a convolution meets an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stride {
+    pub stride: usize,
+    pub padding: Padding,
+    /// Each channel has a filter of its own.
+    pub depthwise: bool,
 }
 
 /// Height and width of a convolution's output; an error where the window does not fit.
@@ -163,9 +173,48 @@ pub fn batch_norm_train(
     let moments = Arc::new(OnceLock::new());
     let statistics = norm::Statistics::Batch(moments.clone());
     let y = apply3(norm::BatchNorm { shape: x.shape().clone(), channels, eps, activation, statistics }, x, weight, bias)?;
-    let Some((mean, variance)) = moments.get() else { bail!("batch_norm_train: the forward pass left no statistics") };
-    let tensor = |values: &[f64]| Tensor::from_slice(values, channels, &Device::Cpu)?.to_dtype(x.dtype());
-    Ok((y, tensor(mean)?, tensor(variance)?))
+    let [mean, variance] = batch_statistics(&moments, x.dtype())?;
+    Ok((y, mean, variance))
+}
+
+/// [`batch_norm_train`] of a convolution without bias of `x [B,H,W,Cin]`, with the normalisation's `weight` and `bias [Cout]`: as one
+/// operation, it is faster than the two.
+pub fn conv_norm_train(
+    x: &Tensor,
+    filters: &Tensor,
+    Stride { stride, padding, depthwise }: Stride,
+    [weight, bias]: [&Tensor; 2],
+    eps: f64,
+    activation: Activation,
+) -> Result<(Tensor, Tensor, Tensor)> {
+    let channels = filters.dim(0)?;
+    if weight.dims() != [channels] || bias.dims() != [channels] || x.elem_count() == 0 {
+        bail!("conv_norm: x {:?}, filters {:?} and weight {:?} do not fit", x.shape(), filters.shape(), weight.shape());
+    }
+    if !serves(x) {
+        let convolve = if depthwise { composed::depthwise_conv2d } else { composed::conv2d };
+        return composed::batch_norm_train(&convolve(x, filters, None, stride, padding)?, weight, bias, eps, activation);
+    }
+    let moments = Arc::new(OnceLock::new());
+    let statistics = norm::Statistics::Batch(moments.clone());
+    let norm = |shape| norm::BatchNorm { shape, channels, eps, activation, statistics };
+    let affine = Tensor::cat(&[weight, bias], 0)?;
+    let y = if depthwise {
+        let convolution = depthwise::Depthwise::new(x, filters, None, stride, padding)?;
+        apply3(normed::Normed::new(convolution, norm), x, filters, &affine)?
+    } else {
+        let convolution = conv::Conv::new(x, filters, None, stride, padding)?;
+        apply3(normed::Normed::new(convolution, norm), x, filters, &affine)?
+    };
+    let [mean, variance] = batch_statistics(&moments, x.dtype())?;
+    Ok((y, mean, variance))
+}
+
+/// The mean and variance that a forward pass left.
+fn batch_statistics(moments: &OnceLock<norm::Moments>, dtype: DType) -> Result<[Tensor; 2]> {
+    let Some((mean, variance)) = moments.get() else { bail!("batch normalisation: the forward pass left no statistics") };
+    let tensor = |values: &[f64]| Tensor::from_slice(values, values.len(), &Device::Cpu)?.to_dtype(dtype);
+    Ok([tensor(mean)?, tensor(variance)?])
 }
 
 /// Batch normalisation of `x [..,C]` with given statistics `[C]`, then `activation`. Differentiable in `x`, `weight`, `bias`.

@@ -179,6 +179,7 @@ fn depthwise_with_strides_and_uneven_padding() -> Result<()> {
         ("depthwise 3x3", 3, 1, Padding::same(1)),
         ("depthwise stride 2", 3, 2, uneven),
         ("depthwise 5x5", 5, 2, Padding::same(2)),
+        ("depthwise 3x3 of few columns", 3, 1, Padding { top: 2, left: 0, bottom: 1, right: 2 }),
     ] {
         check(&Case {
             name,
@@ -245,6 +246,56 @@ fn normalisation_with_and_without_activation() -> Result<()> {
         large: &[&[8, 77, 100], &[100], &[100]],
         batched: 1,
     })
+}
+
+#[test]
+fn a_convolution_and_its_normalisation_as_one() -> Result<()> {
+    let composed = |t: &[Tensor], Stride { stride, padding, depthwise }: Stride, activation| {
+        let convolve = if depthwise { composed::depthwise_conv2d } else { composed::conv2d };
+        Ok(composed::batch_norm_train(&convolve(&t[0], &t[1], None, stride, padding)?, &t[2], &t[3], 1e-3, activation)?.0)
+    };
+    for (name, depthwise, k, stride, activation) in [
+        ("conv and norm", false, 3, 2, Activation::Silu),
+        ("conv 1x1 and norm", false, 1, 1, Activation::None),
+        ("depthwise and norm", true, 3, 1, Activation::Relu6),
+    ] {
+        let stride = Stride { stride, padding: Padding::same(k / 2), depthwise };
+        check(&Case {
+            name,
+            kernel: &|t| Ok(conv_norm_train(&t[0], &t[1], stride, [&t[2], &t[3]], 1e-3, activation)?.0),
+            composed: &|t| composed(t, stride, activation),
+            small: &[&[2, 4, 3, 5], &[5, if depthwise { 1 } else { 5 }, k, k], &[5], &[5]],
+            large: &[&[6, 20, 17, 45], &[45, if depthwise { 1 } else { 45 }, k, k], &[45], &[45]],
+            batched: 0,
+        })?;
+    }
+    Ok(())
+}
+
+/// In one operation and in two, to the bit: statistics and gradients too, of what is trained alone where something is frozen.
+#[test]
+fn a_frozen_convolution_leaves_its_normalisation_the_gradients() -> Result<()> {
+    let draw = |i, shape: &[usize]| {
+        let values = Seed::of_study(6).nth(i).normals(shape.iter().product());
+        Tensor::from_vec(values, shape, &Device::Cpu)
+    };
+    let (x, filters) = (Var::from_tensor(&draw(0, &[4, 6, 6, 20])?)?, draw(1, &[33, 20, 1, 1])?);
+    let (weight, bias) = (Var::from_tensor(&draw(2, &[33])?)?, Var::from_tensor(&draw(3, &[33])?)?);
+    let padding = Padding::same(0);
+    let stride = Stride { stride: 1, padding, depthwise: false };
+    let one = conv_norm_train(&x, &filters, stride, [&weight, &bias], 1e-3, Activation::Silu)?;
+    let convolved = conv2d(&x, &filters, None, 1, padding)?;
+    let two = batch_norm_train(&convolved, &weight, &bias, 1e-3, Activation::Silu)?;
+    let bits = |t: &Tensor| t.flatten_all()?.to_vec1::<f32>();
+    let (of_one, of_two) = (score(&one.0)?.backward()?, score(&two.0)?.backward()?);
+    for (one, two) in [(&one.0, &two.0), (&one.1, &two.1), (&one.2, &two.2)] {
+        assert_eq!(bits(one)?, bits(two)?);
+    }
+    for var in [&x, &weight, &bias] {
+        assert_eq!(bits(of_one.get(var).expect("a gradient"))?, bits(of_two.get(var).expect("a gradient"))?);
+    }
+    assert!(of_one.get(&filters).is_none());
+    Ok(())
 }
 
 /// What tf.nn.conv2d pads with padding="SAME", worked out from TensorFlow's definition.
