@@ -133,6 +133,14 @@ fn conv2d_with_strides_and_uneven_padding() -> Result<()> {
         })?;
     }
     check(&Case {
+        name: "conv whose weights' gradients take several tasks",
+        kernel: &|t| conv2d(&t[0], &t[1], None, 1, Padding::same(1)),
+        composed: &|t| composed::conv2d(&t[0], &t[1], None, 1, Padding::same(1)),
+        small: &[&[1, 2, 2, 1], &[1, 1, 3, 3]],
+        large: &[&[2, 6, 6, 100], &[400, 100, 3, 3]],
+        batched: 1,
+    })?;
+    check(&Case {
         name: "conv without bias",
         kernel: &|t| conv2d(&t[0], &t[1], None, 1, mixed),
         composed: &|t| composed::conv2d(&t[0], &t[1], None, 1, mixed),
@@ -150,6 +158,14 @@ fn linear_of_any_rank() -> Result<()> {
         composed: &|t| composed::linear(&t[0], &t[1], Some(&t[2])),
         small: &[&[2, 3, 5], &[7, 5], &[7]],
         large: &[&[8, 77, 64], &[100, 64], &[100]],
+        batched: 1,
+    })?;
+    check(&Case {
+        name: "linear whose weights' gradients take several tasks",
+        kernel: &|t| linear(&t[0], &t[1], None),
+        composed: &|t| composed::linear(&t[0], &t[1], None),
+        small: &[&[2, 2], &[3, 2]],
+        large: &[&[300, 650], &[100, 650]],
         batched: 1,
     })?;
     check(&Case {

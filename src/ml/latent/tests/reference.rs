@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::backprop::GradStore;
-use candle_core::{D, DType, Tensor, Var};
+use candle_core::{D, DType, Device, Tensor, Var};
 use serde_json::Value;
 
 use super::CPU;
@@ -22,20 +22,21 @@ use crate::ml::text::tokenizer::ClipTokenizer;
 
 const TOLERANCE: f64 = 1e-4;
 
-/// One folder of fixtures.
+/// One folder of fixtures, and where the models that are compared with it are.
 struct Reference {
     folder: PathBuf,
+    device: Device,
     tensors: StateDict,
     facts: Value,
     rows: Vec<(String, f64)>,
 }
 
 impl Reference {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, device: Device) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stable_diffusion").join(name);
         let tensors = StateDict::read(&std::fs::read(folder.join("expected.safetensors")).unwrap()).unwrap();
         let facts = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
-        Self { folder, tensors, facts, rows: Vec::new() }
+        Self { folder, device, tensors, facts, rows: Vec::new() }
     }
 
     fn text(&self, path: &str) -> String {
@@ -46,9 +47,13 @@ impl Reference {
         StateDict::read(&std::fs::read(self.folder.join(path)).unwrap()).unwrap()
     }
 
+    fn frozen(&self, path: &str) -> Params {
+        Params::frozen_from(self.weights(path), DType::F32, &self.device)
+    }
+
     fn unet(&self) -> (Params, UNet2DConditionModel) {
         let config = unet::Config::from_json(&self.text("unet/config.json")).unwrap();
-        let params = Params::trainable_from(self.weights("unet/diffusion_pytorch_model.safetensors"), DType::F32, &CPU);
+        let params = Params::trainable_from(self.weights("unet/diffusion_pytorch_model.safetensors"), DType::F32, &self.device);
         let model = params.build(|vb| UNet2DConditionModel::new(&config, vb)).unwrap();
         (params, model)
     }
@@ -73,6 +78,7 @@ fn largest(x: &Tensor) -> f64 {
 
 fn relative(ours: &Tensor, theirs: &Tensor) -> f64 {
     assert_eq!(ours.dims(), theirs.dims());
+    let ours = ours.to_device(&CPU).unwrap();
     largest(&(ours - theirs).unwrap()) / largest(theirs)
 }
 
@@ -80,12 +86,13 @@ fn relative(ours: &Tensor, theirs: &Tensor) -> f64 {
 fn gradients_of(reference: &Reference, variables: &[(String, Var)]) -> GradStore {
     let parts = variables
         .iter()
-        .map(|(name, var)| (var.as_tensor() * reference.get(&format!("gradient.{name}"))).unwrap().sum_all().unwrap());
+        .map(|(name, var)| (var, reference.get(&format!("gradient.{name}")).to_device(&reference.device).unwrap()))
+        .map(|(var, gradient)| (var.as_tensor() * gradient).unwrap().sum_all().unwrap());
     parts.reduce(|sum, part| (sum + part).unwrap()).unwrap().backward().unwrap()
 }
 
-fn check(name: &str) {
-    let mut reference = Reference::new(name);
+fn check(name: &str, device: Device) {
+    let mut reference = Reference::new(name, device);
     let facts = reference.facts.clone();
 
     let text_config: clip::Config = serde_json::from_str(&reference.text("text_encoder/config.json")).unwrap();
@@ -100,7 +107,7 @@ fn check(name: &str) {
         ids.extend(expected);
     }
     let ids = Tensor::from_vec(ids.clone(), (ids.len() / length, length), &CPU).unwrap();
-    let text = Params::frozen_from(reference.weights("text_encoder/model.safetensors"), DType::F32, &CPU);
+    let text = reference.frozen("text_encoder/model.safetensors");
     let text = text.build(|vb| TextEncoder::new(&text_config, vb)).unwrap();
     let embedded = text.forward(&ids).unwrap();
     reference.compare("text encoder", &embedded, &reference.get("text.hidden"));
@@ -112,7 +119,7 @@ fn check(name: &str) {
     reference.compare("UNet", &answer, &reference.image("unet.answer"));
 
     let vae_config = vae::Config::from_json(&reference.text("vae/config.json")).unwrap();
-    let vae = Params::frozen_from(reference.weights("vae/diffusion_pytorch_model.safetensors"), DType::F32, &CPU);
+    let vae = reference.frozen("vae/diffusion_pytorch_model.safetensors");
     let vae = vae.build(|vb| AutoencoderKl::new(&vae_config, vb)).unwrap();
     let moments = vae.encode(&reference.image("vae.image")).unwrap();
     reference.compare("VAE encoder, mean", &moments.mean, &reference.image("vae.mean"));
@@ -193,7 +200,7 @@ fn check(name: &str) {
     let start = params.state_dict().unwrap();
     let theirs = gradients_of(&reference, &variables);
     for (item, gradients) in [("updated", &gradients), ("optimised", &theirs)] {
-        variables.iter().for_each(|(name, var)| var.set(start.get(name).unwrap()).unwrap());
+        variables.iter().for_each(|(name, var)| var.set(&start.get(name).unwrap().to_device(var.device()).unwrap()).unwrap());
         let mut optimiser = AdamW::new(variables.clone(), AdamWConfig::DIFFUSERS).unwrap();
         let rate = facts["step"][item].as_f64().unwrap();
         optimiser.step(gradients, rate, None).unwrap();
@@ -203,7 +210,7 @@ fn check(name: &str) {
         reference.rows.push((format!("a training step: the worst of {} weights at {rate:e}{whose}", variables.len()), errors));
     }
 
-    println!("\n{name} against {}", facts["made_with"]);
+    println!("\n{name}, {:?}, against {}", reference.device.location(), facts["made_with"]);
     reference.rows.iter().for_each(|(item, error)| println!("  {item:<84} {error:.1e}"));
     for (item, error) in &reference.rows {
         assert!(*error <= TOLERANCE, "{name}: {item}: {error:e}");
@@ -212,15 +219,29 @@ fn check(name: &str) {
 
 #[test]
 fn stable_diffusion_1_5() {
-    check("sd15");
+    check("sd15", CPU);
 }
 
 #[test]
 fn stable_diffusion_2_1() {
-    check("sd21");
+    check("sd21", CPU);
 }
 
 #[test]
 fn stable_diffusion_inpainting() {
-    check("inpainting");
+    check("inpainting", CPU);
+}
+
+/// The same on a GPU, where this build has CUDA and the machine a GPU.
+#[cfg(feature = "cuda")]
+#[test]
+fn on_a_gpu() {
+    match Device::new_cuda(0) {
+        Ok(device) => ["sd15", "sd21", "inpainting"].into_iter().for_each(|name| check(name, device.clone())),
+        Err(error) => {
+            use std::io::Write;
+            // Past libtest's capture, so that it is seen.
+            let _ = writeln!(std::io::stderr(), "skipped: no GPU can be used: {error}");
+        }
+    }
 }
