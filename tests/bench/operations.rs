@@ -4,7 +4,7 @@ use anyhow::Result;
 use candle_core::{Tensor, Var};
 use rand::Rng;
 use titrate::ml::classify::{batches, transforms};
-use titrate::ml::ops::{self, Activation, Padding};
+use titrate::ml::ops::{self, Activation, Padding, Stride};
 use titrate::ml::pixels::Pixels;
 use titrate::seed::Seed;
 
@@ -37,6 +37,13 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
         ("depthwise", &[side, batch, channels]) => run(inputs(&[&[batch, side, side, channels], &[channels, 1, 3, 3]])?, |x| {
             ops::depthwise_conv2d(&x[0], &x[1], None, 1, Padding::same(1))
         }),
+        ("depthwise-norm", &[side, batch, channels]) => {
+            let shapes: [&[usize]; 4] = [&[batch, side, side, channels], &[channels, 1, 3, 3], &[channels], &[channels]];
+            run(inputs(&shapes)?, |x| {
+                let stride = Stride { stride: 1, padding: Padding::same(1), depthwise: true };
+                Ok(ops::conv_norm_train(&x[0], &x[1], stride, [&x[2], &x[3]], 1e-3, Activation::Silu)?.0)
+            })
+        }
         ("norm-silu", &[side, batch, channels]) => {
             run(inputs(&[&[batch, side, side, channels], &[channels], &[channels]])?, |x| {
                 ops::group_norm(&x[0], GROUPS, &x[1], &x[2], 1e-5, Activation::Silu)

@@ -197,6 +197,16 @@ def depthwise(layout, both, side, batch, channels):
     return operation(both, lambda x, w: F.conv2d(x, w, padding=1, groups=channels), *inputs)
 
 
+def depthwise_norm(layout, both, side, batch, channels):
+    inputs = image(layout, batch, channels, side, side), image(layout, channels, 1, 3, 3), torch.randn(channels), torch.randn(channels)
+
+    def normalised(x, filters, weight, bias):
+        convolved = F.conv2d(x, filters, padding=1, groups=channels)
+        return F.silu(F.batch_norm(convolved, None, None, weight, bias, training=True, eps=1e-3))
+
+    return operation(both, normalised, *inputs)
+
+
 def norm_silu(layout, both, side, batch, channels):
     inputs = image(layout, batch, channels, side, side), torch.randn(channels), torch.randn(channels)
     return operation(both, lambda x, w, b: F.silu(F.group_norm(x, GROUPS, w, b)), *inputs)
@@ -222,7 +232,7 @@ def silu(both, count):
 
 MODELS = {"train": train, "sample": sample, "encode": encode, "decode": decode}
 CLASSIFIERS = {"step": classifier_step, "infer": classifier_infer}
-IMAGES = {"conv": conv, "depthwise": depthwise, "norm-silu": norm_silu}
+IMAGES = {"conv": conv, "depthwise": depthwise, "depthwise-norm": depthwise_norm, "norm-silu": norm_silu}
 VECTORS = {"attention": attention, "linear": linear, "silu": silu}
 PLAIN = {"transforms": transforms}
 

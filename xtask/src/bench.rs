@@ -54,6 +54,8 @@ const ML: &[Case] = &[
     case("depthwise 3x3, 14x14x960, both ways", "depthwise+ 14 4 960", 0),
     case("depthwise 3x3, 8x8x256, batch 32", "depthwise 8 32 256", 0),
     case("depthwise 3x3, 8x8x256, both ways", "depthwise+ 8 32 256", 0),
+    case("depthwise-norm 14x14x960, both ways", "depthwise-norm+ 14 4 960", 0),
+    case("depthwise-norm 8x8x256, both ways", "depthwise-norm+ 8 32 256", 0),
     case("transforms, 32 px, 32 images", "transforms 32 32", 32),
     case("transforms, 224 px, 16 images", "transforms 224 16", 16),
 ];
