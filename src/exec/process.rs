@@ -56,7 +56,7 @@ impl Worker {
             // A training step frees and takes the same memory again; giving it back between costs a page fault each.
             .env("MIMALLOC_PURGE_DELAY", "-1")
             // A step runs on a thread of the pool, and a backward pass first walks down its graph by recursion.
-            .env("RUST_MIN_STACK", (64 << 20).to_string())
+            .env("RUST_MIN_STACK", (16 << 20).to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
