@@ -1,4 +1,4 @@
-//! Pictures of any shape to squares of one size: what of them is kept, and the resampling.
+//! Pictures of any shape to squares of one size, or to frames of one shorter side: what of them is kept, and the resampling.
 //!
 //! The resampling is Pillow's `resize` with BILINEAR, to the bit: a triangle filter that widens with the reduction, so that nothing is
 //! skipped (torchvision calls it antialiased), over columns first and rows then, in fixed point, rounded to bytes after each.
@@ -43,6 +43,21 @@ pub fn fit(image: &RgbImage, size: usize, fit: Fit) -> RgbImage {
             square
         }
     }
+}
+
+/// How many times as long as the shorter side a frame's longer one is at most.
+const LONGEST: usize = 4;
+
+/// The picture with a shorter side of `side` pixels, from which squares may be taken anywhere along the longer side. That is at most
+/// four times as long: what lies further out is cut off. Panics where picture or side has no pixel.
+pub fn frame(image: &RgbImage, side: usize) -> RgbImage {
+    let RgbImage { width, height, .. } = *image;
+    assert!(width > 0 && height > 0 && side > 0, "{width} x {height} pixels to {side}");
+    let shorter = width.min(height);
+    let [kept_width, kept_height] = [width, height].map(|length| length.min(LONGEST * shorter));
+    let area = Area { left: (width - kept_width) / 2, top: (height - kept_height) / 2, width: kept_width, height: kept_height };
+    let scaled = |length: usize| (2 * length * side + shorter) / (2 * shorter);
+    resize(image, area, scaled(kept_width), scaled(kept_height))
 }
 
 /// A rectangle of a picture.
@@ -134,6 +149,23 @@ mod tests {
         assert!(padded.pixel(0, 5) != [0; 3] && padded.pixel(0, 14) != [0; 3]);
         let sliver = fit(&gradient(1000, 1), 16, Fit::Pad);
         assert_eq!((sliver.width, sliver.height), (16, 16));
+    }
+
+    #[test]
+    fn a_frame_keeps_what_the_square_cuts_off() {
+        for (width, height, side, expected) in
+            [(40, 20, 20, (40, 20)), (30, 61, 10, (10, 20)), (7, 7, 32, (32, 32)), (900, 3, 8, (32, 8))]
+        {
+            let framed = frame(&gradient(width, height), side);
+            assert_eq!((framed.width, framed.height), expected, "{width} x {height}");
+            assert!(frame(&framed, side) == framed, "{width} x {height}: a frame is its own frame");
+        }
+        let wide = gradient(40, 20);
+        assert!(fit(&frame(&wide, 20), 20, Fit::Crop) == fit(&wide, 20, Fit::Crop));
+        let [from_frame, at_once] =
+            [fit(&frame(&gradient(640, 480), 96), 96, Fit::Crop), fit(&gradient(640, 480), 96, Fit::Crop)];
+        let inside = |image: &RgbImage| (0..96 * 94).map(|at| image.pixel(1 + at % 94, at / 94)).collect::<Vec<_>>();
+        assert!(inside(&from_frame) == inside(&at_once), "cut at whole pixels, only the filter's reach over the edges differs");
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub struct Decode {
     /// Side of the squares in pixels.
     pub size: usize,
     pub fit: study::Fit,
+    /// Whether frames are made instead: whole pictures, or nearly, with shorter sides of `size`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frames: bool,
     /// Whether the files are shards.
     pub packed: bool,
 }
@@ -228,6 +231,7 @@ pub struct Generate {
 fn without_neutral<S: Serializer>(training: &study::Classifier, serializer: S) -> Result<S::Ok, S::Error> {
     let neutral = [
         ("size", json!(0)),
+        ("crop", json!("centre")),
         ("batch_by_images", json!([])),
         ("drop_last", json!(false)),
         ("schedule", json!("warmup-cosine")),

@@ -108,7 +108,7 @@ pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
         pictures: outside.pictures,
         released: outside.released,
         import: None,
-        decoded: None,
+        decoded: HashMap::new(),
         shared: HashMap::new(),
     };
     let mut pretrained = BTreeMap::new();
@@ -137,9 +137,9 @@ struct Builder<'a> {
     released: BTreeMap<String, Vec<Block>>,
     /// The task that imports them, once there is one.
     import: Option<TaskId>,
-    /// What tasks that draw from a set of pictures have as inputs, once there are any, and the audit.
-    decoded: Option<(Inputs, TaskId)>,
-    /// Tasks that several generators of a study may ask for, by kind and parameters.
+    /// What tasks that draw from a set of pictures have as inputs, by the frames' shorter side, once there are any.
+    decoded: HashMap<Option<usize>, Inputs>,
+    /// Tasks that several parts of a study may ask for, by kind and parameters.
     shared: HashMap<(&'static str, String), Vec<TaskId>>,
 }
 
@@ -147,6 +147,7 @@ struct Builder<'a> {
 type Inputs = Vec<(String, Input)>;
 
 /// The study's sets of real images.
+#[derive(Clone, Copy)]
 struct Real {
     held_out: TaskId,
     validation: TaskId,

@@ -93,7 +93,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let mut outputs = vec![json_output(AUDIT, &audit), json_output(DUPLICATES, &named)];
     let shown = across.iter().take(SHOWN).flat_map(|(pair, _)| *pair).collect::<Vec<_>>();
     if !shown.is_empty() {
-        let squares = set.squares(context, &shown)?;
+        let squares = set.images(context, &shown)?;
         let sheet = laid_out(&squares, COLUMNS);
         outputs.push((THUMBNAILS.into(), sheet.to_png("duplicates")?));
     }

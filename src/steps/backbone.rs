@@ -5,10 +5,10 @@ use candle_core::{DType, Device};
 use super::base::BACKBONE;
 use super::classifier::{training, transforms_config};
 use super::context::{Context, json_output};
-use super::images::{labelled, named_shard};
+use super::images::{frames, labelled, labels, named_shard};
 use super::{Outputs, StepError};
 use crate::ml::classify::efficientnet::{self, EfficientNet};
-use crate::ml::classify::examples::Transformed;
+use crate::ml::classify::frames::Photographs;
 use crate::ml::classify::model::Model;
 use crate::ml::classify::train::{Examples, Lesson, fit};
 use crate::ml::params::Params;
@@ -22,16 +22,16 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let mut kinds = train.iter().map(|item| item.label.clone()).collect::<Vec<_>>();
     kinds.sort();
     kinds.dedup();
-    let (train, validation) = (labelled(&train, &kinds)?, labelled(&validation, &kinds)?);
+    let (labels, validation) = (labels(&train, &kinds)?, labelled(&validation, &kinds)?);
     let config = efficientnet::Config::named(&params.architecture, kinds.len())
         .ok_or_else(|| format!("base.backbone.architecture: unknown architecture `{}`", params.architecture))?;
     let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
     let model = Model::new(weights, |vb| EfficientNet::new(&config, vb))?;
     let transforms = transforms_config(&params.transforms);
-    let settings = training(&params.training, &kinds, train.labels.len());
-    let inputs = Transformed { pixels: &train.pixels, transforms: &transforms };
+    let settings = training(&params.training, &kinds, labels.len());
+    let inputs = Photographs { frames: &frames(&train)?, transforms: Some(&transforms) };
     let lesson = Lesson {
-        train: Examples { inputs: &inputs, labels: &train.labels },
+        train: Examples { inputs: &inputs, labels: &labels },
         validation: Examples { inputs: &validation.pixels, labels: &validation.labels },
     };
     let curve = context.training(|session| fit(&model, &settings, lesson, &seed.child("train"), session))?;

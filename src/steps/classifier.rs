@@ -4,12 +4,12 @@ use candle_core::DType;
 
 use super::base::{self, BACKBONE};
 use super::context::{Context, Output, json_output};
-use super::images::{labelled, pixels, shard_at};
+use super::images::{frames, frames_at, labelled, labels, pixels, shard_at};
 use super::training_set::{Entry, reals, wanted};
 use super::{Outputs, StepError};
 use crate::data::Item;
 use crate::metrics::{Prediction, Predictions};
-use crate::ml::classify::examples::{Inputs, Transformed};
+use crate::ml::classify::frames::Photographs;
 use crate::ml::classify::judge::predict;
 use crate::ml::classify::model::{self, Model};
 use crate::ml::classify::train::{Examples, Kept, Lesson, Training, fit};
@@ -36,7 +36,6 @@ pub fn outputs(
     transforms: Option<&transforms::Config>,
 ) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
-    let train = labelled(train, classes)?;
     let validation = labelled(&shard_at(context, "validation", settings.size)?, classes)?;
     let held_out = shard_at(context, "held_out", settings.size)?;
     let config = base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
@@ -44,13 +43,13 @@ pub fn outputs(
     // The body of the head's regime is no part of what is trained; all of it is part of what is written.
     let whole = start.clone();
     let model = Model::of_regime(model_regime(regime), &config, start)?;
-    let transformed = transforms.map(|transforms| Transformed { pixels: &train.pixels, transforms });
-    let inputs: &dyn Inputs = transformed.as_ref().map_or(&train.pixels, |transformed| transformed);
+    let labels = labels(train, classes)?;
+    let inputs = Photographs { frames: &frames(train)?, transforms };
     let lesson = Lesson {
-        train: Examples { inputs, labels: &train.labels },
+        train: Examples { inputs: &inputs, labels: &labels },
         validation: Examples { inputs: &validation.pixels, labels: &validation.labels },
     };
-    let training = training(settings, classes, train.labels.len());
+    let training = training(settings, classes, labels.len());
     let curve = context.training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
     let rows = predict(model.twin.as_ref(), &pixels(&held_out)?)?;
     let mut weights = whole;
@@ -65,7 +64,7 @@ pub fn outputs(
 
 /// The sampled reals and, of each, the first `dose` synthetic images.
 fn training_items(context: &Context, params: &params::Classifier) -> Result<Vec<Item>, StepError> {
-    let pool = shard_at(context, "pool", params.training.size)?;
+    let pool = frames_at(context, "pool", params.training.size)?;
     let entries = pool.iter().map(Entry::from).collect::<Vec<_>>();
     let mut items = reals(&entries, &params.classes, &params.sources)?.into_iter().map(|at| pool[at].clone()).collect::<Vec<_>>();
     let wanted = wanted(items.iter().map(Entry::from), params.dose);

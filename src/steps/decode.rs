@@ -16,7 +16,7 @@ use crate::plan::{InputFile, params};
 use crate::study;
 
 /// Names of the outputs.
-pub const SQUARES: &str = "shard.tar";
+pub const SHARD: &str = "shard.tar";
 pub const PICTURES: &str = "pictures.json";
 pub const FINGERPRINTS: &str = "fingerprints.bin";
 
@@ -45,8 +45,8 @@ pub struct Picture {
     pub record: Option<Record>,
 }
 
-/// Outputs: shard.tar (the squares, called by their ids), pictures.json (every picture in the order of its input), fingerprints.bin
-/// (of the squares' pictures as they came).
+/// Outputs: shard.tar (the squares or frames, called by their ids), pictures.json (every picture in the order of its input), fingerprints.bin
+/// (of the shard's pictures as they came).
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Decode = context.params()?;
     let mut block = Block::new(&params);
@@ -74,7 +74,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     }
     block.flush()?;
     let Block { pictures, fingerprints, squares, .. } = block;
-    Ok(vec![(SQUARES.into(), squares.finish()?), json_output(PICTURES, &pictures), (FINGERPRINTS.into(), fingerprints)])
+    Ok(vec![(SHARD.into(), squares.finish()?), json_output(PICTURES, &pictures), (FINGERPRINTS.into(), fingerprints)])
 }
 
 /// An id as one word: others' records may have any.
@@ -136,8 +136,9 @@ fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Pictu
     let record = sample.as_ref().map(|sample| sample.record.clone());
     let length = bytes.len() as u64;
     let picture = Picture { id: id.clone(), file: file.clone(), bytes: length, error: None, size: None, format: None, record };
-    let square = square(&bytes, &file, (params.size, params.fit), memory, |header, image| {
-        (header.format, (image.width, image.height), Fingerprint::of(image))
+    let square = resized(&bytes, &file, memory, |header, image| {
+        let made = if params.frames { fit::frame(image, params.size) } else { square(image, params.size, params.fit) };
+        ((header.format, (image.width, image.height), Fingerprint::of(image)), made)
     });
     match square {
         Err(error) => (Picture { error: Some(error.to_string()), ..picture }, None),
@@ -160,26 +161,26 @@ fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Pictu
     }
 }
 
-/// A picture as a square, and what `look` makes of it as it came.
-pub fn square<T>(
+/// What `make` makes of a picture, while there is memory for it as it came.
+pub fn resized<T>(
     bytes: &[u8],
     file: &str,
-    (size, fit): (usize, study::Fit),
     memory: &Memory,
-    look: impl FnOnce(&Header, &RgbImage) -> T,
-) -> Result<(T, RgbImage), PictureError> {
+    make: impl FnOnce(&Header, &RgbImage) -> T,
+) -> Result<T, PictureError> {
     let header = decode::header(bytes, file)?;
     let _share = memory.take(header.memory());
-    let image = decode::decode(bytes, file)?;
-    Ok((look(&header, &image), fit::fit(&image, size, fitted(fit))))
+    Ok(make(&header, &decode::decode(bytes, file)?))
 }
 
-fn fitted(fit: study::Fit) -> fit::Fit {
-    match fit {
+/// The picture as a square, as a study says.
+pub fn square(image: &RgbImage, size: usize, fit: study::Fit) -> RgbImage {
+    let fit = match fit {
         study::Fit::Crop => fit::Fit::Crop,
         study::Fit::Pad => fit::Fit::Pad,
         study::Fit::Squish => fit::Fit::Squish,
-    }
+    };
+    fit::fit(image, size, fit)
 }
 
 /// A file that is read once, piece by piece, and hashed on the way.

@@ -4,21 +4,34 @@ use rayon::prelude::*;
 
 use super::StepError;
 use super::context::Context;
+use super::decode::SHARD;
+use super::training_set::Entry;
 use crate::data::fit::{self, Fit};
-use crate::data::{Item, idx, webdataset};
+use crate::data::{Item, RgbImage, idx, webdataset};
+use crate::ml::classify::frames::Frames;
 use crate::ml::pixels::{Labelled, Pixels};
 
 /// All items of an input's shard.
 pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {
-    named_shard(context, role, "shard.tar")
+    named_shard(context, role, SHARD)
 }
 
-/// All items of an input's shard as squares of `size` pixels; 0: as they are.
+/// All items of an input's shard as squares of `size` pixels, the centres of frames; 0: their own size.
 pub fn shard_at(context: &Context, role: &str, size: usize) -> Result<Vec<Item>, StepError> {
+    resized(context, role, size, |image, size| fit::fit(image, size, Fit::Crop))
+}
+
+/// All items of an input's shard as frames with shorter sides of `size` pixels; 0: their own size. Squares are frames.
+pub fn frames_at(context: &Context, role: &str, size: usize) -> Result<Vec<Item>, StepError> {
+    resized(context, role, size, fit::frame)
+}
+
+fn resized(context: &Context, role: &str, size: usize, resize: fn(&RgbImage, usize) -> RgbImage) -> Result<Vec<Item>, StepError> {
     let mut items = shard(context, role)?;
-    if size > 0 {
-        items.par_iter_mut().for_each(|item| item.image = fit::fit(&item.image, size, Fit::Squish));
-    }
+    items.par_iter_mut().for_each(|item| {
+        let size = if size == 0 { item.image.width.min(item.image.height) } else { size };
+        item.image = resize(&item.image, size);
+    });
     Ok(items)
 }
 
@@ -50,14 +63,28 @@ pub fn pixels<'a>(items: impl IntoIterator<Item = &'a Item>) -> Result<Pixels, S
     all.ok_or_else(|| "no images".into())
 }
 
+/// The items as frames; all with one shorter side.
+pub fn frames(items: &[Item]) -> Result<Frames, StepError> {
+    let first = items.first().ok_or("no images")?;
+    let side = first.image.width.min(first.image.height);
+    let mut frames = Frames::new(side);
+    for Item { id, image: RgbImage { width, height, pixels }, .. } in items {
+        if *width.min(height) != side {
+            return Err(format!("image `{id}` is {width} x {height}, the others' shorter sides have {side} pixels").into());
+        }
+        frames.push(*width, *height, pixels);
+    }
+    Ok(frames)
+}
+
 /// The items with their classes' positions in `classes`.
-pub fn labelled<'a>(items: impl IntoIterator<Item = &'a Item>, classes: &[String]) -> Result<Labelled, StepError> {
-    let items = items.into_iter().collect::<Vec<_>>();
-    let label = |item: &&Item| {
-        let position = classes.iter().position(|class| *class == item.label);
-        position.map(|at| at as u32).ok_or_else(|| format!("image `{}` is of the unknown class `{}`", item.id, item.label))
-    };
-    Ok(Labelled { labels: items.iter().map(label).collect::<Result<_, _>>()?, pixels: pixels(items)? })
+pub fn labelled<'a>(items: impl IntoIterator<Item = &'a Item> + Copy, classes: &[String]) -> Result<Labelled, StepError> {
+    Ok(Labelled { labels: labels(items, classes)?, pixels: pixels(items)? })
+}
+
+/// The positions of the items' classes in `classes`.
+pub fn labels<'a>(items: impl IntoIterator<Item = &'a Item>, classes: &[String]) -> Result<Vec<u32>, StepError> {
+    items.into_iter().map(|item| Entry::from(item).label_in(classes)).collect()
 }
 
 /// The items of one class, in the set's order.

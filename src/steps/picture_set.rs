@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use super::StepError;
 use super::context::Context;
-use super::decode::{FINGERPRINTS, PICTURES, Picture, SQUARES};
+use super::decode::{FINGERPRINTS, PICTURES, Picture, SHARD};
 use crate::data::catalogue::{Catalogue, Part, Record, SkinType, Table, ddi, fitzpatrick17k, folder};
 use crate::data::duplicates::{self, Fingerprint};
 use crate::data::split::{self, Strata, TooFew, Wanted};
@@ -105,12 +105,12 @@ impl PictureSet {
         split::joined(records.len(), pairs)
     }
 
-    /// The squares of some records, in their order.
-    pub fn squares(&self, context: &mut Context, records: &[usize]) -> Result<Vec<RgbImage>, StepError> {
+    /// The images of some records, in their order.
+    pub fn images(&self, context: &mut Context, records: &[usize]) -> Result<Vec<RgbImage>, StepError> {
         let wanted = records.iter().map(|&at| self.catalogue.records[at].id.as_str()).collect::<HashSet<_>>();
         let mut found = HashMap::new();
         for block in &self.blocks {
-            let bytes = context.read(block, SQUARES)?;
+            let bytes = context.read(block, SHARD)?;
             webdataset::for_each_sample(Cursor::new(bytes), block, |sample: Sample| -> Result<(), ShardError> {
                 if wanted.contains(sample.id()) {
                     let id = sample.id().to_owned();
@@ -122,21 +122,21 @@ impl PictureSet {
             })?;
             context.images(found.len(), records.len());
         }
-        let square = |&at: &usize| {
+        let image = |&at: &usize| {
             let id = &self.catalogue.records[at].id;
             found.get(id).cloned().ok_or_else(|| format!("no block has the picture `{id}`").into())
         };
-        records.iter().map(square).collect()
+        records.iter().map(image).collect()
     }
 
-    /// Some records with their squares, as items.
+    /// Some records with their images, as items.
     pub fn items(&self, context: &mut Context, source: ImageSource, records: &[usize]) -> Result<Vec<Item>, StepError> {
-        let squares = self.squares(context, records)?;
+        let images = self.images(context, records)?;
         let item = |(&at, image): (&usize, RgbImage)| {
             let Record { id, label, fst, malignant, .. } = self.catalogue.records[at].clone();
             Item { id, label, fst, malignant, caption: String::new(), source: source.name().to_owned(), image, synthetic: None }
         };
-        Ok(records.iter().zip(squares).map(item).collect())
+        Ok(records.iter().zip(images).map(item).collect())
     }
 
     /// The fingerprints of the records' pictures, with their positions.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, json_output};
-use super::decode::{ABREAST, Checked, DECODED, plain, square};
+use super::decode::{ABREAST, Checked, DECODED, plain, resized, square};
 use super::{Outputs, StepError};
 use crate::data::decode::Memory;
 use crate::data::webdataset::{self, Sample, ShardWriter};
@@ -92,10 +92,10 @@ struct Taken<'a> {
 
 impl Taken<'_> {
     fn decode(&mut self, waiting: Vec<Waiting>) -> Result<(), StepError> {
-        let form = (self.params.size, self.params.fit);
+        let params::Unpack { size, fit, .. } = *self.params;
         let decoded = waiting.into_par_iter().map(|waiting| {
-            let square = square(&waiting.sample.picture, &waiting.member, form, &self.memory, |_, _| ());
-            (waiting, square.map(|((), image)| image))
+            let square = resized(&waiting.sample.picture, &waiting.member, &self.memory, |_, image| square(image, size, fit));
+            (waiting, square)
         });
         for (Waiting { entry, class, sample, .. }, square) in decoded.collect::<Vec<_>>() {
             match square {

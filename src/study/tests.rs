@@ -158,6 +158,11 @@ fn values_out_of_range_are_refused_by_full_name() {
                 "[classifier]\ndrop_last = true\n[experiment]\nregimes = []\nn = [2]",
                 &["base.backbone.training.class_weights={psoriasis=2.0}", "head.learning_rate=0.0"],
             ),
+            ("[classifier]\ncrop = \"random\"\n[base.backbone.training]\ncrop = \"random\"", &[]),
+            (
+                "[images]\nsource = \"folder\"\npath = \"p\"\nfit = \"pad\"\n[experiment]\nregimes = [\"head\"]",
+                &["classifier.crop=random", "probe.crop=random"],
+            ),
             ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
         ],
         expect![[r#"
@@ -209,6 +214,11 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set head.learning_rate=0.0: `head.learning_rate` is 0.0; allowed: more than 0
             study.toml:4:11: `experiment.regimes` is []; allowed: one value or more
             study.toml:2:13: `classifier.drop_last` is true, but the smallest arm has 18 training images, which do not fill a batch of 32: set classifier.batch or classifier.batch_by_images
+            study.toml:4:8: `base.backbone.training.crop` is "random"; allowed: "centre" (the corpus is square)
+            study.toml:2:8: `classifier.crop` is "random", but the images of `images.source` "phantom" are square: set it to "centre"
+            --set classifier.crop=random: `classifier.crop` is "random", but `images.fit` is "pad": set it to "centre"
+            --set probe.crop=random: `probe.crop` is "random", but `images.fit` is "pad": set it to "centre"
+            --set classifier.crop=random: `classifier.crop` is "random", but the regime "head" computes its features once: set it to "centre", or head.views to 0
             --set generator.sampling.inpaint_strength=0: `generator.sampling.inpaint_strength` is 0.0; allowed: more than 0, at most 1
             --set classifier.learning_rate=inf: `classifier.learning_rate` is inf; allowed: more than 0
             --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1

@@ -25,6 +25,7 @@ pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
         let most = if classes.is_empty() { 0 } else { study.images.size };
         rules.require(classifier.size <= most, &join(key, "size"), classifier.size, format!("0 (as the images are) to {most}"));
     }
+    crops(study, &mut rules);
     rules.positive("head", &[("learning_rate", study.head.learning_rate)]);
     transforms(&study.transforms, &mut rules);
     experiment(study, &mut rules);
@@ -401,6 +402,27 @@ fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mu
         if !classes.contains(class) {
             rules.refuse(&key, format!("`{key}` names no class that may have a weight here: {}", classes.join(", ")));
         }
+    }
+}
+
+/// Where squares may lie elsewhere than in the centre.
+fn crops(study: &Study, rules: &mut Rules) {
+    let Study { images, classifier, probe, base, .. } = study;
+    let corpus = &base.backbone.training;
+    rules.require(corpus.crop == Crop::Centre, "base.backbone.training.crop", corpus.crop, "\"centre\" (the corpus is square)");
+    for (key, crop) in [("classifier.crop", classifier.crop), ("probe.crop", probe.crop)] {
+        if crop == Crop::Random && !(images.source.has_pictures() && images.fit == Fit::Crop) {
+            let why = match images.source.has_pictures() {
+                true => format!("`images.fit` is {}", written(&images.fit)),
+                false => format!("the images of `images.source` {} are square", written(&images.source)),
+            };
+            rules.refuse(key, format!("`{key}` is \"random\", but {why}: set it to \"centre\""));
+        }
+    }
+    if classifier.crop == Crop::Random && study.experiment.regimes.contains(&Regime::Head) && study.head.views > 0 {
+        let message = "`classifier.crop` is \"random\", but the regime \"head\" computes its features once: set it to \"centre\", or \
+                       head.views to 0";
+        rules.refuse("classifier.crop", message.to_owned());
     }
 }
 

@@ -3,9 +3,10 @@
 use anyhow::Result;
 use candle_core::{Tensor, Var};
 use rand::Rng;
-use titrate::ml::classify::{batches, transforms};
+use titrate::ml::classify::examples::Inputs;
+use titrate::ml::classify::frames::{Frames, Photographs};
+use titrate::ml::classify::transforms;
 use titrate::ml::ops::{self, Activation, Padding, Stride};
-use titrate::ml::pixels::Pixels;
 use titrate::seed::Seed;
 
 use crate::models::normal;
@@ -65,12 +66,13 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
 /// A batch of 8-bit images through fastai's `aug_transforms`, as a training step gets it.
 fn transformed(size: usize, batch: usize) -> Case {
     let mut rng = Seed::of_study(1).rng();
-    let mut pixels = Pixels::new(size);
-    (0..batch).for_each(|_| pixels.push(&(0..size * size * 3).map(|_| rng.random()).collect::<Vec<_>>()));
-    let indices = (0..batch).collect::<Vec<_>>();
+    let mut frames = Frames::new(size);
+    (0..batch).for_each(|_| frames.push(size, size, &(0..size * size * 3).map(|_| rng.random()).collect::<Vec<_>>()));
+    let (items, passes) = ((0..batch).collect::<Vec<_>>(), vec![0; batch]);
     let mut seeds = (0..).map(|step| Seed::of_study(2).nth(step));
     repeated(move || {
         let seed = seeds.next().expect("without end");
-        batches::images(&pixels, &indices, Some(&transforms::Config::FASTAI), &seed).map(drop)
+        let photographs = Photographs { frames: &frames, transforms: Some(&transforms::Config::FASTAI) };
+        photographs.shown(&items, &passes, &seed).map(drop)
     })
 }

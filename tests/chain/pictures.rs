@@ -163,6 +163,8 @@ fn the_released_set_is_trained_on_without_a_generator() {
     assert_eq!([count("dreambooth/"), count("generate/"), count("base/")], [0; 3], "{ran:#?}");
     let report = fs::read_to_string(chain.path("report/report.md")).unwrap();
     assert!(report.contains("in-then-outpaint") && report.contains("Fitzpatrick17k"), "{report}");
+    // As the paper has it, training takes squares from anywhere in a picture.
+    assert!(chain.run(&["classifier.crop=centre"]).ran.iter().filter(|label| label.starts_with("classifier/")).count() == 14);
     assert!(chain.path("report/audit.html").is_file());
     assert_eq!(chain.run(&[]).ran, [] as [String; 0], "nothing has changed");
 
@@ -245,7 +247,7 @@ fn fitzpatrick17k_is_audited_by_its_real_tables() {
     let set = chain.path("real");
     let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     chain.write_study(&format!(
-        "extends = {:?}\n[images]\npath = \"real\"\nheld_out_list = {:?}\ntraining_list = \"\"\nsize = 16\n[classifier]\nsize = 0\n",
+        "extends = {:?}\n[images]\npath = \"real\"\nheld_out_list = {:?}\ntraining_list = \"\"\nsize = 16\n[classifier]\nsize = 0\ncrop = \"centre\"\n",
         experiments.join("paper.toml"),
         lists[1],
     ));

@@ -7,17 +7,8 @@ use std::thread::Scope;
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::transforms::{Config, Transform};
+use super::transforms::Transform;
 use crate::ml::pixels::Pixels;
-use crate::seed::Seed;
-
-/// Images `indices` as [B, H, W, 3] in [0, 1]. With `augment`, each goes through a transform of its own, drawn from a stream below `seed`
-/// that belongs to its place in the batch.
-pub fn images(pixels: &Pixels, indices: &[usize], augment: Option<&Config>, seed: &Seed) -> Result<Tensor> {
-    let Some(config) = augment else { return pixels.unit_batch(indices) };
-    let stream = seed.child("transform");
-    transformed(pixels, indices, |place| Transform::draw(config, &stream.nth(place as u64)))
-}
 
 /// Images `indices` as [B, H, W, 3] in [0, 1], that at each place of the batch through the transform of the place.
 pub fn transformed(pixels: &Pixels, indices: &[usize], transform: impl Fn(usize) -> Transform + Sync) -> Result<Tensor> {
@@ -54,21 +45,6 @@ mod tests {
 
     fn on<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
         ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(work)
-    }
-
-    #[test]
-    fn images_do_not_depend_on_threads_or_on_the_others_of_their_batch() {
-        let mut pixels = Pixels::new(9);
-        (0..5u8).for_each(|image| pixels.push(&(0..243u8).map(|at| at.wrapping_mul(7 * image + 3)).collect::<Vec<_>>()));
-        let seed = Seed::of_study(3);
-        let made = |indices: &[usize]| {
-            let tensor = images(&pixels, indices, Some(&Config::FASTAI), &seed).unwrap();
-            tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap()
-        };
-        let one = on(1, || made(&[4, 0, 1, 1]));
-        assert_eq!(one, on(3, || made(&[4, 0, 1, 1])));
-        assert_eq!(one[..486], made(&[4, 0]));
-        assert_ne!(one[486..729], one[729..], "the same image is transformed anew");
     }
 
     #[test]

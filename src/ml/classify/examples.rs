@@ -1,9 +1,8 @@
-//! What classifiers learn from and are tested on: photographs, shown as they are or transformed anew each time, or features of them
-//! that were computed before.
+//! What classifiers learn from and are tested on: photographs, or features of them that were computed before. How photographs are shown
+//! in training is in [`frames`](super::frames).
 
 use candle_core::{Device, Result, Tensor};
 
-use super::{batches, transforms};
 use crate::ml::pixels::Pixels;
 use crate::seed::Seed;
 
@@ -38,38 +37,19 @@ impl Inputs for Pixels {
     }
 
     fn chunk(&self) -> usize {
-        (CHUNK_PIXELS / self.size().pow(2)).clamp(1, MOST)
+        chunk(self.size())
     }
+}
+
+/// Images of `side` pixels each way that a forward pass outside training takes at once.
+pub fn chunk(side: usize) -> usize {
+    (CHUNK_PIXELS / side.pow(2)).clamp(1, MOST)
 }
 
 /// Pixels that are judged at once: what bounds the memory of their feature maps.
 const CHUNK_PIXELS: usize = 1 << 19;
 /// And as many images, however small.
 const MOST: usize = 128;
-
-/// Images of which each is transformed anew each time it is shown.
-pub struct Transformed<'a> {
-    pub pixels: &'a Pixels,
-    pub transforms: &'a transforms::Config,
-}
-
-impl Inputs for Transformed<'_> {
-    fn count(&self) -> usize {
-        self.pixels.count()
-    }
-
-    fn plain(&self, items: &[usize]) -> Result<Tensor> {
-        self.pixels.plain(items)
-    }
-
-    fn shown(&self, items: &[usize], _: &[usize], seed: &Seed) -> Result<Tensor> {
-        batches::images(self.pixels, items, Some(self.transforms), seed)
-    }
-
-    fn chunk(&self) -> usize {
-        self.pixels.chunk()
-    }
-}
 
 /// Features that a frozen body gave for a number of views of each item; pass `p` shows view `p` modulo their number.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@ pub mod batches;
 mod config;
 pub mod efficientnet;
 pub mod examples;
+pub mod frames;
 pub mod heads;
 pub mod judge;
 mod layers;

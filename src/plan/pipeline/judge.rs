@@ -9,7 +9,7 @@ use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kind;
 use crate::plan::params;
 use crate::seed::Seed;
-use crate::study::{self, Cell, Generator, Regime, Study, Synthetic};
+use crate::study::{self, Cell, Crop, Generator, Regime, Study, Synthetic};
 
 /// Sources shown in a contact sheet, per class.
 pub(super) const SHOWN: usize = 4;
@@ -20,10 +20,15 @@ fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
     study.images.classes.iter().map(order).collect()
 }
 
+/// What a classifier's step reads: where its squares lie is in which images it is given.
+fn of_steps(classifier: &study::Classifier) -> study::Classifier {
+    study::Classifier { crop: Crop::Centre, ..classifier.clone() }
+}
+
 /// How the classifier of a cell is trained.
 fn training(study: &Study, cell: &Cell) -> study::Classifier {
     let learning_rate = if cell.regime == Regime::Head { study.head.learning_rate } else { study.classifier.learning_rate };
-    study::Classifier { learning_rate, ..study.classifier.clone() }
+    study::Classifier { learning_rate, ..of_steps(&study.classifier) }
 }
 
 /// Synthetic images a real one.
@@ -49,10 +54,11 @@ impl Builder<'_> {
         shards: &Shards,
     ) -> Result<Vec<(Cell, TaskId)>, PlanError> {
         let mut tasks = Vec::new();
+        let seen = self.seen(real, &self.study.classifier)?;
         for cell in self.study.cells() {
             let task = match cell.regime {
-                Regime::Head if self.study.head.views > 0 => self.head(base, real, shards, &cell)?,
-                _ => self.classifier(base, real, shards, &cell)?,
+                Regime::Head if self.study.head.views > 0 => self.head(base, &seen, shards, &cell)?,
+                _ => self.classifier(base, &seen, shards, &cell)?,
             };
             tasks.push((cell, task));
         }
@@ -140,16 +146,17 @@ impl Builder<'_> {
         shards: &Shards,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
+        let seen = self.seen(real, &study.probe)?;
         let params = params::Probe {
-            training: study.probe.clone(),
+            training: of_steps(&study.probe),
             transforms: study.transforms.clone(),
             classes: study.images.classes.clone(),
         };
         let inputs = vec![
             role("backbone", &base.backbone),
-            role("plentiful", plentiful),
-            role("validation", real.validation),
-            role("held_out", real.held_out),
+            role("plentiful", seen.plentiful.unwrap_or(plentiful)),
+            role("validation", seen.validation),
+            role("held_out", seen.held_out),
         ];
         let images = study.probe.epochs * study.images.plentiful * study.images.classes.len();
         let cost = images as f64 * cost::CLASSIFY;

@@ -1,9 +1,9 @@
 //! From files of images to the study's sets of real ones.
 
-use super::{Block, Builder, Inputs, Pictures, cost, role};
+use super::{Block, Builder, Inputs, Pictures, Real, cost, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::{kind, params};
-use crate::study::Dedupe;
+use crate::study::{self, Crop, Dedupe};
 
 impl Builder<'_> {
     /// What tasks that take images from the set's files have as input; nothing for embedded sets.
@@ -45,23 +45,34 @@ impl Builder<'_> {
         }
     }
 
-    /// The decoded pictures and their tables as inputs, and their audit; nothing where the set is not made of pictures.
-    pub(super) fn decoded(&mut self) -> Result<Option<(Inputs, TaskId)>, PlanError> {
-        let Some(Pictures { tables, blocks, packed }) = self.pictures.take() else { return Ok(self.decoded.clone()) };
+    /// The tables of the set of pictures and its decoded blocks as inputs: squares for all, or frames with shorter sides of `frame`
+    /// pixels. Nothing where the set is not made of pictures.
+    fn blocks(&mut self, frame: Option<usize>) -> Result<Option<Inputs>, PlanError> {
+        if let Some(inputs) = self.decoded.get(&frame) {
+            return Ok(Some(inputs.clone()));
+        }
+        let Some(Pictures { tables, blocks, packed }) = self.pictures.clone() else { return Ok(None) };
         let images = &self.study.images;
+        let params = params::Decode { size: frame.unwrap_or(images.size), fit: images.fit, frames: frame.is_some(), packed };
         let mut inputs = tables;
         for Block { name, files, pictures } in blocks {
-            let params = params::Decode { size: images.size, fit: images.fit, packed };
+            let label = frame.map_or(format!("decode/{name}"), |side| format!("decode/frames/{side}/{name}"));
             let cost = pictures as f64 * cost::DECODE;
             let files = vec![("files".to_owned(), files)];
-            let block = self.add(&kind::DECODE, format!("decode/{name}"), &params, files, None, cost)?;
+            let block = self.add(&kind::DECODE, label, &params, files, None, cost)?;
             inputs.push(role(&format!("pictures/{name}"), block));
         }
+        self.decoded.insert(frame, inputs.clone());
+        Ok(Some(inputs))
+    }
+
+    /// The decoded pictures and their tables as inputs, and their audit; nothing where the set is not made of pictures.
+    pub(super) fn decoded(&mut self) -> Result<Option<(Inputs, TaskId)>, PlanError> {
+        let Some(inputs) = self.blocks(None)? else { return Ok(None) };
         let params = self.picture_set(self.sets());
         let seed = Some(self.seed.child("cohort"));
-        let audit = self.add(&kind::AUDIT, "audit".into(), &params, inputs.clone(), seed, cost::SMALL)?;
-        self.decoded = Some((inputs, audit));
-        Ok(self.decoded.clone())
+        let audit = self.add_once(&kind::AUDIT, "audit".into(), &params, inputs.clone(), seed, cost::SMALL)?;
+        Ok(Some((inputs, audit)))
     }
 
     /// A set of real images. `start` keeps the sets apart: held-out first, so that a larger pool moves no other set.
@@ -76,18 +87,48 @@ impl Builder<'_> {
             set: set.to_owned(),
             pictures: None,
         };
-        let cost = (count * images.classes.len()) as f64 * cost::RENDER;
-        if let Some((mut inputs, audit)) = self.decoded()? {
-            let mut sets = self.sets();
-            let last = sets.iter().position(|(name, _)| name == set).map_or(0, |at| at + 1);
-            sets.truncate(last);
-            let params = params::Cohort { start: 0, pictures: Some(self.picture_set(sets)), ..params };
-            if self.study.images.dedupe == Dedupe::DropFromTrain {
-                inputs.push(role("audit", audit));
-            }
-            return self.add(&kind::COHORT, format!("cohort/{set}"), &params, inputs, Some(self.seed.child("cohort")), cost);
+        if let Some((inputs, _)) = self.decoded()? {
+            return self.pictures_of(set, inputs, "cohort");
         }
+        let cost = (count * images.classes.len()) as f64 * cost::RENDER;
         let images = self.imported()?;
         self.add(&kind::COHORT, format!("cohort/{set}"), &params, images, Some(self.seed.child("cohort")), cost)
+    }
+
+    /// The sets as a classifier sees them, of which `squares` has the squares.
+    pub(super) fn seen(&mut self, squares: &Real, classifier: &study::Classifier) -> Result<Real, PlanError> {
+        let size = if classifier.size == 0 { self.study.images.size } else { classifier.size };
+        let frame = (classifier.crop == Crop::Random).then_some(size);
+        let Some(inputs) = frame.map(|side| self.blocks(Some(side))).transpose()?.flatten() else { return Ok(*squares) };
+        let mut framed = |set: &str| self.pictures_of(set, inputs.clone(), &format!("frames/{size}"));
+        Ok(Real {
+            held_out: framed("held_out")?,
+            validation: framed("validation")?,
+            plentiful: squares.plentiful.map(|_| framed("plentiful")).transpose()?,
+            pool: framed("pool")?,
+        })
+    }
+
+    /// The pictures of a set as the blocks of `inputs` have them.
+    fn pictures_of(&mut self, set: &str, mut inputs: Inputs, label: &str) -> Result<TaskId, PlanError> {
+        let images = &self.study.images;
+        let mut sets = self.sets();
+        let last = sets.iter().position(|(name, _)| name == set).map_or(0, |at| at + 1);
+        sets.truncate(last);
+        let count = sets.last().map_or(0, |(_, count)| *count);
+        let params = params::Cohort {
+            source: images.source,
+            size: images.size,
+            classes: images.classes.clone(),
+            start: 0,
+            count,
+            set: set.to_owned(),
+            pictures: Some(self.picture_set(sets)),
+        };
+        if images.dedupe == Dedupe::DropFromTrain {
+            inputs.extend(self.decoded()?.map(|(_, audit)| role("audit", audit)));
+        }
+        let cost = (count * images.classes.len()) as f64 * cost::RENDER;
+        self.add_once(&kind::COHORT, format!("{label}/{set}"), &params, inputs, Some(self.seed.child("cohort")), cost)
     }
 }

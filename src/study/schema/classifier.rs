@@ -50,6 +50,16 @@ pub enum Normalisation {
     Imagenet,
 }
 
+/// Where the largest square of a picture lies that training is shown. Tests always take the centre.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Crop {
+    #[default]
+    Centre,
+    /// Anywhere along the longer side, anew each time that the picture is shown (the authors').
+    Random,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classifier {
@@ -58,6 +68,9 @@ pub struct Classifier {
     /// Side in pixels of the squares that the network sees, where images are larger; 0: as they are.
     #[serde(default)]
     pub size: usize,
+    /// Of real pictures that are not square (`images.fit = "crop"`).
+    #[serde(default)]
+    pub crop: Crop,
     /// Optimiser steps of an epoch, the same for every arm; 0: one pass over the training images.
     pub steps_per_epoch: usize,
     pub batch: usize,

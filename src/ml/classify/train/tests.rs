@@ -2,7 +2,8 @@ use candle_core::DType;
 
 use super::*;
 use crate::ml::classify::efficientnet::{Config, EfficientNet, HeadKind, Stage};
-use crate::ml::classify::examples::{Features, Transformed};
+use crate::ml::classify::examples::Features;
+use crate::ml::classify::frames::{Frames, Photographs};
 use crate::ml::classify::heads::Head;
 use crate::ml::classify::model::{Regime, is_of_head};
 use crate::ml::classify::transforms;
@@ -63,7 +64,9 @@ fn trained(regime: Regime, head: HeadKind, training: &Training, keep: &mut dyn K
     let config = config(head);
     let model = Model::of_regime(regime, &config, start(&config)).unwrap();
     let ((pixels, labels), (validation, validation_labels)) = (images(10, 2), images(6, 3));
-    let inputs = Transformed { pixels: &pixels, transforms: &transforms::Config::FASTAI };
+    let mut frames = Frames::new(pixels.size());
+    (0..pixels.count()).for_each(|at| frames.push(pixels.size(), pixels.size(), pixels.image(at)));
+    let inputs = Photographs { frames: &frames, transforms: Some(&transforms::Config::FASTAI) };
     let lesson = Lesson {
         train: Examples { inputs: &inputs, labels: &labels },
         validation: Examples { inputs: &validation, labels: &validation_labels },
