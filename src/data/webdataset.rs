@@ -213,7 +213,7 @@ impl Sample {
     }
 
     /// The item, if the picture is a PNG as titrate writes it.
-    fn into_item(self, shard: &str) -> Result<Item, ShardError> {
+    pub fn into_item(self, shard: &str) -> Result<Item, ShardError> {
         let id = self.id().to_owned();
         let image = RgbImage::from_png(&self.picture, &id);
         let image = image.map_err(|cause| ShardError::Image { shard: shard.to_owned(), member: self.member.clone(), cause })?;

@@ -69,6 +69,11 @@ impl StateDict {
         Ok(Self(tensors))
     }
 
+    /// Bytes that its values take.
+    pub fn bytes(&self) -> usize {
+        self.0.values().map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes()).sum()
+    }
+
     /// The largest difference between two values of the same place; None where names or shapes differ.
     pub fn largest_difference(&self, other: &Self) -> candle_core::Result<Option<f64>> {
         if self.0.len() != other.0.len() {

@@ -1,7 +1,7 @@
 //! What an unfinished task keeps of itself for its next attempt: one file in the attempt's folder, which goes when the task is done.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,9 @@ use crate::ml::training::Keep;
 const SHARE: u32 = 50;
 /// And at least so much time passes between two times.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Bytes that are written and hashed a second, until it is known: a slow disk's.
+const KEPT_A_SECOND: f64 = 200e6;
 
 /// A file that is replaced as a whole. It begins with the digest of what follows, so that a torn or damaged one counts as none: the
 /// task then starts anew, which costs time and no result.
@@ -36,8 +39,16 @@ impl Checkpoint {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
         };
+        let mut bytes = bytes;
         let whole = bytes.split_first_chunk().filter(|(digest, rest)| Digest::of(rest).as_bytes() == *digest);
-        Ok(whole.map(|(_, rest)| rest.to_vec()))
+        let Some((digest, _)) = whole else { return Ok(None) };
+        let begin = digest.len();
+        bytes.drain(..begin);
+        Ok(Some(bytes))
+    }
+
+    fn is_due(&self) -> bool {
+        self.last.elapsed() >= PAUSE.max(self.took * SHARE)
     }
 
     /// Keeps what `bytes` gives instead if it is time to; making the bytes counts as time of keeping them.
@@ -45,7 +56,7 @@ impl Checkpoint {
         &mut self,
         bytes: impl FnOnce() -> std::result::Result<Vec<u8>, E>,
     ) -> std::result::Result<(), E> {
-        if self.last.elapsed() < PAUSE.max(self.took * SHARE) {
+        if !self.is_due() {
             return Ok(());
         }
         let started = Instant::now();
@@ -57,7 +68,9 @@ impl Checkpoint {
     /// Not synced: a power cut costs at most what is kept here.
     fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
         let aside = self.path.with_extension("new");
-        fs::write(&aside, [Digest::of(bytes).as_bytes().as_slice(), bytes].concat())?;
+        let mut file = fs::File::create(&aside)?;
+        file.write_all(Digest::of(bytes).as_bytes())?;
+        file.write_all(bytes)?;
         fs::rename(&aside, &self.path)
     }
 }
@@ -68,13 +81,37 @@ impl Keep for Checkpoint {
     }
 
     fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()> {
-        self.offer(|| safetensors::serialize(state()?.iter(), None).map_err(Error::wrap))
+        if !self.is_due() {
+            return Ok(());
+        }
+        let state = state()?;
+        if self.took.is_zero() {
+            // How long the first time takes is not known yet, and gigabytes take long.
+            self.took = Duration::from_secs_f64(state.bytes() as f64 / KEPT_A_SECOND);
+        }
+        self.offer(|| safetensors::serialize(state.iter(), None).map_err(Error::wrap))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_time_waits_for_as_long_as_its_size_is_worth() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut checkpoint = Checkpoint::new(folder.path().join("checkpoint"));
+        checkpoint.last = Instant::now().checked_sub(2 * PAUSE).unwrap();
+        let values = |count| {
+            let zeros = candle_core::Tensor::zeros(count, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+            StateDict::from_iter([("values".to_owned(), zeros)])
+        };
+        Keep::offer(&mut checkpoint, &|| Ok(values(5_000_000))).unwrap();
+        assert_eq!(checkpoint.read().unwrap(), None, "20 MB are worth five seconds");
+        checkpoint.took = Duration::ZERO;
+        Keep::offer(&mut checkpoint, &|| Ok(values(50))).unwrap();
+        assert_eq!(Keep::load(&mut checkpoint).unwrap().unwrap().bytes(), 200);
+    }
 
     #[test]
     fn what_is_damaged_or_torn_counts_as_none() {

@@ -18,7 +18,8 @@ use crate::ml::optim::Schedule;
 use crate::plan::params;
 use crate::study;
 
-/// Outputs: model.safetensors and config.json (the weights that are kept), predictions.json, curve.json.
+/// Outputs: backbone/config.json, backbone/model.safetensors (what the regime trains, as it is kept; all else is the input `backbone`'s),
+/// predictions.json, curve.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Classifier = context.params()?;
     let train = training_items(context, &params)?;
@@ -40,8 +41,6 @@ pub fn outputs(
     let held_out = shard_at(context, "held_out", settings.size)?;
     let config = base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
     let start = base::start(context, &config, &seed.child("head"))?;
-    // The body of the head's regime is no part of what is trained; all of it is part of what is written.
-    let whole = start.clone();
     let model = Model::of_regime(model_regime(regime), &config, start)?;
     let labels = labels(train, classes)?;
     let inputs = Photographs { frames: &frames(train)?, transforms };
@@ -52,11 +51,9 @@ pub fn outputs(
     let training = training(settings, classes, labels.len());
     let curve = context.training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
     let rows = predict(model.twin.as_ref(), &pixels(&held_out)?)?;
-    let mut weights = whole;
-    model.params.state_dict()?.iter().for_each(|(name, tensor)| weights.insert(name, tensor.clone()));
     Ok(vec![
         json_output(BACKBONE.0, &config),
-        (BACKBONE.1.into(), weights.to_safetensors(DType::F32)?),
+        (BACKBONE.1.into(), model.params.variables()?.to_safetensors(DType::F32)?),
         predictions(held_out.iter().map(Entry::from), rows, classes)?,
         json_output("curve.json", &curve),
     ])

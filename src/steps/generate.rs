@@ -2,7 +2,7 @@
 
 use super::base;
 use super::context::Context;
-use super::images::{of_class, pixels, shard};
+use super::images::{of_class_at, pixels, shard};
 use super::{Outputs, StepError, prompt};
 use crate::data::{Item, RgbImage, Synthetic, webdataset};
 use crate::ml::latent::mask::Mask;
@@ -25,13 +25,15 @@ struct Wanted<'a> {
 /// Output: shard.tar, source by source, generations in order.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Generate = context.params()?;
-    let pool = of_class(shard(context, "pool")?, &params.class);
-    let wanted = wanted(&params, &pool)?;
+    let sources = of_class_at(context, "pool", &params.class, &params.sources)?;
+    let generations = params.first_generation..params.first_generation + params.generations;
+    let of_source = |source| generations.clone().map(move |generation| Wanted { source, generation });
+    let wanted = sources.iter().flat_map(of_source).collect::<Vec<_>>();
     let first_pass = match context.has_input("first_pass") {
         true => Some(shard(context, "first_pass")?),
         false => None,
     };
-    let size = pool.first().map_or(0, |item| item.image.width);
+    let size = sources.first().map_or(0, |item| item.image.width);
     let models = Models::load(context, params.precision)?;
     let sampler = models.sampler((params.solver, params.steps, params.guidance), size);
     // A stream an image, named by what the image is: batches and shards cannot change it.
@@ -54,18 +56,6 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         checkpoint.offer(|| webdataset::write_shard(&items).map_err(StepError::from))?;
     }
     Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])
-}
-
-fn wanted<'a>(params: &params::Generate, pool: &'a [Item]) -> Result<Vec<Wanted<'a>>, StepError> {
-    let mut wanted = Vec::new();
-    for &position in &params.sources {
-        let source = pool.get(position);
-        let source =
-            source.ok_or_else(|| format!("the pool has {} images of `{}`, not {}", pool.len(), params.class, position + 1))?;
-        let generations = params.first_generation..params.first_generation + params.generations;
-        wanted.extend(generations.map(|generation| Wanted { source, generation }));
-    }
-    Ok(wanted)
 }
 
 fn paint(sampler: &Sampler, params: &params::Generate, start: &Pixels, streams: &[Seed]) -> Result<Pixels, StepError> {

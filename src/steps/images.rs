@@ -1,5 +1,7 @@
 //! Real and synthetic images from shards, in the forms that models take.
 
+use std::io::Cursor;
+
 use rayon::prelude::*;
 
 use super::StepError;
@@ -7,7 +9,8 @@ use super::context::Context;
 use super::decode::SHARD;
 use super::training_set::Entry;
 use crate::data::fit::{self, Fit};
-use crate::data::{Item, RgbImage, idx, webdataset};
+use crate::data::webdataset::{self, ShardError};
+use crate::data::{Item, RgbImage, idx};
 use crate::ml::classify::frames::Frames;
 use crate::ml::pixels::{Labelled, Pixels};
 
@@ -87,7 +90,36 @@ pub fn labels<'a>(items: impl IntoIterator<Item = &'a Item>, classes: &[String])
     items.into_iter().map(|item| Entry::from(item).label_in(classes)).collect()
 }
 
-/// The items of one class, in the set's order.
-pub fn of_class(items: Vec<Item>, class: &str) -> Vec<Item> {
-    items.into_iter().filter(|item| item.label == class).collect()
+/// The items of one class of an input's shard, in its order. Others are not decoded.
+pub fn of_class(context: &Context, role: &str, class: &str) -> Result<Vec<Item>, StepError> {
+    some_of_class(context, role, class, |_| true)
+}
+
+/// The items at some positions among those of one class of an input's shard, in the order of the positions. Others are not decoded.
+pub fn of_class_at(context: &Context, role: &str, class: &str, positions: &[usize]) -> Result<Vec<Item>, StepError> {
+    let mut chosen = positions.to_vec();
+    chosen.sort_unstable();
+    chosen.dedup();
+    let items = some_of_class(context, role, class, |position| chosen.binary_search(&position).is_ok())?;
+    let item = |position| {
+        let at = chosen.binary_search(position).expect("of the same positions");
+        let lacks = || format!("`{role}` has less than {} images of `{class}`", position + 1).into();
+        items.get(at).cloned().ok_or_else(lacks)
+    };
+    positions.iter().map(item).collect()
+}
+
+fn some_of_class(context: &Context, role: &str, class: &str, wanted: impl Fn(usize) -> bool) -> Result<Vec<Item>, StepError> {
+    let mut items = Vec::new();
+    let mut position = 0;
+    webdataset::for_each_sample(Cursor::new(context.read(role, SHARD)?), role, |sample| -> Result<(), ShardError> {
+        if sample.record.label == class {
+            if wanted(position) {
+                items.push(sample.into_item(role)?);
+            }
+            position += 1;
+        }
+        Ok(())
+    })?;
+    Ok(items)
 }

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::base;
 use super::context::Context;
-use super::images::{of_class, pixels, shard};
+use super::images::{of_class, pixels};
 use super::{Outputs, StepError};
 use crate::ml::latent::augment::{self, augment};
 use crate::ml::latent::mask::{Distribution, Mask};
@@ -23,7 +23,7 @@ const BATCH: usize = 16;
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Latents = context.params()?;
     let seed = context.seed()?;
-    let images = pixels(&of_class(shard(context, "pool")?, &params.class))?;
+    let images = pixels(&of_class(context, "pool", &params.class)?)?;
     let autoencoder = base::autoencoder(context)?;
     let size = images.size();
     let side = size / autoencoder.config().downsampling();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 
 use super::context::Context;
-use super::images::{of_class, shard};
+use super::images::of_class;
 use super::{Outputs, StepError, unpack};
 use crate::data::webdataset::{self, Sample, ShardError};
 use crate::data::{Item, RgbImage, released};
@@ -19,7 +19,7 @@ type Found<'a> = (&'a str, String);
 /// Output: shard.tar, source by source, generations in order. An image's generation number is its place among those of its source.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Released = context.params()?;
-    let pool = of_class(shard(context, "pool")?, &params.class);
+    let pool = of_class(context, "pool", &params.class)?;
     let entry = unpack::entry(params.strategy, &params.class);
     let roles = context.roles("unpacked/");
     let roles = roles.into_iter().filter(|role| context.input(role).is_ok_and(|input| input.entry(&entry).is_some()));

@@ -158,7 +158,14 @@ fn values_out_of_range_are_refused_by_full_name() {
                 "[classifier]\ndrop_last = true\n[experiment]\nregimes = []\nn = [2]",
                 &["base.backbone.training.class_weights={psoriasis=2.0}", "head.learning_rate=0.0"],
             ),
-            ("[classifier]\ncrop = \"random\"\n[base.backbone.training]\ncrop = \"random\"", &[]),
+            (
+                "images.dedupe = \"drop-from-train\"\n[classifier]\ncrop = \"random\"\n[base.backbone.training]\ncrop = \"random\"",
+                &["base.backbone.training.head=concat-pool", "base.backbone.training.normalisation=none"],
+            ),
+            (
+                "[classifier]\ndrop_last = true\nbatch = 8\nbatch_by_images = [[100, 128]]\n[experiment]\nn = [4, 12]",
+                &["generator.dreambooth.models=all", "generator.dreambooth.steps_by_class.psoriasis=3"],
+            ),
             (
                 "[images]\nsource = \"folder\"\npath = \"p\"\nfit = \"pad\"\n[experiment]\nregimes = [\"head\"]",
                 &["classifier.crop=random", "probe.crop=random"],
@@ -213,9 +220,14 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set base.backbone.training.class_weights={psoriasis=2.0}: `base.backbone.training.class_weights.psoriasis` names no class that may have a weight here: 
             --set head.learning_rate=0.0: `head.learning_rate` is 0.0; allowed: more than 0
             study.toml:4:11: `experiment.regimes` is []; allowed: one value or more
-            study.toml:2:13: `classifier.drop_last` is true, but the smallest arm has 18 training images, which do not fill a batch of 32: set classifier.batch or classifier.batch_by_images
-            study.toml:4:8: `base.backbone.training.crop` is "random"; allowed: "centre" (the corpus is square)
-            study.toml:2:8: `classifier.crop` is "random", but the images of `images.source` "phantom" are square: set it to "centre"
+            study.toml:2:13: `classifier.drop_last` is true, but an arm has 18 training images, which do not fill a batch of 32: set classifier.batch or classifier.batch_by_images
+            study.toml:1:17: `images.dedupe` is "drop-from-train"; allowed: "keep" (the images of the source phantom are not compared)
+            --set base.backbone.training.head=concat-pool: `base.backbone.training.head` is "concat-pool"; allowed: "linear" (the body is what is kept)
+            --set base.backbone.training.normalisation=none: `base.backbone.training.normalisation` is "none"; allowed: "backbone" (there is none before)
+            study.toml:5:8: `base.backbone.training.crop` is "random"; allowed: "centre" (the corpus is square)
+            study.toml:3:8: `classifier.crop` is "random", but the images of `images.source` "phantom" are square: set it to "centre"
+            study.toml: `generator.dreambooth.steps_by_class` names classes, but dreambooth.models is "all": one model learns all of them
+            study.toml:2:13: `classifier.drop_last` is true, but an arm has 108 training images, which do not fill a batch of 128: set classifier.batch or classifier.batch_by_images
             --set classifier.crop=random: `classifier.crop` is "random", but `images.fit` is "pad": set it to "centre"
             --set probe.crop=random: `probe.crop` is "random", but `images.fit` is "pad": set it to "centre"
             --set classifier.crop=random: `classifier.crop` is "random", but the regime "head" computes its features once: set it to "centre", or head.views to 0

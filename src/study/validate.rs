@@ -25,7 +25,7 @@ pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
         let most = if classes.is_empty() { 0 } else { study.images.size };
         rules.require(classifier.size <= most, &join(key, "size"), classifier.size, format!("0 (as the images are) to {most}"));
     }
-    crops(study, &mut rules);
+    views(study, &mut rules);
     rules.positive("head", &[("learning_rate", study.head.learning_rate)]);
     transforms(&study.transforms, &mut rules);
     experiment(study, &mut rules);
@@ -156,6 +156,9 @@ fn images(study: &Study, rules: &mut Rules) {
         let allowed = format!("\"\" (the source {} has no such table)", source.name());
         rules.require(read || path.is_empty(), &join("images", name), path, allowed);
     }
+    let kept = images.dedupe == Dedupe::Keep || source.has_pictures();
+    let allowed = format!("\"keep\" (the images of the source {} are not compared)", source.name());
+    rules.require(kept, "images.dedupe", images.dedupe, allowed);
     if source == ImageSource::Ddi {
         let known = images.classes.iter().all(|class| ["benign", "malignant"].contains(&class.as_str()));
         rules.require(
@@ -325,6 +328,14 @@ fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rule
         }
     }
 
+    let own = &dreambooth.steps_by_class;
+    // A variant has the generator's as well, whether it can use them or not.
+    let inherited = table != "generator" && *own == study.generator.dreambooth.steps_by_class;
+    if dreambooth.models == Models::All && !own.is_empty() && !inherited {
+        let key = join(table, "dreambooth.steps_by_class");
+        rules.refuse(&key, format!("`{key}` names classes, but dreambooth.models is \"all\": one model learns all of them"));
+    }
+
     let timesteps = study.base.diffusion.timesteps;
     let steps = sampling.steps;
     let table = &join(table, "sampling");
@@ -405,10 +416,18 @@ fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mu
     }
 }
 
-/// Where squares may lie elsewhere than in the centre.
-fn crops(study: &Study, rules: &mut Rules) {
+/// What a classifier is shown, and what of it pretraining has no choice of.
+fn views(study: &Study, rules: &mut Rules) {
     let Study { images, classifier, probe, base, .. } = study;
     let corpus = &base.backbone.training;
+    let (head, normalisation) = (corpus.head, corpus.normalisation);
+    rules.require(head == Head::Linear, "base.backbone.training.head", head, "\"linear\" (the body is what is kept)");
+    rules.require(
+        normalisation == Normalisation::Backbone,
+        "base.backbone.training.normalisation",
+        normalisation,
+        "\"backbone\" (there is none before)",
+    );
     rules.require(corpus.crop == Crop::Centre, "base.backbone.training.crop", corpus.crop, "\"centre\" (the corpus is square)");
     for (key, crop) in [("classifier.crop", classifier.crop), ("probe.crop", probe.crop)] {
         if crop == Crop::Random && !(images.source.has_pictures() && images.fit == Fit::Crop) {
@@ -441,12 +460,14 @@ fn experiment(study: &Study, rules: &mut Rules) {
     rules.sweep("experiment.strategies", &experiment.strategies);
     rules.sweep("experiment.transforms", &experiment.transforms);
     rules.sweep("experiment.regimes", &experiment.regimes);
-    let fewest = experiment.n.iter().copied().min().unwrap_or(0) * study.images.classes.len();
-    let batch = study.classifier.batch_of(fewest);
-    if study.classifier.drop_last && batch > fewest {
+    let doses = experiment.doses.iter().chain([&0]);
+    let arms = doses.flat_map(|dose| experiment.n.iter().map(move |n| n * (1 + dose) * study.images.classes.len()));
+    let unfilled = arms.filter(|&images| study.classifier.batch_of(images) > images).min();
+    if let Some(images) = unfilled.filter(|_| study.classifier.drop_last) {
         let message = format!(
-            "`classifier.drop_last` is true, but the smallest arm has {fewest} training images, which do not fill a batch of {batch}: \
-             set classifier.batch or classifier.batch_by_images"
+            "`classifier.drop_last` is true, but an arm has {images} training images, which do not fill a batch of {}: \
+             set classifier.batch or classifier.batch_by_images",
+            study.classifier.batch_of(images)
         );
         rules.refuse("classifier.drop_last", message);
     }

@@ -26,9 +26,9 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// Tensors `weight`, `bias`, `running_mean` and `running_var`.
     pub fn new(channels: usize, manner: Manner, activation: Activation, vb: VarBuilder) -> Result<Self> {
-        let Manner { eps, momentum, .. } = manner;
+        let Manner { eps, momentum, shift, .. } = manner;
         let get = |name: &str, value| vb.get_with_hints(channels, name, Init::Const(value));
-        let (weight, bias) = (get("weight", 1.0)?, get("bias", 0.0)?);
+        let (weight, bias) = (get("weight", 1.0)?, get("bias", shift)?);
         let (running_mean, running_var) = (get("running_mean", 0.0)?, get("running_var", 1.0)?);
         Ok(Self { weight, bias, running_mean, running_var, eps, momentum, activation })
     }
@@ -67,21 +67,24 @@ impl BatchNorm {
 pub struct Manner {
     eps: f64,
     momentum: f64,
+    /// What a normalisation's bias starts from.
+    shift: f64,
     /// What follows a normalisation.
     pub activation: Activation,
     padding: Zeros,
 }
 
 impl Manner {
-    /// PyTorch's defaults, as the heads of fastai have them.
-    pub const FASTAI: Self = Self { eps: 1e-5, momentum: 0.1, activation: Activation::None, padding: Zeros::Symmetric };
+    /// PyTorch's defaults, as the heads of fastai have them, but for the biases (fastai's `BatchNorm`).
+    pub const FASTAI: Self =
+        Self { eps: 1e-5, momentum: 0.1, shift: 1e-3, activation: Activation::None, padding: Zeros::Symmetric };
 
     pub fn of(config: &Config) -> Self {
         let activation = match config.nonlinearity {
             Nonlinearity::Silu => Activation::Silu,
             Nonlinearity::Relu6 => Activation::Relu6,
         };
-        Self { eps: config.bn_eps, momentum: config.bn_momentum, activation, padding: config.padding }
+        Self { eps: config.bn_eps, momentum: config.bn_momentum, shift: 0.0, activation, padding: config.padding }
     }
 }
 

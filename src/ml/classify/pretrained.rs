@@ -2,21 +2,25 @@
 
 use candle_core::{DType, Device};
 
-use super::efficientnet::{Config, EfficientNet};
+use super::efficientnet::{Config, EfficientNet, Normalisation};
 use crate::ml::params::{Params, ParamsError, StateDict};
 
 /// A bias of the classifier, as long as there are classes.
 const CLASSES: &str = "classifier.1.bias";
 
 /// `weights` by torchvision's names, whether they have those or efficientnet_lite_pytorch's, and the configuration of their network:
-/// `architecture` (see [`Config::named`]) with as many classes. None where there is no such architecture; an error where any tensor is
+/// `architecture` (see [`Config::named`]) with as many classes, and with the normalisation that torchvision trained its V2 on. None where there is no such architecture; an error where any tensor is
 /// missing, of another shape, or too many.
 pub fn network(architecture: &str, weights: StateDict) -> Result<Option<(Config, StateDict)>, ParamsError> {
     let Some(config) = Config::named(architecture, 1) else { return Ok(None) };
     let foreign = weights.get("_conv_stem.weight").is_some();
     let weights = if foreign { weights.renamed(|name| current_name(&config, name))? } else { weights };
     let classes = weights.get(CLASSES).map_or(1, |bias| bias.elem_count());
-    let config = Config { classes, ..config };
+    let normalisation = match architecture {
+        "v2-s" | "v2-m" => Normalisation::IMAGENET,
+        _ => config.normalisation,
+    };
+    let config = Config { classes, normalisation, ..config };
     Params::frozen_from(weights.clone(), DType::F32, &Device::Cpu).build(|vb| EfficientNet::new(&config, vb))?;
     Ok(Some((config, weights)))
 }
@@ -96,6 +100,10 @@ mod tests {
 
         let (found, weights) = network("lite0", ours.clone()).unwrap().unwrap();
         assert_eq!((found, weights.iter().count()), (config, theirs.len()));
+        let v2 = Params::drawn(Seed::of_study(1), DType::F32, &Device::Cpu);
+        v2.build(|vb| EfficientNet::new(&Config::v2_s(3), vb)).unwrap();
+        let (found, _) = network("v2-s", v2.state_dict().unwrap()).unwrap().unwrap();
+        assert_eq!(found, Config { normalisation: Normalisation::IMAGENET, ..Config::v2_s(3) });
         assert!(network("lite9", ours.clone()).unwrap().is_none());
         assert!(network("v2-s", ours).unwrap_err().to_string().contains("features.0.0.weight"));
     }

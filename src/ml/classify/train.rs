@@ -41,7 +41,7 @@ pub struct Training {
     /// Epochs without a lower validation loss before training ends.
     pub patience: usize,
     pub label_smoothing: f64,
-    /// Of each class in the loss; empty: 1 each.
+    /// Of each class in the loss, that of validation as well; empty: 1 each.
     pub class_weights: Vec<f32>,
     pub kept: Kept,
 }
@@ -189,16 +189,18 @@ impl<'a> State<'a> {
     }
 
     fn evaluate(&self, validation: Examples<'_>) -> Result<Epoch> {
-        let mut loss = 0.0;
+        let (mut loss, mut weights) = (0.0, 0.0);
         let mut right = 0;
         for (row, &label) in predict(self.model.twin.as_ref(), validation.inputs)?.iter().zip(validation.labels) {
-            loss -= f64::from(row[label as usize]).max(1e-12).ln();
+            let weight = self.training.class_weights.get(label as usize).map_or(1.0, |weight| f64::from(*weight));
+            loss -= weight * f64::from(row[label as usize]).max(1e-12).ln();
+            weights += weight;
             right += usize::from(most_likely(row) == label as usize);
         }
         let count = validation.labels.len() as f64;
         Ok(Epoch {
             training_loss: self.sum / self.steps as f64,
-            validation_loss: loss / count,
+            validation_loss: loss / weights,
             validation_accuracy: right as f64 / count,
         })
     }
