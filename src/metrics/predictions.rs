@@ -151,8 +151,8 @@ fn check(image: &Prediction, classes: usize) -> Result<(), PredictionsError> {
     }
 }
 
-/// The pair of skin types that one belongs to, as DDI writes it.
-pub(super) fn fst_bin(fst: u8) -> Option<&'static str> {
+/// The pair of Fitzpatrick skin types that one belongs to, as DDI writes it: "12", "34" or "56".
+pub fn fst_bin(fst: u8) -> Option<&'static str> {
     match fst {
         1 | 2 | 12 => Some("12"),
         3 | 4 | 34 => Some("34"),

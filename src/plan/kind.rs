@@ -42,7 +42,7 @@ kinds! {
     /// A pipeline of pretrained models, checked.
     PRETRAINED = "pretrained" v 1: ["steps/pretrained.rs"];
     /// A file of a classifier's weights, checked.
-    PRETRAINED_BACKBONE = "pretrained-backbone" v 1: ["steps/pretrained_backbone.rs"];
+    PRETRAINED_BACKBONE = "pretrained-backbone" v 2: ["steps/pretrained_backbone.rs"];
     /// The embeddings of a prompt and of the empty one.
     PROMPT = "prompt" v 1: ["steps/prompt.rs"];
     /// Latents of transformed views of the images that a UNet is tuned on.
@@ -60,16 +60,16 @@ kinds! {
     /// What a frozen body makes of the views of images.
     FEATURES = "features" v 1: ["steps/features.rs"];
     /// A classifier of the experiment that is a head over features, and its predictions.
-    HEAD = "head" v 1: ["steps/head.rs"];
+    HEAD = "head" v 2: ["steps/head.rs"];
     /// A classifier of the experiment and its predictions.
-    CLASSIFIER = "classifier" v 1: ["steps/classifier.rs"];
+    CLASSIFIER = "classifier" v 2: ["steps/classifier.rs"];
     /// A classifier trained on plentiful real images, to judge generators with.
-    PROBE = "probe" v 1: ["steps/probe.rs"];
+    PROBE = "probe" v 2: ["steps/probe.rs"];
     /// What the probe makes of synthetic and reconstructed images.
-    CHECK = "check" v 1: ["steps/check.rs"];
+    CHECK = "check" v 2: ["steps/check.rs"];
     /// Real images beside synthetic ones.
     CONTACT = "contact" v 3: ["steps/contact.rs"];
     /// Scores, intervals, tests.
-    ANALYSIS = "analysis" v 2: ["steps/analysis.rs"];
-    REPORT = "report" v 5: ["steps/report.rs"];
+    ANALYSIS = "analysis" v 3: ["steps/analysis.rs"];
+    REPORT = "report" v 6: ["steps/report.rs"];
 }

@@ -9,7 +9,7 @@ use super::correction::benjamini_hochberg;
 use super::interval::{Interval, deviation, mean, student};
 use super::paired::{bootstrap, mcnemar, sign_flip};
 use super::scores::Scores;
-use crate::metrics::Predictions;
+use crate::metrics::{Predictions, fst_bin};
 use crate::seed::Seed;
 
 /// The name of the arm that is trained on real images only; its dose is 0.
@@ -215,10 +215,9 @@ pub struct Contrast {
     pub replicates: Vec<f64>,
     /// McNemar's exact p by ascending replicate.
     pub mcnemar: Vec<f64>,
-    /// Difference in mean accuracy of each class's images.
-    pub per_class: Vec<f64>,
-    /// Difference in mean accuracy by Fitzpatrick skin type.
-    pub per_fst: BTreeMap<u8, f64>,
+    /// The same on the images of each pair of skin types, of those that there are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skin_types: Vec<SkinTypeContrast>,
     /// p of the image-level sign-flip permutation test over all replicates.
     pub p: f64,
     /// Benjamini and Hochberg's adjusted p within the family.
@@ -227,10 +226,26 @@ pub struct Contrast {
     pub rejected: bool,
 }
 
+/// A contrast on the held-out images of one pair of Fitzpatrick skin types; all of a family of contrasts are a family of their own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SkinTypeContrast {
+    /// "12", "34" or "56".
+    pub skin_types: String,
+    pub images: usize,
+    pub difference: f64,
+    /// Bootstrap interval of the difference, over these images and replicates.
+    pub interval: Interval,
+    pub p: f64,
+    pub p_adjusted: f64,
+    pub rejected: bool,
+}
+
 impl Contrast {
-    /// Whether the null hypothesis is rejected and the interval, which also covers reruns, excludes zero.
+    /// Whether the null hypothesis is rejected, and zero is in neither of the intervals: of new images and replicates, and of Student's t
+    /// over replicates, which alone allows for how few those are. With one replicate nothing can be said of others.
     pub fn clear(&self) -> bool {
-        self.rejected && (self.interval.low > 0.0 || self.interval.high < 0.0)
+        let beyond = |interval: Interval| interval.low > 0.0 || interval.high < 0.0;
+        self.rejected && beyond(self.interval) && self.replicate_interval.is_some_and(beyond)
     }
 }
 
@@ -271,6 +286,8 @@ struct HeldOut {
     images: usize,
     by_class: Vec<Vec<usize>>,
     by_fst: BTreeMap<u8, Vec<usize>>,
+    /// By pair of skin types, of the images of known ones.
+    by_pair: BTreeMap<&'static str, Vec<usize>>,
 }
 
 /// Analyses `cells`, whose predictions must be of the same held-out images. Every synthetic design is compared with the real-only one
@@ -328,12 +345,19 @@ fn contrasts_of(
         let seed = config.seed.child(name).child(&design.to_string());
         contrasts.push(contrast(design, arm, against, held_out, config, &seed));
     }
-    let adjusted = benjamini_hochberg(&contrasts.iter().map(|contrast| contrast.p).collect::<Vec<_>>());
-    for (contrast, p_adjusted) in contrasts.iter_mut().zip(adjusted) {
-        contrast.p_adjusted = p_adjusted;
-        contrast.rejected = p_adjusted <= config.q;
-    }
+    let whole = contrasts.iter_mut().map(|contrast| (contrast.p, &mut contrast.p_adjusted, &mut contrast.rejected));
+    adjust(whole.collect(), config.q);
+    let parts = contrasts.iter_mut().flat_map(|contrast| &mut contrast.skin_types);
+    adjust(parts.map(|part| (part.p, &mut part.p_adjusted, &mut part.rejected)).collect(), config.q);
     Ok(contrasts)
+}
+
+/// Corrects one family: of each hypothesis the raw p, and where the adjusted one goes and whether it is rejected.
+fn adjust(family: Vec<(f64, &mut f64, &mut bool)>, q: f64) {
+    let adjusted = benjamini_hochberg(&family.iter().map(|(p, ..)| *p).collect::<Vec<_>>());
+    for ((_, p_adjusted, rejected), adjusted) in family.into_iter().zip(adjusted) {
+        (*p_adjusted, *rejected) = (adjusted, adjusted <= q);
+    }
 }
 
 fn check_config(config: &Config) -> Result<(), AnalysisError> {
@@ -379,13 +403,17 @@ impl HeldOut {
     fn of(predictions: &Predictions) -> Self {
         let mut by_class = vec![Vec::new(); predictions.classes().len()];
         let mut by_fst = BTreeMap::<u8, Vec<usize>>::new();
+        let mut by_pair = BTreeMap::<_, Vec<usize>>::new();
         for (index, image) in predictions.images().iter().enumerate() {
             by_class[image.label].push(index);
             if let Some(fst) = image.fst {
                 by_fst.entry(fst).or_default().push(index);
             }
+            if let Some(pair) = image.fst.and_then(fst_bin) {
+                by_pair.entry(pair).or_default().push(index);
+            }
         }
-        Self { images: predictions.images().len(), by_class, by_fst }
+        Self { images: predictions.images().len(), by_class, by_fst, by_pair }
     }
 
     fn per_class(&self, scores: &[Vec<i8>]) -> Vec<f64> {
@@ -440,17 +468,33 @@ fn contrast(design: &Design, arm: &Arm, baseline: &Arm, held_out: &HeldOut, conf
     let differences = arm.correct.iter().zip(&baseline.correct).map(subtract).collect::<Vec<_>>();
     let replicates = held_out.per_replicate(&differences);
     let discordant = |scores: &Vec<i8>, sign: i8| scores.iter().filter(|score| **score == sign).count();
-    let combined = (0..held_out.images).map(|image| differences.iter().map(|scores| i32::from(scores[image])).sum());
-    let p = sign_flip(&combined.collect::<Vec<_>>(), config.permutations, seed.child("sign flips"));
+    let p_of = |images: &mut dyn Iterator<Item = usize>, seed: Seed| {
+        let combined = images.map(|image| differences.iter().map(|scores| i32::from(scores[image])).sum());
+        sign_flip(&combined.collect::<Vec<_>>(), config.permutations, seed.child("sign flips"))
+    };
+    let p = p_of(&mut (0..held_out.images), *seed);
     let bootstraps = seed.child("bootstrap");
+    let part = |(skin_types, images): (&&'static str, &Vec<usize>)| {
+        let seed = seed.child("skin types").child(skin_types);
+        let stratum = std::slice::from_ref(images);
+        let p = p_of(&mut images.iter().copied(), seed);
+        SkinTypeContrast {
+            skin_types: (*skin_types).to_owned(),
+            images: images.len(),
+            difference: mean_score(&differences, images),
+            interval: bootstrap(&differences, stratum, config.confidence, config.bootstraps, seed.child("bootstrap")),
+            p,
+            p_adjusted: p,
+            rejected: false,
+        }
+    };
     Contrast {
         design: design.clone(),
         difference: mean(&replicates),
         interval: bootstrap(&differences, &held_out.by_class, config.confidence, config.bootstraps, bootstraps),
         replicate_interval: student(&replicates, config.confidence),
         mcnemar: differences.iter().map(|scores| mcnemar(discordant(scores, 1), discordant(scores, -1))).collect(),
-        per_class: held_out.per_class(&differences),
-        per_fst: held_out.per_fst(&differences),
+        skin_types: held_out.by_pair.iter().map(part).collect(),
         replicates,
         p,
         p_adjusted: p,

@@ -11,7 +11,7 @@ fn predictions(wrong: &[usize]) -> Predictions {
         let label = index % 2;
         let predicted = if wrong.contains(&index) { 1 - label } else { label };
         let probabilities = if predicted == 0 { vec![0.75, 0.25] } else { vec![0.25, 0.75] };
-        Prediction { id: format!("{index:02}"), label, probabilities, fst: Some(1 + (index / 15) as u8), malignant: None }
+        Prediction { id: format!("{index:02}"), label, probabilities, fst: Some(1 + 4 * (index / 15) as u8), malignant: None }
     };
     Predictions::new(vec!["a".into(), "b".into()], (0..30).map(image).collect()).unwrap()
 }
@@ -56,16 +56,29 @@ fn a_study_is_analysed() {
             "{}: {:+.3} [{low:+.3}, {high:+.3}] p {:.4} adjusted {:.4} {} mcnemar {:.4?} {:.3?}\n",
             row.design, row.difference, row.p, row.p_adjusted, row.rejected, row.mcnemar, row.replicate_interval
         );
+        for SkinTypeContrast { skin_types, images, difference, interval: Interval { low, high }, p, p_adjusted, rejected } in
+            &row.skin_types
+        {
+            table += &format!(
+                "    {skin_types}: {images} {difference:+.3} [{low:+.3}, {high:+.3}] p {p:.4} adjusted {p_adjusted:.4} {rejected}\n"
+            );
+        }
     }
     expect![[r#"
-        n = 4, real, no transforms: 0.533 [0.366, 0.717] [0.500, 0.567] [0.500, 0.567] {1: 0.067, 2: 1.000}
-        n = 4, text-to-image x 10, no transforms: 0.917 [0.800, 1.000] [0.933, 0.900] [0.900, 0.933] {1: 0.833, 2: 1.000}
-        n = 4, inpaint x 10, no transforms: 0.567 [0.383, 0.750] [0.500, 0.633] [0.533, 0.600] {1: 0.133, 2: 1.000}
-        n = 8, real, no transforms: 0.900 [0.800, 1.000] [0.900] [1.000, 0.800] {1: 0.800, 2: 1.000}
-        n = 8, inpaint x 10, no transforms: 0.933 [0.833, 1.000] [0.933] [1.000, 0.867] {1: 0.867, 2: 1.000}
+        n = 4, real, no transforms: 0.533 [0.366, 0.717] [0.500, 0.567] [0.500, 0.567] {1: 0.067, 5: 1.000}
+        n = 4, text-to-image x 10, no transforms: 0.917 [0.800, 1.000] [0.933, 0.900] [0.900, 0.933] {1: 0.833, 5: 1.000}
+        n = 4, inpaint x 10, no transforms: 0.567 [0.383, 0.750] [0.500, 0.633] [0.533, 0.600] {1: 0.133, 5: 1.000}
+        n = 8, real, no transforms: 0.900 [0.800, 1.000] [0.900] [1.000, 0.800] {1: 0.800, 5: 1.000}
+        n = 8, inpaint x 10, no transforms: 0.933 [0.833, 1.000] [0.933] [1.000, 0.867] {1: 0.867, 5: 1.000}
         n = 4, text-to-image x 10, no transforms: +0.383 [+0.200, +0.567] p 0.0010 adjusted 0.0030 true mcnemar [0.0002, 0.0020] Some(Interval { low: -0.252, high: 1.019 })
+            12: 15 +0.767 [+0.467, +1.000] p 0.0002 adjusted 0.0015 true
+            56: 15 +0.000 [+0.000, +0.000] p 1.0000 adjusted 1.0000 false
         n = 4, inpaint x 10, no transforms: +0.033 [+0.000, +0.133] p 0.4989 adjusted 0.7483 false mcnemar [1.0000, 0.5000] Some(Interval { low: -0.390, high: 0.457 })
+            12: 15 +0.067 [+0.000, +0.267] p 0.4884 adjusted 1.0000 false
+            56: 15 +0.000 [+0.000, +0.000] p 1.0000 adjusted 1.0000 false
         n = 8, inpaint x 10, no transforms: +0.033 [+0.000, +0.100] p 1.0000 adjusted 1.0000 false mcnemar [1.0000] None
+            12: 15 +0.067 [+0.000, +0.200] p 1.0000 adjusted 1.0000 false
+            56: 15 +0.000 [+0.000, +0.000] p 1.0000 adjusted 1.0000 false
     "#]].assert_eq(&table);
     assert_eq!(analysis.family.hypotheses[2], "n = 8, inpaint x 10, no transforms: as accurate as real only");
     assert_eq!(analysis.accuracy[0].confusion, [[15, 15], [13, 17]]);

@@ -31,10 +31,12 @@ impl Check {
         self.classes.iter().filter(carried).count()
     }
 
-    /// Classes whose closest synthetic images lie nearer to a real image than the closest held-out real ones do, at the 5th
-    /// percentile of each.
-    pub fn nearer(&self) -> usize {
-        self.classes.iter().filter(|class| class.nearest_real.p5 < class.held_out.p5).count()
+    /// Classes whose closest text-to-image ones lie nearer to a real image than the closest held-out real ones do, at the 5th percentile
+    /// of each; none where there are no such images.
+    pub fn nearer(&self) -> Option<usize> {
+        let compared =
+            self.classes.iter().filter_map(|class| Some(class.nearest_real?.p5 < class.held_out.p5)).collect::<Vec<_>>();
+        (!compared.is_empty()).then(|| compared.into_iter().filter(|nearer| *nearer).count())
     }
 }
 
@@ -48,8 +50,10 @@ pub struct ClassCheck {
     /// The base model before fine-tuning, asked for the class by the same prompt; of studies that generate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Recognition>,
-    /// From each image made by text-to-image to the nearest real image that its model was fine-tuned on.
-    pub nearest_real: Distances,
+    /// From each image made by text-to-image to the nearest real image of the pool; of studies that have such images. Inpainted ones keep
+    /// parts of an image of the pool, and would say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest_real: Option<Distances>,
     /// From each held-out real image to the nearest of the same real images: what independent images look like.
     pub held_out: Distances,
 }
@@ -120,13 +124,13 @@ mod tests {
             label: "a".into(),
             strategies: vec![StrategyCheck { strategy: "inpaint".into(), recognition: Recognition::of(recognised, 40, 0.95) }],
             base: Some(Recognition::of(base, 40, 0.95)),
-            nearest_real: Distances { median: 0.2, p5: 0.1 },
+            nearest_real: Some(Distances { median: 0.2, p5: 0.1 }),
             held_out: Distances { median: 0.2, p5: 0.1 + base as f64 / 100.0 },
         };
         let reconstruction = Some(Reconstruction { accuracy_real: 0.9, accuracy_reconstructed: 0.88 });
         let classes = vec![class(30, 2), class(30, 28), class(6, 0)];
         let check = Check { chance: 0.111, distance: "pixels".into(), classes, reconstruction };
-        assert_eq!((check.carried("inpaint"), check.carried("text-to-image"), check.nearer()), (1, 0, 2));
+        assert_eq!((check.carried("inpaint"), check.carried("text-to-image"), check.nearer()), (1, 0, Some(2)));
     }
 
     #[test]

@@ -48,7 +48,9 @@ pub fn sign_flip(differences: &[i32], permutations: usize, seed: Seed) -> f64 {
 ///
 /// `scores[replicate][image]` are whole scores (1 and 0 for one arm, or the difference of two); `strata` lists the images of each
 /// class. A resample draws replicates with replacement and, apart from them, images with replacement within each class: the
-/// pigeonhole bootstrap, whose variance errs on the large side (Owen 2007). With one replicate only images vary.
+/// pigeonhole bootstrap, whose variance errs on the large side for the interaction of the two (Owen 2007). That between `R` replicates
+/// comes out short by `(R - 1) / R`, and percentiles know no t: with few replicates that differ, the interval is too narrow. With one only
+/// images vary.
 ///
 /// # Panics
 /// If there are no replicates, images or `resamples`.

@@ -12,6 +12,7 @@ use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
 use crate::plan::params;
 use crate::stats::check::{Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck};
+use crate::study::Strategy;
 
 const DISTANCE: &str = "root mean square of pixel differences, 0 to 1";
 const BATCH: usize = 64;
@@ -30,10 +31,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             let recognition = recognise(&shards(context, strategy, class)?)?;
             strategies.push(StrategyCheck { strategy: strategy.clone(), recognition });
         }
-        let judged = params.strategies.first().ok_or("no strategy is checked")?;
+        let painted = params.strategies.iter().find(|arm| arm.starts_with(Strategy::TextToImage.name()));
         let of_class = |items: &[Item]| items.iter().filter(|item| item.label == *class).cloned().collect::<Vec<_>>();
-        let tuned_on = pixels(&of_class(&pool))?;
-        let nearest = |items: &[Item]| -> Result<Distances, StepError> { Ok(nearest(&pixels(items)?, &tuned_on)) };
+        let real = pixels(&of_class(&pool))?;
+        let nearest = |items: &[Item]| -> Result<Distances, StepError> { Ok(nearest(&pixels(items)?, &real)) };
         classes.push(ClassCheck {
             label: class.clone(),
             strategies,
@@ -41,7 +42,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
                 images if images.is_empty() => None,
                 images => Some(recognise(&images)?),
             },
-            nearest_real: nearest(&shards(context, judged, class)?)?,
+            nearest_real: painted.map(|arm| nearest(&shards(context, arm, class)?)).transpose()?,
             held_out: nearest(&of_class(&held_out))?,
         });
         context.images(index + 1, params.classes.len());

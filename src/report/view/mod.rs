@@ -9,7 +9,7 @@ use super::figure::Figures;
 use super::inputs::{Inputs, Sheet, Size, TaskCount};
 use super::{ReportError, base64, format};
 use prose::Finding;
-use tables::{AccuracyTable, Breakdown, CheckView, ContrastRow, ReplicateRow, ScoreTable};
+use tables::{AccuracyTable, Breakdown, CheckView, ContrastRow, ReplicateRow, ScoreTable, SkinTypeTable};
 
 #[derive(Debug, Serialize)]
 pub struct View {
@@ -30,6 +30,8 @@ pub struct View {
     contrasts: Vec<ContrastRow>,
     /// Of the generator's variants with the generator.
     variant_contrasts: Vec<ContrastRow>,
+    /// By pair of skin types.
+    skin_types: Option<SkinTypeTable>,
     family: String,
     hypotheses: Vec<String>,
     replicates: Vec<ReplicateRow>,
@@ -93,6 +95,7 @@ impl View {
             accuracy: tables::accuracy(analysis),
             contrasts: tables::contrasts(analysis, &analysis.contrasts),
             variant_contrasts: tables::contrasts(analysis, &analysis.variant_contrasts),
+            skin_types: tables::skin_types(analysis),
             family: analysis.family.name.clone(),
             hypotheses: analysis.family.hypotheses.clone(),
             replicates: tables::replicates(analysis),

@@ -100,12 +100,14 @@ fn verdict(analysis: &Analysis) -> String {
     let better = rejected.iter().filter(|contrast| contrast.difference > 0.0).count();
     let clear = rejected.iter().filter(|contrast| contrast.clear()).count();
     let level = format::level(analysis.config.confidence);
-    let reruns = if rejected.iter().all(|contrast| contrast.replicates.len() > 1) { ", which also covers reruns," } else { "" };
-    format!(
-        "In {} {rule}: {better} with higher accuracy, {} with lower. In {clear} of these the {level} interval{reruns} excludes zero.",
-        rejected.len(),
-        rejected.len() - better,
-    )
+    let reruns = match rejected.iter().all(|contrast| contrast.replicates.len() > 1) {
+        true => format!(
+            "The {level} interval over new images and replicates and Student's t interval over the replicates, which allows for how few \
+             those are, both exclude zero in {clear} of these: the others may not hold in a rerun."
+        ),
+        false => "With one replicate, nothing can be said of reruns.".into(),
+    };
+    format!("In {} {rule}: {better} with higher accuracy, {} with lower. {reruns}", rejected.len(), rejected.len() - better,)
 }
 
 pub fn findings(analysis: &Analysis) -> Vec<Finding> {
@@ -148,13 +150,14 @@ pub fn method(analysis: &Analysis) -> Vec<String> {
     let config = &analysis.config;
     let level = format::level(config.confidence);
     vec![
-        "Accuracy is top-1, a mean over replicates. A replicate draws its own real images and training seed and shares both across \
-         arms, so that arms compare in pairs."
+        "Accuracy is top-1, a mean over replicates. A replicate draws its own real images from the pool (where n is all of the pool, \
+         the same in another order) and its own training seed, and shares both across arms, so that arms compare in pairs."
             .into(),
         format!(
             "{level} intervals of accuracies and differences come from {} resamples of the held-out images within each class and, \
-             apart from them, of the replicates (percentiles of the pigeonhole bootstrap). With few replicates they only roughly \
-             cover what reruns would vary; with one replicate not at all.",
+             apart from them, of the replicates (percentiles of the pigeonhole bootstrap). With few replicates they are too narrow for \
+             what reruns would vary; with one replicate they leave it out. What replicates share, they do not cover at all: \
+             unless generators are tuned for each replicate (generator.dreambooth.models), those.",
             config.bootstraps
         ),
         format!(

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::report::figure::{arm_name, several_doses};
 use crate::report::format;
-use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design};
-use crate::stats::check::{Check, ClassCheck, Recognition};
+use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design, SkinTypeContrast};
+use crate::stats::check::{Check, ClassCheck, Distances, Recognition};
 use crate::stats::scores::{BINS, Malignancy, Scores, THRESHOLD};
 
 /// Accuracy by n and arm.
@@ -95,6 +95,58 @@ pub fn contrasts(analysis: &Analysis, contrasts: &[Contrast]) -> Vec<ContrastRow
         rejected: contrast.rejected,
     };
     contrasts.iter().map(row).collect()
+}
+
+/// The contrasts with real only by pair of skin types.
+#[derive(Debug, Serialize)]
+pub struct SkinTypeTable {
+    columns: Vec<String>,
+    rows: Vec<SkinTypeRow>,
+    hypotheses: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct SkinTypeRow {
+    training: String,
+    n: usize,
+    arm: String,
+    /// In the order of the columns.
+    cells: Vec<SkinTypeCell>,
+}
+
+#[derive(Debug, Serialize)]
+struct SkinTypeCell {
+    difference: String,
+    interval: String,
+    adjusted: String,
+    rejected: bool,
+}
+
+/// None where no skin type is known.
+pub fn skin_types(analysis: &Analysis) -> Option<SkinTypeTable> {
+    let doses = several_doses(&analysis.accuracy);
+    let first = analysis.contrasts.first().filter(|contrast| !contrast.skin_types.is_empty())?;
+    let column = |part: &SkinTypeContrast| {
+        let (one, other) = part.skin_types.split_at(1);
+        format!("FST {one}-{other}, {}", format::count(part.images, "image"))
+    };
+    let cell = |part: &SkinTypeContrast| SkinTypeCell {
+        difference: format::points(part.difference),
+        interval: format::points_interval(part.interval),
+        adjusted: format::p_phrase("p", part.p_adjusted),
+        rejected: part.rejected,
+    };
+    let row = |contrast: &Contrast| SkinTypeRow {
+        training: contrast.design.setting().to_string(),
+        n: contrast.design.n,
+        arm: arm_name(&contrast.design, doses),
+        cells: contrast.skin_types.iter().map(cell).collect(),
+    };
+    Some(SkinTypeTable {
+        columns: first.skin_types.iter().map(column).collect(),
+        rows: analysis.contrasts.iter().map(row).collect(),
+        hypotheses: analysis.contrasts.iter().map(|contrast| contrast.skin_types.len()).sum(),
+    })
 }
 
 /// A design replicate by replicate.
@@ -229,7 +281,8 @@ pub struct CheckView {
     chance: String,
     distance: String,
     carried: String,
-    nearer: String,
+    /// Of the classes, where text-to-image ones are compared with the pool.
+    nearer: Option<String>,
     /// Accuracy on real images and on the same after the autoencoder.
     reconstruction: Option<[String; 2]>,
     has_base: bool,
@@ -242,10 +295,15 @@ struct CheckRow {
     recognised: Vec<Option<Rate>>,
     images: String,
     base: Option<Rate>,
-    nearest_median: String,
-    nearest_p5: String,
-    held_out_median: String,
-    held_out_p5: String,
+    /// From text-to-image ones to the pool, if there are any.
+    nearest: Option<DistanceCell>,
+    held_out: DistanceCell,
+}
+
+#[derive(Debug, Serialize)]
+struct DistanceCell {
+    median: String,
+    p5: String,
 }
 
 pub fn check(check: &Check) -> CheckView {
@@ -263,7 +321,7 @@ pub fn check(check: &Check) -> CheckView {
         chance: format::percent(check.chance),
         distance: check.distance.clone(),
         carried,
-        nearer: format!("{} of {count}", check.nearer()),
+        nearer: check.nearer().map(|nearer| format!("{nearer} of {count}")),
         reconstruction: check
             .reconstruction
             .as_ref()
@@ -275,6 +333,7 @@ pub fn check(check: &Check) -> CheckView {
 
 fn check_row(class: &ClassCheck, strategies: &[String]) -> CheckRow {
     let find = |strategy: &String| class.strategies.iter().find(|check| check.strategy == *strategy);
+    let distance = |of: Distances| DistanceCell { median: format::distance(of.median), p5: format::distance(of.p5) };
     let mut images = class.strategies.iter().map(|check| check.recognition.images).collect::<Vec<_>>();
     images.extend(class.base.map(|base| base.images));
     images.dedup();
@@ -283,9 +342,7 @@ fn check_row(class: &ClassCheck, strategies: &[String]) -> CheckRow {
         recognised: strategies.iter().map(|strategy| find(strategy).map(|check| Rate::of(&check.recognition))).collect(),
         images: images.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
         base: class.base.as_ref().map(Rate::of),
-        nearest_median: format::distance(class.nearest_real.median),
-        nearest_p5: format::distance(class.nearest_real.p5),
-        held_out_median: format::distance(class.held_out.median),
-        held_out_p5: format::distance(class.held_out.p5),
+        nearest: class.nearest_real.map(distance),
+        held_out: distance(class.held_out),
     }
 }
