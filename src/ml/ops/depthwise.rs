@@ -12,6 +12,9 @@ use registers::{Line, STRIP, Strip, channel_products, row_products, strip, weigh
 /// Channels whose filters are used before the next channels'.
 const BLOCK: usize = 256;
 
+/// Channels of which a window's rows stay in the first cache while their products are added up.
+const GRAD_BLOCK: usize = 64;
+
 /// Shapes of one depthwise convolution.
 pub(super) struct Depthwise {
     batch: usize,
@@ -136,18 +139,24 @@ impl Depthwise {
             3 => row_products::<T, 3>(&columns, w),
             5 => row_products::<T, 5>(&columns, w),
             7 => row_products::<T, 7>(&columns, w),
-            _ => Box::new(|x: &[T], grad: &[T], filters: &mut [T], c| channel_products(x, grad, &columns, filters, 0..c)),
+            _ => Box::new(|x: &[T], grad: &[T], filters: &mut [T], c, channels| {
+                channel_products(x, grad, &columns, filters, c, channels);
+            }),
         };
         let images = self.batch.div_ceil(16).max(1);
         let mut parts = vec![T::ZERO; self.batch.div_ceil(images) * taps * c];
         for_chunks(&mut parts, taps * c, |part, sum| {
             for b in part * images..((part + 1) * images).min(self.batch) {
                 let (x, grad) = (&x[b * h * w * c..][..h * w * c], &grad[b * oh * ow * c..][..oh * ow * c]);
-                for (oy, row) in rows.iter().enumerate() {
-                    let grad = &grad[oy * ow * c..][..ow * c];
-                    for &(ky, y) in row {
-                        let x = &x[y * w * c..][..w * c];
-                        products(x, grad, &mut sum[ky * self.window.1 * c..][..self.window.1 * c], c);
+                for block in (0..c).step_by(GRAD_BLOCK) {
+                    let channels = block..(block + GRAD_BLOCK).min(c);
+                    for (oy, row) in rows.iter().enumerate() {
+                        let grad = &grad[oy * ow * c..][..ow * c];
+                        for &(ky, y) in row {
+                            let x = &x[y * w * c..][..w * c];
+                            let filters = &mut sum[ky * self.window.1 * c..][..self.window.1 * c];
+                            products(x, grad, filters, c, channels.clone());
+                        }
                     }
                 }
             }

@@ -114,21 +114,22 @@ impl<T: Element> WithSimd for Strip<'_, T> {
     }
 }
 
-/// What adds a row's products: `filters[k] += sum over the outputs o that tap k meets of grad[o] * x[i]`, of pixels of `c` channels.
-pub type RowProducts<'a, T> = Box<dyn Fn(&[T], &[T], &mut [T], usize) + Sync + 'a>;
+/// What adds a row's products: `filters[k] += sum over the outputs o that tap k meets of grad[o] * x[i]`, for some channels of pixels of
+/// `c`.
+pub type RowProducts<'a, T> = Box<dyn Fn(&[T], &[T], &mut [T], usize, Range<usize>) + Sync + 'a>;
 
 /// The products of rows of `width` pixels by windows of `K`; `columns` has the pairs (k, i) of each o.
 pub fn row_products<T: Element, const K: usize>(columns: &[Taps], width: usize) -> RowProducts<'_, T> {
     // The pixel that each tap meets at each output; past the last where it meets none.
     let met = |taps: &Taps| std::array::from_fn(|k| taps.iter().find(|tap| tap.0 == k).map_or(width, |tap| tap.1));
     let met = columns.iter().map(met).collect::<Vec<[usize; K]>>();
-    Box::new(move |x, grad, filters, c| {
-        let whole = c - c % LANES;
-        assert!(x.len() == width * c && grad.len() == met.len() * c && filters.len() == K * c);
+    Box::new(move |x, grad, filters, c, channels| {
+        let whole = channels.end - channels.len() % LANES;
+        assert!(x.len() == width * c && grad.len() == met.len() * c && filters.len() == K * c && channels.end <= c);
         vectorised(
             #[inline(always)]
             || {
-                for at in (0..whole).step_by(LANES) {
+                for at in (channels.start..whole).step_by(LANES) {
                     let mut acc = [[T::ZERO; LANES]; K];
                     for (o, from) in met.iter().enumerate() {
                         // SAFETY: `o` and each place below `width` are of pixels of `c` values, and `at + LANES` is at most `c`.
@@ -152,13 +153,12 @@ pub fn row_products<T: Element, const K: usize>(columns: &[Taps], width: usize) 
                 }
             },
         );
-        channel_products(x, grad, columns, filters, whole..c);
+        channel_products(x, grad, columns, filters, c, whole..channels.end);
     })
 }
 
 /// [`row_products`] for some of the channels, one by one, and windows of any width.
-pub fn channel_products<T: Element>(x: &[T], grad: &[T], columns: &[Taps], filters: &mut [T], channels: Range<usize>) {
-    let c = channels.end;
+pub fn channel_products<T: Element>(x: &[T], grad: &[T], columns: &[Taps], filters: &mut [T], c: usize, channels: Range<usize>) {
     for channel in channels {
         for k in 0..filters.len() / c {
             let of_tap =
