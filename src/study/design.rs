@@ -144,6 +144,11 @@ impl Generator {
         !self.released.is_empty()
     }
 
+    /// Whether each replicate has models of its own.
+    pub fn per_replicate(&self) -> bool {
+        matches!(self.dreambooth.models, Models::PerReplicate | Models::LeakFree)
+    }
+
     /// Whether each model has seen the images that its classifiers see, and no other.
     pub fn leak_free(&self) -> bool {
         self.dreambooth.models == Models::LeakFree

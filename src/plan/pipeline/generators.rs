@@ -85,8 +85,12 @@ impl Builder<'_> {
                 continue;
             }
             let recipe = self.recipe(base, pool, variant, generator)?;
+            // Where all of the pool is sampled, and by one model for all replicates, no image is to be made twice.
+            let most = study.experiment.n.iter().max();
+            let shared = most == Some(&study.images.pool) && !generator.per_replicate();
+            let orders = if shared { vec![None] } else { (0..study.experiment.replicates).map(Some).collect() };
             for class in &study.images.classes {
-                for replicate in 0..study.experiment.replicates {
+                for &replicate in &orders {
                     self.shards_of(base, pool, &recipe, class, replicate, &mut shards)?;
                 }
             }
@@ -99,14 +103,14 @@ impl Builder<'_> {
         Ok((shards, models))
     }
 
-    /// The shards made from a replicate's images of a class.
+    /// The shards made from a replicate's images of a class, or from the whole pool's.
     fn shards_of(
         &mut self,
         base: &BaseInputs,
         pool: TaskId,
         recipe: &Recipe<'_>,
         class: &str,
-        replicate: usize,
+        replicate: Option<usize>,
         shards: &mut Shards,
     ) -> Result<(), PlanError> {
         let study = self.study;
@@ -116,13 +120,13 @@ impl Builder<'_> {
         // Shards serve every n, unless their model saw the images of one n only.
         let per_n = recipe.generator.leak_free();
         let sizes = if per_n { study.experiment.n.iter().map(|&n| (n, Some(n))).collect() } else { vec![(most, None)] };
-        let order = study.sample_order(class, replicate);
+        let order = replicate.map_or((0..study.images.pool).collect(), |replicate| study.sample_order(class, replicate));
         for (count, n) in sizes {
             let order = if per_n { &order[..count] } else { &order[..] };
             let needed = order.chunks(sampling.sources_per_shard).take(count.div_ceil(sampling.sources_per_shard));
             for (block, sources) in needed.enumerate() {
                 for first in (0..dose).step_by(sampling.generations_per_shard) {
-                    let place = Place { generator: recipe.generator, class, replicate, n, block, first, sources };
+                    let place = Place { class, replicate, n, block, first, sources };
                     self.shards_at(base, pool, recipe, &place, shards)?;
                 }
             }
@@ -343,9 +347,10 @@ impl Builder<'_> {
         let mut first_pass = None;
         let most = self.study.experiment.n.iter().copied().max();
         if strategies.contains(&Strategy::TextToImage) && recipe.variant.is_empty() {
-            let shown = place.block * recipe.generator.sampling.sources_per_shard < SHOWN;
-            let untuned = place.replicate == 0 && shown && (place.n.is_none() || place.n == most);
-            if untuned {
+            let first = self.study.sample_order(place.class, 0);
+            let shown = place.sources.iter().any(|source| first[..SHOWN.min(first.len())].contains(source));
+            let untuned = place.replicate.is_none_or(|replicate| replicate == 0) && (place.n.is_none() || place.n == most);
+            if untuned && shown {
                 let unet = base.pipeline(Conditioning::TextToImage).unet.clone();
                 let task = self.generate(base, pool, recipe, place, Strategy::TextToImage, ("base", unet), None)?;
                 shards.entry(("base".to_owned(), place.class.to_owned())).or_default().push(place.shard(task));
@@ -429,7 +434,7 @@ impl Recipe<'_> {
         let of = |model: &TunedOn| {
             model.conditioning == conditioning
                 && model.class.as_deref().is_none_or(|class| class == place.class)
-                && model.replicate.is_none_or(|replicate| replicate == place.replicate)
+                && model.replicate.is_none_or(|replicate| Some(replicate) == place.replicate)
                 && model.n == place.n
         };
         *self.models.iter().find(|(model, _)| of(model)).expect("every place has a model").1

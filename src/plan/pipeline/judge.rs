@@ -39,9 +39,10 @@ fn dose(cell: &Cell) -> usize {
 /// The shards that have synthetic images of a cell, by class.
 fn synthetic<'a>(study: &'a Study, cell: &Cell, shards: &'a Shards) -> Vec<(&'a str, &'a Shard)> {
     let Some(synthetic) = &cell.synthetic else { return Vec::new() };
+    let sampled = sources(study, cell);
     let of_class = |class: &'a String| {
         let all = shards[&(synthetic.arm(), class.clone())].iter();
-        all.filter(|shard| shard.serves(cell)).map(|shard| (class.as_str(), shard)).collect::<Vec<_>>()
+        all.filter(|shard| shard.serves(cell, &sampled[class])).map(|shard| (class.as_str(), shard)).collect::<Vec<_>>()
     };
     study.images.classes.iter().flat_map(of_class).collect()
 }
@@ -199,13 +200,14 @@ impl Builder<'_> {
             strategies: study.arms(),
             sources: study.images.classes.iter().map(order).collect(),
         };
+        let sources = params.sources.clone();
         let mut inputs = vec![role("pool", pool)];
         inputs.extend(previewed.iter().map(|model| role(&model.training.role, model.task)));
         for ((strategy, class), list) in shards {
             // Of leak-free models the ones that saw most.
             let seen = |shard: &&Shard| shard.n.is_none_or(|n| n == most);
             let first = list.iter().filter(seen).filter(|shard| {
-                shard.replicate.is_none_or(|replicate| replicate == 0) && shard.sources < shown && shard.first == 0
+                shard.replicate.is_none_or(|replicate| replicate == 0) && shard.is_of(&sources[class]) && shard.first == 0
             });
             inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
         }

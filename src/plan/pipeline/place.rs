@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use crate::plan::TaskId;
-use crate::study::{Cell, Generator};
+use crate::study::Cell;
 
 /// The shards of each (arm's name or "base", class).
 pub type Shards = BTreeMap<(String, String), Vec<Shard>>;
 
 /// What one shard covers.
 pub struct Place<'a> {
-    pub generator: &'a Generator,
     pub class: &'a str,
-    pub replicate: usize,
+    /// The replicate whose order the blocks follow; None: the pool's, for all replicates.
+    pub replicate: Option<usize>,
     /// The n whose cells alone may use it; None: all.
     pub n: Option<usize>,
-    /// Position among the replicate's blocks of sources.
+    /// Position among the blocks of sources.
     pub block: usize,
     /// First generation index.
     pub first: usize,
@@ -24,44 +24,53 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// `psoriasis/r0/sources-0/generations-5`, or `psoriasis/r0/n=4/sources-0/generations-5`.
+    /// `psoriasis/r0/sources-0/generations-5`, or `psoriasis/r0/n=4/sources-0/generations-5`, or of all replicates
+    /// `psoriasis/all/sources-0/generations-5`.
     pub fn path(&self) -> String {
         let n = self.n.map(|n| format!("n={n}/")).unwrap_or_default();
-        format!("{}/r{}/{n}sources-{}/generations-{}", self.class, self.replicate, self.block, self.first)
+        format!("{}/{}/{n}sources-{}/generations-{}", self.class, named(self.replicate), self.block, self.first)
     }
 
     pub fn shard(&self, task: TaskId) -> Shard {
-        let sources = self.block * self.generator.sampling.sources_per_shard;
-        Shard { task, replicate: Some(self.replicate), n: self.n, block: self.block, sources, first: self.first }
+        let sources = Some(self.sources.to_vec());
+        Shard { task, replicate: self.replicate, n: self.n, block: self.block, sources, first: self.first }
     }
+}
+
+fn named(replicate: Option<usize>) -> String {
+    replicate.map_or("all".to_owned(), |replicate| format!("r{replicate}"))
 }
 
 /// A shard's task and place.
 pub struct Shard {
     pub task: TaskId,
-    /// The replicate whose sources it covers; None: it covers the whole pool.
+    /// The replicate that alone may use it; None: all.
     pub replicate: Option<usize>,
     pub n: Option<usize>,
     pub block: usize,
-    /// Sources of the replicate that the blocks before cover.
-    pub sources: usize,
+    /// Pool positions of its sources; None: all.
+    pub sources: Option<Vec<usize>>,
     pub first: usize,
 }
 
 impl Shard {
-    /// Whether `cell` trains on some of the shard's images.
-    pub fn serves(&self, cell: &Cell) -> bool {
+    /// Whether some of its images are made from one of these of the pool.
+    pub fn is_of(&self, positions: &[usize]) -> bool {
+        self.sources.as_ref().is_none_or(|sources| sources.iter().any(|source| positions.contains(source)))
+    }
+
+    /// Whether `cell`, which samples the class's images at `positions` of the pool, trains on some of the shard's.
+    pub fn serves(&self, cell: &Cell, positions: &[usize]) -> bool {
         self.replicate.is_none_or(|replicate| replicate == cell.replicate)
             && self.n.is_none_or(|n| n == cell.n)
-            && self.sources < cell.n
+            && self.is_of(positions)
             && cell.synthetic.as_ref().is_some_and(|synthetic| self.first < synthetic.dose)
     }
 
-    /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or `<prefix>/<class>/r0.n4.0.5`, or, of the whole pool,
+    /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or `<prefix>/<class>/r0.n4.0.5`, or, of all replicates,
     /// `<prefix>/<class>/all.0.5`.
     pub fn role(&self, prefix: &str, class: &str) -> String {
         let n = self.n.map(|n| format!("n{n}.")).unwrap_or_default();
-        let replicate = self.replicate.map_or("all".to_owned(), |replicate| format!("r{replicate}"));
-        format!("{prefix}/{class}/{replicate}.{n}{}.{}", self.block, self.first)
+        format!("{prefix}/{class}/{}.{n}{}.{}", named(self.replicate), self.block, self.first)
     }
 }

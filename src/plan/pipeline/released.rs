@@ -41,7 +41,7 @@ impl Builder<'_> {
                     let label = format!("released/{}/{class}/generations-{first}", strategy.arm(variant));
                     let cost = (images.pool * generations) as f64 * cost::RENDER;
                     let task = self.add(&kind::RELEASED, label, &params, unpacked.clone(), None, cost)?;
-                    let shard = Shard { task, replicate: None, n: None, block: 0, sources: 0, first };
+                    let shard = Shard { task, replicate: None, n: None, block: 0, sources: None, first };
                     shards.entry((strategy.arm(variant), class.clone())).or_default().push(shard);
                 }
             }

@@ -1,0 +1,65 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::plan::graph::Task;
+use crate::study::Study;
+
+/// The tasks of quick with these keys laid over it, on weights that are not there.
+fn planned(sets: &[&str]) -> Graph {
+    let quick = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
+    let study = Study::load(&quick, &sets.iter().map(|set| (*set).to_owned()).collect::<Vec<_>>()).unwrap().study;
+    let outside = Outside {
+        files: Vec::new(),
+        pictures: None,
+        base: None,
+        released: BTreeMap::new(),
+        pretrained: Vec::new(),
+        backbone: None,
+        name: "quick".into(),
+        resolved: String::new(),
+    };
+    tasks(&study, outside).unwrap()
+}
+
+fn of_kind<'a>(graph: &'a Graph, kind: &'static str) -> impl Iterator<Item = &'a Task> {
+    graph.ids().map(|id| graph.task(id)).filter(move |task| task.kind == kind)
+}
+
+/// Pool positions, of a class, that the generate tasks among a classifier's inputs have.
+fn made_from(graph: &Graph, classifier: &Task, class: &str) -> BTreeSet<u64> {
+    let tasks = classifier.inputs.iter().filter_map(|(_, input)| match input {
+        Input::Task(task) => Some(graph.task(*task)),
+        _ => None,
+    });
+    let shards = tasks.filter(|task| task.kind == kind::GENERATE.name && task.params["class"] == class);
+    shards.flat_map(|task| task.params["sources"].as_array().unwrap()).map(|source| source.as_u64().unwrap()).collect()
+}
+
+/// Where n reaches the whole pool, replicates share blocks of it, and a classifier is given those with its own sources and no others.
+#[test]
+fn no_image_is_made_twice_where_the_whole_pool_is_drawn() {
+    let sets =
+        ["images.pool=20", "experiment.n=[2, 20]", "generator.sampling.sources_per_shard=3", "experiment.transforms=[false]"];
+    let shared = planned(&sets);
+    let class = "psoriasis";
+    let places = of_kind(&shared, kind::GENERATE.name)
+        .filter(|task| task.params["model"] == "dreambooth" && task.params["class"] == class)
+        .map(|task| {
+            (task.params["strategy"].to_string(), task.params["first_generation"].to_string(), task.params["sources"].to_string())
+        })
+        .collect::<Vec<_>>();
+    let strategies_and_generations = places.len() / 7;
+    assert_eq!(places.len(), 7 * strategies_and_generations, "seven blocks of twenty sources");
+    assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), places.len());
+
+    for classifier in of_kind(&shared, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0) {
+        let sampled = classifier.params["sources"][class].as_array().unwrap().iter().map(|at| at.as_u64().unwrap());
+        let (sampled, given) = (sampled.collect::<BTreeSet<_>>(), made_from(&shared, classifier, class));
+        assert!(sampled.is_subset(&given), "{}", classifier.label);
+        assert!(given.len() <= 3 * sampled.len(), "{}: {given:?} for {sampled:?}", classifier.label);
+    }
+
+    let apart = planned(&[&sets[..], &["generator.dreambooth.models=per-replicate"]].concat());
+    let replicates = of_kind(&apart, kind::GENERATE.name).filter(|task| task.label.contains("psoriasis/r2/")).count();
+    assert_eq!(replicates, places.len(), "models of their own make their own");
+}
