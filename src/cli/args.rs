@@ -74,12 +74,10 @@ pub(super) struct Place {
     pub sets: Vec<String>,
 }
 
-/// What a titrate that was built so can compute with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Device {
     Cpu,
-    /// An NVIDIA GPU: the first that CUDA_VISIBLE_DEVICES leaves
-    #[cfg(feature = "cuda")]
+    /// An NVIDIA GPU, the first that CUDA_VISIBLE_DEVICES leaves; running tasks on it takes a titrate built with the feature `cuda`
     Cuda,
 }
 
@@ -87,7 +85,6 @@ impl Device {
     pub fn name(self) -> &'static str {
         match self {
             Self::Cpu => "cpu",
-            #[cfg(feature = "cuda")]
             Self::Cuda => "cuda",
         }
     }

@@ -15,7 +15,8 @@ use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
 use crate::cli::{AUDIT, Opened, Pipeline, REPORT, export, load_study, open, print, remote, weights, workspace};
 use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
-use crate::plan::{Graph, Input};
+use crate::ml::device;
+use crate::plan::{Freshness, Graph, Input, TaskId, kind, walk};
 use crate::report;
 use crate::stats::audit::Audit;
 use crate::store::Store;
@@ -123,9 +124,27 @@ fn refuse_absent(graph: &Graph) -> Result<()> {
     }
 }
 
+/// Refuses to run on a device that can't be used, unless all that would compute there is done already.
+fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
+    let name = graph.numerics().device.as_str();
+    if name == Device::Cpu.name() {
+        return Ok(());
+    }
+    let assessed = walk(graph, store)?;
+    let done = |id: TaskId| matches!(assessed[id.index()].freshness, Freshness::Fresh(_));
+    if graph.ids().all(|id| done(id) || !kind::ON_DEVICE.contains(&graph.task(id).kind)) {
+        return Ok(());
+    }
+    match device::named(name) {
+        Ok(_) => Ok(()),
+        Err(error) => bail!("{error}; run it without `--device {name}`, or with `--device cpu`, to compute on the processor"),
+    }
+}
+
 /// Runs the graph while showing and journalling its events.
 fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> Result<Outcome> {
     refuse_absent(graph)?;
+    refuse_unusable_device(graph, store)?;
     let cores = exec::cores();
     let options = Options {
         jobs: arguments.jobs.map_or(cores, |jobs| jobs as usize),

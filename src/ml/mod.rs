@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod classify;
+pub mod device;
 #[cfg(test)]
 mod gradcheck;
 pub mod latent;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::StepError;
 use super::checkpoint::Checkpoint;
+use crate::ml::device;
 use crate::ml::training::Session;
 use crate::plan::{InputFile, Job, Progress};
 use crate::seed::Seed;
@@ -39,11 +40,7 @@ impl<'a> Context<'a> {
 
     /// Where the task's models compute.
     pub fn device(&self) -> Result<Device, StepError> {
-        match self.job.device.as_str() {
-            "cpu" => Ok(Device::Cpu),
-            "cuda" => Ok(Device::new_cuda(0).map_err(|error| format!("no CUDA device can be used: {error}"))?),
-            other => Err(format!("no device is called `{other}`").into()),
-        }
+        Ok(device::named(&self.job.device)?)
     }
 
     /// The artifact behind an input.

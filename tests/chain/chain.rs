@@ -145,10 +145,14 @@ impl Chain {
 
     /// Runs one task, which fails: the exit code and the first line of what it says, without the chain's folder.
     pub fn failure(&self, sets: &[&str], only: &str) -> String {
-        let options = ["--only", only, "--quiet"];
+        self.failure_with(sets, only, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn failure_with(&self, sets: &[&str], only: &str, environment: &[(&str, &str)]) -> String {
         let mut command = self.command(&["reproduce"]);
-        let output =
-            command.args(sets.iter().flat_map(|set| ["--set", set])).args(options).env("RUST_BACKTRACE", "0").output().unwrap();
+        command.args(sets.iter().flat_map(|set| ["--set", set])).args(["--only", only, "--quiet"]);
+        let output = command.env("RUST_BACKTRACE", "0").envs(environment.iter().copied()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap().replace(&format!("{}/", self.folder.path().display()), "");
         let line = said.lines().next().unwrap_or_default();
         // The key in brackets changes with every VERSION.

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 use chain::{Chain, kill};
 use expect_test::expect;
 use rand::Rng;
+use titrate::ml::device;
 use titrate::seed::Seed;
 
 /// Every edit of the table, after a first run of smoke: exactly the tasks that run again, by the start of their labels.
@@ -157,6 +158,22 @@ fn an_edited_file_reruns_what_its_content_reaches() {
     chain.write_idx(file, &header, &levels, 6);
     let expected = ["base/corpus", "cohort/held_out", "cohort/plentiful", "cohort/pool", "cohort/validation", "import"];
     assert_eq!(chain.run(&[]).ran, expected, "an image that is not used: the sets are drawn again, and are the same");
+}
+
+/// Without a GPU a run on one is refused as a whole, and what needs none is there: a plan, and tasks of the processor.
+#[test]
+fn a_gpu_that_is_not_there_is_refused_before_any_task() {
+    let Err(error) = device::named("cuda") else { return };
+    let chain = Chain::new("gpu");
+    let on_a_gpu = [("TITRATE_DEVICE", "cuda")];
+    let plan = chain.plan_with(&on_a_gpu);
+    let refused = chain.failure_with(&[], "dreambooth/psoriasis/text-to-image", &on_a_gpu);
+    // A backtrace may follow.
+    let cause = error.to_string().lines().next().unwrap().to_owned();
+    let way_on = "run it without `--device cuda`, or with `--device cpu`, to compute on the processor";
+    assert_eq!(refused, format!("2: error: {cause}; {way_on}"));
+    assert_eq!(chain.plan_with(&on_a_gpu), plan, "nothing has run");
+    assert_eq!(chain.run_with(&[], &["--only", "cohort/pool", "--device", "cuda"], &[]).ran, ["cohort/pool"]);
 }
 
 #[test]

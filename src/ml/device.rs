@@ -1,0 +1,48 @@
+//! Where models compute: on the processor, or on an NVIDIA GPU.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+/// Why models cannot compute where they are asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error("no CUDA device can be used: {0}")]
+    Cuda(candle_core::Error),
+    #[error("no device is called `{0}`")]
+    Unknown(String),
+}
+
+/// The device called `name`: `cpu`, or `cuda`, the first GPU that CUDA_VISIBLE_DEVICES leaves, once it has computed something.
+pub fn named(name: &str) -> std::result::Result<Device, DeviceError> {
+    match name {
+        "cpu" => Ok(Device::Cpu),
+        "cuda" => first_gpu().map_err(DeviceError::Cuda),
+        other => Err(DeviceError::Unknown(other.to_owned())),
+    }
+}
+
+/// A driver that is older than this build's kernels opens the device and refuses the first of them.
+fn first_gpu() -> Result<Device> {
+    let device = Device::new_cuda(0)?;
+    (Tensor::ones(1, DType::F32, &device)? + 1.0)?.to_vec1::<f32>()?;
+    Ok(device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_there_or_the_cause_is_said() {
+        assert!(named("cpu").unwrap().is_cpu());
+        assert_eq!(named("tpu").unwrap_err().to_string(), "no device is called `tpu`");
+        match named("cuda") {
+            Ok(device) => assert!(device.is_cuda()),
+            Err(error) => {
+                // A backtrace may follow.
+                let first_line = |error: &dyn std::error::Error| error.to_string().lines().next().unwrap().to_owned();
+                let cause = first_line(&Device::new_cuda(0).unwrap_err());
+                assert_eq!(first_line(&error), format!("no CUDA device can be used: {cause}"));
+            }
+        }
+    }
+}
