@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Error, Result};
+use candle_core::{Device, Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 /// A pool a piece.
@@ -24,11 +24,12 @@ fn pools(pieces: usize, threads: usize) -> Result<Pools> {
     Ok(made)
 }
 
-/// What `work` makes of each of `0..pieces`, in order. The pieces share the threads at hand; one after the other where there are fewer
-/// threads than pieces.
-pub fn side_by_side<T: Send>(pieces: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+/// What `work`, which computes on `device`, makes of each of `0..pieces`, in order. The pieces share the threads at hand; one after the
+/// other where there are fewer threads than pieces. On a GPU too: candle gives each thread a stream of its own there, and nothing makes
+/// one stream wait for what another one has yet to compute.
+pub fn side_by_side<T: Send>(device: &Device, pieces: usize, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
     let threads = rayon::current_num_threads();
-    if pieces < 2 || threads < pieces {
+    if pieces < 2 || threads < pieces || !device.is_cpu() {
         return (0..pieces).map(work).collect();
     }
     let pools = pools(pieces, threads / pieces)?;
@@ -48,9 +49,10 @@ mod tests {
     fn pieces_come_in_order_and_share_the_threads() {
         for (threads, each) in [(1, 1), (2, 1), (5, 2)] {
             let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            let made = pool.install(|| side_by_side(2, |piece| Ok((piece, rayon::current_num_threads()))));
+            let made = pool.install(|| side_by_side(&Device::Cpu, 2, |piece| Ok((piece, rayon::current_num_threads()))));
             assert_eq!(made.unwrap(), [(0, each), (1, each)]);
-            let failed = pool.install(|| side_by_side(2, |piece| if piece == 1 { candle_core::bail!("no") } else { Ok(()) }));
+            let failed = pool
+                .install(|| side_by_side(&Device::Cpu, 2, |piece| if piece == 1 { candle_core::bail!("no") } else { Ok(()) }));
             assert!(failed.is_err());
         }
     }

@@ -1,7 +1,7 @@
 //! What every training loop here shares: batches without replacement, and losses that stay finite.
 
 use candle_core::backprop::GradStore;
-use candle_core::{DType, Result, Tensor, Var};
+use candle_core::{DType, Device, Result, Tensor, Var};
 use rand::seq::SliceRandom;
 
 use crate::ml::params::StateDict;
@@ -101,7 +101,8 @@ pub fn value(loss: &Tensor) -> Result<f64> {
 /// The mean of the losses of the batch's [`PARTS`] and its gradient for each of `variables`, in their order. `part` computes the
 /// loss of one part and must draw nothing that depends on the others.
 pub fn in_parts(variables: &[(String, Var)], part: impl Fn(usize) -> Result<Gradients> + Sync) -> Result<Gradients> {
-    let mut results = side_by_side(PARTS, part)?.into_iter();
+    let device = variables.first().map_or(&Device::Cpu, |(_, variable)| variable.device());
+    let mut results = side_by_side(device, PARTS, part)?.into_iter();
     let (mut value, mut sum) = results.next().expect("at least one part");
     for (more, gradients) in results {
         value += more;

@@ -68,7 +68,7 @@ impl Sampler<'_> {
     fn paint(&self, noisy: &Tensor, strength: f64, condition: Option<&Tensor>) -> Result<Pixels> {
         let count = noisy.dim(0)?;
         let pieces = count.min(rayon::current_num_threads()).clamp(1, 2);
-        let painted = side_by_side(pieces, |piece| {
+        let painted = side_by_side(self.unet.device(), pieces, |piece| {
             let (first, end) = (piece * count / pieces, (piece + 1) * count / pieces);
             let part = |tensor: &Tensor| tensor.narrow(0, first, end - first);
             let latents = self.denoise(part(noisy)?, self.solver(strength), condition.map(part).transpose()?)?;

@@ -181,6 +181,11 @@ impl UNet2DConditionModel {
         &self.config
     }
 
+    /// Where the model computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The prediction `[B,h,w,out_channels]` for `x [B,h,w,in_channels]` at `timesteps [B]` (0 to the number of training steps,
     /// one an item) in `context [B,M,cross_attention_dim]`, on the device and in the dtype of `x`. h and w are multiples of 2 to the number of levels less one.
     pub fn forward(&self, x: &Tensor, timesteps: &Tensor, context: &Tensor) -> Result<Tensor> {
