@@ -11,6 +11,9 @@ use crate::ml::pixels::{Pixels, from_signed};
 use crate::ml::side_by_side::side_by_side;
 use crate::seed::Seed;
 
+/// Pixels that the autoencoder works on at once, about. Stable Diffusion's takes 4 kB for each.
+const PIXELS: usize = 512 * 512;
+
 /// Everything that turns noise into images of one prompt.
 pub struct Sampler<'a> {
     pub vae: &'a AutoencoderKl,
@@ -72,7 +75,7 @@ impl Sampler<'_> {
             let (first, end) = (piece * count / pieces, (piece + 1) * count / pieces);
             let part = |tensor: &Tensor| tensor.narrow(0, first, end - first);
             let latents = self.denoise(part(noisy)?, self.solver(strength), condition.map(part).transpose()?)?;
-            self.vae.decode(&(latents / self.vae.config().scaling_factor)?)
+            decode(self.vae, &latents)
         })?;
         from_signed(&Tensor::cat(&painted, 0)?)
     }
@@ -106,7 +109,22 @@ impl Sampler<'_> {
 
 /// Scaled latents of `images` [B, H, W, 3] in [-1, 1]: the mode of the posterior, so that encoding draws nothing.
 pub fn encode(vae: &AutoencoderKl, images: &Tensor) -> Result<Tensor> {
-    vae.encode(images)?.mode() * vae.config().scaling_factor
+    let encode = |images: &Tensor| vae.encode(images)?.mode() * vae.config().scaling_factor;
+    in_turns(images, images.dim(1)? * images.dim(2)?, encode)
+}
+
+/// The images [B, H, W, 3], not clamped, of scaled `latents`.
+fn decode(vae: &AutoencoderKl, latents: &Tensor) -> Result<Tensor> {
+    let pixels = latents.dim(1)? * latents.dim(2)? * vae.config().downsampling().pow(2);
+    in_turns(latents, pixels, |latents| vae.decode(&(latents / vae.config().scaling_factor)?))
+}
+
+/// What `f` makes of the items of `batch`, so many at once that they have [`PIXELS`] together, of `pixels` each, or one.
+fn in_turns(batch: &Tensor, pixels: usize, f: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+    let (count, at_once) = (batch.dim(0)?, (PIXELS / pixels.max(1)).max(1));
+    let turn = |first: usize| f(&batch.narrow(0, first, at_once.min(count - first))?);
+    let turns = (0..count).step_by(at_once).map(turn).collect::<Result<Vec<_>>>()?;
+    Tensor::cat(&turns, 0)
 }
 
 /// Scaled latents [N, side, side, C] of all of `images`.
@@ -120,4 +138,24 @@ pub fn encode_all(vae: &AutoencoderKl, images: &Pixels) -> Result<Tensor> {
 pub fn inpainting_condition(vae: &AutoencoderKl, images: &Tensor, masks: &[Mask], side: usize) -> Result<Tensor> {
     let kept = encode(vae, &masked_images(images, masks)?)?;
     Tensor::cat(&[&latent_masks(masks, side)?, &kept], 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turns_hold_few_pixels_and_keep_the_order() {
+        let batch = Tensor::arange(0f32, 10.0, &Device::Cpu).unwrap().reshape((5, 2)).unwrap();
+        for (pixels, expected) in [(PIXELS / 2, vec![2, 2, 1]), (PIXELS, vec![1; 5]), (2 * PIXELS, vec![1; 5]), (4, vec![5])] {
+            let seen = std::cell::RefCell::new(Vec::new());
+            let double = |items: &Tensor| {
+                seen.borrow_mut().push(items.dim(0)?);
+                items * 2.0
+            };
+            let doubled = in_turns(&batch, pixels, double).unwrap();
+            assert_eq!(doubled.to_vec2::<f32>().unwrap(), (&batch * 2.0).unwrap().to_vec2::<f32>().unwrap());
+            assert_eq!(seen.into_inner(), expected, "{pixels} pixels an item");
+        }
+    }
 }

@@ -180,8 +180,27 @@ pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     (x.neg()?.exp()? + 1.0)?.recip()
 }
 
+/// Scores that [`attention`] has at once, about: three tensors of a gigabyte in single precision. In Stable Diffusion's outermost level an
+/// image of 512 px has 84 million, and a batch is forty of those.
+const SCORES: usize = 1 << 28;
+
 /// See [`super::attention`].
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+    let at_once = (SCORES / (heads * q.dim(1)? * k.dim(1)?).max(1)).max(1);
+    attention_in_turns(at_once, [q, k, v], heads, causal)
+}
+
+/// The attention of `at_once` items of the batch at a time.
+pub(super) fn attention_in_turns(at_once: usize, qkv: [&Tensor; 3], heads: usize, causal: bool) -> Result<Tensor> {
+    let count = qkv[0].dim(0)?;
+    let turn = |first: usize| {
+        let [q, k, v] = qkv.map(|tensor| tensor.narrow(0, first, at_once.min(count - first)));
+        attention_at_once(&q?, &k?, &v?, heads, causal)
+    };
+    Tensor::cat(&(0..count).step_by(at_once).map(turn).collect::<Result<Vec<_>>>()?, 0)
+}
+
+fn attention_at_once(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
     let (b, n, d) = q.dims3()?;
     let m = k.dim(1)?;
     let split = |t: &Tensor, len: usize| t.reshape((b, len, heads, d / heads))?.transpose(1, 2)?.contiguous();

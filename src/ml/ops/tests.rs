@@ -381,6 +381,24 @@ fn attention_with_several_heads() -> Result<()> {
     Ok(())
 }
 
+/// What a GPU's memory has no room for at once is the same in turns.
+#[test]
+fn composed_attention_of_a_few_items_at_a_time() -> Result<()> {
+    for dtype in [DType::F32, DType::BF16] {
+        let draw = |i, tokens: usize| {
+            let values = Seed::of_study(3).nth(i).normals(5 * tokens * 12);
+            Tensor::from_vec(values, (5, tokens, 12), &Device::Cpu)?.to_dtype(dtype)
+        };
+        let qkv = [draw(0, 7)?, draw(1, 9)?, draw(2, 9)?];
+        let values = |at_once| {
+            let attended = composed::attention_in_turns(at_once, qkv.each_ref(), 3, false)?;
+            attended.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()
+        };
+        assert!(values(5)? == values(2)? && values(5)? == values(1)?, "{dtype:?}");
+    }
+    Ok(())
+}
+
 #[test]
 fn resampling_scaling_and_concatenation() -> Result<()> {
     check(&Case {
