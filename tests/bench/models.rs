@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use titrate::ml::latent::config::{ActFn, PerLevel};
 use titrate::ml::latent::denoising::{Batch, Denoising};
@@ -18,15 +18,45 @@ use titrate::ml::params::Params;
 use titrate::ml::training::Session;
 use titrate::seed::Seed;
 
-use crate::{Case, classifiers, repeated};
+use crate::{Case, classifiers, repeated, repeated_after};
 
-const LATENTS: usize = 4;
-/// Pixels a latent, each way.
-const DOWNSAMPLING: usize = 4;
+pub const LATENTS: usize = 4;
 /// Tokens of a prompt and their width.
 const CONTEXT: (usize, usize) = (32, 64);
-const SAMPLING_STEPS: usize = 12;
 const GUIDANCE: f64 = 3.0;
+
+/// A generator, and how it is trained and sampled.
+pub struct Generator {
+    pub unet: unet::Config,
+    pub vae: vae::Config,
+    /// The UNet's parameters, where another program has counted them.
+    pub parameters: Option<usize>,
+    /// Tokens of a prompt.
+    pub tokens: usize,
+    pub device: Device,
+    /// What the UNet computes in; it is trained through masters in single precision.
+    pub precision: DType,
+    pub gradient_checkpointing: bool,
+    /// The solver's steps, and those of the sampling before the first that is timed.
+    pub steps: usize,
+    pub warm_up: usize,
+}
+
+impl Generator {
+    fn small() -> Self {
+        Self {
+            unet: unet_config(),
+            vae: vae_config(),
+            parameters: None,
+            tokens: CONTEXT.0,
+            device: Device::Cpu,
+            precision: DType::F32,
+            gradient_checkpointing: false,
+            steps: 12,
+            warm_up: 12,
+        }
+    }
+}
 
 fn unet_config() -> unet::Config {
     unet::Config {
@@ -92,15 +122,16 @@ pub fn write_configurations(folder: &Path) -> Result<()> {
 
 /// The case of this kind, if it is one of whole models.
 pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
+    let small = Generator::small();
     Ok(Some(match (kind, numbers) {
-        ("train", &[side, batch]) => train(side, batch)?,
-        ("sample", &[side, count]) => sample(side, count)?,
+        ("train", &[side, batch]) => small.train(side, batch)?,
+        ("sample", &[side, count]) => small.sample(side, count)?,
         ("encode", &[size, batch]) => {
-            let (vae, images) = (frozen_vae()?, normal(&[batch, size, size, 3])?);
+            let (vae, images) = (small.vae()?, normal(&[batch, size, size, 3])?);
             repeated(move || vae.encode(&images).map(drop))
         }
         ("decode", &[size, batch]) => {
-            let (vae, side) = (frozen_vae()?, size / DOWNSAMPLING);
+            let (vae, side) = (small.vae()?, size / small.vae.downsampling());
             let latents = normal(&[batch, side, side, LATENTS])?;
             repeated(move || vae.decode(&latents).map(drop))
         }
@@ -121,66 +152,83 @@ pub fn drawn() -> Params {
     Params::drawn(seed().child("weights"), DType::F32, &Device::Cpu)
 }
 
-/// The constants of a model that `describe` draws, as steps load them.
-fn frozen(describe: impl FnOnce(&Params) -> Result<()>) -> Result<Params> {
-    let params = drawn();
-    describe(&params)?;
-    Ok(Params::frozen_from(params.state_dict()?, DType::F32, &Device::Cpu))
-}
+impl Generator {
+    fn drawn(&self, dtype: DType) -> Params {
+        Params::drawn(seed().child("weights"), dtype, &self.device)
+    }
 
-fn frozen_vae() -> Result<AutoencoderKl> {
-    let config = vae_config();
-    let params = frozen(|params| Ok(params.build(|vb| AutoencoderKl::new(&config, vb)).map(drop)?))?;
-    Ok(params.build(|vb| AutoencoderKl::new(&config, vb))?)
-}
+    /// The UNet of `params`, which it fills.
+    fn unet(&self, params: &Params) -> Result<UNet2DConditionModel> {
+        let unet = params.build(|vb| UNet2DConditionModel::new(&self.unet, vb))?;
+        let (ours, expected) = (params.params_count(), self.parameters);
+        ensure!(expected.is_none_or(|expected| ours == expected), "the UNet has {ours} parameters, not {expected:?}");
+        Ok(unet)
+    }
 
-/// Steps of the training that DreamBooth and pretraining do, on latents that are there already.
-fn train(side: usize, batch: usize) -> Result<Case> {
-    let params = drawn();
-    let unet = params.build(|vb| UNet2DConditionModel::new(&unet_config(), vb))?;
-    let schedule = Schedule::new(&schedule_config())?;
-    let latents = normal(&[batch, side, side, LATENTS])?;
-    let context = normal(&[batch, CONTEXT.0, CONTEXT.1])?;
-    Ok(Box::new(move |count| {
-        let budget = Budget { steps: count + 1, batch, learning_rate: 5e-4, ..Budget::default() };
-        let denoising = Denoising { schedule: &schedule, snr_gamma: None, gradient_checkpointing: false };
-        let loss = |part: Part| {
-            let positions = Tensor::from_iter(part.indices.iter().map(|&index| index as u32), &Device::Cpu)?;
-            let (clean, context) = (latents.index_select(&positions, 0)?, context.index_select(&positions, 0)?);
-            denoising.gradients(&unet, &Batch { clean, condition: None, context }, 1.0, &part.stream)
-        };
-        let mut clock = None;
-        let mut seconds = 0.0;
-        let mut watch = |_, _, _| {
-            seconds = clock.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
-            Ok(())
-        };
-        optimise(&params, &budget, batch, &seed(), loss, Session { watch: &mut watch, keep: None })?;
-        Ok(seconds)
-    }))
-}
+    /// The autoencoder as steps load it: frozen, in single precision.
+    fn vae(&self) -> Result<AutoencoderKl> {
+        let params = self.drawn(DType::F32);
+        params.build(|vb| AutoencoderKl::new(&self.vae, vb))?;
+        Ok(params.shared_constants().build(|vb| AutoencoderKl::new(&self.vae, vb))?)
+    }
 
-/// Images from prompts: guided denoising and decoding.
-fn sample(side: usize, count: usize) -> Result<Case> {
-    let config = unet_config();
-    let params = frozen(|params| Ok(params.build(|vb| UNet2DConditionModel::new(&config, vb)).map(drop)?))?;
-    let unet = params.build(|vb| UNet2DConditionModel::new(&config, vb))?;
-    let (vae, schedule) = (frozen_vae()?, Schedule::new(&schedule_config())?);
-    let prompts = normal(&[2, CONTEXT.0, CONTEXT.1])?;
-    let (prompt, empty) = (prompts.narrow(0, 0, 1)?, prompts.narrow(0, 1, 1)?);
-    let streams = (0..count).map(|image| seed().child("image").nth(image as u64)).collect::<Vec<_>>();
-    Ok(repeated(move || {
-        let sampler = Sampler {
-            vae: &vae,
-            unet: &unet,
-            schedule: &schedule,
-            prompt: &prompt,
-            empty: &empty,
-            method: Method::DpmSolver,
-            steps: SAMPLING_STEPS,
-            guidance: GUIDANCE,
-            side,
+    /// Steps of the training that DreamBooth and pretraining do, on latents that are there already.
+    pub fn train(self, side: usize, batch: usize) -> Result<Case> {
+        let params = self.drawn(DType::F32);
+        let unet = self.unet(&params)?;
+        let schedule = Schedule::new(&schedule_config())?;
+        let latents = normal(&[batch, side, side, LATENTS])?;
+        let context = normal(&[batch, self.tokens, self.unet.cross_attention_dim])?;
+        Ok(Box::new(move |count| {
+            let budget = Budget { steps: count + 1, batch, learning_rate: 5e-4, ..Budget::default() };
+            let denoising =
+                Denoising { schedule: &schedule, snr_gamma: None, gradient_checkpointing: self.gradient_checkpointing };
+            let loss = |part: Part| {
+                let positions = Tensor::from_iter(part.indices.iter().map(|&index| index as u32), &Device::Cpu)?;
+                let (clean, context) = (latents.index_select(&positions, 0)?, context.index_select(&positions, 0)?);
+                let batch = Batch { clean, condition: None, context };
+                match self.precision {
+                    DType::F32 => denoising.gradients(&unet, &batch, 1.0, &part.stream),
+                    dtype => {
+                        let unet = UNet2DConditionModel::new(&self.unet, params.builder_as(dtype))?;
+                        denoising.gradients(&unet, &batch, 1.0, &part.stream)
+                    }
+                }
+            };
+            let mut clock = None;
+            let mut seconds = 0.0;
+            let mut watch = |_, _, _| {
+                seconds = clock.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
+                Ok(())
+            };
+            optimise(&params, &budget, batch, &seed(), loss, Session { watch: &mut watch, keep: None })?;
+            Ok(seconds)
+        }))
+    }
+
+    /// Images from prompts: guided denoising and decoding.
+    pub fn sample(self, side: usize, count: usize) -> Result<Case> {
+        let params = self.drawn(self.precision);
+        self.unet(&params)?;
+        let unet = self.unet(&params.shared_constants())?;
+        let (vae, schedule) = (self.vae()?, Schedule::new(&schedule_config())?);
+        let prompts = normal(&[2, self.tokens, self.unet.cross_attention_dim])?;
+        let (prompt, empty) = (prompts.narrow(0, 0, 1)?, prompts.narrow(0, 1, 1)?);
+        let streams = (0..count).map(|image| seed().child("image").nth(image as u64)).collect::<Vec<_>>();
+        let paint = move |steps| {
+            let sampler = Sampler {
+                vae: &vae,
+                unet: &unet,
+                schedule: &schedule,
+                prompt: &prompt,
+                empty: &empty,
+                method: Method::DpmSolver,
+                steps,
+                guidance: GUIDANCE,
+                side,
+            };
+            sampler.text_to_image(&streams).map(drop)
         };
-        sampler.text_to_image(&streams).map(drop)
-    }))
+        Ok(repeated_after(paint, self.warm_up, self.steps))
+    }
 }

@@ -1,8 +1,11 @@
-//! titrate's side of `cargo xtask bench`: reads `COUNT KIND NUMBER..` a line, answers with the seconds that COUNT iterations took.
+//! titrate's side of `cargo xtask bench`: reads `COUNT KIND NUMBER..` a line, answers with the seconds that COUNT iterations took and
+//! the most memory that was in use so far, in bytes.
 //!
 //! The folder given as an argument gets the models' configurations, from which the other side builds the same ones.
 
 mod classifiers;
+mod full;
+mod memory;
 mod models;
 mod operations;
 
@@ -21,18 +24,27 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Case = Box<dyn FnMut(usize) -> Result<f64>>;
 
 fn repeated(mut work: impl FnMut() -> candle_core::Result<()> + 'static) -> Case {
+    repeated_after(move |()| work(), (), ())
+}
+
+/// The same of work that does less before it counts.
+fn repeated_after<T: Copy + 'static>(
+    mut work: impl FnMut(T) -> candle_core::Result<()> + 'static,
+    uncounted: T,
+    counted: T,
+) -> Case {
     Box::new(move |count| {
-        work()?;
+        work(uncounted)?;
         let clock = Instant::now();
         for _ in 0..count {
-            work()?;
+            work(counted)?;
         }
         Ok(clock.elapsed().as_secs_f64())
     })
 }
 
 fn prepare(kind: &str, numbers: &[usize]) -> Result<Case> {
-    for of_kind in [models::case, classifiers::case, operations::case] {
+    for of_kind in [models::case, full::case, classifiers::case, operations::case] {
         if let Some(case) = of_kind(kind, numbers)? {
             return Ok(case);
         }
@@ -61,7 +73,8 @@ fn answer() -> Result<()> {
             cases.clear();
             cases.insert(case.to_owned(), prepare(kind, &numbers)?);
         }
-        println!("{}", cases.get_mut(case).context("prepared above")?(count.parse()?)?);
+        let seconds = cases.get_mut(case).context("prepared above")?(count.parse()?)?;
+        println!("{seconds} {}", memory::peak());
         std::io::stdout().flush()?;
     }
     Ok(())

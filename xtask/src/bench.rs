@@ -3,6 +3,8 @@
 //! Each side is a process that keeps its models; tests/bench/ has both. A round asks one side, then the other, for as many
 //! iterations as fill half a second, and the order of the two alternates.
 
+mod full;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -91,8 +93,16 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
             println!("cargo xtask bench {name}   {about}");
             cases.iter().for_each(|case| println!("    {}", case.name));
         }
+        println!(
+            "cargo xtask bench full   a generator of Stable Diffusion 2.1-base's size, titrate alone\n    {}",
+            full::OPTIONS
+        );
         return Ok(ExitCode::SUCCESS);
     };
+    if name == "full" {
+        full::full(options)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some((_, _, cases)) = BENCHES.iter().find(|(bench, ..)| bench == name) else {
         bail!("no such bench: {name}; `cargo xtask bench` lists them");
     };
@@ -112,10 +122,16 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn compare(cases: &[&Case], rounds: usize) -> Result<()> {
+/// Where the sides find each other's files.
+fn folder() -> Result<PathBuf> {
     let folder = target()?.join("bench");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut ours = Side::titrate(&folder)?;
+    Ok(folder)
+}
+
+fn compare(cases: &[&Case], rounds: usize) -> Result<()> {
+    let folder = folder()?;
+    let mut ours = Side::titrate(&[], &[("RAYON_NUM_THREADS", THREADS)])?;
     let mut theirs = match Side::pytorch(&folder) {
         Ok(side) => Some(side),
         Err(reason) => {
@@ -178,15 +194,16 @@ struct Side {
     /// Closed to end it.
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
-    /// What the last answer said besides the time.
+    /// What the last answer said besides the time: PyTorch's setting, titrate's most memory in bytes.
     setting: String,
 }
 
 impl Side {
-    /// titrate, with the threads that its workers get; it leaves the models' configurations in `folder`.
-    fn titrate(folder: &Path) -> Result<Self> {
-        let mut command = cargo(&["bench", "--quiet", "--profile", "release", "--package", "titrate", "--bench", "bench", "--"]);
-        Self::start(command.arg(folder).env("RAYON_NUM_THREADS", THREADS).envs(AS_WORKERS))
+    /// titrate built with `features`, in its workers' environment and this one; it leaves the models' configurations in [`folder`].
+    fn titrate(features: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+        let mut command = cargo(&["bench", "--quiet", "--profile", "release", "--package", "titrate", "--bench", "bench"]);
+        command.args(features).arg("--").arg(folder()?);
+        Self::start(command.envs(AS_WORKERS).envs(environment.iter().copied()))
     }
 
     fn pytorch(folder: &Path) -> Result<Self> {
@@ -217,14 +234,18 @@ impl Side {
         Ok(line.trim_end().to_owned())
     }
 
-    /// The seconds that each of `count` iterations took.
-    fn seconds(&mut self, case: &Case, count: usize) -> Result<f64> {
-        writeln!(self.orders.as_mut().expect("open until dropped"), "{count} {}", case.work)?;
-        let line = self.line().with_context(|| case.name)?;
+    /// The seconds that `count` iterations of `work` took.
+    fn ask(&mut self, work: &str, count: usize) -> Result<f64> {
+        writeln!(self.orders.as_mut().expect("open until dropped"), "{count} {work}")?;
+        let line = self.line()?;
         let (seconds, setting) = line.split_once(' ').unwrap_or((&line, ""));
         self.setting = setting.to_owned();
-        let seconds: f64 = seconds.parse().with_context(|| format!("{}: {line:?} is no time", case.name))?;
-        Ok(seconds / count as f64)
+        seconds.parse().with_context(|| format!("{line:?} is no time"))
+    }
+
+    /// The seconds that each of `count` iterations took.
+    fn seconds(&mut self, case: &Case, count: usize) -> Result<f64> {
+        Ok(self.ask(case.work, count).context(case.name)? / count as f64)
     }
 
     /// How many iterations fill a round.

@@ -13,6 +13,7 @@ cargo xtask reproduce [STUDY] [OPTIONS]   build titrate and reproduce a study (d
 cargo xtask test                          everything that CI runs (also: cargo xtask ci)
 cargo xtask bench [NAME] [--rounds N] [--case NAME]
                                           time titrate against PyTorch and diffusers in turns; without NAME, list the benches
+cargo xtask bench full [OPTIONS]          time a generator of Stable Diffusion's size, and say how much memory it takes
 cargo xtask versions                      record the source of kinds whose VERSION was raised
 cargo xtask versions --acknowledge KIND --output-neutral WHY
                                           record a change of source that leaves a kind's output as it is (KIND may be `all`)
