@@ -16,8 +16,8 @@ const SHARE: u32 = 50;
 /// And at least so much time passes between two times.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Bytes that are written and hashed a second, until it is known: a slow disk's.
-const KEPT_A_SECOND: f64 = 200e6;
+/// Bytes that are written and hashed a second, until it is known: a fast disk's.
+const KEPT_A_SECOND: f64 = 1e9;
 
 /// A file that is replaced as a whole. It begins with the digest of what follows, so that a torn or damaged one counts as none: the
 /// task then starts anew, which costs time and no result.
@@ -106,8 +106,8 @@ mod tests {
             let zeros = candle_core::Tensor::zeros(count, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
             StateDict::from_iter([("values".to_owned(), zeros)])
         };
-        Keep::offer(&mut checkpoint, &|| Ok(values(5_000_000))).unwrap();
-        assert_eq!(checkpoint.read().unwrap(), None, "20 MB are worth five seconds");
+        Keep::offer(&mut checkpoint, &|| Ok(values(25_000_000))).unwrap();
+        assert_eq!(checkpoint.read().unwrap(), None, "100 MB are worth five seconds");
         checkpoint.took = Duration::ZERO;
         Keep::offer(&mut checkpoint, &|| Ok(values(50))).unwrap();
         assert_eq!(Keep::load(&mut checkpoint).unwrap().unwrap().bytes(), 200);
