@@ -136,7 +136,7 @@ fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Pictu
     let record = sample.as_ref().map(|sample| sample.record.clone());
     let length = bytes.len() as u64;
     let picture = Picture { id: id.clone(), file: file.clone(), bytes: length, error: None, size: None, format: None, record };
-    let square = resized(&bytes, &file, memory, |header, image| {
+    let square = with_picture(&bytes, &file, memory, |header, image| {
         let made = if params.frames { fit::frame(image, params.size) } else { square(image, params.size, params.fit) };
         ((header.format, (image.width, image.height), Fingerprint::of(image)), made)
     });
@@ -162,7 +162,7 @@ fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Pictu
 }
 
 /// What `make` makes of a picture, while there is memory for it as it came.
-pub fn resized<T>(
+pub fn with_picture<T>(
     bytes: &[u8],
     file: &str,
     memory: &Memory,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, json_output};
-use super::decode::{ABREAST, Checked, DECODED, plain, resized, square};
+use super::decode::{ABREAST, Checked, DECODED, plain, square, with_picture};
 use super::{Outputs, StepError};
 use crate::data::decode::Memory;
 use crate::data::webdataset::{self, Sample, ShardWriter};
@@ -94,7 +94,8 @@ impl Taken<'_> {
     fn decode(&mut self, waiting: Vec<Waiting>) -> Result<(), StepError> {
         let params::Unpack { size, fit, .. } = *self.params;
         let decoded = waiting.into_par_iter().map(|waiting| {
-            let square = resized(&waiting.sample.picture, &waiting.member, &self.memory, |_, image| square(image, size, fit));
+            let square =
+                with_picture(&waiting.sample.picture, &waiting.member, &self.memory, |_, image| square(image, size, fit));
             (waiting, square)
         });
         for (Waiting { entry, class, sample, .. }, square) in decoded.collect::<Vec<_>>() {

@@ -9,6 +9,7 @@ mod pictures;
 mod pipelines;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use chain::{Chain, kill};
@@ -163,7 +164,10 @@ fn an_edited_file_reruns_what_its_content_reaches() {
 /// Without a GPU a run on one is refused as a whole, and what needs none is there: a plan, and tasks of the processor.
 #[test]
 fn a_gpu_that_is_not_there_is_refused_before_any_task() {
-    let Err(error) = device::named("cuda") else { return };
+    let Err(error) = device::named("cuda") else {
+        let _ = writeln!(std::io::stderr(), "skipped: there is a GPU");
+        return;
+    };
     let chain = Chain::new("gpu");
     let on_a_gpu = [("TITRATE_DEVICE", "cuda")];
     let plan = chain.plan_with(&on_a_gpu);

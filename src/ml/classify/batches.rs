@@ -10,14 +10,18 @@ use rayon::prelude::*;
 use super::transforms::Transform;
 use crate::ml::pixels::Pixels;
 
+/// [count, side, side, 3], each image written by `fill`, in parallel.
+pub fn filled(count: usize, side: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Result<Tensor> {
+    let len = 3 * side * side;
+    let mut values = vec![0.0; count * len];
+    values.par_chunks_mut(len).enumerate().for_each(|(at, image)| fill(at, image));
+    Tensor::from_vec(values, (count, side, side, 3), &Device::Cpu)
+}
+
 /// Images `indices` as [B, H, W, 3] in [0, 1], that at each place of the batch through the transform of the place.
 pub fn transformed(pixels: &Pixels, indices: &[usize], transform: impl Fn(usize) -> Transform + Sync) -> Result<Tensor> {
     let size = pixels.size();
-    let mut images = vec![0.0; indices.len() * size * size * 3];
-    images.par_chunks_mut(size * size * 3).zip(indices).enumerate().for_each(|(place, (image, index))| {
-        transform(place).apply(&pixels.unit(*index), size, size, image);
-    });
-    Tensor::from_vec(images, (indices.len(), size, size, 3), &Device::Cpu)
+    filled(indices.len(), size, |place, image| transform(place).apply(&pixels.unit(indices[place]), size, size, image))
 }
 
 /// What `make` makes of each step, in order. Where there are two threads or more, one of `scope` makes what comes next meanwhile, and

@@ -1,9 +1,9 @@
 //! Photographs that are not square: each time one is shown in training, another square of it may be.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 use rand::Rng;
-use rayon::prelude::*;
 
+use super::batches;
 use super::examples::{Inputs, chunk};
 use super::transforms::{self, Transform};
 use crate::seed::Seed;
@@ -43,14 +43,6 @@ impl Frames {
             row.iter_mut().zip(&line[3 * left..]).for_each(|(value, &byte)| *value = f32::from(byte) / 255.0);
         }
     }
-
-    /// [count, side, side, 3], of which `fill` writes each image.
-    fn batch(&self, count: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Result<Tensor> {
-        let len = 3 * self.side * self.side;
-        let mut values = vec![0.0; count * len];
-        values.par_chunks_mut(len).enumerate().for_each(|(at, image)| fill(at, image));
-        Tensor::from_vec(values, (count, self.side, self.side, 3), &Device::Cpu)
-    }
 }
 
 /// Photographs as training shows them: each time a square somewhere on their longer side, transformed or as it is. Tested on is the
@@ -66,13 +58,13 @@ impl Inputs for Photographs<'_> {
     }
 
     fn plain(&self, items: &[usize]) -> Result<Tensor> {
-        self.frames.batch(items.len(), |at, image| self.frames.square(items[at], 0.5, image))
+        batches::filled(items.len(), self.frames.side, |at, image| self.frames.square(items[at], 0.5, image))
     }
 
     fn shown(&self, items: &[usize], _: &[usize], seed: &Seed) -> Result<Tensor> {
         let (crops, views) = (seed.child("crop"), seed.child("transform"));
         let side = self.frames.side;
-        self.frames.batch(items.len(), |at, image| {
+        batches::filled(items.len(), self.frames.side, |at, image| {
             let place = crops.nth(at as u64).rng().random();
             let Some(config) = self.transforms else { return self.frames.square(items[at], place, image) };
             let mut square = vec![0.0; image.len()];
@@ -88,7 +80,6 @@ impl Inputs for Photographs<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::batches;
     use super::*;
     use crate::ml::pixels::Pixels;
 

@@ -77,6 +77,22 @@ impl Builder<'_> {
 
     /// A set of real images. `start` keeps the sets apart: held-out first, so that a larger pool moves no other set.
     pub(super) fn cohort(&mut self, set: &str, start: usize, count: usize) -> Result<TaskId, PlanError> {
+        if let Some((inputs, _)) = self.decoded()? {
+            return self.pictures_of(set, inputs, "cohort");
+        }
+        let images = self.imported()?;
+        self.drawn(set, (start, count), None, images, "cohort")
+    }
+
+    /// The task that draws a set: `start..start + count` of each class, or of `pictures` the last of their sets.
+    fn drawn(
+        &mut self,
+        set: &str,
+        (start, count): (usize, usize),
+        pictures: Option<params::PictureSet>,
+        inputs: Inputs,
+        label: &str,
+    ) -> Result<TaskId, PlanError> {
         let images = &self.study.images;
         let params = params::Cohort {
             source: images.source,
@@ -85,14 +101,10 @@ impl Builder<'_> {
             start,
             count,
             set: set.to_owned(),
-            pictures: None,
+            pictures,
         };
-        if let Some((inputs, _)) = self.decoded()? {
-            return self.pictures_of(set, inputs, "cohort");
-        }
         let cost = (count * images.classes.len()) as f64 * cost::RENDER;
-        let images = self.imported()?;
-        self.add(&kind::COHORT, format!("cohort/{set}"), &params, images, Some(self.seed.child("cohort")), cost)
+        self.add_once(&kind::COHORT, format!("{label}/{set}"), &params, inputs, Some(self.seed.child("cohort")), cost)
     }
 
     /// The sets as a classifier sees them, of which `squares` has the squares.
@@ -111,24 +123,14 @@ impl Builder<'_> {
 
     /// The pictures of a set as the blocks of `inputs` have them.
     fn pictures_of(&mut self, set: &str, mut inputs: Inputs, label: &str) -> Result<TaskId, PlanError> {
-        let images = &self.study.images;
         let mut sets = self.sets();
         let last = sets.iter().position(|(name, _)| name == set).map_or(0, |at| at + 1);
         sets.truncate(last);
         let count = sets.last().map_or(0, |(_, count)| *count);
-        let params = params::Cohort {
-            source: images.source,
-            size: images.size,
-            classes: images.classes.clone(),
-            start: 0,
-            count,
-            set: set.to_owned(),
-            pictures: Some(self.picture_set(sets)),
-        };
-        if images.dedupe == Dedupe::DropFromTrain {
+        let pictures = self.picture_set(sets);
+        if self.study.images.dedupe == Dedupe::DropFromTrain {
             inputs.extend(self.decoded()?.map(|(_, audit)| role("audit", audit)));
         }
-        let cost = (count * images.classes.len()) as f64 * cost::RENDER;
-        self.add_once(&kind::COHORT, format!("{label}/{set}"), &params, inputs, Some(self.seed.child("cohort")), cost)
+        self.drawn(set, (0, count), Some(pictures), inputs, label)
     }
 }

@@ -100,14 +100,15 @@ fn verdict(analysis: &Analysis) -> String {
     let better = rejected.iter().filter(|contrast| contrast.difference > 0.0).count();
     let clear = rejected.iter().filter(|contrast| contrast.clear()).count();
     let level = format::level(analysis.config.confidence);
+    let others = if clear < rejected.len() { ": the others may not hold in a rerun" } else { "" };
     let reruns = match rejected.iter().all(|contrast| contrast.replicates.len() > 1) {
         true => format!(
             "The {level} interval over new images and replicates and Student's t interval over the replicates, which allows for how few \
-             those are, both exclude zero in {clear} of these: the others may not hold in a rerun."
+             those are, both exclude zero in {clear} of these{others}."
         ),
         false => "With one replicate, nothing can be said of reruns.".into(),
     };
-    format!("In {} {rule}: {better} with higher accuracy, {} with lower. {reruns}", rejected.len(), rejected.len() - better,)
+    format!("In {} {rule}: {better} with higher accuracy, {} with lower. {reruns}", rejected.len(), rejected.len() - better)
 }
 
 pub fn findings(analysis: &Analysis) -> Vec<Finding> {
