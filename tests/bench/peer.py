@@ -183,8 +183,13 @@ def operation(differentiated, function, *inputs):
     if not differentiated:
         return torch.inference_mode()(lambda: function(*inputs))
     inputs = [values.requires_grad_() for values in inputs]
-    gradient = torch.ones_like(function(*inputs))
-    return lambda: torch.autograd.grad(function(*inputs), inputs, gradient)
+
+    def both_ways():
+        y = function(*inputs)
+        # candle's `backward` makes the ones that it starts from, too.
+        return torch.autograd.grad(y, inputs, torch.ones_like(y))
+
+    return both_ways
 
 
 def conv(layout, both, side, batch, source, target):

@@ -7,7 +7,9 @@ use super::kernel::Kernel;
 use super::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
 use pulp::Arch;
-use registers::{Line, STRIP, Strip, channel_products, row_products, strip, weigh};
+use rayon::prelude::*;
+use registers::{Line, RowProducts, STRIP, Strip, channel_products, row_products, strip, weigh};
+use std::ops::Range;
 
 /// Channels whose filters are used before the next channels'.
 const BLOCK: usize = 256;
@@ -60,52 +62,18 @@ impl Depthwise {
         all
     }
 
-    /// Each target pixel: `bias` plus the sum over its taps of filter times source pixel.
-    fn gather<T: Element>(
-        &self,
-        source: &[T],
-        source_size: (usize, usize),
-        (rows, columns): (&[Taps], &[Taps]),
-        filters: &[T],
-        bias: Option<&[T]>,
-    ) -> Vec<T> {
-        let c = self.channels;
-        let mut target = uninit(self.batch * rows.len() * columns.len() * c);
-        let strips: Vec<_> = (0..columns.len()).map(|at| strip(&columns[at..])).collect();
-        for_chunks(&mut target, (rows.len() * columns.len() * c).max(1), |b, image| {
-            let source = &source[b * source_size.0 * source_size.1 * c..][..source_size.0 * source_size.1 * c];
-            let (mut taps, mut lines) = (Vec::with_capacity(self.taps()), Vec::with_capacity(self.window.0));
-            // The filters of a block stay in the first cache while it goes over the image.
-            for block in (0..c).step_by(BLOCK) {
-                let width = BLOCK.min(c - block);
-                let bias = bias.map(|bias| &bias[block..][..width]);
-                let place = |y: usize, x: usize| (y * source_size.1 + x) * c + block;
-                let filter = |ky: usize, kx: usize| &filters[(ky * self.window.1 + kx) * c + block..][..width];
-                for (row, line) in rows.iter().zip(image.chunks_exact_mut(columns.len() * c)) {
-                    let mut at = 0;
-                    while at < columns.len() {
-                        if let Some((first, order)) = strips[at] {
-                            lines.clear();
-                            lines.extend(row.iter().map(|&(ky, y)| Line {
-                                pixels: std::array::from_fn(|i| &source[place(y, first + i)..][..width]),
-                                filters: order.map(|kx| filter(ky, kx)),
-                            }));
-                            let targets = &mut line[at * c + block..];
-                            Arch::new().dispatch(Strip { targets, apart: c, width, lines: &lines, bias });
-                            at += STRIP;
-                            continue;
-                        }
-                        taps.clear();
-                        for &(ky, y) in row {
-                            taps.extend(columns[at].iter().map(|&(kx, x)| (&source[place(y, x)..][..width], filter(ky, kx))));
-                        }
-                        weigh(&mut line[at * c + block..][..width], &taps, bias);
-                        at += 1;
-                    }
-                }
-            }
-        });
-        target
+    /// What [`Windows::gather`] takes to make outputs of the input.
+    fn onto_output<T: Element>(&self, weight: &[T]) -> Windows<T> {
+        let rows = self.forward_taps(self.output.0, self.input.0, self.window.0, self.padding.top);
+        let columns = self.forward_taps(self.output.1, self.input.1, self.window.1, self.padding.left);
+        Windows::new(self, self.input.1, rows, columns, self.channels_last(weight))
+    }
+
+    /// What [`Windows::gather`] takes to make the input's gradient of the output's.
+    fn onto_input<T: Element>(&self, weight: &[T]) -> Windows<T> {
+        let rows = self.backward_taps(self.output.0, self.input.0, self.window.0, self.padding.top);
+        let columns = self.backward_taps(self.output.1, self.input.1, self.window.1, self.padding.left);
+        Windows::new(self, self.output.1, rows, columns, self.channels_last(weight))
     }
 
     /// Filters with the channel last: `[kh,kw,C]`.
@@ -119,54 +87,132 @@ impl Depthwise {
     }
 
     fn forward<T: Element>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
-        let rows = self.forward_taps(self.output.0, self.input.0, self.window.0, self.padding.top);
-        let columns = self.forward_taps(self.output.1, self.input.1, self.window.1, self.padding.left);
-        self.gather(x, self.input, (&rows, &columns), &self.channels_last(weight), bias)
+        let windows = self.onto_output(weight);
+        let (pixels, image) = (self.input.0 * self.input.1, self.output.0 * self.output.1 * self.channels);
+        let mut y = uninit(self.batch * image);
+        for_chunks(&mut y, image.max(1), |b, y| {
+            windows.gather(&x[b * pixels * self.channels..][..pixels * self.channels], y, bias)
+        });
+        y
     }
 
-    fn input_grad<T: Element>(&self, weight: &[T], grad: &[T]) -> Vec<T> {
-        let rows = self.backward_taps(self.output.0, self.input.0, self.window.0, self.padding.top);
-        let columns = self.backward_taps(self.output.1, self.input.1, self.window.1, self.padding.left);
-        self.gather(grad, self.output, (&rows, &columns), &self.channels_last(weight), None)
-    }
-
-    fn weight_grad<T: Element>(&self, x: &[T], grad: &[T]) -> Vec<T> {
-        let (c, taps, (h, w), (oh, ow)) = (self.channels, self.taps(), self.input, self.output);
-        let rows = self.forward_taps(oh, h, self.window.0, self.padding.top);
-        let columns = self.forward_taps(ow, w, self.window.1, self.padding.left);
-        let products = match self.window.1 {
-            1 => row_products::<T, 1>(&columns, w),
-            3 => row_products::<T, 3>(&columns, w),
-            5 => row_products::<T, 5>(&columns, w),
-            7 => row_products::<T, 7>(&columns, w),
-            _ => Box::new(|x: &[T], grad: &[T], filters: &mut [T], c, channels| {
-                channel_products(x, grad, &columns, filters, c, channels);
-            }),
-        };
+    /// The gradients of input and weight. Both are made of an image while its output's gradient is in the cache.
+    fn backward<T: Element>(&self, x: &[T], weight: &[T], grad: &[T], wanted: [bool; 2]) -> [Option<Vec<T>>; 2] {
+        let (c, taps) = (self.channels, self.taps());
+        let (image, of_grad) = (self.input.0 * self.input.1 * c, self.output.0 * self.output.1 * c);
         let images = self.batch.div_ceil(16).max(1);
-        let mut parts = vec![T::ZERO; self.batch.div_ceil(images) * taps * c];
-        for_chunks(&mut parts, taps * c, |part, sum| {
-            for b in part * images..((part + 1) * images).min(self.batch) {
-                let (x, grad) = (&x[b * h * w * c..][..h * w * c], &grad[b * oh * ow * c..][..oh * ow * c]);
-                for block in (0..c).step_by(GRAD_BLOCK) {
-                    let channels = block..(block + GRAD_BLOCK).min(c);
-                    for (oy, row) in rows.iter().enumerate() {
-                        let grad = &grad[oy * ow * c..][..ow * c];
-                        for &(ky, y) in row {
-                            let x = &x[y * w * c..][..w * c];
-                            let filters = &mut sum[ky * self.window.1 * c..][..self.window.1 * c];
-                            products(x, grad, filters, c, channels.clone());
-                        }
-                    }
+        let mut dx = wanted[0].then(|| uninit(self.batch * image));
+        let mut sums = wanted[1].then(|| vec![T::ZERO; self.batch.div_ceil(images) * taps * c]);
+        let windows = dx.is_some().then(|| self.onto_input(weight));
+        let columns = self.forward_taps(self.output.1, self.input.1, self.window.1, self.padding.left);
+        let products = self.products(&columns);
+        let mut of_x = dx.iter_mut().flat_map(|dx| dx.chunks_mut((images * image).max(1)));
+        let mut of_weight = sums.iter_mut().flat_map(|sums| sums.chunks_exact_mut(taps * c));
+        let parts: Vec<_> = (0..self.batch).step_by(images).map(|first| (first, of_x.next(), of_weight.next())).collect();
+        parts.into_par_iter().for_each(|(first, mut dx, mut sum)| {
+            for b in first..(first + images).min(self.batch) {
+                let grad = &grad[b * of_grad..][..of_grad];
+                if let (Some(windows), Some(dx)) = (&windows, &mut dx) {
+                    windows.gather(grad, &mut dx[(b - first) * image..][..image], None);
+                }
+                if let Some(sum) = &mut sum {
+                    self.add_products(&x[b * image..][..image], grad, &products, sum);
                 }
             }
         });
-        let sum = sum_rows(&parts, taps * c);
-        let mut filters = uninit(taps * c);
-        for (channel, filter) in filters.chunks_exact_mut(taps).enumerate() {
-            copy_strided(filter, &sum[channel..], c);
+        let dw = sums.map(|sums| {
+            let sum = sum_rows(&sums, taps * c);
+            let mut filters = uninit(taps * c);
+            for (channel, filter) in filters.chunks_exact_mut(taps).enumerate() {
+                copy_strided(filter, &sum[channel..], c);
+            }
+            filters
+        });
+        [dx, dw]
+    }
+
+    fn products<'a, T: Element>(&'a self, columns: &'a [Taps]) -> RowProducts<'a, T> {
+        let (c, width) = (self.channels, self.input.1);
+        match self.window.1 {
+            1 => row_products::<T, 1, 1>(columns, width),
+            3 => row_products::<T, 3, 3>(columns, width),
+            5 => row_products::<T, 2, 5>(columns, width),
+            7 => row_products::<T, 1, 7>(columns, width),
+            _ => Box::new(move |x: &[T], grad: &[T], filters: &mut [T], _, channels: Range<usize>| {
+                for (x, filters) in x.chunks_exact(width * c).zip(filters.chunks_exact_mut(self.window.1 * c)) {
+                    channel_products(x, grad, columns, filters, c, channels.clone());
+                }
+            }),
         }
-        filters
+    }
+
+    /// Adds an image's part of the weight's gradient to `sum`, [kh,kw,C].
+    fn add_products<T: Element>(&self, x: &[T], grad: &[T], products: &RowProducts<'_, T>, sum: &mut [T]) {
+        let (c, w, ow, kw) = (self.channels, self.input.1, self.output.1, self.window.1);
+        let rows = self.forward_taps(self.output.0, self.input.0, self.window.0, self.padding.top);
+        for block in (0..c).step_by(GRAD_BLOCK) {
+            let channels = block..(block + GRAD_BLOCK).min(c);
+            for (row, grad) in rows.iter().zip(grad.chunks_exact(ow * c)) {
+                // Those that a window meets are neighbours.
+                let Some(&(ky, y)) = row.first() else { continue };
+                let filters = &mut sum[ky * kw * c..][..row.len() * kw * c];
+                products(&x[y * w * c..][..row.len() * w * c], grad, filters, c, channels.clone());
+            }
+        }
+    }
+}
+
+/// Of which source pixels and filters each target pixel of an image is made.
+struct Windows<T> {
+    channels: usize,
+    window: (usize, usize),
+    /// Pixels in a row of the source.
+    width: usize,
+    rows: Vec<Taps>,
+    columns: Vec<Taps>,
+    strips: Vec<Option<(usize, [usize; 3])>>,
+    filters: Vec<T>,
+}
+
+impl<T: Element> Windows<T> {
+    fn new(shapes: &Depthwise, width: usize, rows: Vec<Taps>, columns: Vec<Taps>, filters: Vec<T>) -> Self {
+        let strips = (0..columns.len()).map(|at| strip(&columns[at..])).collect();
+        Self { channels: shapes.channels, window: shapes.window, width, rows, columns, strips, filters }
+    }
+
+    /// Each pixel of `target`: `bias` plus the sum over its taps of filter times pixel of `source`.
+    fn gather(&self, source: &[T], target: &mut [T], bias: Option<&[T]>) {
+        let c = self.channels;
+        let (mut taps, mut lines) = (Vec::with_capacity(self.window.0 * self.window.1), Vec::with_capacity(self.window.0));
+        // The filters of a block stay in the first cache while it goes over the image.
+        for block in (0..c).step_by(BLOCK) {
+            let width = BLOCK.min(c - block);
+            let bias = bias.map(|bias| &bias[block..][..width]);
+            let place = |y: usize, x: usize| (y * self.width + x) * c + block;
+            let filter = |ky: usize, kx: usize| &self.filters[(ky * self.window.1 + kx) * c + block..][..width];
+            for (row, line) in self.rows.iter().zip(target.chunks_exact_mut(self.columns.len() * c)) {
+                let mut at = 0;
+                while at < self.columns.len() {
+                    if let Some((first, order)) = self.strips[at] {
+                        lines.clear();
+                        lines.extend(row.iter().map(|&(ky, y)| Line {
+                            pixels: std::array::from_fn(|i| &source[place(y, first + i)..][..width]),
+                            filters: order.map(|kx| filter(ky, kx)),
+                        }));
+                        let targets = &mut line[at * c + block..];
+                        Arch::new().dispatch(Strip { targets, apart: c, width, lines: &lines, bias });
+                        at += STRIP;
+                        continue;
+                    }
+                    taps.clear();
+                    for &(ky, y) in row {
+                        taps.extend(self.columns[at].iter().map(|&(kx, x)| (&source[place(y, x)..][..width], filter(ky, kx))));
+                    }
+                    weigh(&mut line[at * c + block..][..width], &taps, bias);
+                    at += 1;
+                }
+            }
+        }
     }
 }
 
@@ -182,7 +228,7 @@ impl Kernel<2> for Depthwise {
     }
 
     fn backward<T: Element>(&self, [x, weight]: [&[T]; 2], _: &[T], grad: &[T], wanted: [bool; 2]) -> [Option<Vec<T>>; 2] {
-        [wanted[0].then(|| self.input_grad(weight, grad)), wanted[1].then(|| self.weight_grad(x, grad))]
+        self.backward(x, weight, grad, wanted)
     }
 }
 
@@ -198,10 +244,7 @@ impl Kernel<3> for Depthwise {
     }
 
     fn backward<T: Element>(&self, [x, weight, _]: [&[T]; 3], _: &[T], grad: &[T], wanted: [bool; 3]) -> [Option<Vec<T>>; 3] {
-        [
-            wanted[0].then(|| self.input_grad(weight, grad)),
-            wanted[1].then(|| self.weight_grad(x, grad)),
-            wanted[2].then(|| column_sums(grad, self.channels)),
-        ]
+        let [dx, dw] = self.backward(x, weight, grad, [wanted[0], wanted[1]]);
+        [dx, dw, wanted[2].then(|| column_sums(grad, self.channels))]
     }
 }

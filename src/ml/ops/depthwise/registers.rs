@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::Taps;
 use crate::ml::ops::element::{Element, load, vectorised};
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 /// Channels summed in registers.
 const LANES: usize = 16;
@@ -114,50 +114,104 @@ impl<T: Element> WithSimd for Strip<'_, T> {
     }
 }
 
-/// What adds a row's products: `filters[k] += sum over the outputs o that tap k meets of grad[o] * x[i]`, for some channels of pixels of
-/// `c`.
+/// What adds the products of rows: `filters[r][k] += sum over the outputs o that tap k meets of grad[o] * x[r][i]`, for some channels of
+/// pixels of `c`. `x` has any number of rows, and each has its filters.
 pub type RowProducts<'a, T> = Box<dyn Fn(&[T], &[T], &mut [T], usize, Range<usize>) + Sync + 'a>;
 
-/// The products of rows of `width` pixels by windows of `K`; `columns` has the pairs (k, i) of each o.
-pub fn row_products<T: Element, const K: usize>(columns: &[Taps], width: usize) -> RowProducts<'_, T> {
+/// The products of rows of `width` pixels by windows of `K`, of `R` rows at a time; `columns` has the pairs (k, i) of each o.
+pub fn row_products<T: Element, const R: usize, const K: usize>(columns: &[Taps], width: usize) -> RowProducts<'_, T> {
     // The pixel that each tap meets at each output; past the last where it meets none.
     let met = |taps: &Taps| std::array::from_fn(|k| taps.iter().find(|tap| tap.0 == k).map_or(width, |tap| tap.1));
     let met = columns.iter().map(met).collect::<Vec<[usize; K]>>();
+    let all = |taps: &Taps| taps.len() == K;
+    let first = columns.iter().position(all).unwrap_or(columns.len());
+    let inner = first..first + columns[first..].iter().take_while(|taps| all(taps)).count();
     Box::new(move |x, grad, filters, c, channels| {
-        let whole = channels.end - channels.len() % LANES;
-        assert!(x.len() == width * c && grad.len() == met.len() * c && filters.len() == K * c && channels.end <= c);
-        vectorised(
-            #[inline(always)]
-            || {
-                for at in (channels.start..whole).step_by(LANES) {
-                    let mut acc = [[T::ZERO; LANES]; K];
-                    for (o, from) in met.iter().enumerate() {
-                        // SAFETY: `o` and each place below `width` are of pixels of `c` values, and `at + LANES` is at most `c`.
-                        let g = unsafe { grad.get_unchecked(o * c + at..o * c + at + LANES) };
+        let together = |x: &[T], filters: &mut [T]| {
+            let (met, inner, channels) = (met.as_slice(), inner.clone(), channels.clone());
+            match x.len() == R * width * c {
+                true => Arch::new().dispatch(Products::<T, R, K> { x, grad, filters, met, inner, c, channels }),
+                false => Arch::new().dispatch(Products::<T, 1, K> { x, grad, filters, met, inner, c, channels }),
+            }
+        };
+        let rows = x.len() / (width * c);
+        let mut at = 0;
+        while at < rows {
+            let count = if rows - at < R { 1 } else { R };
+            let (x, filters) = (&x[at * width * c..][..count * width * c], &mut filters[at * K * c..][..count * K * c]);
+            let whole = together(x, filters);
+            for (x, filters) in x.chunks_exact(width * c).zip(filters.chunks_exact_mut(K * c)) {
+                channel_products(x, grad, columns, filters, c, whole..channels.end);
+            }
+            at += count;
+        }
+    })
+}
+
+/// The products of `R` rows, which share what is read of the gradient, for the channels that fill registers. Sums that do not depend on
+/// one another hide how long an addition takes.
+struct Products<'a, T, const R: usize, const K: usize> {
+    x: &'a [T],
+    grad: &'a [T],
+    filters: &'a mut [T],
+    met: &'a [[usize; K]],
+    /// Outputs at which all taps meet a pixel: neighbours.
+    inner: Range<usize>,
+    c: usize,
+    channels: Range<usize>,
+}
+
+impl<T: Element, const R: usize, const K: usize> WithSimd for Products<'_, T, R, K> {
+    /// The first channel that is left.
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> usize {
+        let Self { x, grad, filters, met, inner, c, channels } = self;
+        let width = x.len() / (R * c);
+        assert!(x.len() == R * width * c && grad.len() == met.len() * c && filters.len() == R * K * c && channels.end <= c);
+        assert!(met[inner.clone()].iter().all(|met| met[0] + K <= width));
+        let whole = channels.end - channels.len() % T::lanes::<S>();
+        for at in (channels.start..whole).step_by(T::lanes::<S>()) {
+            let mut acc = [[T::splat(simd, T::ZERO); K]; R];
+            // SAFETY: rows are `width` pixels of `c` values, `o` is below the outputs and each place read from is below `width`; a
+            // register's worth of channels follows `at` in each of them.
+            unsafe {
+                let x = x.as_ptr().add(at);
+                for o in 0..met.len() {
+                    let g = load::<T, S>(grad.as_ptr().add(o * c + at));
+                    if inner.contains(&o) {
+                        let first = x.add(met[o][0] * c);
+                        for r in 0..R {
+                            for k in 0..K {
+                                acc[r][k] = T::mul_add(simd, g, load::<T, S>(first.add((r * width + k) * c)), acc[r][k]);
+                            }
+                        }
+                    } else {
                         for k in 0..K {
-                            if from[k] < width {
-                                // SAFETY: as above.
-                                let x = unsafe { x.get_unchecked(from[k] * c + at..from[k] * c + at + LANES) };
-                                for lane in 0..LANES {
-                                    acc[k][lane] = g[lane].fma(x[lane], acc[k][lane]);
+                            if met[o][k] < width {
+                                for r in 0..R {
+                                    let pixel = load::<T, S>(x.add((r * width + met[o][k]) * c));
+                                    acc[r][k] = T::mul_add(simd, g, pixel, acc[r][k]);
                                 }
                             }
                         }
                     }
+                }
+                for r in 0..R {
                     for k in 0..K {
-                        let filter = &mut filters[k * c + at..][..LANES];
-                        for lane in 0..LANES {
-                            filter[lane] += acc[k][lane];
-                        }
+                        let filter = filters.as_mut_ptr().add((r * K + k) * c + at);
+                        let sum = T::sum(simd, load::<T, S>(filter), acc[r][k]);
+                        filter.cast::<T::Vector<S>>().write_unaligned(sum);
                     }
                 }
-            },
-        );
-        channel_products(x, grad, columns, filters, c, whole..channels.end);
-    })
+            }
+        }
+        whole
+    }
 }
 
-/// [`row_products`] for some of the channels, one by one, and windows of any width.
+/// [`row_products`] of one row for some of the channels, one by one, and windows of any width.
 pub fn channel_products<T: Element>(x: &[T], grad: &[T], columns: &[Taps], filters: &mut [T], c: usize, channels: Range<usize>) {
     for channel in channels {
         for k in 0..filters.len() / c {
