@@ -19,8 +19,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes that are written and hashed a second, until it is known: a fast disk's.
 const KEPT_A_SECOND: f64 = 1e9;
 
-/// A file that is replaced as a whole. It begins with the digest of what follows, so that a torn or damaged one counts as none: the
-/// task then starts anew, which costs time and no result.
+/// To be raised when a task comes to keep other things, or under other names: a new program finds what an old one left.
+const LAYOUT: u8 = 1;
+
+/// A file that is replaced as a whole. It begins with its layout and the digest of what follows, so that one of another layout and a torn
+/// or damaged one count as none: the task then starts anew, which costs time and no result.
 pub struct Checkpoint {
     path: PathBuf,
     /// When something was last kept, and how long that took.
@@ -40,9 +43,11 @@ impl Checkpoint {
             bytes => bytes?,
         };
         let mut bytes = bytes;
-        let whole = bytes.split_first_chunk().filter(|(digest, rest)| Digest::of(rest).as_bytes() == *digest);
+        let known = bytes.split_first().filter(|(layout, _)| **layout == LAYOUT);
+        let parts = known.and_then(|(_, rest)| rest.split_first_chunk());
+        let whole = parts.filter(|(digest, rest)| Digest::of(rest).as_bytes() == *digest);
         let Some((digest, _)) = whole else { return Ok(None) };
-        let begin = digest.len();
+        let begin = 1 + digest.len();
         bytes.drain(..begin);
         Ok(Some(bytes))
     }
@@ -69,6 +74,7 @@ impl Checkpoint {
     fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
         let aside = self.path.with_extension("new");
         let mut file = fs::File::create(&aside)?;
+        file.write_all(&[LAYOUT])?;
         file.write_all(Digest::of(bytes).as_bytes())?;
         file.write_all(bytes)?;
         fs::rename(&aside, &self.path)
@@ -114,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_or_torn_counts_as_none() {
+    fn what_is_damaged_torn_or_of_another_layout_counts_as_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint");
         let checkpoint = Checkpoint::new(path.clone());
@@ -126,7 +132,9 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         let mut flipped = whole.clone();
         flipped[35] ^= 1;
-        for damaged in [&whole[..whole.len() - 1], &whole[..10], &flipped, &[]] {
+        let mut other = whole.clone();
+        other[0] = LAYOUT + 1;
+        for damaged in [&whole[..whole.len() - 1], &whole[..10], &flipped, &other, &[]] {
             fs::write(&path, damaged).unwrap();
             assert_eq!(checkpoint.read().unwrap(), None);
         }
