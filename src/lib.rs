@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod data;
 pub mod exec;
+pub mod fst;
 pub mod hub;
 pub mod id;
 pub mod metrics;

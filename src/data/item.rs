@@ -24,16 +24,6 @@ pub struct Item {
     pub synthetic: Option<Synthetic>,
 }
 
-/// The pair that a skin type (as [`Item::fst`]) belongs to: "12", "34" or "56".
-pub fn fst_bin(fst: u8) -> Option<&'static str> {
-    match fst {
-        1 | 2 | 12 => Some("12"),
-        3 | 4 | 34 => Some("34"),
-        5 | 6 | 56 => Some("56"),
-        _ => None,
-    }
-}
-
 /// The record of a generated image, with the field names of the released synthetic-derm shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synthetic {

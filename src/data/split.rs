@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use rand::Rng;
 
 use super::catalogue::{Part, Record};
+use crate::fst;
 use crate::seed::Seed;
 
 /// A set that a study asks for.
@@ -104,7 +105,7 @@ fn needs<'a>(records: &'a [Record], classes: &'a [String], wanted: &Wanted<'_>) 
 fn stratum(record: &Record, strata: Strata) -> &str {
     match strata {
         Strata::Classes => &record.label,
-        Strata::SkinTypes => super::item::fst_bin(record.fst).unwrap_or_default(),
+        Strata::SkinTypes => fst::bin(record.fst).unwrap_or_default(),
     }
 }
 

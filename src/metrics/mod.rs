@@ -11,6 +11,6 @@ mod scores;
 mod tests;
 
 pub use calibration::Bin;
-pub use predictions::{Prediction, Predictions, PredictionsError, fst_bin};
+pub use predictions::{Prediction, Predictions, PredictionsError};
 pub use ranking::Ranking;
 pub use scores::Score;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fst;
+
 /// How far a row of probabilities may sum from 1: the rounding of an f32 softmax.
 const SUM_TOLERANCE: f32 = 1e-3;
 
@@ -146,18 +148,8 @@ fn check(image: &Prediction, classes: usize) -> Result<(), PredictionsError> {
         return Err(PredictionsError::Distribution { id, probabilities: image.probabilities.clone() });
     }
     match image.fst {
-        Some(fst) if fst_bin(fst).is_none() => Err(PredictionsError::SkinType { id, fst }),
+        Some(fst) if fst::bin(fst).is_none() => Err(PredictionsError::SkinType { id, fst }),
         _ => Ok(()),
-    }
-}
-
-/// The pair of Fitzpatrick skin types that one belongs to, as DDI writes it: "12", "34" or "56".
-pub fn fst_bin(fst: u8) -> Option<&'static str> {
-    match fst {
-        1 | 2 | 12 => Some("12"),
-        3 | 4 | 34 => Some("34"),
-        5 | 6 | 56 => Some("56"),
-        _ => None,
     }
 }
 

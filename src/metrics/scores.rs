@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::predictions::{Prediction, Predictions, fst_bin};
+use super::predictions::{Prediction, Predictions};
+use crate::fst;
 
 /// Correct predictions among images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ impl Predictions {
 
     /// Top-k score by pair of Fitzpatrick skin types (`12`, `34`, `56`, as DDI has them), of the images whose type is known.
     pub fn per_fst_bin(&self, k: usize) -> BTreeMap<&'static str, Score> {
-        self.grouped(k, |image| image.fst.and_then(fst_bin))
+        self.grouped(k, |image| image.fst.and_then(fst::bin))
     }
 
     fn grouped<G: Ord>(&self, k: usize, group: impl Fn(&Prediction) -> Option<G>) -> BTreeMap<G, Score> {

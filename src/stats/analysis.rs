@@ -9,7 +9,8 @@ use super::correction::benjamini_hochberg;
 use super::interval::{Interval, deviation, mean, student};
 use super::paired::{bootstrap, mcnemar, sign_flip};
 use super::scores::Scores;
-use crate::metrics::{Predictions, fst_bin};
+use crate::fst;
+use crate::metrics::Predictions;
 use crate::seed::Seed;
 
 /// The name of the arm that is trained on real images only; its dose is 0.
@@ -409,7 +410,7 @@ impl HeldOut {
             if let Some(fst) = image.fst {
                 by_fst.entry(fst).or_default().push(index);
             }
-            if let Some(pair) = image.fst.and_then(fst_bin) {
+            if let Some(pair) = image.fst.and_then(fst::bin) {
                 by_pair.entry(pair).or_default().push(index);
             }
         }

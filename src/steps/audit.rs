@@ -9,8 +9,8 @@ use super::context::{Context, json_output};
 use super::picture_set::PictureSet;
 use super::{Outputs, StepError};
 use crate::data::duplicates::{self, Likeness, Pair};
-use crate::data::item::fst_bin;
 use crate::data::split;
+use crate::fst;
 use crate::plan::params;
 use crate::stats::audit::{Audit, ClassCount, DuplicateCounts, DuplicatePair, SkinTypeCount};
 use crate::study::{Dedupe, Unusable};
@@ -129,7 +129,7 @@ fn counted(set: &PictureSet, params: &params::PictureSet) -> Audit {
             }
             Some((picture, None)) => {
                 class.usable += 1;
-                *bins.entry(fst_bin(record.fst).unwrap_or("unknown")).or_default() += 1;
+                *bins.entry(fst::bin(record.fst).unwrap_or("unknown")).or_default() += 1;
                 if let Some(format) = &picture.format {
                     *audit.formats.entry(format.clone()).or_default() += 1;
                 }
@@ -156,7 +156,7 @@ fn count_sets(audit: &mut Audit, set: &PictureSet, sets: &[Vec<usize>]) {
         class.sets = sets.iter().map(|members| count(members, &|at| records[at].label == class.label)).collect();
     }
     for row in &mut audit.skin_types {
-        let bin = |at: usize| fst_bin(records[at].fst).unwrap_or("unknown");
+        let bin = |at: usize| fst::bin(records[at].fst).unwrap_or("unknown");
         row.sets = sets.iter().map(|members| count(members, &|at| bin(at) == row.bin)).collect();
     }
 }

@@ -2,6 +2,7 @@
 
 use super::audit::{self, DUPLICATES};
 use super::context::Context;
+use super::decode::SHARD;
 use super::images::fashion_mnist;
 use super::picture_set::PictureSet;
 use super::{Outputs, StepError};
@@ -33,7 +34,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         }
         _ => pictures(context, params.pictures.as_ref().ok_or("a set of pictures without its parameters")?)?,
     };
-    Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])
+    Ok(vec![(SHARD.into(), webdataset::write_shard(&items)?)])
 }
 
 /// The last of the sets that the parameters name.

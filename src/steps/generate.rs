@@ -1,7 +1,10 @@
 //! A shard of synthetic images of one class by one strategy.
 
+use std::ops::Range;
+
 use super::base;
 use super::context::Context;
+use super::decode::SHARD;
 use super::images::{of_class_at, pixels, shard};
 use super::{Outputs, StepError, prompt};
 use crate::data::{Item, RgbImage, Synthetic, webdataset};
@@ -38,24 +41,36 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let sampler = models.sampler((params.solver, params.steps, params.guidance), size);
     // A stream an image, named by what the image is: batches and shards cannot change it.
     let root = context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
+    painted(context, wanted.len(), |batch| {
+        let chunk = &wanted[batch.clone()];
+        let streams = chunk.iter().map(|wanted| root.child(&wanted.source.id).nth(wanted.generation as u64)).collect::<Vec<_>>();
+        let start = match &first_pass {
+            Some(first) => pixels(&first[batch])?,
+            None => pixels(chunk.iter().map(|wanted| wanted.source))?,
+        };
+        let made = paint(&sampler, &params, &start, &streams)?;
+        Ok(chunk.iter().enumerate().map(|(at, wanted)| item(&params, wanted, made.image(at), made.size())).collect())
+    })
+}
+
+/// The shard of `count` images, of which `paint` makes those of a batch, from where the last attempt was.
+pub fn painted(
+    context: &mut Context,
+    count: usize,
+    mut paint: impl FnMut(Range<usize>) -> Result<Vec<Item>, StepError>,
+) -> Result<Outputs, StepError> {
     let mut checkpoint = context.checkpoint();
     let mut items = match checkpoint.read()? {
         Some(made) => webdataset::read_shard(&made, "checkpoint")?,
         None => Vec::new(),
     };
-    context.images(items.len(), wanted.len());
-    for (index, chunk) in wanted.chunks(BATCH).enumerate().skip(items.len() / BATCH) {
-        let streams = chunk.iter().map(|wanted| root.child(&wanted.source.id).nth(wanted.generation as u64)).collect::<Vec<_>>();
-        let start = match &first_pass {
-            Some(first) => pixels(&first[index * BATCH..index * BATCH + chunk.len()])?,
-            None => pixels(chunk.iter().map(|wanted| wanted.source))?,
-        };
-        let made = paint(&sampler, &params, &start, &streams)?;
-        items.extend(chunk.iter().enumerate().map(|(at, wanted)| item(&params, wanted, made.image(at), made.size())));
-        context.images(items.len(), wanted.len());
+    context.images(items.len(), count);
+    while items.len() < count {
+        items.extend(paint(items.len()..count.min(items.len() + BATCH))?);
+        context.images(items.len(), count);
         checkpoint.offer(|| webdataset::write_shard(&items).map_err(StepError::from))?;
     }
-    Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])
+    Ok(vec![(SHARD.into(), webdataset::write_shard(&items)?)])
 }
 
 fn paint(sampler: &Sampler, params: &params::Generate, start: &Pixels, streams: &[Seed]) -> Result<Pixels, StepError> {

@@ -1,13 +1,10 @@
 //! Images that the base makes of a prompt, for models to be tuned on beside their class's.
 
 use super::context::Context;
-use super::generate::Models;
+use super::generate::{Models, painted};
 use super::{Outputs, StepError};
-use crate::data::{Item, RgbImage, webdataset};
+use crate::data::{Item, RgbImage};
 use crate::plan::params;
-
-/// Images per forward pass; guidance doubles them.
-const BATCH: usize = 20;
 
 /// Output: shard.tar, all labelled [`params::PRIOR`].
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
@@ -15,20 +12,11 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let models = Models::load(context, params.precision)?;
     let sampler = models.sampler((params.solver, params.steps, params.guidance), params.size);
-    let mut checkpoint = context.checkpoint();
-    let mut items = match checkpoint.read()? {
-        Some(made) => webdataset::read_shard(&made, "checkpoint")?,
-        None => Vec::new(),
-    };
-    let streams = (0..params.images).map(|image| seed.nth(image as u64)).collect::<Vec<_>>();
-    for chunk in streams.chunks(BATCH).skip(items.len() / BATCH) {
-        let made = sampler.text_to_image(chunk)?;
-        let first = items.len();
-        items.extend((0..chunk.len()).map(|at| item(&params, first + at, made.image(at), made.size())));
-        context.images(items.len(), params.images);
-        checkpoint.offer(|| webdataset::write_shard(&items).map_err(StepError::from))?;
-    }
-    Ok(vec![("shard.tar".into(), webdataset::write_shard(&items)?)])
+    painted(context, params.images, |batch| {
+        let streams = batch.clone().map(|image| seed.nth(image as u64)).collect::<Vec<_>>();
+        let made = sampler.text_to_image(&streams)?;
+        Ok(batch.enumerate().map(|(at, index)| item(&params, index, made.image(at), made.size())).collect())
+    })
 }
 
 fn item(params: &params::Prior, index: usize, rgb: &[u8], size: usize) -> Item {

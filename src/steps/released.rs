@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
 
 use super::context::Context;
+use super::decode::SHARD;
 use super::images::of_class;
 use super::{Outputs, StepError, unpack};
 use crate::data::webdataset::{self, Sample, ShardError};
@@ -50,7 +51,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         })?;
         context.images(items.len(), wanted.len());
     }
-    Ok(vec![("shard.tar".into(), webdataset::write_shard(items.values())?)])
+    Ok(vec![(SHARD.into(), webdataset::write_shard(items.values())?)])
 }
 
 fn each(context: &Context, role: &str, entry: &str, each: impl FnMut(Sample) -> Result<(), ShardError>) -> Result<(), StepError> {

@@ -6,13 +6,14 @@ use expect_test::expect;
 
 use crate::source::Crate;
 
-/// What each room may import; `seed` and `id` are files, not rooms, and import nothing but what is said here.
+/// What each room may import; `id`, `fst` and `seed` are files, not rooms, and import nothing but what is said here.
 const ROOMS: &[(&str, &[&str])] = &[
     ("id", &[]),
+    ("fst", &[]),
     ("seed", &["id"]),
-    ("metrics", &["seed"]),
-    ("stats", &["metrics", "seed"]),
-    ("data", &["id", "seed"]),
+    ("metrics", &["fst", "seed"]),
+    ("stats", &["metrics", "fst", "seed"]),
+    ("data", &["id", "fst", "seed"]),
     ("hub", &[]),
     ("ml", &["seed"]),
     ("study", &["id", "seed"]),
@@ -20,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["study", "store", "id", "seed"]),
     ("exec", &["plan", "store", "id", "seed"]),
     ("report", &["metrics", "stats", "id"]),
-    ("steps", &["plan", "study", "store", "data", "ml", "metrics", "stats", "report", "id", "seed"]),
+    ("steps", &["plan", "study", "store", "data", "ml", "metrics", "stats", "report", "id", "fst", "seed"]),
 ];
 
 /// May import everything: the command line and the program.
