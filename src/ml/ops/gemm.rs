@@ -126,10 +126,16 @@ impl<T: Element> Rows<'_, T> {
         assert!(self.bias.is_none_or(|b| b.len() == self.right.n));
         Arch::new().dispatch(self);
     }
+}
 
-    /// `R` rows by `W` registers of columns.
+impl<T: Element> Tiled<T> for Rows<'_, T> {
     #[inline(always)]
-    fn tile<S: Simd, const R: usize, const W: usize>(&self, simd: S, row: usize, panel: &[T], column: usize) {
+    fn rows(&self) -> usize {
+        self.out.len()
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const R: usize, const W: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize) {
         let lanes = T::lanes::<S>();
         let mut acc = [[T::splat(simd, T::ZERO); 2]; R];
         let mut right = panel.as_ptr();
@@ -174,10 +180,27 @@ impl<T: Element> Rows<'_, T> {
             }
         }
     }
+}
+
+impl<T: Element> WithSimd for Rows<'_, T> {
+    type Output = ();
 
     #[inline(always)]
-    fn sweep<S: Simd, const W: usize>(&self, simd: S, panel: &[T], column: usize) {
-        let rows = self.out.len();
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        self.all(simd, self.right);
+    }
+}
+
+/// A product that is made tile by tile, the sums of a tile in registers.
+trait Tiled<T: Element> {
+    fn rows(&self) -> usize;
+
+    /// `R` rows by `W` registers of columns.
+    fn tile<S: Simd, const R: usize, const W: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize);
+
+    #[inline(always)]
+    fn sweep<S: Simd, const W: usize>(&mut self, simd: S, panel: &[T], column: usize) {
+        let rows = self.rows();
         let mut row = 0;
         while wide::<T, S>() && row + WIDE_TILE <= rows {
             self.tile::<S, WIDE_TILE, W>(simd, row, panel, column);
@@ -196,16 +219,13 @@ impl<T: Element> Rows<'_, T> {
             _ => {}
         }
     }
-}
 
-impl<T: Element> WithSimd for Rows<'_, T> {
-    type Output = ();
-
+    /// All tiles, panel by panel.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        for (p, panel) in panels(self.right).enumerate() {
-            let column = p * self.right.width;
-            match self.right.n - column <= T::lanes::<S>() {
+    fn all<S: Simd>(&mut self, simd: S, right: &Panels<T>) {
+        for (p, panel) in panels(right).enumerate() {
+            let column = p * right.width;
+            match right.n - column <= T::lanes::<S>() {
                 true => self.sweep::<S, 1>(simd, panel, column),
                 false => self.sweep::<S, 2>(simd, panel, column),
             }
@@ -257,7 +277,12 @@ struct Transposed<'a, T> {
     afresh: bool,
 }
 
-impl<T: Element> Transposed<'_, T> {
+impl<T: Element> Tiled<T> for Transposed<'_, T> {
+    #[inline(always)]
+    fn rows(&self) -> usize {
+        self.m
+    }
+
     #[inline(always)]
     fn tile<S: Simd, const R: usize, const W: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize) {
         let lanes = T::lanes::<S>();
@@ -300,27 +325,6 @@ impl<T: Element> Transposed<'_, T> {
             }
         }
     }
-
-    #[inline(always)]
-    fn sweep<S: Simd, const W: usize>(&mut self, simd: S, panel: &[T], column: usize) {
-        let mut row = 0;
-        while wide::<T, S>() && row + WIDE_TILE <= self.m {
-            self.tile::<S, WIDE_TILE, W>(simd, row, panel, column);
-            row += WIDE_TILE;
-        }
-        while row + TILE <= self.m {
-            self.tile::<S, TILE, W>(simd, row, panel, column);
-            row += TILE;
-        }
-        match self.m - row {
-            1 => self.tile::<S, 1, W>(simd, row, panel, column),
-            2 => self.tile::<S, 2, W>(simd, row, panel, column),
-            3 => self.tile::<S, 3, W>(simd, row, panel, column),
-            4 => self.tile::<S, 4, W>(simd, row, panel, column),
-            5 => self.tile::<S, 5, W>(simd, row, panel, column),
-            _ => {}
-        }
-    }
 }
 
 impl<T: Element> WithSimd for Transposed<'_, T> {
@@ -328,13 +332,7 @@ impl<T: Element> WithSimd for Transposed<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        for (p, panel) in panels(self.right).enumerate() {
-            let column = p * self.right.width;
-            match self.right.n - column <= T::lanes::<S>() {
-                true => self.sweep::<S, 1>(simd, panel, column),
-                false => self.sweep::<S, 2>(simd, panel, column),
-            }
-        }
+        self.all(simd, self.right);
     }
 }
 
