@@ -84,7 +84,7 @@ impl Canvas {
         self.put(&format!(r#"<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.5"/>"#));
     }
 
-    /// The series' marker, filled or hollow.
+    /// The series' marker, filled or hollow. Those of one colour differ in their shapes.
     pub fn marker(&mut self, (x, y): (f64, f64), style: usize, filled: bool) {
         let paint = if filled { r#"fill="currentColor""# } else { r##"class="fig-paper" fill="#ffffff""## };
         let paint = format!(r#"{paint} stroke="currentColor" stroke-width="1.5""#);
@@ -92,7 +92,7 @@ impl Canvas {
             let points = offsets.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy)).collect::<Vec<_>>().join(" ");
             format!(r#"<polygon points="{points}" {paint}/>"#)
         };
-        let shape = match style % COLOURS.len() {
+        let shape = match (style + style / COLOURS.len()) % COLOURS.len() {
             0 => format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="4.0" {paint}/>"#),
             1 => polygon(&[(-3.6, -3.6), (3.6, -3.6), (3.6, 3.6), (-3.6, 3.6)]),
             2 => polygon(&[(0.0, -4.8), (4.6, 3.4), (-4.6, 3.4)]),
@@ -148,6 +148,17 @@ pub fn ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_of_thirty_six_series_look_alike() {
+        let drawn = |style: usize| {
+            let mut canvas = Canvas::default();
+            canvas.coloured(style, |canvas| canvas.marker((0.0, 0.0), style, true));
+            canvas.body
+        };
+        let all = (0..COLOURS.len() * COLOURS.len()).map(drawn).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!(all.len(), COLOURS.len() * COLOURS.len());
+    }
 
     #[test]
     fn ticks_are_round_and_cover_the_range() {
