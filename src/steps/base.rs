@@ -7,7 +7,7 @@ use super::context::Context;
 use crate::ml::classify::efficientnet::{self, EfficientNet, HeadKind, Normalisation};
 use crate::ml::classify::heads::Head;
 use crate::ml::classify::model::is_of_head;
-use crate::ml::latent::layout::TOKENIZER_CONFIG;
+use crate::ml::latent::layout::{SPECIAL_TOKENS, TOKENIZER_CONFIG};
 pub use crate::ml::latent::layout::{SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
 use crate::ml::latent::schedule::{self, Schedule};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
@@ -66,12 +66,11 @@ impl Prompts {
     pub fn load(context: &Context, role: &str) -> Result<Self, StepError> {
         let config = context.json::<clip::Config>(role, TEXT.0)?;
         let (vocabulary, merges) = (context.read(role, TOKENIZER.0)?, context.read(role, TOKENIZER.1)?);
-        let mut tokenizer = ClipTokenizer::new(&vocabulary, &merges, config.max_position_embeddings)?;
-        if context.input(role)?.entry(TOKENIZER_CONFIG).is_some()
-            && let Some(token) = padding(&context.json(role, TOKENIZER_CONFIG)?)
-        {
-            tokenizer = tokenizer.padded_with(&token)?;
-        }
+        let input = context.input(role)?;
+        let some = |name: &str| input.entry(name).map(|_| context.read(role, name)).transpose();
+        let (settings, special) = (some(TOKENIZER_CONFIG)?, some(SPECIAL_TOKENS)?);
+        let tokenizer = ClipTokenizer::new(&vocabulary, &merges, config.max_position_embeddings)?;
+        let tokenizer = tokenizer.padded_as(settings.as_deref(), special.as_deref())?;
         let encoder = constants(context, role, TEXT.1, DType::F32)?.build(|vb| TextEncoder::new(&config, vb))?;
         Ok(Self { tokenizer, encoder })
     }
@@ -85,12 +84,6 @@ impl Prompts {
         let length = ids.len() / prompts.len();
         Ok(self.encoder.forward(&Tensor::from_vec(ids, (prompts.len(), length), &Device::Cpu)?)?)
     }
-}
-
-/// The token that a tokenizer_config.json fills texts up with: a string, or an object that has it as its content.
-pub fn padding(config: &serde_json::Value) -> Option<String> {
-    let token = config.get("pad_token")?;
-    token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
 }
 
 /// The backbone as it was trained, frozen.

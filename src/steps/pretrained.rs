@@ -7,7 +7,7 @@ use candle_core::{DType, Device};
 use super::base::{self, SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
 use super::context::Context;
 use super::{Outputs, StepError};
-use crate::ml::latent::layout::TOKENIZER_CONFIG;
+use crate::ml::latent::layout::{SPECIAL_TOKENS, TOKENIZER_CONFIG};
 use crate::ml::latent::schedule::{self, Schedule};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::latent::vae::{self, AutoencoderKl};
@@ -65,10 +65,8 @@ impl Models {
         Schedule::new(&scheduler).map_err(|error| of(SCHEDULER)(&error))?;
         let (vocabulary, merges) = (self.text(TOKENIZER.0)?, self.text(TOKENIZER.1)?);
         let tokenizer = ClipTokenizer::new(vocabulary.as_bytes(), merges.as_bytes(), text.max_position_embeddings)?;
-        if self.texts.contains_key(TOKENIZER_CONFIG) {
-            let config = serde_json::from_str(self.text(TOKENIZER_CONFIG)?).map_err(|error| of(TOKENIZER_CONFIG)(&error))?;
-            base::padding(&config).map(|token| tokenizer.padded_with(&token)).transpose()?;
-        }
+        let some = |name: &str| self.texts.get(name).map(Vec::as_slice);
+        tokenizer.padded_as(some(TOKENIZER_CONFIG), some(SPECIAL_TOKENS))?;
         fits(&unet, &vae, &text, conditioning)?;
         self.build(VAE.1, |params| params.build(|vb| AutoencoderKl::new(&vae, vb)).map(drop))?;
         self.build(UNET.1, |params| params.build(|vb| UNet2DConditionModel::new(&unet, vb)).map(drop))?;

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use candle_core::{DType, Device, Tensor};
-use titrate::ml::latent::layout::{SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
+use titrate::ml::latent::layout::{SCHEDULER, SPECIAL_TOKENS, TEXT, TOKENIZER, TOKENIZER_CONFIG, UNET, VAE};
 use titrate::ml::latent::mask::Mask;
 use titrate::ml::latent::sample::Sampler;
 use titrate::ml::latent::schedule::{self, Schedule};
@@ -78,6 +78,9 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
     let length = text_config.max_position_embeddings;
     let (vocabulary, merges) = (text(folder, TOKENIZER.0), text(folder, TOKENIZER.1));
     let tokenizer = ClipTokenizer::new(vocabulary.as_bytes(), merges.as_bytes(), length).unwrap();
+    let some = |name: &str| fs::read(folder.join(name)).ok();
+    let (settings_of, special) = (some(TOKENIZER_CONFIG), some(SPECIAL_TOKENS));
+    let tokenizer = tokenizer.padded_as(settings_of.as_deref(), special.as_deref()).unwrap();
     let embed = |prompt: &str| {
         let ids = Tensor::from_vec(tokenizer.encode(prompt).unwrap(), (1, length), &Device::Cpu).unwrap();
         encoder.forward(&ids).unwrap()
@@ -121,17 +124,25 @@ fn a_tuned_model_makes_the_same_image_in_diffusers() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
     // diffusers' inpainting pipeline takes UNets of 9 channels only, which the small base, with more latent channels, has not.
-    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/stable_diffusion/inpainting");
-    let tiny = ["images.size=16".to_owned(), format!("base.pretrained.inpainting={fixture}")];
-    for (conditioning, sets) in [("text-to-image", [].as_slice()), ("inpainting", &tiny)] {
+    let tiny = |key: &str, family: &str| {
+        let fixture = format!("{}/tests/fixtures/stable_diffusion/{family}", env!("CARGO_MANIFEST_DIR"));
+        ["images.size=16".to_owned(), format!("base.pretrained.{key}={fixture}")]
+    };
+    // Stable Diffusion 2's texts are filled up by another token than its tokenizer's configuration says.
+    let (second, inpainting) = (tiny("text_to_image", "sd21"), tiny("inpainting", "inpainting"));
+    for (name, conditioning, sets) in [
+        ("base", "text-to-image", [].as_slice()),
+        ("sd21", "text-to-image", &second),
+        ("inpainting", "inpainting", &inpainting),
+    ] {
         let label = format!("dreambooth/psoriasis/{conditioning}");
-        let pipeline = folder.path().join(conditioning);
+        let pipeline = folder.path().join(name);
         titrate(&["reproduce", "--only", &label], sets, &store);
         titrate(&["export", &label, pipeline.to_str().unwrap()], sets, &store);
         let (settings, tensors) = (folder.path().join("settings.json"), folder.path().join("tensors.safetensors"));
         sample(&pipeline, &settings, &tensors);
         let output = Command::new(python()).arg(SCRIPT).args([&pipeline, &settings, &tensors]).output().unwrap();
-        let _ = write!(std::io::stderr(), "{conditioning}: {}", String::from_utf8_lossy(&output.stdout));
+        let _ = write!(std::io::stderr(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -12,8 +12,9 @@ pub const UNET: (&str, &str) = ("unet/config.json", "unet/diffusion_pytorch_mode
 pub const TEXT: (&str, &str) = ("text_encoder/config.json", "text_encoder/model.safetensors");
 /// Vocabulary and merges.
 pub const TOKENIZER: (&str, &str) = ("tokenizer/vocab.json", "tokenizer/merges.txt");
-/// Which token fills a text up; a repository may do without.
+/// Which token fills a text up; a repository may do without either.
 pub const TOKENIZER_CONFIG: &str = "tokenizer/tokenizer_config.json";
+pub const SPECIAL_TOKENS: &str = "tokenizer/special_tokens_map.json";
 pub const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
 /// The diffusers whose files these are, and which tests/fixtures/stable_diffusion was made with.
@@ -41,7 +42,7 @@ pub fn files(folder: &Path) -> Result<Vec<String>, LayoutError> {
     for name in [TOKENIZER.0, TOKENIZER.1, SCHEDULER] {
         names.push(present(folder, name)?);
     }
-    names.extend(folder.join(TOKENIZER_CONFIG).is_file().then(|| TOKENIZER_CONFIG.to_owned()));
+    names.extend([TOKENIZER_CONFIG, SPECIAL_TOKENS].into_iter().filter(|name| folder.join(name).is_file()).map(str::to_owned));
     Ok(names)
 }
 
@@ -55,7 +56,9 @@ pub fn wanted(names: &[String]) -> Vec<String> {
         let stem = weights.strip_suffix(".safetensors").unwrap_or(weights);
         let parts = |half: bool| {
             let part = |name: &&String| {
-                name.contains(&format!("{stem}-")) && name.ends_with(".safetensors") && name.contains(".fp16") == half
+                // `stem.fp16-00001-of-00002.safetensors`, or as older diffusers named them `stem-00001-of-00002.fp16.safetensors`.
+                let of_stem = name.contains(&format!("{stem}-")) || name.contains(&format!("{stem}.fp16-"));
+                of_stem && name.ends_with(".safetensors") && name.contains(".fp16") == half
             };
             names.iter().filter(part).cloned().collect::<Vec<_>>()
         };
@@ -67,7 +70,7 @@ pub fn wanted(names: &[String]) -> Vec<String> {
         ];
         wanted.extend(whole.into_iter().find(|files| !files.is_empty()).unwrap_or_default());
     }
-    for name in [TOKENIZER.0, TOKENIZER.1, TOKENIZER_CONFIG, SCHEDULER] {
+    for name in [TOKENIZER.0, TOKENIZER.1, TOKENIZER_CONFIG, SPECIAL_TOKENS, SCHEDULER] {
         wanted.extend(ends(name));
     }
     wanted
@@ -174,9 +177,16 @@ mod tests {
         let stem = "unet/diffusion_pytorch_model";
         let (part, index) = (format!("{stem}-00001-of-00001.safetensors"), format!("{stem}.safetensors.index.json"));
         let half = format!("{stem}.fp16.safetensors");
-        for (weights, expected) in
-            [(vec![UNET.1, &half], vec![UNET.1]), (vec![&part, &index, &half], vec![&*index, &part]), (vec![&half], vec![&*half])]
-        {
+        let half_index = format!("{stem}.safetensors.index.fp16.json");
+        let (half_part, older) =
+            (format!("{stem}.fp16-00001-of-00001.safetensors"), format!("{stem}-00001-of-00001.fp16.safetensors"));
+        for (weights, expected) in [
+            (vec![UNET.1, &half], vec![UNET.1]),
+            (vec![&part, &index, &half], vec![&*index, &part]),
+            (vec![&half], vec![&*half]),
+            (vec![&half_part, &half_index], vec![&*half_index, &half_part]),
+            (vec![&older, &half_index], vec![&*half_index, &older]),
+        ] {
             let mut wanted = wanted(&listing(&weights));
             let rest = [VAE.0, VAE.1, UNET.0, TEXT.0, TEXT.1, TOKENIZER.0, TOKENIZER.1, SCHEDULER];
             wanted.retain(|name| !rest.contains(&name.as_str()));

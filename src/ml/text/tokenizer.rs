@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::{Lowercase, NFC, Replace, replace::ReplacePattern};
@@ -24,6 +25,8 @@ const WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 pub enum TokenizerError {
     #[error("vocab.json is not a map of tokens to ids: {0}")]
     Vocab(#[from] serde_json::Error),
+    #[error("{name} is not JSON: {problem}")]
+    Json { name: &'static str, problem: serde_json::Error },
     #[error("merges.txt line {line} is not two tokens apart by a space")]
     Merges { line: usize },
     #[error("the vocabulary lacks the token {token}")]
@@ -187,11 +190,30 @@ impl ClipTokenizer {
         Ok(Self { inner, size, start, end })
     }
 
-    /// The same, with texts filled up by `token` instead of the end's, as Stable Diffusion 2's are by `!`.
-    pub fn padded_with(mut self, token: &str) -> Result<Self, TokenizerError> {
-        let id = self.inner.token_to_id(token).ok_or_else(|| TokenizerError::Lacking { token: token.to_owned() })?;
+    /// The same, with texts filled up by the token that the bytes of `tokenizer_config.json` and `special_tokens_map.json` name, if one
+    /// does, instead of the end's. As in transformers the second wins over a config without `added_tokens_decoder`: so Stable Diffusion
+    /// 2's texts are filled up by `!`, which its config does not say.
+    pub fn padded_as(mut self, config: Option<&[u8]>, special_tokens: Option<&[u8]>) -> Result<Self, TokenizerError> {
+        let parsed = |name, bytes: Option<&[u8]>| -> Result<Value, TokenizerError> {
+            let of_file = |problem| TokenizerError::Json { name, problem };
+            bytes.map_or(Ok(Value::Null), |bytes| serde_json::from_slice(bytes).map_err(of_file))
+        };
+        let config = parsed("tokenizer_config.json", config)?;
+        let special = parsed("special_tokens_map.json", special_tokens)?;
+        // A string, or an object that has it as its content.
+        let padding = |of: &Value| {
+            let token = of.get("pad_token")?;
+            token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
+        };
+        let decided = config.get("added_tokens_decoder").is_some();
+        let Some(token) = Some(&special).filter(|_| !decided).and_then(padding).or_else(|| padding(&config)) else {
+            return Ok(self);
+        };
+        let id = self.inner.token_to_id(&token).ok_or_else(|| TokenizerError::Lacking { token: token.clone() })?;
+        // Special tokens are no part of words.
+        self.inner.add_special_tokens([AddedToken::from(token.clone(), true)])?;
         if let Some(padding) = self.inner.get_padding_mut() {
-            (padding.pad_id, padding.pad_token) = (id, token.to_owned());
+            (padding.pad_id, padding.pad_token) = (id, token);
         }
         Ok(self)
     }

@@ -8,6 +8,7 @@ use candle_core::{D, DType, Device, Tensor, Var};
 use serde_json::Value;
 
 use super::CPU;
+use crate::ml::latent::layout::{SPECIAL_TOKENS, TOKENIZER_CONFIG};
 use crate::ml::latent::mask::Mask;
 use crate::ml::latent::sample::{Sampler, encode, inpainting_condition};
 use crate::ml::latent::schedule::{self, Schedule};
@@ -99,6 +100,9 @@ fn check(name: &str, device: Device) {
     let (vocabulary, merges) = (reference.text("tokenizer/vocab.json"), reference.text("tokenizer/merges.txt"));
     let length = text_config.max_position_embeddings;
     let tokenizer = ClipTokenizer::new(vocabulary.as_bytes(), merges.as_bytes(), length).unwrap();
+    let some = |path: &str| std::fs::read(reference.folder.join(path)).ok();
+    let (settings, special) = (some(TOKENIZER_CONFIG), some(SPECIAL_TOKENS));
+    let tokenizer = tokenizer.padded_as(settings.as_deref(), special.as_deref()).unwrap();
     let mut ids = Vec::new();
     for case in facts["tokenizer"].as_array().unwrap() {
         let text = case["text"].as_str().unwrap();
