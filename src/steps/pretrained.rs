@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use candle_core::{DType, Device};
 
-use super::base::{self, SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
+use super::base::{SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
 use super::context::Context;
 use super::{Outputs, StepError};
 use crate::ml::latent::layout::{SPECIAL_TOKENS, TOKENIZER_CONFIG};

@@ -121,7 +121,7 @@ impl Study {
     pub fn pipelines(&self) -> [bool; 2] {
         let strategies = &self.experiment.strategies;
         let text_to_image = strategies.contains(&Strategy::TextToImage);
-        let has_prior = self.generators().any(|(_, generator)| !generator.is_released() && generator.dreambooth.prior.images > 0);
+        let has_prior = self.generators().any(|(_, generator)| generator.is_tuned() && generator.dreambooth.prior.images > 0);
         let inpainting = strategies.iter().any(|&strategy| strategy != Strategy::TextToImage);
         [text_to_image || has_prior, inpainting].map(|needed| needed && self.generates())
     }
@@ -142,6 +142,11 @@ impl Generator {
     /// Whether its images come from elsewhere.
     pub fn is_released(&self) -> bool {
         !self.released.is_empty()
+    }
+
+    /// Whether its models are fine-tuned in the study.
+    pub fn is_tuned(&self) -> bool {
+        !self.is_released() && self.dreambooth.models != Models::Untuned
     }
 
     /// Whether each replicate has models of its own.

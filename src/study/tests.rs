@@ -110,7 +110,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             study.toml:2:8: `generator.variants.lora` is a whole number; a table is expected
             study.toml:2:1: unknown key `generator.variants.lora.dreambooth.step`; the nearest known key is `generator.variants.lora.dreambooth.steps`
             study.toml:3:8: `generator.variants.lora.dreambooth.clip` is a string; a number with a decimal point is expected
-            --set generator.variants.all.dreambooth.models=each: `generator.variants.all.dreambooth.models`: unknown variant `each`, expected one of `per-class`, `per-replicate`, `all`, `leak-free`
+            --set generator.variants.all.dreambooth.models=each: `generator.variants.all.dreambooth.models`: unknown variant `each`, expected one of `per-class`, `per-replicate`, `all`, `leak-free`, `untuned`
             study.toml:2:12: `base.corpus.classes`: invalid type: integer `1`, expected a string
             study.toml:1:11: `extends` is a whole number; a file's name is expected
             study.toml:3:1: not TOML: duplicate key

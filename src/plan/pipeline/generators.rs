@@ -10,6 +10,9 @@ use crate::plan::params::{self, Conditioning};
 use crate::plan::pipeline::place::{Place, Shards};
 use crate::study::{DreamBooth, Generator, Models, Strategy};
 
+/// What a model is called that is not tuned.
+const UNTUNED: &str = "base";
+
 /// What a strategy's UNet is conditioned on.
 fn conditioning(strategy: Strategy) -> Conditioning {
     match strategy {
@@ -160,14 +163,19 @@ impl Builder<'_> {
         let mut recipe =
             Recipe { variant, generator, prompts: BTreeMap::new(), priors: BTreeMap::new(), models: BTreeMap::new() };
         for conditioning in conditionings(&study.experiment.strategies) {
+            for class in &study.images.classes {
+                let prompt = self.prompt(base, &recipe, conditioning, class, generator.prompt_of(class))?;
+                recipe.prompts.insert((conditioning, class.clone()), prompt);
+            }
+            if !generator.is_tuned() {
+                continue;
+            }
             if generator.dreambooth.prior.images > 0 {
                 let prior = self.prior(base, &recipe, conditioning)?;
                 recipe.priors.insert(conditioning, prior);
             }
             let mut latents = BTreeMap::new();
             for class in &study.images.classes {
-                let prompt = self.prompt(base, &recipe, conditioning, class, generator.prompt_of(class))?;
-                recipe.prompts.insert((conditioning, class.clone()), prompt);
                 latents.insert(class.clone(), self.latents(base, &recipe, conditioning, class, (pool, study.images.pool))?);
             }
             for tuned_on in self.tuned_on(&generator.dreambooth, conditioning) {
@@ -263,6 +271,7 @@ impl Builder<'_> {
                         .map(|(replicate, n)| model(class(), Some(replicate), Some(n)))
                 })),
                 Models::All => return vec![model(None, None, None)],
+                Models::Untuned => {}
             }
         }
         all
@@ -352,7 +361,7 @@ impl Builder<'_> {
             let untuned = place.replicate.is_none_or(|replicate| replicate == 0) && (place.n.is_none() || place.n == most);
             if untuned && shown {
                 let unet = base.pipeline(Conditioning::TextToImage).unet.clone();
-                let task = self.generate(base, pool, recipe, place, Strategy::TextToImage, ("base", unet), None)?;
+                let task = self.generate(base, pool, recipe, ("base", place), Strategy::TextToImage, (UNTUNED, unet), None)?;
                 shards.entry(("base".to_owned(), place.class.to_owned())).or_default().push(place.shard(task));
             }
         }
@@ -361,13 +370,13 @@ impl Builder<'_> {
             if !strategies.contains(&strategy) && !is_first_pass {
                 continue;
             }
-            let model = Input::Task(recipe.model(conditioning(strategy), place));
+            let model = recipe.model(base, conditioning(strategy), place);
             let start = first_pass.filter(|_| strategy == Strategy::InThenOutpaint);
-            let task = self.generate(base, pool, recipe, place, strategy, ("dreambooth", model), start)?;
+            let arm = strategy.arm(recipe.variant);
+            let task = self.generate(base, pool, recipe, (&arm, place), strategy, model, start)?;
             if strategy == Strategy::Inpaint {
                 first_pass = Some(task);
             }
-            let arm = strategy.arm(recipe.variant);
             shards.entry((arm, place.class.to_owned())).or_default().push(place.shard(task));
         }
         Ok(())
@@ -379,7 +388,7 @@ impl Builder<'_> {
         base: &BaseInputs,
         pool: TaskId,
         recipe: &Recipe<'_>,
-        place: &Place,
+        (arm, place): (&str, &Place),
         strategy: Strategy,
         (model, unet): (&str, Input),
         first_pass: Option<TaskId>,
@@ -415,10 +424,7 @@ impl Builder<'_> {
             role("pool", pool),
         ];
         inputs.extend(first_pass.map(|task| role("first_pass", task)));
-        let label = match model {
-            "base" => format!("generate/base/{}", place.path()),
-            _ => format!("generate/{}/{}", strategy.arm(recipe.variant), place.path()),
-        };
+        let label = format!("generate/{arm}/{}", place.path());
         self.add_once(&kind::GENERATE, label, &params, inputs, Some(self.seed.child("generate")), cost)
     }
 }
@@ -429,14 +435,17 @@ impl Recipe<'_> {
         if self.variant.is_empty() { what.to_owned() } else { format!("{what}@{}", self.variant) }
     }
 
-    /// The model that makes the images of a place.
-    fn model(&self, conditioning: Conditioning, place: &Place) -> TaskId {
+    /// The model that makes the images of a place, and what it is called.
+    fn model(&self, base: &BaseInputs, conditioning: Conditioning, place: &Place) -> (&'static str, Input) {
+        if !self.generator.is_tuned() {
+            return (UNTUNED, base.pipeline(conditioning).unet.clone());
+        }
         let of = |model: &TunedOn| {
             model.conditioning == conditioning
                 && model.class.as_deref().is_none_or(|class| class == place.class)
                 && model.replicate.is_none_or(|replicate| Some(replicate) == place.replicate)
                 && model.n == place.n
         };
-        *self.models.iter().find(|(model, _)| of(model)).expect("every place has a model").1
+        ("dreambooth", Input::Task(*self.models.iter().find(|(model, _)| of(model)).expect("every place has a model").1))
     }
 }

@@ -63,3 +63,55 @@ fn no_image_is_made_twice_where_the_whole_pool_is_drawn() {
     let replicates = of_kind(&apart, kind::GENERATE.name).filter(|task| task.label.contains("psoriasis/r2/")).count();
     assert_eq!(replicates, places.len(), "models of their own make their own");
 }
+
+fn task<'a>(graph: &'a Graph, of: &Task, role: &str) -> &'a Task {
+    match of.inputs.iter().find(|(name, _)| name == role) {
+        Some((_, Input::Task(task))) => graph.task(*task),
+        other => panic!("{}: {role} is {other:?}", of.label),
+    }
+}
+
+/// A leak-free model sees the images that its classifiers see, and makes images of those alone.
+#[test]
+fn leak_free_models_see_what_their_classifiers_see() {
+    let graph = planned(&["generator.dreambooth.models=leak-free", "experiment.transforms=[false]"]);
+    let classes = ["psoriasis", "lichen planus"];
+    let mut seen = 0;
+    for classifier in of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0) {
+        let shards = classifier.inputs.iter().filter_map(|(_, input)| match input {
+            Input::Task(task) => Some(graph.task(*task)).filter(|task| task.kind == kind::GENERATE.name),
+            _ => None,
+        });
+        for shard in shards {
+            let class = shard.params["class"].as_str().unwrap();
+            let model = task(&graph, shard, "unet");
+            let sorted = |sources: &serde_json::Value| {
+                sources.as_array().unwrap().iter().map(|at| at.as_u64().unwrap()).collect::<BTreeSet<_>>()
+            };
+            let (own, tuned) = (sorted(&classifier.params["sources"][class]), sorted(&model.params["classes"][class]));
+            assert_eq!(own, tuned, "{} by {}", classifier.label, model.label);
+            assert_eq!(model.params["classes"].as_object().unwrap().len(), 1);
+            assert!(sorted(&shard.params["sources"]).is_subset(&own), "{}", shard.label);
+            seen += usize::from(classes.contains(&class));
+        }
+    }
+    assert!(seen > 0);
+}
+
+/// An untuned generator is an arm: its images come from the pretrained models by every strategy, and nothing is tuned for it.
+#[test]
+fn what_is_not_tuned_can_be_an_arm() {
+    let graph = planned(&["generator.variants.untuned.dreambooth.models=untuned"]);
+    assert!(of_kind(&graph, kind::DREAMBOOTH.name).chain(of_kind(&graph, kind::LATENTS.name)).all(|task| !task.label.contains('@')));
+    for (strategy, base) in [("text-to-image", kind::UNET.name), ("inpaint", kind::INPAINTING.name), ("in-then-outpaint", kind::INPAINTING.name)]
+    {
+        let arm = format!("generate/{strategy}@untuned/");
+        let shards = of_kind(&graph, kind::GENERATE.name).filter(|task| task.label.starts_with(&arm)).collect::<Vec<_>>();
+        assert!(!shards.is_empty(), "{arm}");
+        for shard in shards {
+            assert_eq!((task(&graph, shard, "unet").kind, shard.params["model"].as_str()), (base, Some("base")), "{}", shard.label);
+        }
+        let arms = of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.label.contains(&format!("{strategy}@untuned")));
+        assert!(arms.count() > 0);
+    }
+}

@@ -31,6 +31,8 @@ pub enum Models {
     All,
     /// One model for each class, replicate and n, tuned on the n images that the replicate's classifiers see, and on no other.
     LeakFree,
+    /// None: images are made by the pretrained models, or the base's, as they are.
+    Untuned,
 }
 
 /// How the learning rate goes on after its warm-up.
