@@ -22,6 +22,13 @@ macro_rules! address {
                 Self(*blake3::hash(bytes).as_bytes())
             }
 
+            /// BLAKE3 of what is left to read.
+            pub fn of_reader(from: impl std::io::Read) -> std::io::Result<Self> {
+                let mut hasher = blake3::Hasher::new();
+                hasher.update_reader(from)?;
+                Ok(Self(*hasher.finalize().as_bytes()))
+            }
+
             pub fn from_bytes(bytes: [u8; 32]) -> Self {
                 Self(bytes)
             }

@@ -66,11 +66,15 @@ pub struct Labelled {
     pub labels: Vec<u32>,
 }
 
-/// The images of a [B, H, W, 3] tensor in [-1, 1], clamped and rounded to 8 bits.
+/// The images of a [B, H, W, 3] tensor in [-1, 1], clamped and rounded to 8 bits. NaN is no colour, and an error.
 pub fn from_signed(images: &Tensor) -> Result<Pixels> {
     let (count, height, width, _) = images.dims4()?;
     assert_eq!(height, width, "images are square");
     let values = images.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
+    if let Some(at) = values.iter().position(|value| value.is_nan()) {
+        let image = at / (height * width * 3);
+        candle_core::bail!("image {image} of {count} came out as NaN: a model's answers overflow; where it computes in half precision, let it in f32")
+    }
     let bytes = values.iter().map(|value| ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8).collect::<Vec<_>>();
     debug_assert_eq!(bytes.len(), count * height * width * 3);
     Ok(Pixels { size: height, bytes })
@@ -79,6 +83,14 @@ pub fn from_signed(images: &Tensor) -> Result<Pixels> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_is_no_image() {
+        let images = Tensor::from_vec(vec![0.5, f32::INFINITY, -3.0, 0.0, f32::NAN, 0.0], (2, 1, 1, 3), &Device::Cpu).unwrap();
+        assert_eq!(from_signed(&images.narrow(0, 0, 1).unwrap()).unwrap().image(0), [191, 255, 0]);
+        let error = from_signed(&images).unwrap_err().to_string();
+        assert!(error.contains("image 1 of 2 came out as NaN"), "{error}");
+    }
 
     #[test]
     fn every_byte_survives_the_way_through_a_tensor() {

@@ -15,7 +15,8 @@ pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64) -> Result<()>;
 pub trait Keep {
     /// What the last attempt kept, whole.
     fn load(&mut self) -> Result<Option<StateDict>>;
-    /// Keeps a state instead of the one before if it is time to. Its values are those of `f32` or `f64` tensors, bit for bit.
+    /// Keeps a state instead of the one before if it is time to. Its values are those of `f32` or `f64` tensors, bit for bit; some are the
+    /// training's own, which goes on with them after the call.
     fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()>;
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use candle_core::{Error, Result};
@@ -22,8 +22,8 @@ const KEPT_A_SECOND: f64 = 1e9;
 /// To be raised when a task comes to keep other things, or under other names: a new program finds what an old one left.
 const LAYOUT: u8 = 1;
 
-/// A file that is replaced as a whole. It begins with its layout and the digest of what follows, so that one of another layout and a torn
-/// or damaged one count as none: the task then starts anew, which costs time and no result.
+/// A file that is replaced as a whole. It ends with its layout and the digest of what comes before, so that one of another layout and a
+/// torn or damaged one count as none: the task then starts anew, which costs time and no result.
 pub struct Checkpoint {
     path: PathBuf,
     /// When something was last kept, and how long that took.
@@ -43,12 +43,12 @@ impl Checkpoint {
             bytes => bytes?,
         };
         let mut bytes = bytes;
-        let known = bytes.split_first().filter(|(layout, _)| **layout == LAYOUT);
-        let parts = known.and_then(|(_, rest)| rest.split_first_chunk());
-        let whole = parts.filter(|(digest, rest)| Digest::of(rest).as_bytes() == *digest);
-        let Some((digest, _)) = whole else { return Ok(None) };
-        let begin = 1 + digest.len();
-        bytes.drain(..begin);
+        let known = bytes.split_last().filter(|(layout, _)| **layout == LAYOUT);
+        let parts = known.and_then(|(_, rest)| rest.split_last_chunk());
+        let Some((content, _)) = parts.filter(|(content, digest)| Digest::of(content).as_bytes() == *digest) else {
+            return Ok(None);
+        };
+        bytes.truncate(content.len());
         Ok(Some(bytes))
     }
 
@@ -65,18 +65,20 @@ impl Checkpoint {
             return Ok(());
         }
         let started = Instant::now();
-        self.write(&bytes()?)?;
+        let bytes = bytes()?;
+        self.replace(|path| fs::write(path, bytes))?;
         (self.last, self.took) = (Instant::now(), started.elapsed());
         Ok(())
     }
 
-    /// Not synced: a power cut costs at most what is kept here.
-    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+    /// Puts the file that `write` makes in the place of the one before. Not synced: a power cut costs at most what is kept here.
+    fn replace(&self, write: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
         let aside = self.path.with_extension("new");
-        let mut file = fs::File::create(&aside)?;
+        write(&aside)?;
+        let digest = Digest::of_reader(fs::File::open(&aside)?)?;
+        let mut file = fs::OpenOptions::new().append(true).open(&aside)?;
+        file.write_all(digest.as_bytes())?;
         file.write_all(&[LAYOUT])?;
-        file.write_all(Digest::of(bytes).as_bytes())?;
-        file.write_all(bytes)?;
         fs::rename(&aside, &self.path)
     }
 }
@@ -90,12 +92,19 @@ impl Keep for Checkpoint {
         if !self.is_due() {
             return Ok(());
         }
+        let started = Instant::now();
         let state = state()?;
         if self.took.is_zero() {
             // How long the first time takes is not known yet, and gigabytes take long.
             self.took = Duration::from_secs_f64(state.bytes() as f64 / KEPT_A_SECOND);
+            if !self.is_due() {
+                return Ok(());
+            }
         }
-        self.offer(|| safetensors::serialize(state.iter(), None).map_err(Error::wrap))
+        // One tensor after the other: together they may be as large as what there is of memory.
+        self.replace(|path| safetensors::serialize_to_file(state.iter(), None, path).map_err(std::io::Error::other))?;
+        (self.last, self.took) = (Instant::now(), started.elapsed());
+        Ok(())
     }
 }
 
@@ -125,15 +134,15 @@ mod tests {
         let path = folder.path().join("checkpoint");
         let checkpoint = Checkpoint::new(path.clone());
         assert_eq!(checkpoint.read().unwrap(), None);
-        checkpoint.write(b"first").unwrap();
-        checkpoint.write(b"second").unwrap();
+        checkpoint.replace(|path| fs::write(path, b"first")).unwrap();
+        checkpoint.replace(|path| fs::write(path, b"second")).unwrap();
         assert_eq!(checkpoint.read().unwrap().as_deref(), Some(b"second".as_slice()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let whole = fs::read(&path).unwrap();
         let mut flipped = whole.clone();
-        flipped[35] ^= 1;
+        flipped[3] ^= 1;
         let mut other = whole.clone();
-        other[0] = LAYOUT + 1;
+        *other.last_mut().unwrap() = LAYOUT + 1;
         for damaged in [&whole[..whole.len() - 1], &whole[..10], &flipped, &other, &[]] {
             fs::write(&path, damaged).unwrap();
             assert_eq!(checkpoint.read().unwrap(), None);

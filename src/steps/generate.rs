@@ -38,7 +38,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     };
     let size = sources.first().map_or(0, |item| item.image.width);
     let models = Models::load(context, params.precision)?;
-    let sampler = models.sampler((params.solver, params.steps, params.guidance), size);
+    let sampler = models.sampler((params.solver, params.steps, params.guidance), size)?;
     // A stream an image, named by what the image is: batches and shards cannot change it.
     let root = context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
     painted(context, wanted.len(), |batch| {
@@ -128,8 +128,13 @@ impl Models {
     }
 
     /// A sampler, with so many steps and so much guidance, of images of `size` pixels.
-    pub fn sampler(&self, (solver, steps, guidance): (Solver, usize, f64), size: usize) -> Sampler<'_> {
-        Sampler {
+    pub fn sampler(&self, (solver, steps, guidance): (Solver, usize, f64), size: usize) -> Result<Sampler<'_>, StepError> {
+        let timesteps = self.schedule.timesteps();
+        if steps > timesteps {
+            // What a study says of its own base was checked; a pretrained pipeline brings a schedule of its own.
+            return Err(format!("generator.sampling.steps is {steps}, but the scheduler has {timesteps} timesteps").into());
+        }
+        Ok(Sampler {
             vae: &self.vae,
             unet: &self.unet,
             schedule: &self.schedule,
@@ -142,6 +147,6 @@ impl Models {
             steps,
             guidance,
             side: size / self.vae.config().downsampling(),
-        }
+        })
     }
 }

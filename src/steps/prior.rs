@@ -11,7 +11,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Prior = context.params()?;
     let seed = context.seed()?;
     let models = Models::load(context, params.precision)?;
-    let sampler = models.sampler((params.solver, params.steps, params.guidance), params.size);
+    let sampler = models.sampler((params.solver, params.steps, params.guidance), params.size)?;
     painted(context, params.images, |batch| {
         let streams = batch.clone().map(|image| seed.nth(image as u64)).collect::<Vec<_>>();
         let made = sampler.text_to_image(&streams)?;

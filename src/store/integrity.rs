@@ -150,10 +150,7 @@ impl Store {
 
 /// BLAKE3 of a file's bytes.
 fn hash_file(path: &Path) -> Result<Digest> {
-    let mut hasher = blake3::Hasher::new();
-    let hashed = File::open(path).and_then(|file| hasher.update_reader(file).map(|_| ()));
-    hashed.map_err(|error| StoreError::io("read", path, error))?;
-    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
+    File::open(path).and_then(Digest::of_reader).map_err(|error| StoreError::io("read", path, error))
 }
 
 /// Whether a file last changed long enough before `now` for its stamp to be trusted.

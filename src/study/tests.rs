@@ -170,6 +170,10 @@ fn values_out_of_range_are_refused_by_full_name() {
                 "[images]\nsource = \"folder\"\npath = \"p\"\nfit = \"pad\"\n[experiment]\nregimes = [\"head\"]",
                 &["classifier.crop=random", "probe.crop=random"],
             ),
+            (
+                "[base]\nfrom = \"b\"\npretrained.inpainting = \"sd\"",
+                &["generator.dreambooth.prior.images=2", "generator.sampling.inpaint_strength=0.01"],
+            ),
             ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
         ],
         expect![[r#"

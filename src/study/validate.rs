@@ -336,13 +336,29 @@ fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rule
         rules.refuse(&key, format!("`{key}` names classes, but dreambooth.models is \"all\": one model learns all of them"));
     }
 
+    let pretrained = &study.base.pretrained;
+    if generator.is_tuned() && dreambooth.prior.images > 0 && !pretrained.inpainting.is_empty() && pretrained.text_to_image.is_empty() {
+        let key = join(table, "dreambooth.prior.images");
+        rules.refuse(
+            &key,
+            format!(
+                "`{key}` asks for images by the text-to-image model that goes with base.pretrained.inpainting: say where it is in \
+                 base.pretrained.text_to_image"
+            ),
+        );
+    }
+
     let timesteps = study.base.diffusion.timesteps;
     let steps = sampling.steps;
     let table = &join(table, "sampling");
     rules.require((1..=timesteps).contains(&steps), &join(table, "steps"), steps, format!("1 to {timesteps} (timesteps)"));
     rules.not_negative(table, &[("guidance", sampling.guidance)]);
     for (name, strength) in [("inpaint_strength", sampling.inpaint_strength), ("outpaint_strength", sampling.outpaint_strength)] {
-        rules.require(strength > 0.0 && strength <= 1.0, &join(table, name), strength, "more than 0, at most 1");
+        let key = &join(table, name);
+        rules.require(strength > 0.0 && strength <= 1.0, key, strength, "more than 0, at most 1");
+        if strength > 0.0 && (steps as f64 * strength) < 1.0 {
+            rules.refuse(key, format!("`{key}` is {strength:?}, which leaves none of {steps} steps (steps): nothing would be painted"));
+        }
     }
     let shards = [("sources_per_shard", sampling.sources_per_shard), ("generations_per_shard", sampling.generations_per_shard)];
     rules.counts(table, &shards);

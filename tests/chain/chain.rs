@@ -20,6 +20,8 @@ pub struct Ran {
     /// Labels of the tasks that ran, sorted.
     pub ran: Vec<String>,
     pub tasks: usize,
+    /// How much of a task was done when it first told.
+    pub began: BTreeMap<String, u64>,
 }
 
 impl Chain {
@@ -121,7 +123,11 @@ impl Chain {
         let mut ran = of("finished").iter().map(|event| event["label"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
         ran.sort();
         let tasks = of("opened").first().map_or(ran.len(), |event| event["tasks"].as_u64().unwrap() as usize);
-        Ran { ran, tasks }
+        let mut began = BTreeMap::new();
+        for event in of("progress") {
+            began.entry(event["label"].as_str().unwrap().to_owned()).or_insert(event["done"].as_u64().unwrap());
+        }
+        Ran { ran, tasks, began }
     }
 
     /// Starts a run in a process group of its own.

@@ -29,7 +29,16 @@ const CLASSES: &[&str] = &[
     "UniPCMultistepScheduler",
 ];
 /// Keys that change the schedule or its use where they say anything.
-const REFUSED: &[&str] = &["trained_betas", "rescale_betas_zero_snr", "thresholding", "use_karras_sigmas", "use_flow_sigmas"];
+const REFUSED: &[&str] = &[
+    "trained_betas",
+    "rescale_betas_zero_snr",
+    "thresholding",
+    "use_beta_sigmas",
+    "use_exponential_sigmas",
+    "use_flow_sigmas",
+    "use_karras_sigmas",
+    "use_lu_lambdas",
+];
 
 /// diffusers' scheduler_config.json, the keys that decide the noise: "scaled_linear" betas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,7 +205,7 @@ pub(crate) mod tests {
         assert!((schedule.alpha(999).powi(2) - 0.004660).abs() < 1e-6);
     }
 
-    /// diffusers' `compute_snr` and `snr_gamma` in examples/dreambooth: min(SNR, gamma) / SNR, and / (SNR + 1) for v.
+    /// diffusers' `compute_snr` and `snr_gamma` in examples/text_to_image: min(SNR, gamma) / SNR, and / (SNR + 1) for v.
     #[test]
     fn min_snr_weights() {
         let (v, epsilon) = (stable_diffusion(PredictionType::VPrediction), stable_diffusion(PredictionType::Epsilon));

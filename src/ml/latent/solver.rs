@@ -35,7 +35,8 @@ pub struct Solver<'a> {
 }
 
 impl<'a> Solver<'a> {
-    /// `steps` >= 1 steps from pure noise; with `strength` < 1 the first `steps - floor(steps * strength)` are left out.
+    /// `steps` steps from pure noise, 1 to as many as the schedule has timesteps; with `strength` < 1 the first
+    /// `steps - floor(steps * strength)` are left out. As in diffusers, what rounds to one timestep is one step.
     pub fn new(method: Method, schedule: &'a Schedule, steps: usize, strength: f64) -> Self {
         let (count, last) = (schedule.timesteps(), (schedule.timesteps() - 1) as f64);
         let grid = |index: usize| match method {
@@ -43,7 +44,8 @@ impl<'a> Solver<'a> {
             Method::Ddim => ((index - 1) * (count / steps) + 1).min(count - 1),
         };
         let walked = ((steps as f64 * strength) as usize).clamp(1, steps);
-        let timesteps = (1..=walked).rev().map(grid).collect();
+        let mut timesteps = (1..=walked).rev().map(grid).collect::<Vec<_>>();
+        timesteps.dedup();
         Self { schedule, method, steps, timesteps, position: 0, previous: None }
     }
 
@@ -104,6 +106,8 @@ mod tests {
         let timesteps = |method, steps, strength| Solver::new(method, &schedule, steps, strength).timesteps().to_vec();
         assert_eq!(timesteps(Method::DpmSolver, 5, 1.0), [999, 799, 599, 400, 200]);
         assert_eq!(timesteps(Method::Ddim, 5, 1.0), [801, 601, 401, 201, 1]);
+        let all = timesteps(Method::DpmSolver, 1000, 1.0);
+        assert_eq!((all.len(), all[0], all[998]), (999, 999, 1), "500 comes twice in numpy's linspace, and once in diffusers");
         assert_eq!(timesteps(Method::DpmSolver, 50, 0.97).len(), 48, "paper.md: strength .97 of 50 is 48 steps");
         assert_eq!(timesteps(Method::DpmSolver, 50, 0.95).len(), 47);
     }
@@ -114,7 +118,7 @@ mod tests {
         let schedule = stable_diffusion(PredictionType::VPrediction);
         let noise = Tensor::new(&[[[[0.3f32, -1.2]]]], &Device::Cpu).unwrap();
         let clean = Tensor::new(&[[[[0.7f32, -0.4]]]], &Device::Cpu).unwrap();
-        for (method, steps) in [Method::DpmSolver, Method::Ddim].into_iter().flat_map(|method| [1, 4, 20].map(|n| (method, n))) {
+        for (method, steps) in [Method::DpmSolver, Method::Ddim].into_iter().flat_map(|method| [1, 4, 20, 1000].map(|n| (method, n))) {
             let mut solver = Solver::new(method, &schedule, steps, 1.0);
             let mut noisy = schedule.add_noise(&clean, &noise, &solver.timesteps()[..1]).unwrap();
             for at in solver.timesteps().to_vec() {

@@ -96,15 +96,17 @@ pub fn optimise(
         finite(value, step)?;
         let rate = budget.learning_rate * budget.schedule.factor(step as u64, budget.steps as u64);
         state.optimiser.step(&gradients, rate, Some(budget.clip)).map_err(Error::wrap)?;
+        // What is kept takes as much memory again.
+        drop(gradients);
         if let Some(average) = &mut state.average {
             average.update().map_err(Error::wrap)?;
         }
         state.losses.push(value);
+        if let Some(average) = state.average.as_ref().filter(|_| step + 1 == budget.steps) {
+            average.assign().map_err(Error::wrap)?;
+        }
         (session.watch)(step + 1, budget.steps, value)?;
         session.offer(|| state.kept())?;
-    }
-    if let Some(average) = state.average {
-        average.assign().map_err(Error::wrap)?;
     }
     Ok(state.losses)
 }
@@ -132,7 +134,7 @@ impl State {
         let mut kept = StateDict::default();
         kept.insert("losses", Tensor::new(self.losses.as_slice(), &Device::Cpu)?);
         for (name, variable) in &self.variables {
-            kept.insert(format!("variable.{name}"), variable.as_detached_tensor().copy()?);
+            kept.insert(format!("variable.{name}"), variable.as_detached_tensor());
         }
         let moments = self.optimiser.state().map_err(Error::wrap)?.moments;
         moments.iter().for_each(|(name, tensor)| kept.insert(format!("moment.{name}"), tensor.clone()));

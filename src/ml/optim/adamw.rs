@@ -167,19 +167,18 @@ impl AdamW {
         Ok(AdamWState { step: self.step, moments })
     }
 
-    /// Takes over a state that an optimiser of the same variables gave.
+    /// Takes over a state that an optimiser of the same variables gave. After an error nothing is to be done with it.
     pub fn restore(&mut self, state: &AdamWState) -> Result<(), OptimError> {
         let read = |slot: &Slot, kind: &str| {
             let name = format!("{}.{kind}", slot.name);
             let moment = state.moments.get(&name).filter(|moment| moment.shape() == slot.var.shape());
             moment.ok_or(OptimError::State { name })
         };
-        let moments = self.slots.iter().map(|slot| {
+        // One after the other: all moments at once would be there twice.
+        for slot in &mut self.slots {
             let (mean, square) = (read(slot, "exp_avg")?, read(slot, "exp_avg_sq")?);
-            Ok(Moments::from_tensors(&slot.var, mean, square)?)
-        });
-        let moments = moments.collect::<Result<Vec<_>, OptimError>>()?;
-        self.slots.iter_mut().zip(moments).for_each(|(slot, moments)| slot.moments = moments);
+            slot.moments = Moments::from_tensors(&slot.var, mean, square)?;
+        }
         self.step = state.step;
         Ok(())
     }

@@ -151,6 +151,32 @@ fn half_precision_has_masters_in_single() {
     }
 }
 
+/// Batches that are accumulated count as one of all their images.
+#[test]
+fn accumulated_gradients_are_those_of_one_batch() {
+    let train = |batch: usize, accumulate: usize| {
+        let params = drawn(DType::F64);
+        let weight = params.build(|vb| vb.get_with_hints((1, 6), "weight", Init::Randn { mean: 0.0, stdev: 1.0 })).unwrap();
+        // Each image pulls at a place of its own.
+        let loss = |part: Part| {
+            let wanted = part.indices.iter().flat_map(|&image| (0..6).map(move |at| f64::from(u8::from(at == image))));
+            let wanted = Tensor::from_iter(wanted, &CPU)?.reshape((part.indices.len(), 6))?;
+            backward(&weight.broadcast_sub(&wanted)?.sqr()?.mean_all()?.to_dtype(DType::F64)?)
+        };
+        let budget = Budget { steps: 3, batch, accumulate, learning_rate: 0.1, clip: 0.05, ..Budget::default() };
+        let session = Session { watch: &mut |_, _, _| Ok(()), keep: None };
+        let losses = optimise(&params, &budget, 6, &Seed::of_study(3), loss, session).unwrap();
+        (losses, weight)
+    };
+    // Every step sees all six images once.
+    let (at_once, accumulated) = (train(6, 1), train(2, 3));
+    for (one, other) in at_once.0.iter().zip(&accumulated.0) {
+        assert!((one - other).abs() < 1e-6 * one, "{one} {other}");
+    }
+    assert!(apart(&at_once.1, &accumulated.1) < 1e-9, "{}", apart(&at_once.1, &accumulated.1));
+    assert!(apart(&at_once.1, &train(2, 1).1) > 1e-3, "one batch of two images leads elsewhere");
+}
+
 /// Keeps every state in memory.
 #[derive(Default)]
 struct Memory(Option<StateDict>);
@@ -161,7 +187,8 @@ impl Keep for Memory {
     }
 
     fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()> {
-        self.0 = Some(state()?);
+        let copied = |(name, tensor): (&str, &Tensor)| Ok((name.to_owned(), tensor.copy()?));
+        self.0 = Some(state()?.iter().map(copied).collect::<Result<_>>()?);
         Ok(())
     }
 }
@@ -185,20 +212,30 @@ fn a_training_that_broke_off_goes_on_to_the_same_bits() {
             let noise = Tensor::from_vec(part.stream.normals(5), (1, 5), &CPU)?;
             backward(&(weight.broadcast_sub(&noise)?.sqr()?.mean_all()? * part.indices.iter().sum::<usize>() as f64)?.sqrt()?)
         };
+        let mut steps = Vec::new();
         let mut watch = |done: usize, _: usize, _: f64| {
             assert_ne!(Some(done), breaks_at, "broken off");
+            steps.push((done, params.to_safetensors(DType::F32).unwrap()));
             Ok(())
         };
         let session = Session { watch: &mut watch, keep: Some(keep) };
         let losses = optimise(&params, &budget, 9, &Seed::of_study(3), loss, session).unwrap();
-        (losses, params.to_safetensors(DType::F32).unwrap())
+        let weights = params.to_safetensors(DType::F32).unwrap();
+        assert!(steps.last().is_none_or(|(_, last)| *last == weights), "the last step shows what is kept, the average");
+        ((losses, weights), steps.len())
     };
-    let whole = train(&mut Memory::default(), None);
-    assert_eq!(whole.0.len(), 7);
+    let (whole, steps) = train(&mut Memory::default(), None);
+    assert_eq!((whole.0.len(), steps), (7, 7));
     for breaks_at in [1, 4, 7] {
         let mut keep = Memory::default();
         let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| train(&mut keep, Some(breaks_at))));
         assert!(broken.is_err());
-        assert!(train(&mut keep, None) == whole, "broken off at step {breaks_at}");
+        // The state of a step is kept after it was watched.
+        let (again, steps) = train(&mut keep, None);
+        assert!(again == whole, "broken off at step {breaks_at}");
+        assert_eq!(steps, 7 - (breaks_at - 1), "it goes on, and does not start anew");
     }
+    let mut keep = Memory::default();
+    train(&mut keep, None);
+    assert!(train(&mut keep, None) == (whole, 0), "a state after the last step is the end");
 }
