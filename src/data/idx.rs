@@ -106,7 +106,7 @@ pub fn items(part: Part, images: &[u8], labels: &[u8]) -> Result<Vec<Item>, IdxE
             id: format!("{}-{index:05}", part.prefix()),
             label: name.to_owned(),
             fst: 0,
-            malignant: false,
+            malignant: Some(false),
             caption: format!("A photo of {phrase}"),
             source: "fashion-mnist".to_owned(),
             image: pair.images.centred(index),

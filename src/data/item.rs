@@ -14,7 +14,8 @@ pub struct Item {
     pub label: String,
     /// Fitzpatrick skin type 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is unknown.
     pub fst: u8,
-    pub malignant: bool,
+    /// Whether the condition is malignant, where the image set says so.
+    pub malignant: Option<bool>,
     /// A sentence that describes the image, for text encoders.
     pub caption: String,
     /// The set that the image comes from.

@@ -61,7 +61,7 @@ mod tests {
             id: format!("{index}"),
             label: ["even", "odd"][index % 2].to_owned(),
             fst: 0,
-            malignant: false,
+            malignant: None,
             caption: String::new(),
             source: String::new(),
             image: RgbImage::new(1, 1),

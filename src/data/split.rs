@@ -170,7 +170,7 @@ mod tests {
             file: format!("p{at:04}.png"),
             label: label.to_owned(),
             fst: [12, 34, 56][at % 3],
-            malignant: false,
+            malignant: None,
             patient: patient.to_owned(),
             part: None,
         }

@@ -47,8 +47,8 @@ pub struct Record {
     pub label: String,
     #[serde(default)]
     pub fst: u8,
-    #[serde(default)]
-    pub malignant: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malignant: Option<bool>,
     #[serde(default)]
     pub caption: String,
     #[serde(default)]
@@ -294,7 +294,7 @@ mod tests {
             id: format!("lichen-planus-{index:05}"),
             label: "lichen planus".to_owned(),
             fst: 1 + index % 6,
-            malignant: index % 2 == 1,
+            malignant: [None, Some(false), Some(true)][usize::from(index % 3)],
             caption: "An image of lichen planus, a skin disease".to_owned(),
             source: "phantom".to_owned(),
             image,

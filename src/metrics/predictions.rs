@@ -23,6 +23,9 @@ pub struct Prediction {
     /// Whether the condition is malignant, where the image set says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
+    /// The image set that it comes from, where that is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
 }
 
 impl Prediction {
@@ -158,7 +161,7 @@ mod tests {
     use super::*;
 
     fn image(id: &str, label: usize, probabilities: [f32; 3], fst: Option<u8>) -> Prediction {
-        Prediction { id: id.into(), label, probabilities: probabilities.into(), fst, malignant: None }
+        Prediction { id: id.into(), label, probabilities: probabilities.into(), fst, malignant: None, source: String::new() }
     }
 
     fn three() -> Vec<String> {

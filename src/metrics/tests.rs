@@ -73,6 +73,7 @@ fn predictions(case: &Case) -> Predictions {
         probabilities: counts.iter().map(|count| *count as f32 / case.denominator as f32).collect(),
         fst: None,
         malignant: None,
+        source: String::new(),
     };
     let images = case.labels.iter().zip(&case.counts).enumerate().map(image).collect();
     Predictions::new((0..case.confusion.len()).map(|class| class.to_string()).collect(), images).unwrap()
@@ -126,7 +127,7 @@ fn reference_values_of_scikit_learn() {
 }
 
 fn image(id: &str, label: usize, probabilities: [f32; 3], fst: Option<u8>, malignant: Option<bool>) -> Prediction {
-    Prediction { id: id.into(), label, probabilities: probabilities.into(), fst, malignant }
+    Prediction { id: id.into(), label, probabilities: probabilities.into(), fst, malignant, source: String::new() }
 }
 
 fn of(images: impl Into<Vec<Prediction>>) -> Predictions {

@@ -73,7 +73,9 @@ pub fn from_signed(images: &Tensor) -> Result<Pixels> {
     let values = images.to_dtype(DType::F32)?.flatten_all()?.to_vec1::<f32>()?;
     if let Some(at) = values.iter().position(|value| value.is_nan()) {
         let image = at / (height * width * 3);
-        candle_core::bail!("image {image} of {count} came out as NaN: a model's answers overflow; where it computes in half precision, let it in f32")
+        candle_core::bail!(
+            "image {image} of {count} came out as NaN: a model's answers overflow; where it computes in half precision, let it in f32"
+        )
     }
     let bytes = values.iter().map(|value| ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8).collect::<Vec<_>>();
     debug_assert_eq!(bytes.len(), count * height * width * 3);

@@ -25,20 +25,20 @@ kinds! {
     /// The files of an image set, checked and unpacked.
     IMPORT = "import" v 1: ["steps/import.rs"];
     /// Pictures from outside as squares.
-    DECODE = "decode" v 1: ["steps/decode.rs"];
+    DECODE = "decode" v 2: ["steps/decode.rs"];
     /// What there is in a set of pictures, and what is there twice.
     AUDIT = "audit" v 2: ["steps/audit.rs"];
     /// Captioned images for pretraining.
     CORPUS = "corpus" v 1: ["steps/corpus.rs"];
     /// One of the study's sets of real images.
-    COHORT = "cohort" v 1: ["steps/cohort.rs"];
+    COHORT = "cohort" v 2: ["steps/cohort.rs"];
     AUTOENCODER = "autoencoder" v 1: ["steps/autoencoder.rs"];
     /// UNet and text encoder, trained together (Rombach et al. 2022).
     UNET = "unet" v 1: ["steps/unet.rs"];
     /// The inpainting variant of the UNet.
     INPAINTING = "inpainting" v 1: ["steps/inpainting.rs"];
     /// The classifier's pretrained body.
-    BACKBONE = "backbone" v 1: ["steps/backbone.rs"];
+    BACKBONE = "backbone" v 2: ["steps/backbone.rs"];
     /// A pipeline of pretrained models, checked.
     PRETRAINED = "pretrained" v 1: ["steps/pretrained.rs"];
     /// A file of a classifier's weights, checked.
@@ -48,28 +48,28 @@ kinds! {
     /// Latents of transformed views of the images that a UNet is tuned on.
     LATENTS = "latents" v 1: ["steps/latents.rs"];
     /// Images that the base makes, for a tuned UNet to remember.
-    PRIOR = "prior" v 1: ["steps/prior.rs"];
+    PRIOR = "prior" v 2: ["steps/prior.rs"];
     /// A tuned UNet.
-    DREAMBOOTH = "dreambooth" v 3: ["steps/dreambooth.rs"];
+    DREAMBOOTH = "dreambooth" v 4: ["steps/dreambooth.rs"];
     /// A shard of a released synthetic set as squares, by strategy and class.
-    UNPACK = "unpack" v 1: ["steps/unpack.rs"];
+    UNPACK = "unpack" v 2: ["steps/unpack.rs"];
     /// Released images that were made from the pool's.
     RELEASED = "released" v 1: ["steps/released.rs"];
     /// A shard of synthetic images.
     GENERATE = "generate" v 2: ["steps/generate.rs"];
     /// What a frozen body makes of the views of images.
-    FEATURES = "features" v 1: ["steps/features.rs"];
+    FEATURES = "features" v 2: ["steps/features.rs"];
     /// A classifier of the experiment that is a head over features, and its predictions.
-    HEAD = "head" v 2: ["steps/head.rs"];
+    HEAD = "head" v 3: ["steps/head.rs"];
     /// A classifier of the experiment and its predictions.
-    CLASSIFIER = "classifier" v 2: ["steps/classifier.rs"];
+    CLASSIFIER = "classifier" v 3: ["steps/classifier.rs"];
     /// A classifier trained on plentiful real images, to judge generators with.
-    PROBE = "probe" v 2: ["steps/probe.rs"];
+    PROBE = "probe" v 3: ["steps/probe.rs"];
     /// What the probe makes of synthetic and reconstructed images.
     CHECK = "check" v 2: ["steps/check.rs"];
     /// Real images beside synthetic ones.
     CONTACT = "contact" v 3: ["steps/contact.rs"];
     /// Scores, intervals, tests.
-    ANALYSIS = "analysis" v 3: ["steps/analysis.rs"];
+    ANALYSIS = "analysis" v 4: ["steps/analysis.rs"];
     REPORT = "report" v 8: ["steps/report.rs"];
 }

@@ -11,7 +11,14 @@ fn predictions(wrong: &[usize]) -> Predictions {
         let label = index % 2;
         let predicted = if wrong.contains(&index) { 1 - label } else { label };
         let probabilities = if predicted == 0 { vec![0.75, 0.25] } else { vec![0.25, 0.75] };
-        Prediction { id: format!("{index:02}"), label, probabilities, fst: Some(1 + 4 * (index / 15) as u8), malignant: None }
+        Prediction {
+            id: format!("{index:02}"),
+            label,
+            probabilities,
+            fst: Some(1 + 4 * (index / 15) as u8),
+            malignant: None,
+            source: String::new(),
+        }
     };
     Predictions::new(vec!["a".into(), "b".into()], (0..30).map(image).collect()).unwrap()
 }

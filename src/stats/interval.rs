@@ -40,9 +40,10 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
     Some((squares / degrees as f64).sqrt())
 }
 
-/// Student's t interval of the mean of independent `values`; none with fewer than two.
+/// Student's t interval of the mean of independent `values`; none with fewer than two, nor where all are equal: differences of accuracies
+/// are multiples of one image's, and a few that coincide do not say that the next would.
 pub fn student(values: &[f64], confidence: f64) -> Option<Interval> {
-    let error = deviation(values)? / (values.len() as f64).sqrt();
+    let error = deviation(values).filter(|deviation| *deviation > 0.0)? / (values.len() as f64).sqrt();
     let degrees = (values.len() - 1) as f64;
     let t = StudentsT::new(0.0, 1.0, degrees).expect("positive degrees of freedom").inverse_cdf(0.5 + confidence / 2.0);
     let centre = mean(values);
@@ -84,6 +85,7 @@ mod tests {
     #[test]
     fn too_few_values_have_no_interval() {
         assert_eq!(student(&[0.5], 0.95), None);
+        assert_eq!(student(&[-0.125; 3], 0.95), None);
         assert_eq!(deviation(&[]), None);
         assert_eq!(wilson(0, 0, 0.95), Interval { low: 0.0, high: 1.0 });
     }

@@ -88,7 +88,8 @@ pub fn predictions<'a>(
             label: entry.label_in(classes)? as usize,
             probabilities,
             fst: (entry.fst > 0).then_some(entry.fst),
-            malignant: Some(entry.malignant),
+            malignant: entry.malignant,
+            source: entry.source.into_owned(),
         })
     });
     let predictions = Predictions::new(classes.to_vec(), images.collect::<Result<_, StepError>>()?)?;

@@ -149,7 +149,7 @@ fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Pictu
                     id,
                     label: String::new(),
                     fst: 0,
-                    malignant: false,
+                    malignant: None,
                     caption: String::new(),
                     source: String::new(),
                     image,

@@ -24,7 +24,7 @@ fn item(params: &params::Prior, index: usize, rgb: &[u8], size: usize) -> Item {
         id: format!("{}-{index:05}", params::PRIOR),
         label: params::PRIOR.to_owned(),
         fst: 0,
-        malignant: false,
+        malignant: None,
         caption: params.prompt.clone(),
         source: "base model".to_owned(),
         image: RgbImage { width: size, height: size, pixels: rgb.to_vec() },

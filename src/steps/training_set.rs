@@ -14,7 +14,11 @@ pub struct Entry<'a> {
     pub label: std::borrow::Cow<'a, str>,
     /// Fitzpatrick skin type 1 to 6; 0 is unknown.
     pub fst: u8,
-    pub malignant: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malignant: Option<bool>,
+    /// The set that it comes from.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub source: std::borrow::Cow<'a, str>,
     /// The real image that a synthetic one was made from, and its number among those.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_from: Option<(std::borrow::Cow<'a, str>, u32)>,
@@ -24,7 +28,7 @@ impl<'a> From<&'a Item> for Entry<'a> {
     fn from(item: &'a Item) -> Self {
         let made_from = item.synthetic.as_ref().map(|made| (made.md5hash.as_str().into(), made.generation_num));
         let (id, label) = (item.id.as_str().into(), item.label.as_str().into());
-        Self { id, label, fst: item.fst, malignant: item.malignant, made_from }
+        Self { id, label, fst: item.fst, malignant: item.malignant, source: item.source.as_str().into(), made_from }
     }
 }
 

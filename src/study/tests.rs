@@ -172,7 +172,14 @@ fn values_out_of_range_are_refused_by_full_name() {
             ),
             (
                 "[base]\nfrom = \"b\"\npretrained.inpainting = \"sd\"",
-                &["generator.dreambooth.prior.images=2", "generator.sampling.inpaint_strength=0.01"],
+                &[
+                    "generator.dreambooth.prior.images=2",
+                    "generator.sampling.inpaint_strength=0.01",
+                    "base.backbone.architecture=v2-s",
+                    "classifier.head=concat-pool",
+                    "classifier.batch=1",
+                    "classifier.class_weights={psoriasis=1e-60}",
+                ],
             ),
             ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
         ],
@@ -235,11 +242,28 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set classifier.crop=random: `classifier.crop` is "random", but `images.fit` is "pad": set it to "centre"
             --set probe.crop=random: `probe.crop` is "random", but `images.fit` is "pad": set it to "centre"
             --set classifier.crop=random: `classifier.crop` is "random", but the regime "head" computes its features once: set it to "centre", or head.views to 0
+            --set base.backbone.architecture=v2-s: `base.backbone.architecture` is "v2-s", but the backbone comes from `base.from` ("b"): name a file of weights in base.pretrained.backbone, or set base.from to "", which trains one
+            --set generator.dreambooth.prior.images=2: `generator.dreambooth.prior.images` asks for images by the text-to-image model that goes with base.pretrained.inpainting: say where it is in base.pretrained.text_to_image
+            --set generator.sampling.inpaint_strength=0.01: `generator.sampling.inpaint_strength` is 0.01, which leaves none of 12 steps (steps): nothing would be painted
+            --set classifier.batch=1: `classifier.batch`: a batch of 1 cannot be normalised, as classifier.head "concat-pool" does: 2 or more
+            --set classifier.class_weights={psoriasis=1e-60}: `classifier.class_weights.psoriasis` is 0.000000000000000000000000000000000000000000000000000000000001; allowed: more than 0
             --set generator.sampling.inpaint_strength=0: `generator.sampling.inpaint_strength` is 0.0; allowed: more than 0, at most 1
             --set classifier.learning_rate=inf: `classifier.learning_rate` is inf; allowed: more than 0
             --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1
         "#]],
     );
+}
+
+/// The authors' rule: their 100 and 1,000 images are of the larger batches already.
+#[test]
+fn batches_grow_with_the_images() {
+    let classifier = loaded("", &["classifier.batch=8", "classifier.batch_by_images=[[100, 32], [1000, 64]]"]).study.classifier;
+    let batches = [1, 99, 100, 999, 1000, 9000].map(|images| classifier.batch_of(images));
+    assert_eq!(batches, [8, 8, 32, 32, 64, 64]);
+    let classifier = Classifier { epochs: 3, steps_per_epoch: 0, ..classifier };
+    assert_eq!([99, 100].map(|images| classifier.shown(images)), [297, 300]);
+    let classifier = Classifier { steps_per_epoch: 5, ..classifier };
+    assert_eq!([99, 100].map(|images| classifier.shown(images)), [3 * 5 * 8, 3 * 5 * 32]);
 }
 
 #[test]

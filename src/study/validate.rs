@@ -185,6 +185,15 @@ fn base(study: &Study, rules: &mut Rules) {
     let architecture = &base.backbone.architecture;
     let known = ARCHITECTURES.contains(&architecture.as_str());
     rules.require(known, "base.backbone.architecture", architecture, ARCHITECTURES.join(", "));
+    if known && !base.from.is_empty() && backbone.is_empty() && *architecture != ARCHITECTURES[0] {
+        let message = format!(
+            "`base.backbone.architecture` is {}, but the backbone comes from `base.from` ({}): name a file of weights in \
+             base.pretrained.backbone, or set base.from to \"\", which trains one",
+            written(architecture),
+            written(&base.from),
+        );
+        rules.refuse("base.backbone.architecture", message);
+    }
     let classes = &base.corpus.classes;
     match study.images.source {
         ImageSource::Phantom => rules.require(
@@ -337,7 +346,11 @@ fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rule
     }
 
     let pretrained = &study.base.pretrained;
-    if generator.is_tuned() && dreambooth.prior.images > 0 && !pretrained.inpainting.is_empty() && pretrained.text_to_image.is_empty() {
+    if generator.is_tuned()
+        && dreambooth.prior.images > 0
+        && !pretrained.inpainting.is_empty()
+        && pretrained.text_to_image.is_empty()
+    {
         let key = join(table, "dreambooth.prior.images");
         rules.refuse(
             &key,
@@ -357,7 +370,10 @@ fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rule
         let key = &join(table, name);
         rules.require(strength > 0.0 && strength <= 1.0, key, strength, "more than 0, at most 1");
         if strength > 0.0 && (steps as f64 * strength) < 1.0 {
-            rules.refuse(key, format!("`{key}` is {strength:?}, which leaves none of {steps} steps (steps): nothing would be painted"));
+            rules.refuse(
+                key,
+                format!("`{key}` is {strength:?}, which leaves none of {steps} steps (steps): nothing would be painted"),
+            );
         }
     }
     let shards = [("sources_per_shard", sampling.sources_per_shard), ("generations_per_shard", sampling.generations_per_shard)];
@@ -420,12 +436,19 @@ fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mu
         tiers,
         "[images, batch] pairs with rising images and batches of 1 or more",
     );
+    let least = tiers.iter().map(|[_, batch]| *batch).chain([batch]).min();
+    if classifier.head == Head::ConcatPool && least == Some(1) {
+        let key = join(table, "batch");
+        rules
+            .refuse(&key, format!("`{key}`: a batch of 1 cannot be normalised, as {table}.head \"concat-pool\" does: 2 or more"));
+    }
     rules.positive(table, &[("learning_rate", classifier.learning_rate)]);
     rules.not_negative(table, &[("weight_decay", classifier.weight_decay)]);
     rules.below_one(table, &[("label_smoothing", classifier.label_smoothing)]);
     for (class, weight) in &classifier.class_weights {
         let key = join(&join(table, "class_weights"), &dotted(&[class]));
-        rules.require(*weight > 0.0 && weight.is_finite(), &key, weight, "more than 0");
+        // As the loss has it, in single precision.
+        rules.require(*weight as f32 > 0.0 && (*weight as f32).is_finite(), &key, weight, "more than 0");
         if !classes.contains(class) {
             rules.refuse(&key, format!("`{key}` names no class that may have a weight here: {}", classes.join(", ")));
         }

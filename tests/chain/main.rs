@@ -189,14 +189,29 @@ fn a_comment_or_another_order_reruns_nothing() {
     assert_eq!(chain.run(&[]).ran, [] as [String; 0]);
 }
 
+/// Of every regime, and of images by models that are not tuned.
 #[test]
 fn digests_do_not_depend_on_jobs_or_threads() {
+    let sets = [
+        "experiment.regimes=[\"full\", \"head\", \"authors\"]",
+        "classifier.head=concat-pool",
+        "classifier.label_smoothing=0.1",
+        "generator.variants.untuned.dreambooth.models=untuned",
+    ];
     let chain = Chain::new("threads-2");
-    chain.run_with(&[], &["--jobs", "2"], &[("RAYON_NUM_THREADS", "2")]);
+    let ran = chain.run_with(&sets, &["--jobs", "2"], &[("RAYON_NUM_THREADS", "2")]).ran;
+    for made in [
+        "classifier/n=2/inpaint@untuned",
+        "classifier/n=2/real/transforms/head",
+        "classifier/n=2/real/plain/authors",
+        "features/",
+    ] {
+        assert!(ran.iter().any(|label| label.starts_with(made)), "{made} is none of {ran:?}");
+    }
     let expected = chain.report();
     for (jobs, threads) in [("1", "1"), ("1", "2")] {
         let other = Chain::new(&format!("threads-{jobs}-{threads}"));
-        other.run_with(&[], &["--jobs", jobs], &[("RAYON_NUM_THREADS", threads)]);
+        other.run_with(&sets, &["--jobs", jobs], &[("RAYON_NUM_THREADS", threads)]);
         assert_eq!(other.digests(), chain.digests(), "--jobs {jobs}, RAYON_NUM_THREADS={threads}");
         assert!(other.report() == expected, "the report differs at --jobs {jobs}, RAYON_NUM_THREADS={threads}");
     }

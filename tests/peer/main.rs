@@ -130,11 +130,9 @@ fn a_tuned_model_makes_the_same_image_in_diffusers() {
     };
     // Stable Diffusion 2's texts are filled up by another token than its tokenizer's configuration says.
     let (second, inpainting) = (tiny("text_to_image", "sd21"), tiny("inpainting", "inpainting"));
-    for (name, conditioning, sets) in [
-        ("base", "text-to-image", [].as_slice()),
-        ("sd21", "text-to-image", &second),
-        ("inpainting", "inpainting", &inpainting),
-    ] {
+    for (name, conditioning, sets) in
+        [("base", "text-to-image", [].as_slice()), ("sd21", "text-to-image", &second), ("inpainting", "inpainting", &inpainting)]
+    {
         let label = format!("dreambooth/psoriasis/{conditioning}");
         let pipeline = folder.path().join(name);
         titrate(&["reproduce", "--only", &label], sets, &store);

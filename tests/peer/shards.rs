@@ -29,7 +29,7 @@ fn items() -> Vec<Item> {
         id: format!("lichen-planus-{index:05}"),
         label: "lichen planus".to_owned(),
         fst: index as u8 % 7,
-        malignant: index % 2 == 1,
+        malignant: Some(index % 2 == 1),
         caption: "An image of lichen planus, a skin disease – \"quoted\"".to_owned(),
         source: "phantom".to_owned(),
         image: RgbImage { width: 7, height: 5, pixels: (0..105).map(|byte: u32| (byte * 37 + index) as u8).collect() },

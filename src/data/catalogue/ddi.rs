@@ -26,7 +26,7 @@ pub fn catalogue(table: &Table) -> Result<Catalogue, CatalogueError> {
         })?;
         let malignant = row.flag(malignant)?;
         let label = CLASSES[usize::from(malignant)].to_owned();
-        Ok(Record { id, file: file.to_owned(), label, fst, malignant, patient: String::new(), part: None })
+        Ok(Record { id, file: file.to_owned(), label, fst, malignant: Some(malignant), patient: String::new(), part: None })
     };
     let records = table.rows().map(record).collect::<Result<Vec<_>, CatalogueError>>()?;
     let mut notes = Vec::new();

@@ -72,7 +72,7 @@ fn rows(annotations: &Table, skin_type: SkinType) -> Result<Vec<Record>, Catalog
         })?;
         let label = row.value(label, "a label", |cell| (!cell.is_empty()).then(|| cell.to_owned()))?;
         let (file, fst) = (format!("{id}.jpg"), row.skin_type(fst)?);
-        Ok(Record { id, file, label, fst, malignant, patient: String::new(), part: None })
+        Ok(Record { id, file, label, fst, malignant: Some(malignant), patient: String::new(), part: None })
     };
     annotations.rows().map(record).collect()
 }

@@ -1,6 +1,6 @@
 //! A folder with a folder for each class, or with train, val and test and a folder for each class in each of them.
 //!
-//! A table may say more of its pictures: `file` (relative to the folder), and any of `fst`, `malignant` and `patient`.
+//! A table may say more of its pictures: `file` (relative to the folder), and any of `fst`, `malignant` and `patient`; what it does not say is unknown.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ pub fn catalogue<'a>(files: impl IntoIterator<Item = &'a str>, table: Option<&Ta
             return Err(CatalogueError::OneId { first, second: file.to_owned(), id });
         }
         let (file, label, patient) = (file.to_owned(), label.to_owned(), String::new());
-        records.push(Record { id, file, label, fst: 0, malignant: false, patient, part });
+        records.push(Record { id, file, label, fst: 0, malignant: None, patient, part });
     }
     if let Some(table) = table {
         annotate(&mut records, table)?;
@@ -86,7 +86,8 @@ fn annotate(records: &mut [Record], table: &Table) -> Result<(), CatalogueError>
         };
         let record = &mut records[at];
         record.fst = fst.map_or(Ok(0), |fst| row.skin_type(fst))?;
-        record.malignant = malignant.map_or(Ok(false), |malignant| row.flag(malignant))?;
+        let said = malignant.filter(|malignant| !row.cell(*malignant).is_empty());
+        record.malignant = said.map(|malignant| row.flag(malignant)).transpose()?;
         record.patient = patient.map_or("", |patient| row.cell(patient)).to_owned();
     }
     Ok(())

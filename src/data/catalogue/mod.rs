@@ -23,7 +23,7 @@ pub struct Record {
     pub label: String,
     /// As [`Item::fst`](super::Item): 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is unknown.
     pub fst: u8,
-    pub malignant: bool,
+    pub malignant: Option<bool>,
     /// All pictures of a patient are in one set of a study; empty: nobody else's.
     pub patient: String,
     /// Where the set itself has put it; None: a study draws.

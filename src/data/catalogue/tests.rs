@@ -69,7 +69,7 @@ fn lists_agree_with_the_annotations() {
     };
     let both = of(Some(&list(&format!("{A},psoriasis"), "h.csv")), None).unwrap();
     let parts = both.records.iter().map(|record| (record.part, record.fst, record.malignant)).collect::<Vec<_>>();
-    assert_eq!(parts, [(Some(Part::Test), 1, false), (Some(Part::Train), 2, true)]);
+    assert_eq!(parts, [(Some(Part::Test), 1, Some(false)), (Some(Part::Train), 2, Some(true))]);
     let error = |held_out: &str, training: Option<&str>| {
         let training = training.map(|text| list(text, "t.csv"));
         of(Some(&list(held_out, "h.csv")), training.as_ref()).unwrap_err().to_string()
@@ -251,8 +251,12 @@ fn a_folders_table_says_more_of_its_pictures() {
     let files = ["train/nevus/a.jpg", "test/nevus/c.jpg"];
     let of = |text: &str| folder::catalogue(files, Some(&table(text)));
     let set = of("file,fst,patient,malignant\ntrain/nevus/a.jpg,5,p1,no\n").unwrap();
-    let known = set.records.iter().map(|record| (record.fst, record.patient.as_str())).collect::<Vec<_>>();
-    assert_eq!(known, [(0, ""), (5, "p1")]);
+    let known = |set: &Catalogue| {
+        set.records.iter().map(|record| (record.fst, record.patient.clone(), record.malignant)).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&set), [(0, String::new(), None), (5, "p1".to_owned(), Some(false))]);
+    let silent = of("file,malignant\ntrain/nevus/a.jpg,\ntest/nevus/c.jpg,yes\n").unwrap();
+    assert_eq!(known(&silent), [(0, String::new(), Some(true)), (0, String::new(), None)]);
     let error = |text: &str| of(text).unwrap_err().to_string();
     assert_eq!(error("file\nnevus/x.jpg\n"), "`a.csv`, line 2: there is no picture `nevus/x.jpg` in the folder");
     let crossing = error("file,patient\ntrain/nevus/a.jpg,p1\ntest/nevus/c.jpg,p1\n");

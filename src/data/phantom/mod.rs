@@ -36,7 +36,7 @@ pub fn render(condition: Condition, index: usize, size: usize, seed: Seed) -> It
         id: format!("{slug}-{index:05}"),
         label: condition.name().to_owned(),
         fst,
-        malignant: condition.malignant(),
+        malignant: Some(condition.malignant()),
         caption: format!("An image of {}, a skin disease", condition.name()),
         source: SOURCE.to_owned(),
         image,

@@ -30,7 +30,10 @@ fn renders_are_pinned() {
 fn an_image_depends_on_its_condition_index_and_seed_alone() {
     let psoriasis = render(Condition::Psoriasis, 5, 32, seed());
     assert_eq!(psoriasis, render(Condition::Psoriasis, 5, 32, seed()));
-    assert_eq!((psoriasis.id.as_str(), psoriasis.label.as_str(), psoriasis.malignant), ("psoriasis-00005", "psoriasis", false));
+    assert_eq!(
+        (psoriasis.id.as_str(), psoriasis.label.as_str(), psoriasis.malignant),
+        ("psoriasis-00005", "psoriasis", Some(false))
+    );
     assert_ne!(psoriasis.image, render(Condition::Psoriasis, 6, 32, seed()).image);
     assert_ne!(psoriasis.image, render(Condition::Sarcoidosis, 5, 32, seed()).image);
     assert_ne!(psoriasis.image, render(Condition::Psoriasis, 5, 32, Seed::of_study(2)).image);

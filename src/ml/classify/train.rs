@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::batches;
 use super::efficientnet::Mode;
 use super::examples::Inputs;
-use super::judge::{most_likely, predict};
+use super::judge::judged;
 use super::model::Model;
 use crate::ml::loss::weighted_cross_entropy;
 use crate::ml::optim::{self, AdamW, AdamWConfig, AdamWState};
@@ -189,20 +189,8 @@ impl<'a> State<'a> {
     }
 
     fn evaluate(&self, validation: Examples<'_>) -> Result<Epoch> {
-        let (mut loss, mut weights) = (0.0, 0.0);
-        let mut right = 0;
-        for (row, &label) in predict(self.model.twin.as_ref(), validation.inputs)?.iter().zip(validation.labels) {
-            let weight = self.training.class_weights.get(label as usize).map_or(1.0, |weight| f64::from(*weight));
-            loss -= weight * f64::from(row[label as usize]).max(1e-12).ln();
-            weights += weight;
-            right += usize::from(most_likely(row) == label as usize);
-        }
-        let count = validation.labels.len() as f64;
-        Ok(Epoch {
-            training_loss: self.sum / self.steps as f64,
-            validation_loss: loss / weights,
-            validation_accuracy: right as f64 / count,
-        })
+        let (validation_loss, validation_accuracy) = judged(self.model.twin.as_ref(), validation, &self.training.class_weights)?;
+        Ok(Epoch { training_loss: self.sum / self.steps as f64, validation_loss, validation_accuracy })
     }
 
     /// Leaves the model with the weights that are kept.

@@ -118,7 +118,9 @@ mod tests {
         let schedule = stable_diffusion(PredictionType::VPrediction);
         let noise = Tensor::new(&[[[[0.3f32, -1.2]]]], &Device::Cpu).unwrap();
         let clean = Tensor::new(&[[[[0.7f32, -0.4]]]], &Device::Cpu).unwrap();
-        for (method, steps) in [Method::DpmSolver, Method::Ddim].into_iter().flat_map(|method| [1, 4, 20, 1000].map(|n| (method, n))) {
+        for (method, steps) in
+            [Method::DpmSolver, Method::Ddim].into_iter().flat_map(|method| [1, 4, 20, 1000].map(|n| (method, n)))
+        {
             let mut solver = Solver::new(method, &schedule, steps, 1.0);
             let mut noisy = schedule.add_noise(&clean, &noise, &solver.timesteps()[..1]).unwrap();
             for at in solver.timesteps().to_vec() {

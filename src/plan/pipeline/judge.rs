@@ -85,7 +85,7 @@ impl Builder<'_> {
         ];
         let synthetic = synthetic(study, cell, shards);
         inputs.extend(synthetic.into_iter().map(|(class, shard)| role(&shard.role("synthetic", class), shard.task)));
-        let images = study.classifier.epochs * study.classifier.steps_per_epoch.max(4) * study.classifier.batch;
+        let images = study.classifier.shown(cell.n * study.images.classes.len() * (1 + dose(cell)));
         let (label, seed, cost) = (self.label_of(cell), self.seed_of(cell), images as f64 * cost::CLASSIFY);
         self.add(&kind::CLASSIFIER, label, &params, inputs, Some(seed), cost)
     }

@@ -102,14 +102,22 @@ fn leak_free_models_see_what_their_classifiers_see() {
 #[test]
 fn what_is_not_tuned_can_be_an_arm() {
     let graph = planned(&["generator.variants.untuned.dreambooth.models=untuned"]);
-    assert!(of_kind(&graph, kind::DREAMBOOTH.name).chain(of_kind(&graph, kind::LATENTS.name)).all(|task| !task.label.contains('@')));
-    for (strategy, base) in [("text-to-image", kind::UNET.name), ("inpaint", kind::INPAINTING.name), ("in-then-outpaint", kind::INPAINTING.name)]
+    assert!(
+        of_kind(&graph, kind::DREAMBOOTH.name).chain(of_kind(&graph, kind::LATENTS.name)).all(|task| !task.label.contains('@'))
+    );
+    for (strategy, base) in
+        [("text-to-image", kind::UNET.name), ("inpaint", kind::INPAINTING.name), ("in-then-outpaint", kind::INPAINTING.name)]
     {
         let arm = format!("generate/{strategy}@untuned/");
         let shards = of_kind(&graph, kind::GENERATE.name).filter(|task| task.label.starts_with(&arm)).collect::<Vec<_>>();
         assert!(!shards.is_empty(), "{arm}");
         for shard in shards {
-            assert_eq!((task(&graph, shard, "unet").kind, shard.params["model"].as_str()), (base, Some("base")), "{}", shard.label);
+            assert_eq!(
+                (task(&graph, shard, "unet").kind, shard.params["model"].as_str()),
+                (base, Some("base")),
+                "{}",
+                shard.label
+            );
         }
         let arms = of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.label.contains(&format!("{strategy}@untuned")));
         assert!(arms.count() > 0);

@@ -92,6 +92,7 @@ pub struct Classifier {
     pub patience: usize,
     #[serde(default)]
     pub keep: Keep,
+    /// The share of a label that goes to all classes alike, 0 to 1 (Szegedy et al. 2016); in the training loss only.
     pub label_smoothing: f64,
     /// Weights of single classes in the loss; the others' are 1.
     #[serde(default)]
@@ -103,6 +104,12 @@ pub struct Classifier {
 }
 
 impl Classifier {
+    /// Images that a training on so many shows at most.
+    pub fn shown(&self, images: usize) -> usize {
+        let pass = if self.steps_per_epoch == 0 { images } else { self.steps_per_epoch * self.batch_of(images) };
+        self.epochs * pass
+    }
+
     /// The batch for so many training images.
     pub fn batch_of(&self, images: usize) -> usize {
         let reached = self.batch_by_images.iter().rev().find(|[from, _]| images >= *from);

@@ -72,7 +72,7 @@ pub fn render(index: usize, size: usize, seed: Seed) -> Item {
         id: format!("base-{index:06}"),
         label: kind.to_owned(),
         fst,
-        malignant: false,
+        malignant: Some(false),
         caption,
         source,
         image,

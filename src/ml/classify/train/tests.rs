@@ -141,18 +141,11 @@ fn what_is_kept_is_what_was_judged() {
     for kept in [Kept::Best, Kept::Last] {
         // A rate so high that the last epoch is not the best.
         let class_weights = vec![0.5, 2.0, 1.0];
-        let weight = |label: &u32| f64::from(class_weights[*label as usize]);
         let training = Training { kept, epochs: 8, learning_rate: 0.1, class_weights: class_weights.clone(), ..TRAINING };
         let (weights, curve) = trained(Regime::Full, HeadKind::Linear, &training, &mut Every::default()).unwrap();
         let frozen = Params::frozen_from(weights, DType::F32, &Device::Cpu);
         let network = frozen.build(|vb| EfficientNet::new(&config(HeadKind::Linear), vb)).unwrap();
-        let rows = predict(&network, &validation).unwrap();
-        let loss = rows
-            .iter()
-            .zip(&labels)
-            .map(|(row, label)| -weight(label) * f64::from(row[*label as usize]).max(1e-12).ln())
-            .sum::<f64>()
-            / labels.iter().map(weight).sum::<f64>();
+        let (loss, _) = judged(&network, Examples { inputs: &validation, labels: &labels }, &class_weights).unwrap();
         let losses = curve.iter().map(|line| line.validation_loss).collect::<Vec<_>>();
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(losses[7] > lowest, "{losses:?}");

@@ -125,3 +125,38 @@ fn reference_values_of_fastai() {
     }
     assert!(beyond.is_empty(), "{beyond:?}");
 }
+
+/// fastai's `aug_transforms`: each with its probability, uniform over its range; contrast in its logarithm.
+#[test]
+fn parameters_are_drawn_as_fastai_draws_them() {
+    const DRAWS: u64 = 4000;
+    let seed = Seed::of_study(9);
+    let drawn = (0..DRAWS).map(|at| Parameters::draw(&Config::FASTAI, &seed.nth(at))).collect::<Vec<_>>();
+    let flips = drawn.iter().filter(|one| one.flip).count() as f64 / DRAWS as f64;
+    assert!((flips - 0.5).abs() < 0.03, "{flips}");
+    type Value = fn(&Parameters) -> f64;
+    let most = 1.25f64.log2();
+    let cases: [(&str, f64, f64, [f64; 2], Value); 8] = [
+        ("warp x", 0.75, 0.0, [-0.2, 0.2], |one| one.warp[0]),
+        ("warp y", 0.75, 0.0, [-0.2, 0.2], |one| one.warp[1]),
+        ("rotate", 0.75, 0.0, [-10.0, 10.0], |one| one.rotate),
+        ("zoom", 0.75, 1.0, [1.0, 1.1], |one| one.zoom),
+        ("centre x", 1.0, f64::NAN, [0.0, 1.0], |one| one.centre[0]),
+        ("centre y", 1.0, f64::NAN, [0.0, 1.0], |one| one.centre[1]),
+        ("brightness", 0.75, 0.5, [0.4, 0.6], |one| one.brightness),
+        ("contrast", 0.75, 0.0, [-most, most], |one| one.contrast.log2()),
+    ];
+    for (name, probability, neutral, [low, high], value) in cases {
+        let mut changed = drawn.iter().map(value).filter(|value| *value != neutral).collect::<Vec<_>>();
+        let share = changed.len() as f64 / DRAWS as f64;
+        assert!((share - probability).abs() < 0.03, "{name}: {share}");
+        changed.sort_unstable_by(f64::total_cmp);
+        // A uniform sample's quartiles.
+        for quarter in 0..=4 {
+            let found = changed[quarter * (changed.len() - 1) / 4];
+            let expected = low + (high - low) * quarter as f64 / 4.0;
+            assert!((found - expected).abs() < 0.05 * (high - low), "{name}, quartile {quarter}: {found} for {expected}");
+        }
+        assert!(low - 1e-9 <= changed[0] && changed[changed.len() - 1] <= high + 1e-9, "{name}");
+    }
+}
