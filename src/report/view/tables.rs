@@ -6,7 +6,7 @@ use crate::report::figure::{arm_name, several_doses};
 use crate::report::format;
 use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design, SkinTypeContrast};
 use crate::stats::check::{Check, ClassCheck, Distances, Recognition};
-use crate::stats::scores::{BINS, Malignancy, Scores, THRESHOLD};
+use crate::stats::scores::{AMONG, BINS, Malignancy, Scores, THRESHOLD};
 
 /// Accuracy by n and arm.
 #[derive(Debug, Serialize)]
@@ -207,7 +207,9 @@ pub fn scores(analysis: &Analysis) -> ScoreTable {
     let malignancy = analysis.accuracy.iter().any(|row| row.scores.malignancy.is_some());
     let row = |row: &Accuracy| {
         let Scores { top_3, auroc, calibration_error, malignancy: told } = &row.scores;
-        let mut cells = vec![format::percent(*top_3), format::area(*auroc), format::percent(*calibration_error)];
+        // Among three classes every one is among the first three.
+        let top_3 = if analysis.classes.len() > AMONG { format::percent(*top_3) } else { "–".into() };
+        let mut cells = vec![top_3, format::area(*auroc), format::percent(*calibration_error)];
         if malignancy {
             let rate = |rate: fn(&Malignancy) -> f64| told.as_ref().map_or("–".into(), |told| format::percent(rate(told)));
             cells.push(format::area(told.as_ref().map(|told| told.auroc)));
