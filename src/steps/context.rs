@@ -1,6 +1,6 @@
 //! What a step sees of its job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use candle_core::Device;
@@ -111,6 +111,11 @@ impl<'a> Context<'a> {
     pub fn training<T>(&mut self, train: impl FnOnce(Session<'_>) -> candle_core::Result<T>) -> Result<T, StepError> {
         let mut keep = self.checkpoint();
         Ok(train(Session { watch: &mut self.steps(), keep: Some(&mut keep) })?)
+    }
+
+    /// The attempt's folder, which goes when the task is done.
+    pub fn attempt(&self) -> &'a Path {
+        &self.job.work
     }
 
     /// Where this task keeps what it has so far.

@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs;
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Error, Tensor};
 use rand::Rng;
 
 use super::base::{self, UNET};
@@ -65,12 +66,15 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let stages = previews::stages(params.previews, params.steps);
     let made = RefCell::new(BTreeMap::new());
     let mut keep = Kept { checkpoint: context.checkpoint(), made: &made };
+    // For those who look in on a long training.
+    let so_far = context.attempt().join(PREVIEWS);
     let mut tell = context.steps();
     let mut watch = |done: usize, total: usize, loss: f64| -> candle_core::Result<()> {
         tell(done, total, loss)?;
         if let Some(scene) = scene.as_ref().filter(|_| stages.contains(&done)) {
             let images = tuned.with(&config, |unet| scene.sample(unet))?;
             made.borrow_mut().insert(done, images);
+            fs::write(&so_far, previews::sheet(&made.borrow()).map_err(Error::wrap)?)?;
         }
         Ok(())
     };

@@ -229,9 +229,13 @@ impl Chain {
 
     /// When the youngest checkpoint of an unfinished task was written.
     pub fn youngest_checkpoint(&self) -> Option<SystemTime> {
+        self.youngest("checkpoint")
+    }
+
+    /// When the youngest file of this name was written that an unfinished task has.
+    pub fn youngest(&self, name: &str) -> Option<SystemTime> {
         let attempts = fs::read_dir(self.path("store/work")).ok()?;
-        let written =
-            |attempt: std::io::Result<fs::DirEntry>| attempt.ok()?.path().join("checkpoint").metadata().ok()?.modified().ok();
+        let written = |attempt: std::io::Result<fs::DirEntry>| attempt.ok()?.path().join(name).metadata().ok()?.modified().ok();
         attempts.filter_map(written).max()
     }
 

@@ -286,6 +286,7 @@ fn a_killed_task_goes_on_inside() {
             kills += 1;
         }
         assert!(kills >= 3, "{task}: {kills} kills came after a checkpoint");
+        assert_eq!(chain.youngest("previews.png").is_some(), task.starts_with("dreambooth/"), "samples so far, to look at");
         let began = chain.run_with(&sets, &["--only", task], &[]).began[task];
         let _ = writeln!(std::io::stderr(), "{task}: killed {kills} times, went on at {began}");
         assert!(began > 1, "{task} started anew");
