@@ -257,6 +257,7 @@ fn a_killed_task_goes_on_inside() {
         "experiment.strategies=[\"text-to-image\"]",
         "experiment.doses=[240]",
         "generator.dreambooth.steps=260",
+        "generator.dreambooth.previews=4",
         "generator.sampling.steps=25",
         "generator.sampling.generations_per_shard=240",
         "classifier.epochs=400",
