@@ -71,5 +71,5 @@ kinds! {
     CONTACT = "contact" v 3: ["steps/contact.rs"];
     /// Scores, intervals, tests.
     ANALYSIS = "analysis" v 4: ["steps/analysis.rs"];
-    REPORT = "report" v 9: ["steps/report.rs"];
+    REPORT = "report" v 10: ["steps/report.rs"];
 }

@@ -100,11 +100,15 @@ fn verdict(analysis: &Analysis) -> String {
     let better = rejected.iter().filter(|contrast| contrast.difference > 0.0).count();
     let clear = rejected.iter().filter(|contrast| contrast.clear()).count();
     let level = format::level(analysis.config.confidence);
-    let others = if clear < rejected.len() { ": the others may not hold in a rerun" } else { "" };
+    let (held, others) = match clear {
+        0 => ("none".to_owned(), ": they may not hold in a rerun"),
+        clear if clear < rejected.len() => (clear.to_string(), ": the others may not hold in a rerun"),
+        clear => (clear.to_string(), ""),
+    };
     let reruns = match rejected.iter().all(|contrast| contrast.replicates.len() > 1) {
         true => format!(
             "The {level} interval over new images and replicates and Student's t interval over the replicates, which allows for how few \
-             those are, both exclude zero in {clear} of these{others}."
+             those are, both exclude zero in {held} of these{others}."
         ),
         false => "With one replicate, nothing can be said of reruns.".into(),
     };
