@@ -255,13 +255,13 @@ fn a_killed_task_goes_on_inside() {
     let sets = [
         "images.classes=[\"psoriasis\", \"sarcoidosis\"]",
         "experiment.strategies=[\"text-to-image\"]",
-        "experiment.doses=[240]",
-        "generator.dreambooth.steps=260",
-        "generator.dreambooth.previews=4",
+        "experiment.doses=[480]",
+        "generator.dreambooth.steps=400",
+        "generator.dreambooth.previews=10",
         "generator.sampling.steps=25",
-        "generator.sampling.generations_per_shard=240",
-        "classifier.epochs=400",
-        "classifier.patience=400",
+        "generator.sampling.generations_per_shard=480",
+        "classifier.epochs=600",
+        "classifier.patience=600",
     ];
     let tasks = [
         "dreambooth/psoriasis/text-to-image",
@@ -287,10 +287,18 @@ fn a_killed_task_goes_on_inside() {
             kills += 1;
         }
         assert!(kills >= 3, "{task}: {kills} kills came after a checkpoint");
-        assert_eq!(chain.youngest("previews.png").is_some(), task.starts_with("dreambooth/"), "samples so far, to look at");
-        let began = chain.run_with(&sets, &["--only", task], &[]).began[task];
-        let _ = writeln!(std::io::stderr(), "{task}: killed {kills} times, went on at {began}");
-        assert!(began > 1, "{task} started anew");
+        let drawn = chain.youngest("previews.png").is_some();
+        match chain.run_with(&sets, &["--only", task], &[]).began.get(task) {
+            Some(&began) => {
+                let _ = writeln!(std::io::stderr(), "{task}: killed {kills} times, went on at {began}");
+                assert!(began > 1, "{task} started anew");
+                // The first samples are drawn at a tenth.
+                let expected = task.starts_with("dreambooth/") && began > 40;
+                assert!(drawn || !expected, "{task}: samples so far, to look at");
+            }
+            // A fast machine is done before it was killed ten times.
+            None => assert!(kills < 10, "{task} told nothing"),
+        }
     }
     assert_eq!(chain.digests(), whole.digests());
     assert_eq!(chain.youngest_checkpoint(), None, "a finished task keeps nothing");
