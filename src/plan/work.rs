@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::graph::Task;
 use super::kind;
+use crate::study::Classifier;
 
 /// What tasks of one kind do together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,12 +50,8 @@ fn units(task: &Task) -> Vec<(&'static str, u64)> {
     } else if task.kind == kind::CLASSIFIER.name {
         let sources = params["sources"].as_object().into_iter().flat_map(|sources| sources.values());
         let reals = sources.map(|sources| sources.as_array().map_or(0, Vec::len) as u64).sum::<u64>();
-        let training = &params["training"];
-        let pass = match number(&training["steps_per_epoch"]) {
-            0 => reals * (1 + of("dose")),
-            steps => steps * number(&training["batch"]),
-        };
-        vec![("training images shown at most", number(&training["epochs"]) * pass)]
+        let training = Classifier::deserialize(&params["training"]).expect("the parameters of a classifier have a training");
+        vec![("training images shown at most", training.shown((reals * (1 + of("dose"))) as usize) as u64)]
     } else {
         Vec::new()
     }
@@ -79,6 +77,11 @@ mod tests {
         Task { label: kind.name.into(), kind: kind.name, version: 1, params, inputs: Vec::new(), seed: None, cost: 0.0 }
     }
 
+    fn training(epochs: usize, steps_per_epoch: usize) -> Value {
+        json!({"epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch": 8, "batch_by_images": [[100, 32]], "learning_rate": 1e-3,
+               "weight_decay": 0.01, "patience": 3, "label_smoothing": 0.0})
+    }
+
     #[test]
     fn work_is_counted_in_what_takes_long() {
         let cases = [
@@ -99,12 +102,12 @@ mod tests {
             ),
             (
                 &kind::CLASSIFIER,
-                json!({"sources": {"a": [0, 1], "b": [3, 4]}, "dose": 10, "training": {"epochs": 50, "steps_per_epoch": 0, "batch": 8}}),
+                json!({"sources": {"a": [0, 1], "b": [3, 4]}, "dose": 10, "training": training(50, 0)}),
                 "2,200 training images shown at most",
             ),
             (
                 &kind::CLASSIFIER,
-                json!({"sources": {"a": [0]}, "dose": 0, "training": {"epochs": 3, "steps_per_epoch": 4, "batch": 8}}),
+                json!({"sources": {"a": [0]}, "dose": 0, "training": training(3, 4)}),
                 "96 training images shown at most",
             ),
             (&kind::REPORT, json!({}), ""),

@@ -1,6 +1,7 @@
 //! A folder with a folder for each class, or with train, val and test and a folder for each class in each of them.
 //!
-//! A table may say more of its pictures: `file` (relative to the folder), and any of `fst`, `malignant` and `patient`; what it does not say is unknown.
+//! A table may say more of its pictures: `file` (relative to the folder), and any of `fst`, `malignant` and `patient`;
+//! what it does not say is unknown.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

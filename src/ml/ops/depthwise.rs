@@ -104,6 +104,7 @@ impl Depthwise {
         let mut dx = wanted[0].then(|| uninit(self.batch * image));
         let mut sums = wanted[1].then(|| vec![T::ZERO; self.batch.div_ceil(images) * taps * c]);
         let windows = dx.is_some().then(|| self.onto_input(weight));
+        let rows = self.forward_taps(self.output.0, self.input.0, self.window.0, self.padding.top);
         let columns = self.forward_taps(self.output.1, self.input.1, self.window.1, self.padding.left);
         let products = self.products(&columns);
         let mut of_x = dx.iter_mut().flat_map(|dx| dx.chunks_mut((images * image).max(1)));
@@ -116,7 +117,7 @@ impl Depthwise {
                     windows.gather(grad, &mut dx[(b - first) * image..][..image], None);
                 }
                 if let Some(sum) = &mut sum {
-                    self.add_products(&x[b * image..][..image], grad, &products, sum);
+                    self.add_products(&x[b * image..][..image], grad, (&rows, &products), sum);
                 }
             }
         });
@@ -147,9 +148,8 @@ impl Depthwise {
     }
 
     /// Adds an image's part of the weight's gradient to `sum`, [kh,kw,C].
-    fn add_products<T: Element>(&self, x: &[T], grad: &[T], products: &RowProducts<'_, T>, sum: &mut [T]) {
+    fn add_products<T: Element>(&self, x: &[T], grad: &[T], (rows, products): (&[Taps], &RowProducts<'_, T>), sum: &mut [T]) {
         let (c, w, ow, kw) = (self.channels, self.input.1, self.output.1, self.window.1);
-        let rows = self.forward_taps(self.output.0, self.input.0, self.window.0, self.padding.top);
         for block in (0..c).step_by(GRAD_BLOCK) {
             let channels = block..(block + GRAD_BLOCK).min(c);
             for (row, grad) in rows.iter().zip(grad.chunks_exact(ow * c)) {
