@@ -2,8 +2,9 @@
 
 mod registers;
 
-use super::element::{Element, column_sums, copy_strided, for_chunks, sum_rows, uninit};
+use super::element::{Element, Shared, column_sums, copy_strided, for_chunks, sum_rows, uninit};
 use super::kernel::Kernel;
+use super::normed::Convolution;
 use super::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
 use pulp::Arch;
@@ -96,10 +97,25 @@ impl Depthwise {
         y
     }
 
-    /// The gradients of input and weight. Both are made of an image while its output's gradient is in the cache.
+    /// Elements of the output of an image.
+    fn output_len(&self) -> usize {
+        self.output.0 * self.output.1 * self.channels
+    }
+
     fn backward<T: Element>(&self, x: &[T], weight: &[T], grad: &[T], wanted: [bool; 2]) -> [Option<Vec<T>>; 2] {
-        let (c, taps) = (self.channels, self.taps());
-        let (image, of_grad) = (self.input.0 * self.input.1 * c, self.output.0 * self.output.1 * c);
+        self.gradients(x, weight, |b| &grad[b * self.output_len()..][..self.output_len()], wanted)
+    }
+
+    /// The gradients of input and weight. Both are made of an image while its output's gradient, `grad`, is in the cache. It is asked for
+    /// once an image.
+    fn gradients<'a, T: Element>(
+        &self,
+        x: &[T],
+        weight: &[T],
+        grad: impl Fn(usize) -> &'a [T] + Sync,
+        wanted: [bool; 2],
+    ) -> [Option<Vec<T>>; 2] {
+        let (c, taps, image) = (self.channels, self.taps(), self.input.0 * self.input.1 * self.channels);
         let images = self.batch.div_ceil(16).max(1);
         let mut dx = wanted[0].then(|| uninit(self.batch * image));
         let mut sums = wanted[1].then(|| vec![T::ZERO; self.batch.div_ceil(images) * taps * c]);
@@ -112,7 +128,7 @@ impl Depthwise {
         let parts: Vec<_> = (0..self.batch).step_by(images).map(|first| (first, of_x.next(), of_weight.next())).collect();
         parts.into_par_iter().for_each(|(first, mut dx, mut sum)| {
             for b in first..(first + images).min(self.batch) {
-                let grad = &grad[b * of_grad..][..of_grad];
+                let grad = grad(b);
                 if let (Some(windows), Some(dx)) = (&windows, &mut dx) {
                     windows.gather(grad, &mut dx[(b - first) * image..][..image], None);
                 }
@@ -229,6 +245,26 @@ impl Kernel<2> for Depthwise {
 
     fn backward<T: Element>(&self, [x, weight]: [&[T]; 2], _: &[T], grad: &[T], wanted: [bool; 2]) -> [Option<Vec<T>>; 2] {
         self.backward(x, weight, grad, wanted)
+    }
+}
+
+impl Convolution for Depthwise {
+    fn backward_after<T: Element>(
+        &self,
+        [x, weight]: [&[T]; 2],
+        _: &[T],
+        grad: &mut [T],
+        correct: impl Fn(usize, &mut [T]) + Sync + Send,
+        wanted: [bool; 2],
+    ) -> [Option<Vec<T>>; 2] {
+        let (len, grad) = (self.output_len(), Shared::new(grad));
+        let corrected = |b: usize| {
+            // SAFETY: images do not overlap, and each is asked for once.
+            let part = unsafe { std::slice::from_raw_parts_mut(grad.at(b * len), len) };
+            correct(b * len, part);
+            &*part
+        };
+        self.gradients(x, weight, corrected, wanted)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The bridge from a kernel on slices to candle's custom operations, which differ by the number of inputs alone.
 
+use super::awake::keep_awake;
 use super::element::Element;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
 
@@ -50,6 +51,7 @@ impl<K> Op<K> {
     where
         K: Kernel<N>,
     {
+        keep_awake();
         let mut slices: [&[T]; N] = [&[]; N];
         for (slice, (storage, layout)) in slices.iter_mut().zip(inputs) {
             *slice = contiguous(T::cpu_storage_as_slice(storage)?, layout, K::NAME)?;
@@ -76,6 +78,7 @@ impl<K> Op<K> {
     where
         K: Kernel<N>,
     {
+        keep_awake();
         let grad = grad.contiguous()?;
         let guards = args.map(Tensor::storage_and_layout);
         let (res_guard, res_layout) = res.storage_and_layout();

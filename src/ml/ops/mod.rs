@@ -6,6 +6,7 @@
 
 mod activation;
 mod attention;
+mod awake;
 pub mod composed;
 mod conv;
 mod depthwise;

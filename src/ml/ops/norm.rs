@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
 
 /// Rows whose sum is taken in the element type; beyond that, totals are in f64.
-const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// `act(scale x + shift)` with a scale and a shift for each channel.
 struct Channelwise<'a, T> {
@@ -112,21 +112,22 @@ impl<T: Element> Channelwise<'_, T> {
 }
 
 /// `dx = scale dz - offset - slope (x - centre)` a channel, in place of `dz`.
-struct Correction<'a, T> {
-    scale: &'a [T],
-    offset: &'a [T],
-    slope: &'a [T],
-    centre: &'a [T],
+pub(super) struct Correction<T> {
+    scale: Vec<T>,
+    offset: Vec<T>,
+    slope: Vec<T>,
+    centre: Vec<T>,
 }
 
-impl<T: Element> Correction<'_, T> {
-    fn apply(&self, x: &[T], dz: &mut [T]) {
+impl<T: Element> Correction<T> {
+    /// Of whole rows `dz` and as many of `x`.
+    pub fn apply(&self, x: &[T], dz: &mut [T]) {
         let c = self.scale.len();
         vectorised(
             #[inline(always)]
             || {
                 for (x, dz) in x.chunks_exact(c).zip(dz.chunks_exact_mut(c)) {
-                    let terms = self.scale.iter().zip(self.offset).zip(self.slope).zip(self.centre);
+                    let terms = self.scale.iter().zip(&self.offset).zip(&self.slope).zip(&self.centre);
                     for ((dz, &x), (((&scale, &offset), &slope), &centre)) in dz.iter_mut().zip(x).zip(terms) {
                         *dz = scale * *dz - offset - slope * (x - centre);
                     }
@@ -213,7 +214,7 @@ impl GroupNorm {
         let count = (self.positions * (self.channels / self.groups)) as f64;
         let offset = group_sums(&weighted(&sum), self.groups).into_iter().zip(inverse).map(|(s, r)| s * r / count);
         let slope = group_sums(&weighted(&moment), self.groups).into_iter().zip(inverse).map(|(s, r)| s * r * r * r / count);
-        Correction { scale: &scale, offset: &narrow(offset), slope: &narrow(slope), centre: &centre }.apply(x, dx);
+        Correction { scale, offset: narrow(offset), slope: narrow(slope), centre }.apply(x, dx);
         let (dw, db) = params.split_at_mut(self.channels);
         dw.iter_mut().zip(moment).zip(inverse).for_each(|((d, m), &r)| *d = m * T::of(r));
         db.copy_from_slice(&sum);
@@ -304,6 +305,30 @@ impl BatchNorm {
         let shift = narrow(bias.iter().zip(mean).zip(&scale).map(|((b, m), s)| b.to_f64() - m * s));
         (inverse, narrow(scale), shift)
     }
+
+    /// The gradient of the activation's argument, what makes that of the input of it, and the gradients of weight and bias.
+    pub fn uncorrected<T: Element>(&self, [x, weight, bias]: [&[T]; 3], grad: &[T]) -> (Vec<T>, Correction<T>, [Vec<T>; 2]) {
+        let (c, chunk) = (self.channels, BLOCK * self.channels);
+        let moments = self.moments(x);
+        let (inverse, scale, shift) = self.affine(moments, weight, bias);
+        let centre: Vec<T> = narrow(moments.0.iter().copied());
+        let (mut dz, mut sums) = (uninit(x.len()), uninit::<T>(x.len().div_ceil(chunk) * 2 * c));
+        let sources = x.par_chunks(chunk).zip(grad.par_chunks(chunk));
+        dz.par_chunks_mut(chunk).zip(sums.par_chunks_exact_mut(2 * c)).zip(sources).for_each(|((dz, sums), (x, grad))| {
+            let channelwise = Channelwise { scale: &scale, shift: &shift, activation: self.activation };
+            let [sum, moment] = channelwise.backward(x, grad, &centre, dz);
+            sums[..c].copy_from_slice(&moment);
+            sums[c..].copy_from_slice(&sum);
+        });
+        let mut dw = sum_rows(&sums, 2 * c);
+        let db = dw.split_off(c);
+        let rows = (x.len() / c) as f64;
+        let through = if matches!(self.statistics, Statistics::Batch(_)) { rows.recip() } else { 0.0 };
+        let offset = db.iter().zip(&scale).map(|(&d, &s)| d * s * T::of(through)).collect();
+        let slope = dw.iter().zip(&scale).zip(&inverse).map(|((&d, &s), r)| d * s * T::of(r * r * through)).collect();
+        dw.iter_mut().zip(&inverse).for_each(|(d, &r)| *d *= T::of(r));
+        (dz, Correction { scale, offset, slope, centre }, [dw, db])
+    }
 }
 
 impl Kernel<3> for BatchNorm {
@@ -324,28 +349,9 @@ impl Kernel<3> for BatchNorm {
     }
 
     fn backward<T: Element>(&self, [x, weight, bias]: [&[T]; 3], _: &[T], grad: &[T], _: [bool; 3]) -> [Option<Vec<T>>; 3] {
-        let (c, chunk) = (self.channels, BLOCK * self.channels);
-        let moments = self.moments(x);
-        let (inverse, scale, shift) = self.affine(moments, weight, bias);
-        let centre: Vec<T> = narrow(moments.0.iter().copied());
-        let (mut dx, mut sums) = (uninit(x.len()), uninit::<T>(x.len().div_ceil(chunk) * 2 * c));
-        let sources = x.par_chunks(chunk).zip(grad.par_chunks(chunk));
-        dx.par_chunks_mut(chunk).zip(sums.par_chunks_exact_mut(2 * c)).zip(sources).for_each(|((dx, sums), (x, grad))| {
-            let channelwise = Channelwise { scale: &scale, shift: &shift, activation: self.activation };
-            let [sum, moment] = channelwise.backward(x, grad, &centre, dx);
-            sums[..c].copy_from_slice(&moment);
-            sums[c..].copy_from_slice(&sum);
-        });
-        let mut dw = sum_rows(&sums, 2 * c);
-        let db = dw.split_off(c);
-        let rows = (x.len() / c) as f64;
-        let through = if matches!(self.statistics, Statistics::Batch(_)) { rows.recip() } else { 0.0 };
-        let offset: Vec<T> = db.iter().zip(&scale).map(|(&d, &s)| d * s * T::of(through)).collect();
-        let slope: Vec<T> = dw.iter().zip(&scale).zip(&inverse).map(|((&d, &s), r)| d * s * T::of(r * r * through)).collect();
-        for_chunks(&mut dx, chunk, |i, dx| {
-            Correction { scale: &scale, offset: &offset, slope: &slope, centre: &centre }.apply(&x[i * chunk..], dx);
-        });
-        dw.iter_mut().zip(&inverse).for_each(|(d, &r)| *d *= T::of(r));
+        let (mut dx, correction, [dw, db]) = self.uncorrected([x, weight, bias], grad);
+        let chunk = BLOCK * self.channels;
+        for_chunks(&mut dx, chunk, |i, dx| correction.apply(&x[i * chunk..], dx));
         [Some(dx), Some(dw), Some(db)]
     }
 }

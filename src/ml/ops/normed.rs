@@ -1,11 +1,32 @@
 //! A convolution and the batch normalisation of its output as one operation: what lies between them is no tensor of the graph, whose
 //! gradient candle would add to zeros.
 
-use super::element::Element;
+use super::conv::Conv;
+use super::element::{Element, for_chunks};
 use super::kernel::Kernel;
-use super::norm::BatchNorm;
+use super::norm::{BLOCK, BatchNorm};
 use candle_core::{CpuStorage, Shape};
 use std::sync::OnceLock;
+
+/// A convolution that a normalisation follows.
+pub(super) trait Convolution: Kernel<2> {
+    /// [`Kernel::backward`] by what `correct` makes of each part of `grad` in its place, told where the part begins. Parts are whole rows,
+    /// each in one part.
+    fn backward_after<T: Element>(
+        &self,
+        inputs: [&[T]; 2],
+        output: &[T],
+        grad: &mut [T],
+        correct: impl Fn(usize, &mut [T]) + Sync + Send,
+        wanted: [bool; 2],
+    ) -> [Option<Vec<T>>; 2] {
+        let part = BLOCK * self.output_shape().dims().last().copied().unwrap_or(1);
+        for_chunks(grad, part, |i, grad| correct(i * part, grad));
+        self.backward(inputs, output, grad, wanted)
+    }
+}
+
+impl Convolution for Conv {}
 
 /// `norm` of `convolution`; the inputs are those of the convolution, and the weights and then the biases of the normalisation.
 pub(super) struct Normed<K> {
@@ -15,7 +36,7 @@ pub(super) struct Normed<K> {
     convolved: OnceLock<CpuStorage>,
 }
 
-impl<K: Kernel<2>> Normed<K> {
+impl<K: Convolution> Normed<K> {
     /// `norm` makes the normalisation of a tensor of the convolution's output shape.
     pub fn new(convolution: K, norm: impl FnOnce(Shape) -> BatchNorm) -> Self {
         let norm = norm(convolution.output_shape());
@@ -23,7 +44,7 @@ impl<K: Kernel<2>> Normed<K> {
     }
 }
 
-impl<K: Kernel<2>> Kernel<3> for Normed<K> {
+impl<K: Convolution> Kernel<3> for Normed<K> {
     const NAME: &'static str = "conv_norm";
 
     fn output_shape(&self) -> Shape {
@@ -38,14 +59,14 @@ impl<K: Kernel<2>> Kernel<3> for Normed<K> {
         y
     }
 
-    fn backward<T: Element>(&self, inputs: [&[T]; 3], output: &[T], grad: &[T], wanted: [bool; 3]) -> [Option<Vec<T>>; 3] {
+    fn backward<T: Element>(&self, inputs: [&[T]; 3], _: &[T], grad: &[T], wanted: [bool; 3]) -> [Option<Vec<T>>; 3] {
         let [x, weight, affine] = inputs;
         let kept = self.convolved.get().and_then(|kept| T::cpu_storage_as_slice(kept).ok());
         let convolved = kept.expect("a forward pass of the same type comes first");
         let (weights, biases) = affine.split_at(self.norm.channels);
-        let [slopes, on_weights, on_biases] = self.norm.backward([convolved, weights, biases], output, grad, [true; 3]);
-        let slopes = slopes.expect("batch normalisation gives all its gradients");
-        let [dx, dw] = self.convolution.backward([x, weight], convolved, &slopes, [wanted[0], wanted[1]]);
-        [dx, dw, Some([on_weights, on_biases].into_iter().flatten().flatten().collect())]
+        let (mut slopes, correction, on_affine) = self.norm.uncorrected([convolved, weights, biases], grad);
+        let correct = |first: usize, part: &mut [T]| correction.apply(&convolved[first..], part);
+        let [dx, dw] = self.convolution.backward_after([x, weight], convolved, &mut slopes, correct, [wanted[0], wanted[1]]);
+        [dx, dw, Some(on_affine.concat())]
     }
 }
