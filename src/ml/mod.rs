@@ -1,5 +1,6 @@
 //! Machine learning: differentiable operations, trainable blocks, models and their training. Imports candle and `seed` only.
 
+pub mod backward;
 pub mod checkpoint;
 pub mod classify;
 pub mod device;

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use candle_core::backprop::GradStore;
 use candle_core::{Result, Tensor, Var};
 
+use super::backward::gradients;
+
 /// The segments of one forward pass, in order. `'m` is the lifetime of the network.
 #[derive(Default)]
 pub struct Tape<'m>(RefCell<Vec<Segment<'m>>>);
@@ -28,25 +30,15 @@ impl<'m> Tape<'m> {
 
     /// The gradients of `loss`, a scalar made from outputs of segments, for every variable that it was made from.
     pub fn backward(self, loss: &Tensor) -> Result<GradStore> {
-        let mut gradients = detached(loss.backward()?);
+        let mut found = gradients(loss)?;
         // Whatever uses an output comes after its segment, so its gradient is complete when the segment's turn comes.
         for Segment { output, run } in self.0.into_inner().into_iter().rev() {
-            if let Some(gradient) = gradients.remove(&output) {
-                gradients.extend(detached((run()? * gradient)?.sum_all()?.backward()?))?;
+            if let Some(gradient) = found.remove(&output) {
+                found.extend(gradients(&(run()? * gradient)?)?)?;
             }
         }
-        Ok(gradients)
+        Ok(found)
     }
-}
-
-/// The same gradients without what they were computed from: they would keep a segment's graph.
-fn detached(mut gradients: GradStore) -> GradStore {
-    for id in gradients.get_ids().copied().collect::<Vec<_>>() {
-        if let Some(gradient) = gradients.get_id(id).map(Tensor::detach) {
-            gradients.insert_id(id, gradient);
-        }
-    }
-    gradients
 }
 
 /// What `run` gives: as a segment of `tape`, or with its graph where there is no tape.

@@ -4,6 +4,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
 use rand::seq::SliceRandom;
 
+use crate::ml::backward::gradients;
 use crate::ml::params::StateDict;
 use crate::ml::side_by_side::side_by_side;
 use crate::seed::Seed;
@@ -91,7 +92,7 @@ pub type Gradients = (f64, GradStore);
 
 /// The value of a scalar `loss` and its gradients.
 pub fn backward(loss: &Tensor) -> Result<Gradients> {
-    Ok((value(loss)?, loss.backward()?))
+    Ok((value(loss)?, gradients(loss)?))
 }
 
 /// The value of a scalar.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
+use titrate::ml::backward::gradients;
 use titrate::ml::classify::efficientnet::{Config, EfficientNet, Mode};
 use titrate::ml::classify::examples::Inputs;
 use titrate::ml::classify::judge::predict;
@@ -55,7 +56,7 @@ fn step(config: &Config, size: usize, batch: usize) -> Result<Case> {
         let mut learn = || -> Result<()> {
             let seed = steps.next().expect("without end");
             let loss = cross_entropy(&model.learner.forward(&images, Mode::Train { seed })?, &labels, 0.0)?;
-            optimiser.step(&loss.backward()?, 1e-4, None)?;
+            optimiser.step(&gradients(&loss)?, 1e-4, None)?;
             Ok(())
         };
         learn()?;

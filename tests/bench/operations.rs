@@ -3,6 +3,7 @@
 use anyhow::Result;
 use candle_core::{Tensor, Var};
 use rand::Rng;
+use titrate::ml::backward::gradients;
 use titrate::ml::classify::examples::Inputs;
 use titrate::ml::classify::frames::{Frames, Photographs};
 use titrate::ml::classify::transforms;
@@ -28,7 +29,7 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
     let run = |inputs: Vec<Tensor>, operation: fn(&[Tensor]) -> candle_core::Result<Tensor>| {
         repeated(move || {
             let y = operation(&inputs)?;
-            if differentiated { y.backward().map(drop) } else { Ok(()) }
+            if differentiated { gradients(&y).map(drop) } else { Ok(()) }
         })
     };
     Ok(Some(match (name, numbers) {

@@ -8,6 +8,7 @@ use super::efficientnet::Mode;
 use super::examples::Inputs;
 use super::judge::judged;
 use super::model::Model;
+use crate::ml::backward::gradients;
 use crate::ml::loss::weighted_cross_entropy;
 use crate::ml::optim::{self, AdamW, AdamWConfig, AdamWState};
 use crate::ml::params::StateDict;
@@ -183,7 +184,7 @@ impl<'a> State<'a> {
         let loss = weighted_cross_entropy(&logits, &batch.labels, training.label_smoothing, &training.class_weights)?;
         self.sum += finite(f64::from(loss.to_scalar::<f32>()?), done)?;
         let rate = training.learning_rate * training.schedule.factor(done as u64, total as u64);
-        self.optimiser.step(&loss.backward()?, rate, None).map_err(Error::wrap)?;
+        self.optimiser.step(&gradients(&loss)?, rate, None).map_err(Error::wrap)?;
         self.steps += 1;
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::awake::keep_awake;
 use super::element::Element;
+use crate::ml::backward::keep;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
 
 /// A differentiable function of `N` contiguous tensors of one dtype. Shapes are the kernel's own fields.
@@ -92,8 +93,9 @@ impl<K> Op<K> {
         let grads = self.0.backward(slices, res_slice, grad_slice, args.map(Tensor::track_op));
         let mut tensors = [const { None }; N];
         for ((tensor, values), arg) in tensors.iter_mut().zip(grads).zip(args) {
-            let values = values.filter(|_| arg.track_op());
-            *tensor = values.map(|values| Tensor::from_vec(values, arg.shape(), arg.device())).transpose()?;
+            if let Some(values) = values.filter(|_| arg.track_op()) {
+                *tensor = keep(arg, Tensor::from_vec(values, arg.shape(), arg.device())?)?;
+            }
         }
         Ok(tensors)
     }
