@@ -183,9 +183,20 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// Starts the first ready task; `false` where there is none.
+    /// The first ready task that may run beside those that do: a GPU has room for one.
+    fn next(&self) -> Option<(Reverse<u64>, TaskId)> {
+        let on_gpu = |id: &TaskId| match &self.stages[id.index()] {
+            Stage::Ready(manifest, _) | Stage::Running(manifest) => manifest.device() != "cpu",
+            _ => false,
+        };
+        let taken = self.running.keys().any(on_gpu);
+        self.ready.iter().find(|(_, id)| !(taken && on_gpu(id))).copied()
+    }
+
+    /// Starts the next task; `false` where none can start.
     fn start_next(&mut self) -> Result<bool, ExecError> {
-        let Some((_, id)) = self.ready.pop_first() else { return Ok(false) };
+        let Some(next @ (_, id)) = self.next() else { return Ok(false) };
+        self.ready.remove(&next);
         let alone = self.ready.is_empty() && self.running.is_empty();
         let stage = std::mem::replace(&mut self.stages[id.index()], Stage::Blocked);
         let Stage::Ready(manifest, reason) = stage else { unreachable!("what is in the queue is ready") };

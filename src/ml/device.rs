@@ -1,5 +1,7 @@
 //! Where models compute: on the processor, or on an NVIDIA GPU.
 
+use std::sync::OnceLock;
+
 use candle_core::{DType, Device, Result, Tensor};
 
 /// Why models cannot compute where they are asked to.
@@ -20,11 +22,16 @@ pub fn named(name: &str) -> std::result::Result<Device, DeviceError> {
     }
 }
 
-/// A driver that is older than this build's kernels opens the device and refuses the first of them.
+/// Opened once: each opening loads candle's kernels anew. A driver that is older than this build's kernels opens the device and refuses the
+/// first of them.
 fn first_gpu() -> Result<Device> {
+    static OPENED: OnceLock<Device> = OnceLock::new();
+    if let Some(device) = OPENED.get() {
+        return Ok(device.clone());
+    }
     let device = Device::new_cuda(0)?;
     (Tensor::ones(1, DType::F32, &device)? + 1.0)?.to_vec1::<f32>()?;
-    Ok(device)
+    Ok(OPENED.get_or_init(|| device).clone())
 }
 
 #[cfg(test)]

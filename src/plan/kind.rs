@@ -48,15 +48,15 @@ kinds! {
     /// Latents of transformed views of the images that a UNet is tuned on.
     LATENTS = "latents" v 1: ["steps/latents.rs"];
     /// Images that the base makes, for a tuned UNet to remember.
-    PRIOR = "prior" v 2: ["steps/prior.rs"];
+    PRIOR = "prior" v 3: ["steps/prior.rs"];
     /// A tuned UNet.
-    DREAMBOOTH = "dreambooth" v 4: ["steps/dreambooth.rs"];
+    DREAMBOOTH = "dreambooth" v 5: ["steps/dreambooth.rs"];
     /// A shard of a released synthetic set as squares, by strategy and class.
     UNPACK = "unpack" v 2: ["steps/unpack.rs"];
     /// Released images that were made from the pool's.
     RELEASED = "released" v 1: ["steps/released.rs"];
     /// A shard of synthetic images.
-    GENERATE = "generate" v 2: ["steps/generate.rs"];
+    GENERATE = "generate" v 3: ["steps/generate.rs"];
     /// What a frozen body makes of the views of images.
     FEATURES = "features" v 2: ["steps/features.rs"];
     /// A classifier of the experiment that is a head over features, and its predictions.

@@ -26,6 +26,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_panic_is_an_error_with_its_text", a_panic_is_an_error_with_its_text),
     ("tasks_with_one_key_run_once", tasks_with_one_key_run_once),
     ("long_tasks_start_first_and_a_lone_one_gets_all_cores", long_tasks_start_first_and_a_lone_one_gets_all_cores),
+    ("a_gpu_has_one_task_at_a_time", a_gpu_has_one_task_at_a_time),
     ("seven_hundred_fresh_tasks_are_settled_in_half_a_second", seven_hundred_fresh_tasks_are_settled_in_half_a_second),
 ];
 
@@ -312,6 +313,22 @@ fn long_tasks_start_first_and_a_lone_one_gets_all_cores() {
     });
     assert_eq!(started[..2], [("long", 2), ("middle", 2)]);
     assert_eq!(started[3], ("last", 4));
+}
+
+fn a_gpu_has_one_task_at_a_time() {
+    let place = Place::new();
+    let task = |label: &str, kind, cost| ToyTask { cost, ..ToyTask::new(label, kind, json!({ "text": label }), &[]) };
+    let tasks = [("gpu/a", "generate", 4.0), ("gpu/b", "generate", 3.0), ("gpu/c", "generate", 2.0), ("processor", "emit", 1.0)];
+    let ran = place.run(&Toy(tasks.map(|(label, kind, cost)| task(label, kind, cost)).into()));
+    let told = ran.pick(|event| match event {
+        Event::Started { label, .. } => Some((label.as_str(), "starts")),
+        Event::Finished { label, .. } => Some((label.as_str(), "ends")),
+        _ => None,
+    });
+    assert_eq!(told[..2], [("gpu/a", "starts"), ("processor", "starts")], "a task of the processor does not wait");
+    let on_gpu: Vec<_> = told.into_iter().filter(|(label, _)| label.starts_with("gpu")).collect();
+    let in_turn = ["gpu/a", "gpu/b", "gpu/c"].iter().flat_map(|&label| [(label, "starts"), (label, "ends")]);
+    assert_eq!(on_gpu, in_turn.collect::<Vec<_>>());
 }
 
 fn seven_hundred_fresh_tasks_are_settled_in_half_a_second() {

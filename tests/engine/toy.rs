@@ -46,9 +46,10 @@ impl Toy {
         self.0.iter_mut().find(|task| task.label == label).expect(label)
     }
 
-    /// The graph; files are hashed through the store's cache.
+    /// The graph; files are hashed through the store's cache. Of the toy's kinds, `generate` alone belongs on the GPU, where it does what
+    /// `emit` does.
     pub fn graph(&self, store: &Store) -> anyhow::Result<Graph> {
-        let mut graph = Graph::new(Numerics::cpu());
+        let mut graph = Graph::new(Numerics::on("cuda"));
         for toy in &self.0 {
             let mut inputs = Vec::new();
             for (role, label) in &toy.inputs {
@@ -73,7 +74,7 @@ impl Toy {
     }
 }
 
-const KINDS: [&str; 8] = ["emit", "join", "shorten", "draw", "page", "wait", "fail", "panic"];
+const KINDS: [&str; 9] = ["emit", "generate", "join", "shorten", "draw", "page", "wait", "fail", "panic"];
 
 /// The graph whose description's path is in the environment.
 pub fn tasks(_: &LoadedStudy, store: &Store) -> anyhow::Result<Graph> {
@@ -95,7 +96,7 @@ pub fn run(job: &Job, objects: &Objects, progress: &mut dyn FnMut(Progress)) -> 
     let tell = |message: String| Progress { done: 1, total: 2, unit: "parts".into(), rate: 0.0, message };
     progress(tell(format!("{}", std::process::id())));
     let output = match job.kind.as_str() {
-        "emit" => job.params["text"].to_string(),
+        "emit" | "generate" => job.params["text"].to_string(),
         "join" => format!("({read}{})", Value::from(job.params.as_object().expect("an object").clone())),
         "shorten" => read.lines().filter(|line| !line.starts_with('#')).collect(),
         "draw" => format!("{read}{:?}", job.seed.expect("a drawing task has a seed").normals(8)),

@@ -66,11 +66,11 @@ impl Sampler<'_> {
         Tensor::from_vec(values, (streams.len(), self.side, self.side, channels), &Device::Cpu)
     }
 
-    /// Images from `noisy` latents, in halves side by side where there are threads for it: what an image is does not depend on the others
-    /// of its batch.
+    /// Images from `noisy` latents, in halves side by side where there are threads for it: on a processor, what an image is does not depend
+    /// on the others of its batch. On a GPU it may, so that the batch is always one.
     fn paint(&self, noisy: &Tensor, strength: f64, condition: Option<&Tensor>) -> Result<Pixels> {
         let count = noisy.dim(0)?;
-        let pieces = count.min(rayon::current_num_threads()).clamp(1, 2);
+        let pieces = if self.unet.device().is_cpu() { count.min(rayon::current_num_threads()).clamp(1, 2) } else { 1 };
         let painted = side_by_side(self.unet.device(), pieces, |piece| {
             let (first, end) = (piece * count / pieces, (piece + 1) * count / pieces);
             let part = |tensor: &Tensor| tensor.narrow(0, first, end - first);

@@ -6,47 +6,41 @@
 use super::{Activation, Padding, out_size};
 use candle_core::{D, DType, Result, Tensor};
 
-/// `[B,H,W,Cin]` to `[B,OH,OW,Cout]`; see [`super::conv2d`].
+/// `[B,H,W,Cin]` to `[B,OH,OW,Cout]`, as one matrix product of what the window meets, so that both gradients are such products too:
+/// candle's own `conv2d` finds the input's on a GPU without them. See [`super::conv2d`].
 pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
-    // candle has no convolution in bf16 on a CPU.
-    if is_half(x) && x.device().is_cpu() {
-        let convolve = |x: &Tensor, [weight]: [&Tensor; 1]| super::conv2d(x, weight, None, stride, padding);
-        return add_bias(&in_single(x, convolve, [weight])?, bias);
-    }
-    let (_, h, w, _) = x.dims4()?;
-    let (_, _, kh, kw) = weight.dims4()?;
-    let (oh, ow) = out_size((h, w), (kh, kw), stride, padding)?;
-    let x = fit(x, 1, padding.top, (oh - 1) * stride + kh)?;
-    let x = fit(&x, 2, padding.left, (ow - 1) * stride + kw)?;
-    let y = x.permute((0, 3, 1, 2))?.contiguous()?.conv2d(&weight.contiguous()?, 0, stride, 1, 1)?;
-    add_bias(&y.permute((0, 2, 3, 1))?.contiguous()?, bias)
+    let (out, _, kh, kw) = weight.dims4()?;
+    let taps = taps(x, (kh, kw), stride, padding)?;
+    let (b, oh, ow, _) = taps[0].dims4()?;
+    let columns = if taps.len() == 1 { taps[0].clone() } else { Tensor::cat(&taps, 3)? };
+    let filters = weight.permute((2, 3, 1, 0))?.contiguous()?.reshape(((), out))?;
+    let y = columns.reshape(((), filters.dim(0)?))?.matmul(&filters)?.reshape((b, oh, ow, out))?;
+    add_bias(&y, bias)
 }
 
 /// One filter a channel, as a sum over the window's positions; see [`super::depthwise_conv2d`].
 pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+    let (c, _, kh, kw) = weight.dims4()?;
+    let filters = weight.reshape((c, kh * kw))?.t()?.contiguous()?;
+    let taps = taps(x, (kh, kw), stride, padding)?;
+    let terms = taps.iter().enumerate().map(|(at, tap)| tap.broadcast_mul(&filters.narrow(0, at, 1)?));
+    let sum = terms.reduce(|sum, term| sum? + term?).expect("a window has a position")?;
+    add_bias(&sum, bias)
+}
+
+/// What each position of a window, row by row, meets of `x [B,H,W,C]`: `[B,OH,OW,C]`.
+fn taps(x: &Tensor, (kh, kw): (usize, usize), stride: usize, padding: Padding) -> Result<Vec<Tensor>> {
     let (b, h, w, c) = x.dims4()?;
-    let (_, _, kh, kw) = weight.dims4()?;
     let (oh, ow) = out_size((h, w), (kh, kw), stride, padding)?;
     let (rows, cols) = ((kh - 1) / stride + oh, (kw - 1) / stride + ow);
     let x = fit(&fit(x, 1, padding.top, rows * stride)?, 2, padding.left, cols * stride)?;
     let x = x.reshape((b, rows, stride, cols, stride * c))?;
-    let filters = weight.reshape((c, kh * kw))?.t()?.contiguous()?;
-    let mut sum: Option<Tensor> = None;
-    for ky in 0..kh {
+    let tap = |at: usize| {
+        let (ky, kx) = (at / kw, at % kw);
         let row = x.narrow(2, ky % stride, 1)?.narrow(1, ky / stride, oh)?;
-        for kx in 0..kw {
-            let tap = row.narrow(4, kx % stride * c, c)?.narrow(3, kx / stride, ow)?.contiguous()?.reshape((b, oh, ow, c))?;
-            let term = tap.broadcast_mul(&filters.narrow(0, ky * kw + kx, 1)?)?;
-            sum = Some(match sum {
-                Some(sum) => (sum + term)?,
-                None => term,
-            });
-        }
-    }
-    match sum {
-        Some(sum) => add_bias(&sum, bias),
-        None => candle_core::bail!("depthwise_conv2d: empty window in weight {:?}", weight.shape()),
-    }
+        row.narrow(4, kx % stride * c, c)?.narrow(3, kx / stride, ow)?.contiguous()?.reshape((b, oh, ow, c))
+    };
+    (0..kh * kw).map(tap).collect()
 }
 
 /// `size` entries of dimension `dim`, of which the first `before` are zeros; zeros follow where the input ends earlier.
@@ -205,16 +199,17 @@ fn attention_at_once(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: b
     let m = k.dim(1)?;
     let split = |t: &Tensor, len: usize| t.reshape((b, len, heads, d / heads))?.transpose(1, 2)?.contiguous();
     let (q, k, v) = (split(&q.contiguous()?, n)?, split(&k.contiguous()?, m)?, split(&v.contiguous()?, m)?);
-    let scale = ((d / heads) as f64).sqrt().recip();
-    let mut scores = (q.matmul(&k.transpose(2, 3)?.contiguous()?)? * scale)?;
+    // In half precision, sums of products lie beyond f16's largest number, and lose most of bf16's digits.
+    let (dtype, scale) = (v.dtype(), ((d / heads) as f64).sqrt().recip());
+    let [q, k] = if is_half(&q) { [q.to_dtype(DType::F32)?, k.to_dtype(DType::F32)?] } else { [q, k] };
+    let mut scores = (q * scale)?.matmul(&k.transpose(2, 3)?.contiguous()?)?;
     if causal {
         let mask: Vec<f32> = (0..n * m).map(|i| if i % m > i / m { f32::NEG_INFINITY } else { 0.0 }).collect();
-        scores = scores.broadcast_add(&Tensor::from_vec(mask, (n, m), q.device())?.to_dtype(q.dtype())?)?;
+        scores = scores.broadcast_add(&Tensor::from_vec(mask, (n, m), v.device())?.to_dtype(scores.dtype())?)?;
     }
-    let scores = if is_half(&q) { scores.to_dtype(DType::F32)? } else { scores };
     let exp = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     let attended = exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)?;
-    let attended = attended.to_dtype(v.dtype())?.matmul(&v)?;
+    let attended = attended.to_dtype(dtype)?.matmul(&v)?;
     attended.transpose(1, 2)?.contiguous()?.reshape((b, n, d))
 }
 

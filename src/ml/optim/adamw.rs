@@ -196,9 +196,16 @@ fn sum_of_squares(gradient: &Tensor) -> Result<f64, candle_core::Error> {
             }
             Ok(sums.into_iter().chain(rest.iter().map(|v| f64::from(*v) * f64::from(*v))).sum())
         }
-        _ => {
+        (Storage::Cpu(_), _) => {
             drop(storage);
             gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()
+        }
+        _ => {
+            drop(storage);
+            // A GPU sums each row of a matrix by threads of its own, a whole matrix by those of one.
+            let squares = gradient.sqr()?;
+            let rows = if squares.rank() > 1 { squares.flatten_from(1)?.sum(1)? } else { squares };
+            rows.to_dtype(DType::F64)?.sum_all()?.to_scalar()
         }
     }
 }
