@@ -7,6 +7,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Export, Which};
 use crate::cli::exit::Exit;
+use crate::cli::reproduce::rerun_command;
+use crate::cli::terminal::quoted;
 use crate::cli::{Opened, Pipeline, export, open, print};
 use crate::ml::latent::layout::{self, SCHEDULER, TEXT, TOKENIZER_CONFIG, UNET, VAE};
 use crate::ml::latent::{schedule, unet};
@@ -18,7 +20,7 @@ use crate::store::{Artifact, Entry, Objects};
 pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
     let which = Which { study: arguments.study.clone(), place: arguments.place.clone() };
     let Opened { store, graph, .. } = open(pipeline, &which)?;
-    let id = graph.find(&arguments.label)?;
+    let id = graph.find(&arguments.label).with_context(|| format!("study {}", which.study))?;
     let task = graph.task(id);
     if task.kind != kind::DREAMBOOTH.name {
         bail!(
@@ -30,7 +32,7 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
     }
     let assessed = walk(&graph, &store)?;
     let Freshness::Fresh(tuned) = &assessed[id.index()].freshness else {
-        bail!("{} has not run: `titrate reproduce {} --only {}` runs it", task.label, arguments.study, task.label);
+        bail!("{} has not run: `{} {}` runs it", task.label, rerun_command(&which), quoted(&task.label));
     };
     let text = input(task, "text", &assessed)?;
     let latents = task.inputs.iter().find(|(role, _)| role.starts_with("latents/")).and_then(|(_, input)| task_of(&graph, input));

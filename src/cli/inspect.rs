@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Plan, Show, Which, Why};
 use crate::cli::exit::Exit;
@@ -107,7 +107,7 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
 
 pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
     let Opened { store, graph, .. } = open(pipeline, &arguments.which)?;
-    let id = graph.find(&arguments.label)?;
+    let id = graph.find(&arguments.label).with_context(|| format!("study {}", arguments.which.study))?;
     let assessed = walk(&graph, &store)?;
     let label = &arguments.label;
     let mut text = String::new();

@@ -7,23 +7,25 @@ use anyhow::{Context, Result, bail};
 
 use crate::cli::remote::here;
 use crate::data::catalogue::{Catalogue, SkinType, Table, ddi, fitzpatrick17k, folder};
-use crate::data::idx::{IdxError, Part};
+use crate::data::idx::{FASHION_MNIST_CLASSES, IdxError, Part};
+use crate::data::phantom::Condition;
 use crate::data::released;
 use crate::hub::SCHEME;
-use crate::ml::latent::layout;
+use crate::ml::latent::{layout, unet, vae};
 use crate::plan::params::Conditioning;
 use crate::plan::pipeline::{self, BaseInputs, Block, Outside, Pictures};
 use crate::plan::{Graph, Input, InputFile};
 use crate::store::Store;
-use crate::study::{ImageSource, LoadedStudy, SkinTypeScale, Study, Unusable, unset_variable};
+use crate::study::{ImageSource, LoadedStudy, Problem, SkinTypeScale, Study, StudyError, Unusable, unset_variable};
 
 /// The graph of a study, its shipped weights in the store. Pictures and pretrained models that are not there are named by the tasks that
 /// need them, so that a study can be planned before its data have come.
 pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
+    refuse_unknown_classes(loaded)?;
     let source = loaded.study.images.source;
     let files = match source {
-        ImageSource::Idx => idx_files(&loaded.images_folder(), store)?,
-        _ => Vec::new(),
+        ImageSource::Idx => Some(idx_files(&loaded.images_folder(), store)?),
+        _ => None,
     };
     let pictures = source.has_pictures().then(|| pictures(loaded, store)).transpose()?;
     let base = match loaded.base_folder() {
@@ -36,18 +38,21 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
         (Conditioning::TextToImage, "base.pretrained.text_to_image", text_to_image),
         (Conditioning::Inpainting, "base.pretrained.inpainting", inpainting),
     ] {
-        if let Some(folder) = folder.map(here).transpose()? {
+        if let Some(folder) = folder.map(|folder| here(loaded, folder)).transpose()? {
             let files = match folder.is_dir() {
-                true => Input::Files(self::pretrained(&folder, key, store)?),
+                true => {
+                    refuse_uneven_size(loaded, &folder, key)?;
+                    Input::Files(self::pretrained(&folder, key, store)?)
+                }
                 false => Input::Absent(absent(key, &folder)),
             };
             pretrained.push((conditioning, files));
         }
     }
-    let weights = loaded.pretrained_backbone().map(here).transpose()?;
+    let weights = loaded.pretrained_backbone().map(|path| here(loaded, path)).transpose()?;
     let backbone = weights.map(|path| backbone(path, store)).transpose()?;
     let released = loaded.released_folders().into_iter().map(|(variant, folder)| {
-        let blocks = released(&loaded.study, &here(folder)?, store)?;
+        let blocks = released(&loaded.study, &here(loaded, folder)?, store)?;
         Ok((variant, blocks))
     });
     let released = released.collect::<Result<_>>()?;
@@ -56,16 +61,55 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
     Ok(pipeline::tasks(&loaded.study, outside)?)
 }
 
-fn idx_files(folder: &Path, store: &Store) -> Result<Vec<InputFile>> {
+/// Refuses a value with the place where it is written.
+fn refuse(loaded: &LoadedStudy, key: &str, message: String) -> Result<()> {
+    Err(StudyError::Invalid(vec![Problem { place: loaded.place(key), message }]).into())
+}
+
+/// Refuses classes that images of a fixed set don't have. Pictures say themselves what they have.
+fn refuse_unknown_classes(loaded: &LoadedStudy) -> Result<()> {
+    let study = &loaded.study;
+    let (has, corpus) = match study.images.source {
+        ImageSource::Phantom => (Condition::ALL.map(Condition::name).to_vec(), &[][..]),
+        ImageSource::Idx if study.base.from.is_empty() => (idx_classes(), &study.base.corpus.classes[..]),
+        ImageSource::Idx => (idx_classes(), &[][..]),
+        _ => return Ok(()),
+    };
+    for (key, classes) in [("images.classes", &study.images.classes[..]), ("base.corpus.classes", corpus)] {
+        if let Some(class) = classes.iter().find(|class| !has.contains(&class.as_str())) {
+            refuse(loaded, key, format!("`{key}` names {class:?}; the images have {}", has.join(", ")))?;
+        }
+    }
+    Ok(())
+}
+
+fn idx_classes() -> Vec<&'static str> {
+    FASHION_MNIST_CLASSES.iter().map(|(name, _)| *name).collect()
+}
+
+/// Refuses images that a pipeline's models cannot halve as often as they do. What of the models can't be read is for the task that reads all
+/// of it to say.
+fn refuse_uneven_size(loaded: &LoadedStudy, folder: &Path, key: &str) -> Result<()> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let configs = (vae::Config::from_json(&read(layout::VAE.0)), unet::Config::from_json(&read(layout::UNET.0)));
+    let (Ok(vae), Ok(unet)) = configs else { return Ok(()) };
+    let (size, step) = (loaded.study.images.size, vae.downsampling() << unet.block_out_channels.len().saturating_sub(1));
+    match size.is_multiple_of(step) {
+        true => Ok(()),
+        false => refuse(loaded, "images.size", format!("`images.size` is {size}; the models of {key} need a multiple of {step}")),
+    }
+}
+
+fn idx_files(folder: &Path, store: &Store) -> Result<Input> {
     let mut files = Vec::new();
     for name in [Part::Train, Part::Test].into_iter().flat_map(Part::files) {
         let path = folder.join(name);
         if !path.is_file() {
-            return Err(IdxError::Missing { path }.into());
+            return Ok(Input::Absent(format!("images.path: {}", IdxError::Missing { path })));
         }
         files.push(InputFile { name: name.to_owned(), digest: store.file_digest(&path)?, path });
     }
-    Ok(files)
+    Ok(Input::Files(files))
 }
 
 /// Bytes of squares that one task makes.
@@ -76,11 +120,11 @@ const NAMED: usize = 5;
 /// The files of the study's classes in blocks, and the tables beside them.
 fn pictures(loaded: &LoadedStudy, store: &Store) -> Result<Pictures> {
     let images = &loaded.study.images;
-    let root = here(loaded.images_folder())?;
+    let root = here(loaded, loaded.images_folder())?;
     let mut tables = Vec::new();
     let mut read = BTreeMap::new();
     for (role, path) in table_paths(loaded, &root) {
-        let path = here(path)?;
+        let path = here(loaded, path)?;
         if !path.is_file() {
             tables.push((role.to_owned(), Input::Absent(absent(&format!("images.{role}"), &path))));
             continue;
@@ -92,7 +136,11 @@ fn pictures(loaded: &LoadedStudy, store: &Store) -> Result<Pictures> {
     }
     let packed = images.source == ImageSource::Webdataset;
     if !root.is_dir() || tables.iter().any(|(_, input)| matches!(input, Input::Absent(_))) {
-        let what = if root.is_dir() { "the pictures that it names".to_owned() } else { absent("images.path", &root) };
+        let what = if root.is_dir() {
+            "images.path (the pictures: which ones, the tables say)".to_owned()
+        } else {
+            absent("images.path", &root)
+        };
         let pictures = images.pool + images.held_out + images.validation + images.plentiful;
         let block = |class: &String| Block { name: class.clone(), files: Input::Absent(what.clone()), pictures };
         return Ok(Pictures { tables, blocks: images.classes.iter().map(block).collect(), packed });
@@ -227,7 +275,11 @@ fn catalogue(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>) 
 /// Shipped weights by the labels that their receipts bear.
 fn base(folder: &Path, store: &Store) -> Result<BaseInputs> {
     if !folder.is_dir() {
-        bail!("base.from: there are no base weights at {}: `cargo xtask reproduce base` trains them", folder.display());
+        bail!(
+            "base.from: there are no base weights at {}: name the folder of some, as titrate's own experiments/base, or none (\"\"), so that \
+             the study trains them",
+            folder.display()
+        );
     }
     let keys = store.import(folder).with_context(|| format!("base weights at {}", folder.display()))?;
     let mut receipts = Vec::new();

@@ -9,12 +9,13 @@ use crate::hub::{Hub, Location, SCHEME};
 use crate::ml::latent::layout;
 use crate::study::LoadedStudy;
 
-/// The path, or what it names in the hub where that is on this machine; where it is not, the path as it is.
-pub(super) fn here(path: PathBuf) -> Result<PathBuf> {
-    Ok(match remote(&path)? {
-        Some(location) => Hub::from_env().cached(&location).unwrap_or(path),
-        None => path,
-    })
+/// The path, or what it names in the hub where all that the study reads of it is on this machine; where it is not, the path as it is.
+pub(super) fn here(loaded: &LoadedStudy, path: PathBuf) -> Result<PathBuf> {
+    let Some(location) = remote(&path)? else { return Ok(path) };
+    let mut named = paths(loaded);
+    named.retain(|(_, other, _)| *other == path);
+    let wants = |files: &[String]| named.iter().flat_map(|(.., wants)| wants(files)).collect();
+    Ok(Hub::from_env().cached(&location, wants).unwrap_or(path))
 }
 
 /// What a path names in the hub, if it does.
@@ -26,10 +27,10 @@ fn remote(path: &std::path::Path) -> Result<Option<Location>> {
 /// Which of a location's files a study reads, of their names in the repository.
 type Wants<'a> = Box<dyn Fn(&[String]) -> Vec<String> + 'a>;
 
-/// Downloads what the study's paths name in the hub and is not on this machine.
-pub(super) fn fetch(loaded: &LoadedStudy) -> Result<()> {
+/// Downloads what the study's paths name in the hub and is not on this machine: those whose keys begin with `keys`.
+pub(super) fn fetch(loaded: &LoadedStudy, keys: &str) -> Result<()> {
     let hub = Hub::from_env();
-    for (key, path, wants) in paths(loaded) {
+    for (key, path, wants) in paths(loaded).into_iter().filter(|(key, ..)| key.starts_with(keys)) {
         if let Some(location) = remote(&path).with_context(|| key.to_owned())? {
             hub.fetch(&location, |files| wants(files), &mut |line| eprintln!("{line}")).with_context(|| key.to_owned())?;
         }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::cli::args::{Check, Device, Reproduce};
+use crate::cli::args::{Check, Device, Reproduce, Which};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
 use crate::cli::{AUDIT, Opened, Pipeline, REPORT, export, load_study, open, print, remote, weights, workspace};
@@ -23,7 +23,7 @@ use crate::store::Store;
 use crate::study::Goal;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
-    remote::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?)?;
+    remote::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
     let Opened { study, store, mut graph } = open(pipeline, &arguments.which)?;
     if let Some(label) = &arguments.only {
         graph = graph.restricted_to(label)?;
@@ -72,7 +72,7 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
 /// Audits a study's pictures, prints what was found and writes its pages.
 pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
     let Check { which, out } = arguments;
-    remote::fetch(&load_study(&which.study, &which.place.sets)?)?;
+    remote::fetch(&load_study(&which.study, &which.place.sets)?, "images.")?;
     let Opened { study, store, graph } = open(pipeline, which)?;
     if graph.by_label(AUDIT).is_none() {
         let source = study.study.images.source.name();
@@ -158,7 +158,7 @@ fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> R
         (_, true) => Show::Nothing,
         _ => Show::People,
     };
-    let mut terminal = Terminal::new(show, rerun_command(arguments));
+    let mut terminal = Terminal::new(show, rerun_command(&arguments.which));
     let asked: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let head = serde_json::json!({ "command": asked, "study": resolved, "jobs": options.jobs, "cores": cores });
     let mut journal = Some(Journal::new(store, head));
@@ -188,8 +188,7 @@ fn interrupt() -> Result<Arc<AtomicBool>> {
 }
 
 /// The command that a label completes to the one that runs its task alone.
-fn rerun_command(arguments: &Reproduce) -> String {
-    let which = &arguments.which;
+pub(super) fn rerun_command(which: &Which) -> String {
     let mut command =
         format!("titrate reproduce {} --store {}", quoted(&which.study), quoted(&which.place.store.display().to_string()));
     if which.place.device != Device::Cpu {

@@ -76,29 +76,32 @@ impl Hub {
         }
     }
 
-    /// Where the location is on this machine, if all of it that was wanted is. Asks nobody.
-    pub fn cached(&self, location: &Location) -> Option<PathBuf> {
+    /// Where the location is on this machine, if all is that `wants` picks of the names of its files. Asks nobody.
+    pub fn cached(&self, location: &Location, wants: impl Fn(&[String]) -> Vec<String>) -> Option<PathBuf> {
         let snapshot = self.snapshot(location, &self.commit(location)?);
         let path = if location.path.is_empty() { snapshot.clone() } else { snapshot.join(&location.path) };
         if path.is_file() {
             return Some(path);
         }
         let complete = match fs::read_to_string(self.listing(&snapshot, location)) {
-            Ok(listing) => listing.lines().all(|file| snapshot.join(file).is_file()),
+            Ok(listing) => {
+                let below = listing.lines().map(str::to_owned).collect::<Vec<_>>();
+                wants(&below).iter().all(|file| snapshot.join(file).is_file())
+            }
             // What others have downloaded has no listing of ours; there is nobody to ask whether it is all.
             Err(_) => self.offline,
         };
         (complete && path.is_dir()).then_some(path)
     }
 
-    /// Downloads of the location what `wants` picks of the names of the repository's files, and says so line by line.
+    /// Downloads what `wants` picks of the names of the location's files and is not here, and says so line by line.
     pub fn fetch(
         &self,
         location: &Location,
         wants: impl Fn(&[String]) -> Vec<String>,
         say: &mut dyn FnMut(&str),
     ) -> Result<PathBuf, HubError> {
-        if let Some(path) = self.cached(location) {
+        if let Some(path) = self.cached(location, &wants) {
             return Ok(path);
         }
         let name = || location.to_string();
@@ -110,9 +113,11 @@ impl Hub {
             Some(404) => HubError::NotFound { location: name(), file: None },
             _ => HubError::Listing { location: name(), cause: cause.to_string() },
         };
-        let info = self.repo(location, &location.revision).and_then(|repo| repo.info()).map_err(listing)?;
+        let revision = self.commit(location).unwrap_or_else(|| location.revision.clone());
+        let info = self.repo(location, &revision).and_then(|repo| repo.info()).map_err(listing)?;
         let all = info.siblings.into_iter().map(|sibling| sibling.rfilename).collect::<Vec<_>>();
-        let below = all.iter().filter(|file| location.has(file)).cloned().collect::<Vec<_>>();
+        let mut below = all.iter().filter(|file| location.has(file)).cloned().collect::<Vec<_>>();
+        below.sort_unstable();
         if below.is_empty() {
             return Err(HubError::NotFound { location: name(), file: Some(location.path.clone()) });
         }
@@ -133,7 +138,7 @@ impl Hub {
         let io = |path: &Path, cause| HubError::Io { path: path.to_owned(), cause };
         self.cache_repo(location, &location.revision).create_ref(&info.sha).map_err(|cause| io(&snapshot, cause))?;
         let listing = self.listing(&snapshot, location);
-        fs::write(&listing, wanted.join("\n")).map_err(|cause| io(&listing, cause))?;
+        replace(&listing, &below.join("\n")).map_err(|cause| io(&listing, cause))?;
         Ok(if location.path.is_empty() { snapshot } else { snapshot.join(&location.path) })
     }
 
@@ -202,24 +207,33 @@ impl Hub {
         }
         let folder = self.cache.join(named(location, &location.revision).folder_name());
         let commit = fs::read_to_string(folder.join("refs").join(&location.revision)).ok()?;
-        Some(commit.trim().to_owned())
+        Some(commit.trim().to_owned()).filter(|commit| !commit.is_empty())
     }
 
     fn snapshot(&self, location: &Location, commit: &str) -> PathBuf {
         self.cache_repo(location, &location.revision).pointer_path(commit)
     }
 
-    /// A file beside the snapshots that names what of a location was wanted.
+    /// A file beside the snapshots that names all files of a location, one a line. Those called `.txt` were of what was wanted once.
     fn listing(&self, snapshot: &Path, location: &Location) -> PathBuf {
         let commit = snapshot.file_name().unwrap_or_default().to_string_lossy();
         let path = location.path.replace('/', "--");
-        snapshot.with_file_name("..").join(format!("titrate-{commit}-{path}.txt"))
+        snapshot.with_file_name("..").join(format!("titrate-{commit}-{path}.files"))
     }
 }
 
 fn named(location: &Location, revision: &str) -> Repo {
     let kind = if location.dataset { RepoType::Dataset } else { RepoType::Model };
     Repo::with_revision(location.id.clone(), kind, revision.to_owned())
+}
+
+/// By rename, so that no reader sees half of it.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let temporary = path.with_extension(std::process::id().to_string());
+    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
+    written.inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 /// The status of an answer that was no success.

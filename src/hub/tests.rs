@@ -52,7 +52,7 @@ fn what_is_wanted_is_downloaded_once_and_the_commit_is_said() {
     let (hub, _folder) = hub(&server);
     let mut said = Vec::new();
     let place = location("hf://lab/model");
-    assert_eq!(hub.cached(&place), None);
+    assert_eq!(hub.cached(&place, below_unet), None);
     let folder = hub.fetch(&place, below_unet, &mut |line| said.push(line.to_owned())).unwrap();
     assert_eq!(fs::read(folder.join("unet/config.json")).unwrap(), b"{\"first\": 1}");
     assert_eq!(fs::metadata(folder.join("unet/weights.safetensors")).unwrap().len(), 800_000);
@@ -62,10 +62,46 @@ fn what_is_wanted_is_downloaded_once_and_the_commit_is_said() {
         downloading unet/config.json (0.0 MB)
         downloading unet/weights.safetensors (0.8 MB)"#]].assert_eq(&said.join("\n"));
     server.seen();
-    assert_eq!(hub.cached(&place), Some(folder.clone()));
+    assert_eq!(hub.cached(&place, below_unet), Some(folder.clone()));
     assert_eq!(hub.fetch(&place, below_unet, &mut |_| ()).unwrap(), folder);
     assert_eq!(fetch(&hub, "hf://lab/model/unet/config.json").unwrap(), folder.join("unet/config.json"));
     assert_eq!(server.seen(), [] as [String; 0], "the cache has it all");
+}
+
+/// Of another study, while the branch has gone on.
+#[test]
+fn what_is_wanted_later_is_downloaded_then() {
+    let server = Server::of_weights();
+    let (hub, _folder) = hub(&server);
+    let place = location("hf://lab/model");
+    let config = |_: &[String]| vec!["unet/config.json".to_owned()];
+    let folder = hub.fetch(&place, config, &mut |_| ()).unwrap();
+    assert_eq!(hub.cached(&place, config), Some(folder.clone()));
+    assert_eq!(hub.cached(&place, below_unet), None, "the weights are not here");
+    server.set(|behaviour| behaviour.main = SECOND.to_owned());
+    server.seen();
+    assert_eq!(hub.fetch(&place, below_unet, &mut |_| ()).unwrap(), folder);
+    assert!(folder.join("unet/weights.safetensors").is_file());
+    let seen = server.seen();
+    assert!(!seen.iter().any(|request| request.contains("config.json")), "it is here: {seen:?}");
+    assert_eq!(hub.cached(&place, below_unet), Some(folder.clone()));
+    assert_eq!(hub.cached(&place, config), Some(folder), "less is wanted again");
+    assert_eq!(hub.cached(&place, <[String]>::to_vec), None, "README.md is not here");
+    assert_eq!(server.seen(), [] as [String; 0]);
+}
+
+#[test]
+fn a_listing_of_what_was_wanted_once_is_not_trusted() {
+    let server = Server::of_weights();
+    let (mut hub, _folder) = hub(&server);
+    let place = location("hf://lab/model");
+    let folder = fetch(&hub, "hf://lab/model").unwrap();
+    let listing = hub.listing(&folder, &place);
+    assert_eq!(fs::read_to_string(&listing).unwrap(), "README.md\nunet/config.json\nunet/weights.safetensors");
+    fs::rename(&listing, listing.with_extension("txt")).unwrap();
+    assert_eq!(hub.cached(&place, below_unet), None);
+    hub.offline = true;
+    assert_eq!(hub.cached(&place, below_unet), Some(folder), "there is nobody to ask");
 }
 
 #[test]
@@ -76,7 +112,7 @@ fn a_download_that_broke_off_goes_on() {
     server.set(|behaviour| behaviour.cut = Some(300_000));
     let broken = fetch(&hub, &file).unwrap_err();
     assert!(broken.contains("unet/weights.safetensors") && broken.contains("the same command goes on from there"), "{broken}");
-    assert_eq!(hub.cached(&location(&file)), None);
+    assert_eq!(hub.cached(&location(&file), below_unet), None);
     server.seen();
     let path = fetch(&hub, &file).unwrap();
     assert_eq!(fs::read(path).unwrap(), server.file(FIRST, "unet/weights.safetensors"));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
+use super::graph::{Graph, Input, PlanError, Task, TaskId};
 use super::kind::{self, Kind};
 use super::params::{self, Conditioning};
 use crate::seed::Seed;
@@ -61,8 +61,8 @@ impl BaseInputs {
 
 /// What the graph of a study takes from outside it.
 pub struct Outside {
-    /// The image set's files; empty for embedded sets and those of pictures.
-    pub files: Vec<InputFile>,
+    /// The image set's files; None for embedded sets and those of pictures.
+    pub files: Option<Input>,
     /// The files of a set of pictures.
     pub pictures: Option<Pictures>,
     /// Imported base weights; None where the study trains its own.
@@ -132,7 +132,7 @@ struct Builder<'a> {
     study: &'a Study,
     graph: Graph,
     seed: Seed,
-    files: Vec<InputFile>,
+    files: Option<Input>,
     pictures: Option<Pictures>,
     released: BTreeMap<String, Vec<Block>>,
     /// The task that imports them, once there is one.

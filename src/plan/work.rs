@@ -40,7 +40,15 @@ fn units(task: &Task) -> Vec<(&'static str, u64)> {
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let of = |name: &str| number(&params[name]);
     let evaluations = |images: u64| images * of("steps") * if params["guidance"] == 1.0 { 1 } else { 2 };
-    if task.kind == kind::DREAMBOOTH.name {
+    let trained = |settings: &Value, steps: u64| steps * number(&settings["batch"]);
+    if task.kind == kind::AUTOENCODER.name {
+        let settings = &params["autoencoder"];
+        vec![("images through an autoencoder, forward and back", trained(settings, number(&settings["steps"])))]
+    } else if task.kind == kind::UNET.name {
+        vec![("images through a UNet, forward and back", trained(&params["unet"], number(&params["unet"]["steps"])))]
+    } else if task.kind == kind::INPAINTING.name {
+        vec![("images through a UNet, forward and back", trained(&params["unet"], of("steps")))]
+    } else if task.kind == kind::DREAMBOOTH.name {
         vec![("images through a UNet, forward and back", of("steps") * of("batch") * of("accumulate"))]
     } else if task.kind == kind::GENERATE.name {
         let images = params["sources"].as_array().map_or(0, |sources| sources.len() as u64) * of("generations");
@@ -89,6 +97,17 @@ mod tests {
                 &kind::DREAMBOOTH,
                 json!({"steps": 1000, "batch": 4, "accumulate": 2}),
                 "8,000 images through a UNet, forward and back",
+            ),
+            (
+                &kind::AUTOENCODER,
+                json!({"autoencoder": {"steps": 100, "batch": 16}}),
+                "1,600 images through an autoencoder, forward and back",
+            ),
+            (&kind::UNET, json!({"unet": {"steps": 10, "batch": 8}}), "80 images through a UNet, forward and back"),
+            (
+                &kind::INPAINTING,
+                json!({"unet": {"steps": 10, "batch": 8}, "steps": 5}),
+                "40 images through a UNet, forward and back",
             ),
             (
                 &kind::GENERATE,

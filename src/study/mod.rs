@@ -37,7 +37,7 @@ pub struct LoadedStudy {
     /// As it was asked for.
     pub path: PathBuf,
     /// Every parameter as TOML: the same text for the same study, however its files and options are written. Loading it
-    /// gives the same study again.
+    /// gives the same study again, but for its paths: each is as in the file that names it, and relative to that file.
     pub resolved: String,
     places: BTreeMap<String, Place>,
 }
@@ -54,10 +54,11 @@ impl Study {
 
         let mut merged = known.table().clone();
         let mut places = BTreeMap::new();
-        let mut study: Study =
-            toml_edit::de::from_document(DocumentMut::from(merged.clone())).expect("the built-in defaults are a study");
-        for layer in &layers {
+        let mut said = keys::Said::default();
+        let mut study = known.study();
+        for (number, layer) in layers.iter().enumerate() {
             let leaves = keys::merge(&mut merged, layer, &mut places);
+            said.add(number, &leaves);
             // Layer by layer, so that what goes wrong was written in this one.
             study = typed(&merged, layer, &leaves)?;
         }
@@ -66,7 +67,7 @@ impl Study {
         let resolved = resolved(&study);
         let loaded = LoadedStudy { study, name, path: path.to_owned(), resolved, places };
         refuse(
-            validate::broken_rules(&loaded.study)
+            validate::broken_rules(&loaded.study, &said)
                 .into_iter()
                 .map(|(key, message)| Problem { place: loaded.place(&key), message })
                 .collect(),
@@ -76,9 +77,12 @@ impl Study {
 }
 
 impl LoadedStudy {
-    /// Where the value of `key` (dotted) was written last.
+    /// Where the value of `key` (dotted) was written last; of a table, that of its first key.
     pub fn place(&self, key: &str) -> Place {
-        self.places.get(key).cloned().unwrap_or(Place::Default { path: self.path.clone() })
+        let below = format!("{key}.");
+        let first =
+            || self.places.range(below.clone()..).next().filter(|(key, _)| key.starts_with(&below)).map(|(_, place)| place);
+        self.places.get(key).or_else(first).cloned().unwrap_or(Place::Default { path: self.path.clone() })
     }
 
     /// Folder of shipped base weights, or `None` where the study trains its own. Relative to the file that names it.
@@ -88,11 +92,13 @@ impl LoadedStudy {
     }
 
     /// Folder of the pipeline in diffusers' layout that the text-to-image and the inpainting generators start from; `None` where it is
-    /// the base.
+    /// the base, and where the study's strategies need none.
     pub fn pretrained_folders(&self) -> [Option<PathBuf>; 2] {
         let Pretrained { text_to_image, inpainting, .. } = &self.study.base.pretrained;
-        [("text_to_image", text_to_image), ("inpainting", inpainting)]
-            .map(|(key, path)| (!path.is_empty()).then(|| self.relative(&format!("base.pretrained.{key}"), path)))
+        let [of_text, of_images] = self.study.pipelines();
+        [("text_to_image", text_to_image, of_text), ("inpainting", inpainting, of_images)].map(|(key, path, needed)| {
+            (needed && !path.is_empty()).then(|| self.relative(&format!("base.pretrained.{key}"), path))
+        })
     }
 
     /// File of the weights that classifiers start from; `None` where it is the base.
@@ -202,19 +208,25 @@ fn refuse(problems: Vec<Problem>) -> Result<(), StudyError> {
 
 /// The study that the merged table says; what it cannot say is an error of the layer merged last.
 fn typed(merged: &Table, layer: &layer::Layer, leaves: &[keys::Leaf]) -> Result<Study, StudyError> {
-    toml_edit::de::from_document(DocumentMut::from(keys::complete(merged))).map_err(|error| {
+    let study = toml_edit::de::from_document(DocumentMut::from(keys::complete(merged))).map_err(|error| {
         let span = error.span();
         let start = span.as_ref().map_or(0, |span| span.start);
         let holds = |leaf: &&keys::Leaf| leaf.span.as_ref().is_some_and(|span| span.contains(&start));
         let key = leaves.iter().find(holds).map_or(String::new(), |leaf| format!("`{}`: ", leaf.key));
         let message = format!("{key}{}", error.message().trim().replace("expected usize", "expected a whole number"));
         StudyError::Invalid(vec![Problem { place: layer.place(span), message }])
-    })
+    })?;
+    refuse(keys::check_lengths(layer, document(&study).as_item()))?;
+    Ok(study)
+}
+
+fn document(study: &Study) -> DocumentMut {
+    toml_edit::ser::to_document(study).expect("a study came from TOML and goes back")
 }
 
 /// The study's one canonical text.
 fn resolved(study: &Study) -> String {
-    let mut document = toml_edit::ser::to_document(study).expect("a study came from TOML and goes back");
+    let mut document = document(study);
     Layout.visit_document_mut(&mut document);
     document.to_string().trim_start().to_owned()
 }

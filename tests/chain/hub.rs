@@ -45,4 +45,9 @@ fn shards_come_from_the_hub() {
     let (code, said) = chain.data_check_with(&[hub, ("HF_HUB_OFFLINE", "1")]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(server.seen(), [] as [String; 0]);
+
+    let shard = format!("hub/hub/datasets--lab--set/snapshots/{FIRST}/train/a-00000.tar");
+    std::fs::remove_file(chain.path(&shard)).unwrap();
+    let planned = chain.plan_with(&[endpoint, hub]);
+    assert!(planned.contains("is not downloaded"), "{planned}");
 }

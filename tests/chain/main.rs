@@ -161,6 +161,24 @@ fn an_edited_file_reruns_what_its_content_reaches() {
     assert_eq!(chain.run(&[]).ran, expected, "an image that is not used: the sets are drawn again, and are the same");
 }
 
+/// Classes that a fixed set lacks are refused at once; a set that is not there is planned.
+#[test]
+fn classes_and_files_of_a_fixed_set() {
+    let chain = Chain::new("fixed");
+    let classes = "images.classes=[\"psoriasis\", \"eczema\"]";
+    let idx = ["images.source=idx", "images.path=nowhere", "images.classes=[\"coat\", \"sock\"]"];
+    let refused = [chain.failure(&[classes], "cohort/pool"), chain.failure(&idx, "cohort/pool")];
+    expect![[r#"
+        2: error: study study: --set images.classes=["psoriasis", "eczema"]: `images.classes` names "eczema"; the images have allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
+        2: error: study study: --set images.classes=["coat", "sock"]: `images.classes` names "sock"; the images have t-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot"#]].assert_eq(&refused.join("\n"));
+    let images = "[images]\nsource = \"idx\"\npath = \"nowhere\"\nclasses = [\"coat\", \"shirt\"]\n";
+    chain.write_study(&format!("{}{images}", chain.study_text()));
+    let plan = chain.plan();
+    assert!(plan.contains("missing:\n  images.path: ") && plan.contains("apt-get install dataset-fashion-mnist"), "{plan}");
+    let refused = chain.failure(&[], "cohort/pool");
+    assert!(refused.starts_with("2: error: the study needs images.path"), "{refused}");
+}
+
 /// Without a GPU a run on one is refused as a whole, and what needs none is there: a plan, and tasks of the processor.
 #[test]
 fn a_gpu_that_is_not_there_is_refused_before_any_task() {

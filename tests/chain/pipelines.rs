@@ -5,6 +5,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use expect_test::expect;
+use serde_json::{Value, json};
 use titrate::ml::params::StateDict;
 
 use crate::chain::Chain;
@@ -43,9 +44,19 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
     let lacking = chain.pipeline("sd21", "lacking");
     fs::remove_file(lacking.join("vae/config.json")).unwrap();
     chain.pipeline("sd15", "narrow");
+    let tall = chain.pipeline("sd21", "tall").join("vae/config.json");
+    let mut config: Value = serde_json::from_slice(&fs::read(&tall).unwrap()).unwrap();
+    for (key, of_level) in [
+        ("block_out_channels", json!(8)),
+        ("down_block_types", json!("DownEncoderBlock2D")),
+        ("up_block_types", json!("UpDecoderBlock2D")),
+    ] {
+        config[key] = Value::from(vec![of_level; 5]);
+    }
+    fs::write(&tall, config.to_string()).unwrap();
 
-    let text_to_image =
-        ["missing", "misshapen", "extra", "strange", "cut", "lacking"].map(|name| ("text_to_image", "text-to-image", name));
+    let text_to_image = ["missing", "misshapen", "extra", "strange", "cut", "lacking", "tall"]
+        .map(|name| ("text_to_image", "text-to-image", name));
     let mut said = Vec::new();
     for (key, conditioning, name) in text_to_image.into_iter().chain([("inpainting", "inpainting", "narrow")]) {
         let set = format!("base.pretrained.{key}={name}");
@@ -60,6 +71,7 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
         1: error: task pretrained/text-to-image failed: scheduler/scheduler_config.json: it is of a HeunDiscreteScheduler; schedules are read from those of DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, DPMSolverSinglestepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, LMSDiscreteScheduler, PNDMScheduler, UniPCMultistepScheduler
         1: error: task pretrained/text-to-image failed: unet/diffusion_pytorch_model.safetensors: not a safetensors file: invalid header length
         2: error: study study: base.pretrained.text_to_image: lacking: lacking/vae/config.json is missing: a pipeline in diffusers' layout has it
+        2: error: study study: --set images.size=16: `images.size` is 16; the models of base.pretrained.text_to_image need a multiple of 32
         1: error: task pretrained/inpainting failed: unet/config.json: inpainting takes a UNet of 9 input channels, this one has 4; this one belongs under base.pretrained.text_to_image
         1: error: task dreambooth/psoriasis/text-to-image failed: image 0 of 4 came out as NaN: a model's answers overflow; where it computes in half precision, let it in f32"#]].assert_eq(&said.join("\n"));
 }

@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 
 use super::{Catalogue, CatalogueError, Lines, Part, Record, Table, id_of};
 
-/// Ends of the names of the files that are pictures.
-const EXTENSIONS: [&str; 7] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "jfif"];
+/// Ends of the names of the files that are pictures; those of the second line can't be read, and are refused by name when they are
+/// decoded.
+const EXTENSIONS: [&str; 14] = [
+    "jpg", "jpeg", "png", "webp", "gif", "bmp", "jfif", //
+    "tif", "tiff", "heic", "heif", "avif", "jp2", "jxl",
+];
 
 /// The folders of the parts.
 const PARTS: [(&str, Part); 6] = [

@@ -228,6 +228,8 @@ fn folders_are_classes_with_or_without_parts() {
     std::os::unix::fs::symlink(plain.path(), plain.path().join("round")).unwrap();
     let files = folder::files(plain.path()).unwrap();
     assert_eq!(files, ["melanoma/a.jpg", "nevus/a.jpg", "nevus/b.PNG"]);
+    let unread = folder_of(&["a/1.TIF", "a/2.tiff", "a/3.heic", "a/4.heif", "a/5.avif", "a/6.jp2", "a/7.jxl"]);
+    assert_eq!(folder::files(unread.path()).unwrap().len(), 7, "they are refused by name when they are decoded");
     let parted = folder_of(&["train/nevus/a.jpg", "val/nevus/b.jpg", "test/nevus/c.jpg", "test/melanoma/d.jpg"]);
     let files = folder::files(parted.path()).unwrap();
     let set = folder::catalogue(files.iter().map(String::as_str), None).unwrap();

@@ -1,17 +1,15 @@
 //! From files of images to the study's sets of real ones.
 
 use super::{Block, Builder, Inputs, Pictures, Real, cost, role};
-use crate::plan::graph::{Input, PlanError, TaskId};
+use crate::plan::graph::{PlanError, TaskId};
 use crate::plan::{kind, params};
 use crate::study::{self, Crop, Dedupe};
 
 impl Builder<'_> {
     /// What tasks that take images from the set's files have as input; nothing for embedded sets.
     pub(super) fn imported(&mut self) -> Result<Inputs, PlanError> {
-        if self.files.is_empty() {
-            return Ok(Vec::new());
-        }
-        let files = vec![("files".to_owned(), Input::Files(self.files.clone()))];
+        let Some(files) = &self.files else { return Ok(Vec::new()) };
+        let files = vec![role("files", files)];
         let import = match self.import {
             Some(import) => import,
             None => self.add(&kind::IMPORT, "import".into(), &params::Import {}, files, None, cost::SMALL)?,

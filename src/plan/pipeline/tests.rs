@@ -9,7 +9,7 @@ fn planned(sets: &[&str]) -> Graph {
     let quick = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
     let study = Study::load(&quick, &sets.iter().map(|set| (*set).to_owned()).collect::<Vec<_>>()).unwrap().study;
     let outside = Outside {
-        files: Vec::new(),
+        files: None,
         pictures: None,
         base: None,
         released: BTreeMap::new(),
