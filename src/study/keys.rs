@@ -1,13 +1,14 @@
 //! The key tree of the defaults, what a layer may say against it, and the merge of layers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use toml_edit::{Document, Item, Key, Table, TableLike, Value};
+use toml_edit::{Array, Document, DocumentMut, Item, Key, Table, TableLike, Value};
 
 use super::error::{Place, Problem};
 use super::layer::Layer;
+use super::schema::Study;
 
 /// The key that names a lower layer; of files only, not of studies.
 pub(super) const EXTENDS: &str = "extends";
@@ -29,9 +30,52 @@ pub(super) struct Leaf {
     pub span: Option<Range<usize>>,
 }
 
+/// By key, the layer that wrote it last, of layers that say what differs.
+#[derive(Default)]
+pub(super) struct Said(BTreeMap<String, usize>);
+
+impl Said {
+    /// The leaves of layer number `layer`, above those before. One that says every key, as a resolved study does, means none of them.
+    pub fn add(&mut self, layer: usize, leaves: &[Leaf]) {
+        if KNOWN.is_covered(leaves) {
+            self.0.clear();
+        } else {
+            self.0.extend(leaves.iter().map(|leaf| (leaf.key.clone(), layer)));
+        }
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// Whether `key` was written in the layer that wrote `other`, or above it.
+    pub fn since(&self, key: &str, other: &str) -> bool {
+        self.has(key) && self.0.get(key) >= self.0.get(other)
+    }
+
+    /// Whether `key` was written above the layer that wrote `other`.
+    pub fn after(&self, key: &str, other: &str) -> bool {
+        self.0.get(key) > self.0.get(other)
+    }
+}
+
 impl Known {
     pub fn table(&self) -> &Table {
         self.0.as_table()
+    }
+
+    /// The study that is nothing but defaults.
+    pub fn study(&self) -> Study {
+        toml_edit::de::from_document(DocumentMut::from(self.table().clone())).expect("the built-in defaults are a study")
+    }
+
+    /// Whether `leaves` leave nothing to the defaults.
+    fn is_covered(&self, leaves: &[Leaf]) -> bool {
+        let said: BTreeSet<_> = leaves.iter().map(|leaf| leaf.key.as_str()).collect();
+        let mut all = Vec::new();
+        every_path(self.table(), &mut Vec::new(), &mut all);
+        let is_table = |path: &[&str]| self.get(path).is_some_and(Item::is_table_like);
+        all.iter().all(|path| is_table(path) || said.contains(dotted(path).as_str()))
     }
 
     /// The default at a path of names; of a variant's key the generator's.
@@ -41,7 +85,7 @@ impl Known {
         {
             return self.get(&[&[*generator], inner].concat());
         }
-        path.iter().try_fold(self.0.as_item(), |item, name| item.as_table_like()?.get(name))
+        at(self.0.as_item(), path)
     }
 
     /// What is wrong with a layer: keys that no study has and values of the wrong kind.
@@ -194,6 +238,33 @@ pub(super) fn complete(merged: &Table) -> Table {
     }
     generator.insert(VARIANTS[1], Item::Table(complete));
     table
+}
+
+/// What is wrong with a layer's arrays of fixed length, of which a type reads the beginning; `read` is what became of the layer.
+pub(super) fn check_lengths(layer: &Layer, read: &Item) -> Vec<Problem> {
+    let mut paths = Vec::new();
+    every_path(layer.document.as_table(), &mut Vec::new(), &mut paths);
+    let problem = |path: &Vec<&str>| {
+        let [given, read] = [layer.document.as_item(), read].map(|item| at(item, path).and_then(Item::as_value));
+        let (longer, taken) = longer(given?, read?)?;
+        let message = format!("`{}`: invalid length {}, expected an array of length {taken}", dotted(path), longer.len());
+        Some(Problem { place: layer.place(longer.span()), message })
+    };
+    paths.iter().filter_map(problem).collect()
+}
+
+/// The first array in `given` that has more elements than in `read`, and how many it has there.
+fn longer<'a>(given: &'a Value, read: &Value) -> Option<(&'a Array, usize)> {
+    let (given, read) = (given.as_array()?, read.as_array()?);
+    if given.len() > read.len() {
+        return Some((given, read.len()));
+    }
+    given.iter().zip(read).find_map(|(given, read)| longer(given, read))
+}
+
+/// What is at a path of names below `item`.
+fn at<'a>(item: &'a Item, path: &[&str]) -> Option<&'a Item> {
+    path.iter().try_fold(item, |item, name| item.as_table_like()?.get(name))
 }
 
 /// An empty table among the defaults takes any key.

@@ -99,7 +99,7 @@ pub(super) fn assignment(text: &str, known: &Known) -> Result<Layer, StudyError>
         (Ok(value), Some(Item::Value(Value::String(_)))) if value.is_str() => value,
         (_, Some(Item::Value(Value::String(_)))) => Value::from(written),
         (Ok(value), _) => value,
-        (Err(error), _) if written.starts_with(['[', '{', '"', '\'']) => {
+        (Err(error), _) if written.starts_with(['[', '{', '"', '\'']) || written.parse::<u128>().is_ok() => {
             return Err(refuse(format!("`{written}` is not a TOML value: {}", one_line(error.message()))));
         }
         (Err(_), _) => Value::from(written),
@@ -110,5 +110,6 @@ pub(super) fn assignment(text: &str, known: &Known) -> Result<Layer, StudyError>
 }
 
 fn one_line(message: &str) -> String {
-    message.trim().replace('\n', "; ")
+    let overflow = "integer number overflowed";
+    message.trim().replace('\n', "; ").replace(overflow, &format!("{overflow}; the largest is 2^63 - 1"))
 }

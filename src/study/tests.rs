@@ -89,6 +89,8 @@ fn values_of_another_type_are_refused_where_they_stand() {
             ("extends = 3", &[]),
             ("[classifier]\nepochs = 3\nepochs = 4", &[]),
             ("[classifier\n", &[]),
+            ("\nseed = 9223372036854775808", &[]),
+            ("", &["seed=9223372036854775808"]),
             ("", &["classifier.epochs=many"]),
             ("", &["classifier.epochs"]),
             ("", &["classifier.epochs="]),
@@ -115,6 +117,8 @@ fn values_of_another_type_are_refused_where_they_stand() {
             study.toml:1:11: `extends` is a whole number; a file's name is expected
             study.toml:3:1: not TOML: duplicate key
             study.toml:1:12: not TOML: unclosed table, expected `]`
+            study.toml:2:8: not TOML: integer number overflowed; the largest is 2^63 - 1
+            --set seed=9223372036854775808: `9223372036854775808` is not a TOML value: integer number overflowed; the largest is 2^63 - 1
             --set classifier.epochs=many: `classifier.epochs` is a string; a whole number is expected
             --set classifier.epochs: key=value is expected
             --set classifier.epochs=: `classifier.epochs` is a string; a whole number is expected
@@ -138,7 +142,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[transforms]\nflip = 1.5\nzoom = 0.5", &["transforms.probability=nan"]),
             ("[generator]\nprompt = \"a skin disease\"", &[]),
             ("[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\nacne = 3", &[]),
-            ("[generator.variants]\n\"a/b\" = {}\nlora.dreambooth.lora.alpha = 0.0", &[]),
+            ("[generator.variants]\n\"a/b\" = { prompt = \"{label}\" }\nlora.dreambooth.lora.alpha = 0.0", &[]),
             ("[generator.variants]\nlora.variants.more = {}", &[]),
             ("", &["generator.dreambooth.prior.weight=0"]),
             ("goal = \"base\"", &[]),
@@ -191,7 +195,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml: experiment.n asks for 8 real images of each class, but the pool has 0 of "acne"
             study.toml:2:11: `images.classes` is []; allowed: two classes or more
             study.toml:2:16: experiment.n asks for 128 real images of each class, but the pool has 64 of "acne"
-            study.toml:3:9: `experiment.doses` is [0]; allowed: values of 1 or more
+            study.toml:3:9: `experiment.doses` is [0]; allowed: values of 1 or more (the real-only arm is always there)
             study.toml:2:14: `experiment.strategies` has "inpaint" twice; each value may stand once
             study.toml:4:14: `experiment.replicates` is 0; allowed: 1 or more
             study.toml:2:8: `transforms.flip` is 1.5; allowed: a probability, 0 to 1
@@ -199,7 +203,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:3:8: `transforms.zoom` is 0.5; allowed: 1 or more
             study.toml:2:10: `generator.prompt` is "a skin disease"; allowed: a text with {label}, where the class goes
             study.toml:3:8: `generator.dreambooth.steps_by_class.acne` names no class of the study; images.classes has allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
-            study.toml: `generator.variants."a/b"`: a variant's name is made of a to z, 0 to 9 and -
+            study.toml:2:20: `generator.variants."a/b"`: a variant's name is made of a to z, 0 to 9 and -
             study.toml:3:30: `generator.variants.lora.dreambooth.lora.alpha` is 0.0; allowed: more than 0
             study.toml:2:1: `generator.variants.lora` is a variant and has none of its own
             --set generator.dreambooth.prior.weight=0: `generator.dreambooth.prior.weight` is 0.0; allowed: more than 0
@@ -217,7 +221,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set base.unet.batch=5: `base.unet.batch` is 5; allowed: an even number, 2 or more (its halves are trained side by side)
             --set base.unet.snr_gamma=-1: `base.unet.snr_gamma` is -1.0; allowed: 0 or more
             study.toml:4:9: `generator.dreambooth.views` is 0; allowed: 1 or more
-            study.toml: `generator.dreambooth.steps` is 200; allowed: 1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is 4)
+            study.toml:2:10: `generator.dreambooth.epochs` is 4; allowed: 1 or more with steps = 0, or 0 with steps of 1 or more (steps is 200)
             study.toml:3:9: `generator.dreambooth.betas` is [0.9, 1.0]; allowed: 0 or more, less than 1 each
             --set generator.dreambooth.lora.alpha=0: `generator.dreambooth.lora.alpha` is 0.0; allowed: more than 0
             study.toml:1:41: `generator.dreambooth.transforms.scale` is [1.1, 0.9]; allowed: the least and the largest, both more than 0
@@ -237,7 +241,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set base.backbone.training.normalisation=none: `base.backbone.training.normalisation` is "none"; allowed: "backbone" (there is none before)
             study.toml:5:8: `base.backbone.training.crop` is "random"; allowed: "centre" (the corpus is square)
             study.toml:3:8: `classifier.crop` is "random", but the images of `images.source` "phantom" are square: set it to "centre"
-            study.toml: `generator.dreambooth.steps_by_class` names classes, but dreambooth.models is "all": one model learns all of them
+            --set generator.dreambooth.steps_by_class.psoriasis=3: `generator.dreambooth.steps_by_class` names classes, but dreambooth.models is "all": one model learns all of them
             study.toml:2:13: `classifier.drop_last` is true, but an arm has 108 training images, which do not fill a batch of 128: set classifier.batch or classifier.batch_by_images
             --set classifier.crop=random: `classifier.crop` is "random", but `images.fit` is "pad": set it to "centre"
             --set probe.crop=random: `probe.crop` is "random", but `images.fit` is "pad": set it to "centre"
@@ -252,6 +256,130 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1
         "#]],
     );
+}
+
+#[test]
+fn elements_that_a_type_has_no_place_for_are_refused() {
+    let tuning =
+        "[generator.dreambooth]\nbetas = [0.9, 0.99, 7.0]\ntransforms = { scale = [0.9, 1.0, 1.1], ratio = [0.9, 1.0, 1.1] }\n";
+    check(
+        &[
+            (tuning, &[]),
+            (
+                "[generator.dreambooth.mask]\nsides = [0.0, 0.5, 1.0]\n[probe]\nbatch_by_images = [[100, 32], [\n  1000, 64, 1]]",
+                &[],
+            ),
+            ("", &["classifier.batch_by_images=[[100, 32, 1]]"]),
+            ("", &["base.backbone.training.batch_by_images=[[100, 32, 1, 1]]"]),
+            ("", &["generator.variants.wide.dreambooth.betas=[0.9, 0.99, 7.0]"]),
+            ("", &["generator.dreambooth.betas=[0.9]"]),
+        ],
+        expect![[r#"
+            study.toml:2:9: `generator.dreambooth.betas`: invalid length 3, expected an array of length 2
+            study.toml:3:24: `generator.dreambooth.transforms.scale`: invalid length 3, expected an array of length 2
+            study.toml:3:49: `generator.dreambooth.transforms.ratio`: invalid length 3, expected an array of length 2
+            study.toml:2:9: `generator.dreambooth.mask.sides`: invalid length 3, expected an array of length 2
+            study.toml:4:31: `probe.batch_by_images`: invalid length 3, expected an array of length 2
+            --set classifier.batch_by_images=[[100, 32, 1]]: `classifier.batch_by_images`: invalid length 3, expected an array of length 2
+            --set base.backbone.training.batch_by_images=[[100, 32, 1, 1]]: `base.backbone.training.batch_by_images`: invalid length 4, expected an array of length 2
+            --set generator.variants.wide.dreambooth.betas=[0.9, 0.99, 7.0]: `generator.variants.wide.dreambooth.betas`: invalid length 3, expected an array of length 2
+            --set generator.dreambooth.betas=[0.9]: `generator.dreambooth.betas`: invalid length 1, expected an array of length 2
+        "#]],
+    );
+}
+
+#[test]
+fn tuning_takes_steps_or_epochs_and_the_key_written_last_is_named() {
+    let low = "[generator.dreambooth]\nsteps = 0\nepochs = 4\n";
+    check(
+        &[
+            ("generator.dreambooth.epochs = 4", &[]),
+            ("generator.dreambooth.steps = 0", &[]),
+            (low, &["generator.dreambooth.steps=3"]),
+            (low, &["generator.dreambooth.epochs=0"]),
+            ("generator.dreambooth = { steps = 3, epochs = 4 }", &[]),
+            ("generator.variants.long.dreambooth.epochs = 4", &[]),
+        ],
+        expect![[r#"
+            study.toml:1:31: `generator.dreambooth.epochs` is 4; allowed: 1 or more with steps = 0, or 0 with steps of 1 or more (steps is 200)
+            study.toml:1:30: `generator.dreambooth.steps` is 0; allowed: 1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is 0)
+            --set generator.dreambooth.steps=3: `generator.dreambooth.steps` is 3; allowed: 1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is 4)
+            --set generator.dreambooth.epochs=0: `generator.dreambooth.epochs` is 0; allowed: 1 or more with steps = 0, or 0 with steps of 1 or more (steps is 0)
+            study.toml:1:34: `generator.dreambooth.steps` is 3; allowed: 1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is 4)
+            study.toml:1:45: `generator.variants.long.dreambooth.epochs` is 4; allowed: 1 or more with steps = 0, or 0 with steps of 1 or more (steps is 200)
+        "#]],
+    );
+}
+
+#[test]
+fn a_variant_that_differs_in_nothing_is_refused() {
+    check(
+        &[
+            ("[generator.variants.same]", &[]),
+            ("[generator.variants.same]\nsampling.steps = 12\n[generator.variants.other]\nsampling.steps = 13", &[]),
+            ("[generator.variants.same.dreambooth]\nlora.rank = 2", &["generator.dreambooth.lora.rank=2"]),
+        ],
+        expect![[r#"
+            study.toml: `generator.variants.same` differs in nothing from the generator, so its arms would be compared with themselves: say what differs, or leave it out
+            study.toml:2:18: `generator.variants.same` differs in nothing from the generator, so its arms would be compared with themselves: say what differs, or leave it out
+            study.toml:2:13: `generator.variants.same` differs in nothing from the generator, so its arms would be compared with themselves: say what differs, or leave it out
+        "#]],
+    );
+}
+
+const UNTUNED: &str = "[generator.dreambooth]\nmodels = \"untuned\"\n";
+const PRIOR: &str = "[generator.dreambooth]\nprior.images = 3\nsteps_by_class.psoriasis = 9\n";
+
+#[test]
+fn what_nothing_reads_is_refused_where_it_is_said() {
+    let both = format!("{PRIOR}prior.weight = 0.5\nprior.prompt = \"skin\"\nmodels = \"untuned\"\n");
+    let variant = format!("{PRIOR}[generator.variants.raw.dreambooth]\nmodels = \"untuned\"\nprior.images = 4\n");
+    check(
+        &[
+            (&both, &[]),
+            (UNTUNED, &["generator.dreambooth.prior.images=3"]),
+            (&variant, &["generator.variants.raw.dreambooth.steps_by_class.psoriasis=8"]),
+            (UNTUNED, &["generator.variants.raw.dreambooth.prior.images=3"]),
+            ("[images]\nskin_type = \"centaur\"", &[]),
+            (
+                "[images]\nsource = \"ddi\"\npath = \"p\"\nclasses = [\"benign\", \"malignant\"]\n[base]\nfrom = \"b\"",
+                &["images.skin_type=centaur"],
+            ),
+        ],
+        expect![[r#"
+            study.toml:2:16: `generator.dreambooth.prior.images` is 3, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            study.toml:5:16: `generator.dreambooth.prior.prompt` is "skin", but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            study.toml:4:16: `generator.dreambooth.prior.weight` is 0.5, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            study.toml:3:28: `generator.dreambooth.steps_by_class.psoriasis` is 9, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            --set generator.dreambooth.prior.images=3: `generator.dreambooth.prior.images` is 3, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            study.toml:6:16: `generator.variants.raw.dreambooth.prior.images` is 4, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            --set generator.variants.raw.dreambooth.steps_by_class.psoriasis=8: `generator.variants.raw.dreambooth.steps_by_class.psoriasis` is 8, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            --set generator.variants.raw.dreambooth.prior.images=3: `generator.variants.raw.dreambooth.prior.images` is 3, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            study.toml:2:13: `images.skin_type` is "centaur"; allowed: "scale" (only the source fitzpatrick17k has another)
+            --set images.skin_type=centaur: `images.skin_type` is "centaur"; allowed: "scale" (only the source fitzpatrick17k has another)
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_layer_inherits_may_be_without_effect() {
+    let low = format!("[images]\nsource = \"fitzpatrick17k\"\npath = \"p\"\nskin_type = \"centaur\"\n{PRIOR}");
+    let defaults = format!("{UNTUNED}prior.images = 0\n[images]\nskin_type = \"scale\"\n");
+    let variant = format!("{PRIOR}[generator.variants.raw.dreambooth]\nmodels = \"untuned\"\nprior.images = 3\n");
+    let tuned = format!("{UNTUNED}prior.images = 3\n[generator.variants.tuned.dreambooth]\nmodels = \"per-class\"\n");
+    let untuned: &[_] = &["images.source=phantom", "generator.dreambooth.models=untuned"];
+    for (text, sets) in [
+        (&low, untuned),
+        (&low, &["generator.variants.raw.dreambooth.models=untuned"]),
+        (&defaults, &[]),
+        (&variant, &[]),
+        (&tuned, &[]),
+    ] {
+        let first = loaded(text, sets);
+        assert_eq!(loaded(&first.resolved, &[]).study, first.study, "the resolved study loads: {text}");
+    }
+    let above = load(&folder(&[("study.toml", &format!("extends = \"low.toml\"\n{UNTUNED}")), ("low.toml", &low)]), &[]);
+    assert_eq!(above.unwrap().study.generator.dreambooth.prior.images, 3);
 }
 
 /// The authors' rule: their 100 and 1,000 images are of the larger batches already.

@@ -1,21 +1,23 @@
 //! The rules that types cannot hold: ranges, counts and what must agree with what.
 
+mod generators;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use serde::Serialize;
 use toml_edit::ser::ValueSerializer;
 
-use super::keys::dotted;
+use super::keys::{Said, dotted};
 use super::schema::*;
 
 /// Every rule that the study breaks, as the key to change and the complaint.
-pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
-    let mut rules = Rules::default();
+pub(super) fn broken_rules(study: &Study, said: &Said) -> Vec<(String, String)> {
+    let mut rules = Rules { said, broken: Vec::new() };
     images(study, &mut rules);
     base(study, &mut rules);
     networks(&study.base, study.images.size, &mut rules);
-    generators(study, &mut rules);
+    generators::generators(study, &mut rules);
     for (key, classifier) in
         [("base.backbone.training", &study.base.backbone.training), ("classifier", &study.classifier), ("probe", &study.probe)]
     {
@@ -30,13 +32,15 @@ pub(super) fn broken_rules(study: &Study) -> Vec<(String, String)> {
     transforms(&study.transforms, &mut rules);
     experiment(study, &mut rules);
     analysis(&study.analysis, &mut rules);
-    rules.0
+    rules.broken
 }
 
-#[derive(Default)]
-struct Rules(Vec<(String, String)>);
+struct Rules<'a> {
+    said: &'a Said,
+    broken: Vec<(String, String)>,
+}
 
-impl Rules {
+impl Rules<'_> {
     fn require(&mut self, holds: bool, key: &str, value: impl Serialize, allowed: impl Display) {
         if !holds {
             self.refuse(key, format!("`{key}` is {}; allowed: {allowed}", written(&value)));
@@ -44,7 +48,7 @@ impl Rules {
     }
 
     fn refuse(&mut self, key: &str, message: String) {
-        self.0.push((key.to_owned(), message));
+        self.broken.push((key.to_owned(), message));
     }
 
     fn counts(&mut self, table: &str, counts: &[(&str, usize)]) {
@@ -104,9 +108,9 @@ impl Rules {
         self.unique(key, values);
     }
 
-    fn counts_sweep(&mut self, key: &str, values: &[usize]) {
+    fn counts_sweep(&mut self, key: &str, values: &[usize], allowed: &str) {
         self.sweep(key, values);
-        self.require(values.iter().all(|value| *value >= 1), key, values, "values of 1 or more");
+        self.require(values.iter().all(|value| *value >= 1), key, values, allowed);
     }
 }
 
@@ -156,6 +160,9 @@ fn images(study: &Study, rules: &mut Rules) {
         let allowed = format!("\"\" (the source {} has no such table)", source.name());
         rules.require(read || path.is_empty(), &join("images", name), path, allowed);
     }
+    let read = source == ImageSource::Fitzpatrick17k || !rules.said.since("images.skin_type", "images.source");
+    let allowed = "\"scale\" (only the source fitzpatrick17k has another)";
+    rules.require(read || images.skin_type == SkinTypeScale::Scale, "images.skin_type", images.skin_type, allowed);
     let kept = images.dedupe == Dedupe::Keep || source.has_pictures();
     let allowed = format!("\"keep\" (the images of the source {} are not compared)", source.name());
     rules.require(kept, "images.dedupe", images.dedupe, allowed);
@@ -306,125 +313,6 @@ fn heads(table: &str, name: &str, widths: &[usize], heads: usize, rules: &mut Ru
     rules.require(whole, &join(table, "heads"), heads, format!("a divisor of {name} ({})", written(&widths)));
 }
 
-fn generators(study: &Study, rules: &mut Rules) {
-    generator("generator", study, &study.generator, rules);
-    for (name, variant) in &study.generator.variants {
-        let key = dotted(&["generator", "variants", name]);
-        let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if name.is_empty() || !plain {
-            rules.refuse(&key, format!("`{key}`: a variant's name is made of a to z, 0 to 9 and -"));
-        }
-        generator(&key, study, variant, rules);
-    }
-}
-
-/// A variant's broken rule is the variant's, also where the value is the generator's.
-fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rules) {
-    let Generator { prompt, dreambooth, sampling, .. } = generator;
-    rules.require(prompt.contains("{label}"), &join(table, "prompt"), prompt, "a text with {label}, where the class goes");
-
-    if generator.is_released() && generator.leak_free() {
-        let key = join(table, "released");
-        rules.refuse(&key, format!("`{key}`: released images come from models of other people's training images, so dreambooth.models can't be \"leak-free\""));
-    }
-    tuning(&join(table, "dreambooth"), dreambooth, rules);
-    for (class, steps) in &dreambooth.steps_by_class {
-        let key = join(&join(table, "dreambooth.steps_by_class"), &dotted(&[class]));
-        rules.require(*steps >= 1, &key, steps, "1 or more");
-        if !study.images.classes.contains(class) {
-            let classes = study.images.classes.join(", ");
-            rules.refuse(&key, format!("`{key}` names no class of the study; images.classes has {classes}"));
-        }
-    }
-
-    let own = &dreambooth.steps_by_class;
-    // A variant has the generator's as well, whether it can use them or not.
-    let inherited = table != "generator" && *own == study.generator.dreambooth.steps_by_class;
-    if dreambooth.models == Models::All && !own.is_empty() && !inherited {
-        let key = join(table, "dreambooth.steps_by_class");
-        rules.refuse(&key, format!("`{key}` names classes, but dreambooth.models is \"all\": one model learns all of them"));
-    }
-
-    let pretrained = &study.base.pretrained;
-    if generator.is_tuned()
-        && dreambooth.prior.images > 0
-        && !pretrained.inpainting.is_empty()
-        && pretrained.text_to_image.is_empty()
-    {
-        let key = join(table, "dreambooth.prior.images");
-        rules.refuse(
-            &key,
-            format!(
-                "`{key}` asks for images by the text-to-image model that goes with base.pretrained.inpainting: say where it is in \
-                 base.pretrained.text_to_image"
-            ),
-        );
-    }
-
-    let timesteps = study.base.diffusion.timesteps;
-    let steps = sampling.steps;
-    let table = &join(table, "sampling");
-    rules.require((1..=timesteps).contains(&steps), &join(table, "steps"), steps, format!("1 to {timesteps} (timesteps)"));
-    rules.not_negative(table, &[("guidance", sampling.guidance)]);
-    for (name, strength) in [("inpaint_strength", sampling.inpaint_strength), ("outpaint_strength", sampling.outpaint_strength)] {
-        let key = &join(table, name);
-        rules.require(strength > 0.0 && strength <= 1.0, key, strength, "more than 0, at most 1");
-        if strength > 0.0 && (steps as f64 * strength) < 1.0 {
-            rules.refuse(
-                key,
-                format!("`{key}` is {strength:?}, which leaves none of {steps} steps (steps): nothing would be painted"),
-            );
-        }
-    }
-    let shards = [("sources_per_shard", sampling.sources_per_shard), ("generations_per_shard", sampling.generations_per_shard)];
-    rules.counts(table, &shards);
-}
-
-fn tuning(table: &str, dreambooth: &DreamBooth, rules: &mut Rules) {
-    let DreamBooth { steps, epochs, batch, accumulate, learning_rate, epsilon, clip, .. } = *dreambooth;
-    rules.counts(table, &[("accumulate", accumulate), ("views", dreambooth.views)]);
-    rules.require(
-        (steps == 0) != (epochs == 0),
-        &join(table, "steps"),
-        steps,
-        format!("1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is {epochs})"),
-    );
-    rules.halves(&join(table, "batch"), batch);
-    rules.positive(table, &[("learning_rate", learning_rate), ("epsilon", epsilon), ("clip", clip)]);
-    rules.not_negative(table, &[("weight_decay", dreambooth.weight_decay), ("snr_gamma", dreambooth.snr_gamma)]);
-    rules.probabilities(table, &[("caption_dropout", dreambooth.caption_dropout)]);
-    rules.below_one(table, &[("ema", dreambooth.ema)]);
-    let precision = dreambooth.precision;
-    rules.require(precision != Precision::F16, &join(table, "precision"), precision, "f32 or bf16 (in f16 gradients vanish)");
-    let betas = dreambooth.betas;
-    rules.require(
-        betas.iter().all(|beta| (0.0..1.0).contains(beta)),
-        &join(table, "betas"),
-        betas,
-        "0 or more, less than 1 each",
-    );
-
-    let TuningTransforms { scale, ratio, jitter, flip } = dreambooth.transforms;
-    let views = &join(table, "transforms");
-    rules.probabilities(views, &[("flip", flip)]);
-    rules.require((0.0..0.5).contains(&jitter), &join(views, "jitter"), jitter, "0 or more, less than 0.5");
-    for (name, range) in [("scale", scale), ("ratio", ratio)] {
-        rules.range(&join(views, name), range, f64::MIN_POSITIVE, f64::MAX, "the least and the largest, both more than 0");
-    }
-    let TuningMask { rectangles, sides } = dreambooth.mask;
-    let mask = &join(table, "mask");
-    rules.probabilities(mask, &[("rectangles", rectangles)]);
-    rules.range(&join(mask, "sides"), sides, 0.0, 1.0, "the least and the largest, 0 to 1");
-
-    rules.positive(&join(table, "prior"), &[("weight", dreambooth.prior.weight)]);
-
-    let Lora { rank, alpha, ref targets } = dreambooth.lora;
-    let lora = &join(table, "lora");
-    rules.positive(lora, &[("alpha", alpha)]);
-    rules.require(rank == 0 || !targets.is_empty(), &join(lora, "targets"), targets, "one layer's name or more");
-    rules.unique(&join(lora, "targets"), targets);
-}
-
 /// `classes`: those that may have a weight.
 fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mut Rules) {
     let Classifier { epochs, batch, patience, .. } = *classifier;
@@ -494,8 +382,9 @@ fn transforms(transforms: &Transforms, rules: &mut Rules) {
 
 fn experiment(study: &Study, rules: &mut Rules) {
     let experiment = &study.experiment;
-    rules.counts_sweep("experiment.n", &experiment.n);
-    rules.counts_sweep("experiment.doses", &experiment.doses);
+    rules.counts_sweep("experiment.n", &experiment.n, "values of 1 or more");
+    let allowed = "values of 1 or more (the real-only arm is always there)";
+    rules.counts_sweep("experiment.doses", &experiment.doses, allowed);
     rules.sweep("experiment.strategies", &experiment.strategies);
     rules.sweep("experiment.transforms", &experiment.transforms);
     rules.sweep("experiment.regimes", &experiment.regimes);
