@@ -107,6 +107,7 @@ pub fn items(part: Part, images: &[u8], labels: &[u8]) -> Result<Vec<Item>, IdxE
             label: name.to_owned(),
             fst: 0,
             malignant: Some(false),
+            patient: String::new(),
             caption: format!("A photo of {phrase}"),
             source: "fashion-mnist".to_owned(),
             image: pair.images.centred(index),

@@ -16,6 +16,9 @@ pub struct Item {
     pub fst: u8,
     /// Whether the condition is malignant, where the image set says so.
     pub malignant: Option<bool>,
+    /// Whose picture it is, where the image set says so: pictures of one patient are no independent samples. Empty where that is not
+    /// known, and for generated images, whoever's picture they were made from.
+    pub patient: String,
     /// A sentence that describes the image, for text encoders.
     pub caption: String,
     /// The set that the image comes from.

@@ -62,6 +62,7 @@ mod tests {
             label: ["even", "odd"][index % 2].to_owned(),
             fst: 0,
             malignant: None,
+            patient: String::new(),
             caption: String::new(),
             source: String::new(),
             image: RgbImage::new(1, 1),

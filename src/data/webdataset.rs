@@ -1,6 +1,6 @@
 //! WebDataset shards: a tar file with two members an item, `<id>.png` and `<id>.json`.
 //!
-//! The JSON holds `id, label, fst, malignant, caption, source`, and for a generated image also the keys of the released
+//! The JSON holds `id, label, fst, malignant, patient, caption, source` (`malignant` and `patient` where they are known), and for a generated image also the keys of the released
 //! synthetic-derm shards (`name, md5hash, label, method, submethod, generation_num, tag`). Shards that others wrote are read as
 //! [`Sample`]s: pictures of any format that [`decode`](super::decode) reads, records of which only the label has to be there.
 
@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::io::{self, Cursor, Read, Write};
 use std::rc::Rc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::image::ImageError;
@@ -49,10 +50,23 @@ pub struct Record {
     pub fst: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
+    /// Absent where it is empty, so that shards of sets without patients are the bytes they were before there were any.
+    #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "patient")]
+    pub patient: String,
     #[serde(default)]
     pub caption: String,
     #[serde(default)]
     pub source: String,
+}
+
+/// A patient's name or number as text, without the space around it, as from a table.
+fn patient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(String::new()),
+        Value::String(text) => Ok(text.trim().to_owned()),
+        Value::Number(number) => Ok(number.to_string()),
+        other => Err(D::Error::custom(format!("`patient` is {other}; text or a number expected"))),
+    }
 }
 
 /// Writes one item at a time; the same items give the same bytes (mtime 0, mode 0644, no owner).
@@ -223,8 +237,8 @@ impl Sample {
     /// The item whose picture, in whatever form, is `image`.
     pub fn with_image(self, image: RgbImage) -> Item {
         let id = self.id().to_owned();
-        let Record { label, fst, malignant, caption, source, .. } = self.record;
-        Item { id, label, fst, malignant, caption, source, image, synthetic: self.synthetic }
+        let Record { label, fst, malignant, patient, caption, source, .. } = self.record;
+        Item { id, label, fst, malignant, patient, caption, source, image, synthetic: self.synthetic }
     }
 }
 
@@ -265,8 +279,8 @@ fn sample_key(member: &str) -> (&str, &str) {
 }
 
 fn record_json(item: &Item) -> Result<Vec<u8>, serde_json::Error> {
-    let Item { id, label, fst, malignant, caption, source, synthetic, .. } = item.clone();
-    let mut record = serde_json::to_value(Record { id, label, fst, malignant, caption, source })?;
+    let Item { id, label, fst, malignant, patient, caption, source, synthetic, .. } = item.clone();
+    let mut record = serde_json::to_value(Record { id, label, fst, malignant, patient, caption, source })?;
     if let (Value::Object(record), Some(synthetic)) = (&mut record, synthetic)
         && let Value::Object(generated) = serde_json::to_value(synthetic)?
     {
@@ -295,6 +309,7 @@ mod tests {
             label: "lichen planus".to_owned(),
             fst: 1 + index % 6,
             malignant: [None, Some(false), Some(true)][usize::from(index % 3)],
+            patient: ["", "p 7"][usize::from(index == 3)].to_owned(),
             caption: "An image of lichen planus, a skin disease".to_owned(),
             source: "phantom".to_owned(),
             image,
@@ -319,6 +334,35 @@ mod tests {
         let shard = write_shard(&items()).unwrap();
         assert_eq!(read_shard(&shard, "shard-00000.tar").unwrap(), items());
         assert_eq!(shard, write_shard(&items()).unwrap());
+    }
+
+    /// Without a patient, the bytes that every store has of the sets that know of none.
+    #[test]
+    fn a_record_has_a_patient_only_where_one_is_known() {
+        let caption = "An image of lichen planus, a skin disease";
+        let known = [r#""malignant":false,"#, r#""patient":"p 7","#];
+        for (index, [malignant, patient]) in [(0, ["", ""]), (1, [known[0], ""]), (3, ["", known[1]])] {
+            let expected = format!(
+                r#"{{"caption":"{caption}","fst":{},"id":"lichen-planus-{index:05}","label":"lichen planus",{malignant}{patient}"source":"phantom"}}"#,
+                1 + index,
+            );
+            assert_eq!(String::from_utf8(record_json(&item(index, None)).unwrap()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn patients_come_by_name_or_number() {
+        for (written, expected) in [
+            ("", Ok("")),
+            (r#","patient":null"#, Ok("")),
+            (r#","patient":" IP_0042 ""#, Ok("IP_0042")),
+            (r#","patient":42"#, Ok("42")),
+            (r#","patient":["a"]"#, Err(r#"`patient` is ["a"]; text or a number expected"#)),
+        ] {
+            let record = parse_record(format!(r#"{{"label":"psoriasis"{written}}}"#).as_bytes());
+            let found = record.map(|(record, _)| record.patient).map_err(|error| error.to_string());
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{written}");
+        }
     }
 
     #[test]

@@ -150,6 +150,7 @@ fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Pictu
                     label: String::new(),
                     fst: 0,
                     malignant: None,
+                    patient: String::new(),
                     caption: String::new(),
                     source: String::new(),
                     image,

@@ -92,6 +92,7 @@ fn item(params: &params::Generate, wanted: &Wanted, rgb: &[u8], size: usize) -> 
         // Painting keeps none or little of the source's skin, so its type is not the image's.
         fst: 0,
         malignant: source.malignant,
+        patient: String::new(),
         caption: params.prompt.clone(),
         source: format!("{} model", params.model),
         image: RgbImage { width: size, height: size, pixels: rgb.to_vec() },

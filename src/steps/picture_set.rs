@@ -132,11 +132,8 @@ impl PictureSet {
     /// Some records with their images, as items.
     pub fn items(&self, context: &mut Context, source: ImageSource, records: &[usize]) -> Result<Vec<Item>, StepError> {
         let images = self.images(context, records)?;
-        let item = |(&at, image): (&usize, RgbImage)| {
-            let Record { id, label, fst, malignant, .. } = self.catalogue.records[at].clone();
-            Item { id, label, fst, malignant, caption: String::new(), source: source.name().to_owned(), image, synthetic: None }
-        };
-        Ok(records.iter().zip(images).map(item).collect())
+        let records = records.iter().map(|&at| &self.catalogue.records[at]);
+        Ok(records.zip(images).map(|(record, image)| item(record, source, image)).collect())
     }
 
     /// The fingerprints of the records' pictures, with their positions.
@@ -156,6 +153,12 @@ impl PictureSet {
         }
         Ok((at, all))
     }
+}
+
+fn item(record: &Record, source: ImageSource, image: RgbImage) -> Item {
+    let Record { id, label, fst, malignant, patient, .. } = record.clone();
+    let (caption, source) = (String::new(), source.name().to_owned());
+    Item { id, label, fst, malignant, patient, caption, source, image, synthetic: None }
 }
 
 fn catalogue(

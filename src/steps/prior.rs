@@ -25,6 +25,7 @@ fn item(params: &params::Prior, index: usize, rgb: &[u8], size: usize) -> Item {
         label: params::PRIOR.to_owned(),
         fst: 0,
         malignant: None,
+        patient: String::new(),
         caption: params.prompt.clone(),
         source: "base model".to_owned(),
         image: RgbImage { width: size, height: size, pixels: rgb.to_vec() },

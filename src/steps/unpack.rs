@@ -104,7 +104,8 @@ impl Taken<'_> {
                 Err(error) => return Err(format!("{error}\n  images.unusable = \"drop\" goes on without it").into()),
                 Ok(image) => {
                     *self.unpacked.taken.entry(entry.clone()).or_default() += 1;
-                    let item = Item { id: plain(sample.id()), label: class, ..sample.with_image(image) };
+                    let (id, patient) = (plain(sample.id()), String::new());
+                    let item = Item { id, label: class, patient, ..sample.with_image(image) };
                     self.shards.entry(entry).or_insert_with(|| ShardWriter::new(Vec::new())).append(&item)?;
                 }
             }

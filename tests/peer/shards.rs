@@ -30,6 +30,7 @@ fn items() -> Vec<Item> {
         label: "lichen planus".to_owned(),
         fst: index as u8 % 7,
         malignant: Some(index % 2 == 1),
+        patient: ["", "p7"][usize::from(index == 0)].to_owned(),
         caption: "An image of lichen planus, a skin disease – \"quoted\"".to_owned(),
         source: "phantom".to_owned(),
         image: RgbImage { width: 7, height: 5, pixels: (0..105).map(|byte: u32| (byte * 37 + index) as u8).collect() },
@@ -40,9 +41,12 @@ fn items() -> Vec<Item> {
 
 /// What Python is to find of an item.
 fn expected(item: &Item) -> Value {
-    let Item { id, label, fst, malignant, caption, source, image, synthetic } = item;
+    let Item { id, label, fst, malignant, patient, caption, source, image, synthetic } = item;
     let mut record =
         json!({ "id": id, "label": label, "fst": fst, "malignant": malignant, "caption": caption, "source": source });
+    if !patient.is_empty() {
+        record["patient"] = json!(patient);
+    }
     if let Some(Synthetic { name, md5hash, method, submethod, generation_num, tag }) = synthetic {
         let made = json!({
             "name": name, "md5hash": md5hash, "method": method, "submethod": submethod, "generation_num": generation_num, "tag": tag,

@@ -37,6 +37,7 @@ pub fn render(condition: Condition, index: usize, size: usize, seed: Seed) -> It
         label: condition.name().to_owned(),
         fst,
         malignant: Some(condition.malignant()),
+        patient: String::new(),
         caption: format!("An image of {}, a skin disease", condition.name()),
         source: SOURCE.to_owned(),
         image,

@@ -73,6 +73,7 @@ pub fn render(index: usize, size: usize, seed: Seed) -> Item {
         label: kind.to_owned(),
         fst,
         malignant: Some(false),
+        patient: String::new(),
         caption,
         source,
         image,
