@@ -194,8 +194,9 @@ fn catalogue(
 fn packed(pictures: &HashMap<String, Picture>) -> Catalogue {
     let record = |picture: &Picture| {
         let record = picture.record.clone()?;
-        let (id, file, label) = (picture.id.clone(), picture.file.clone(), record.label);
-        Some(Record { id, file, label, fst: record.fst, malignant: record.malignant, patient: String::new(), part: None })
+        let (id, file) = (picture.id.clone(), picture.file.clone());
+        let webdataset::Record { label, fst, malignant, patient, .. } = record;
+        Some(Record { id, file, label, fst, malignant, patient, part: None })
     };
     let mut records = pictures.values().filter_map(record).collect::<Vec<_>>();
     records.sort_unstable_by(|a, b| a.id.cmp(&b.id));
