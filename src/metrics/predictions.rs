@@ -23,6 +23,9 @@ pub struct Prediction {
     /// Whether the condition is malignant, where the image set says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
+    /// Whose picture it is, where the image set says so; a patient's pictures are one unit of sampling. Empty: a unit of its own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub patient: String,
     /// The image set that it comes from, where that is known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
@@ -120,7 +123,7 @@ impl Predictions {
         &self.images
     }
 
-    /// The first thing in which the two held-out sets differ (classes, ids, labels, skin types), or none if they pair up.
+    /// The first thing in which the two held-out sets differ (classes, ids, labels, skin types, malignancy, patients), or none if they pair up.
     pub fn unpaired(&self, other: &Self) -> Option<String> {
         if self.classes != other.classes {
             return Some(format!("classes {:?} and {:?}", self.classes, other.classes));
@@ -132,9 +135,12 @@ impl Predictions {
         if let Some(lone) = lone(self, other).or_else(|| lone(other, self)) {
             return Some(lone);
         }
+        fn known(image: &Prediction) -> (usize, Option<u8>, Option<bool>, &str) {
+            (image.label, image.fst, image.malignant, &image.patient)
+        }
         let mut pairs = self.images.iter().zip(&other.images);
-        let differing = pairs.find(|(a, b)| (a.label, a.fst, a.malignant) != (b.label, b.fst, b.malignant));
-        differing.map(|(a, _)| format!("label, skin type or malignancy of image `{}`", a.id))
+        let differing = pairs.find(|(a, b)| known(a) != known(b));
+        differing.map(|(a, _)| format!("label, skin type, malignancy or patient of image `{}`", a.id))
     }
 }
 
@@ -161,7 +167,8 @@ mod tests {
     use super::*;
 
     fn image(id: &str, label: usize, probabilities: [f32; 3], fst: Option<u8>) -> Prediction {
-        Prediction { id: id.into(), label, probabilities: probabilities.into(), fst, malignant: None, source: String::new() }
+        let (probabilities, patient, source) = (probabilities.into(), String::new(), String::new());
+        Prediction { id: id.into(), label, probabilities, fst, malignant: None, patient, source }
     }
 
     fn three() -> Vec<String> {
@@ -206,5 +213,21 @@ mod tests {
         let fewer = Predictions::new(three(), fewer).unwrap();
         assert_eq!(sample().unpaired(&sample()), None);
         assert_eq!(sample().unpaired(&fewer).unwrap(), "image `4` in one only");
+    }
+
+    #[test]
+    fn images_of_which_something_else_is_known_do_not_pair() {
+        let changes: [fn(&mut Prediction); 4] = [
+            |image| image.label = 2,
+            |image| image.fst = None,
+            |image| image.malignant = Some(true),
+            |image| image.patient = "p1".into(),
+        ];
+        for change in changes {
+            let mut images = sample().images().to_vec();
+            change(&mut images[1]);
+            let other = Predictions::new(three(), images).unwrap();
+            assert_eq!(sample().unpaired(&other).unwrap(), "label, skin type, malignancy or patient of image `2`");
+        }
     }
 }

@@ -73,6 +73,7 @@ fn predictions(case: &Case) -> Predictions {
         probabilities: counts.iter().map(|count| *count as f32 / case.denominator as f32).collect(),
         fst: None,
         malignant: None,
+        patient: String::new(),
         source: String::new(),
     };
     let images = case.labels.iter().zip(&case.counts).enumerate().map(image).collect();
@@ -127,7 +128,8 @@ fn reference_values_of_scikit_learn() {
 }
 
 fn image(id: &str, label: usize, probabilities: [f32; 3], fst: Option<u8>, malignant: Option<bool>) -> Prediction {
-    Prediction { id: id.into(), label, probabilities: probabilities.into(), fst, malignant, source: String::new() }
+    let (probabilities, patient, source) = (probabilities.into(), String::new(), String::new());
+    Prediction { id: id.into(), label, probabilities, fst, malignant, patient, source }
 }
 
 fn of(images: impl Into<Vec<Prediction>>) -> Predictions {

@@ -44,7 +44,7 @@ fn predictions(skill: f64, seed: Seed) -> Predictions {
         probabilities[predicted] = 0.6;
         let (id, fst, malignant) =
             (format!("{index:03}"), Some(1 + (index % 6) as u8), Some(CLASSES[label].contains("carcinoma")));
-        Prediction { id, label, probabilities, fst, malignant, source: String::new() }
+        Prediction { id, label, probabilities, fst, malignant, patient: String::new(), source: String::new() }
     };
     let images = (0..180).map(image).collect();
     Predictions::new(classes, images).unwrap()

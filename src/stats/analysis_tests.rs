@@ -17,6 +17,7 @@ fn predictions(wrong: &[usize]) -> Predictions {
             probabilities,
             fst: Some(1 + 4 * (index / 15) as u8),
             malignant: None,
+            patient: String::new(),
             source: String::new(),
         }
     };

@@ -81,6 +81,7 @@ mod tests {
             probabilities: vec![p, 1.0 - p],
             fst: None,
             malignant: malignant[at % 2],
+            patient: String::new(),
             source: String::new(),
         };
         Predictions::new(vec!["a".into(), "b".into()], of_a.into_iter().enumerate().map(image).collect()).unwrap()

@@ -89,6 +89,7 @@ pub fn predictions<'a>(
             probabilities,
             fst: (entry.fst > 0).then_some(entry.fst),
             malignant: entry.malignant,
+            patient: entry.patient.into_owned(),
             source: entry.source.into_owned(),
         })
     });

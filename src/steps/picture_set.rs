@@ -202,3 +202,73 @@ fn packed(pictures: &HashMap<String, Picture>) -> Catalogue {
     records.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     Catalogue { records, notes: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Prediction, Predictions};
+    use crate::steps::classifier::predictions;
+    use crate::steps::training_set::Entry;
+
+    const TABLE: &str = "file,patient\na/1.png,p1\na/2.png,\nb/3.png,p1\n";
+
+    fn in_a_folder() -> Catalogue {
+        let table = Table::read(TABLE.as_bytes(), "table.csv").unwrap();
+        folder::catalogue(["a/1.png", "a/2.png", "b/3.png", "b/4.png"], Some(&table)).unwrap()
+    }
+
+    fn in_shards() -> Catalogue {
+        let records = [("a", r#","patient":"p1""#), ("a", ""), ("b", r#","patient":" p1""#), ("b", r#","patient":null"#)];
+        let picture = |(at, (label, patient)): (usize, (&str, &str))| {
+            let id = format!("{label}-{}", at + 1);
+            let json = format!(r#"{{"id":"{id}","file":"{id}.png","bytes":1,"record":{{"label":"{label}"{patient}}}}}"#);
+            (id, serde_json::from_str(&json).unwrap())
+        };
+        packed(&records.into_iter().enumerate().map(picture).collect())
+    }
+
+    /// From a cohort's shard to the predictions of its images, seen as pixels or, through the features' list, by a head.
+    fn predicted(catalogue: &Catalogue, of_features: bool) -> Predictions {
+        let items = catalogue.records.iter().map(|record| item(record, ImageSource::Folder, RgbImage::new(1, 1)));
+        let items = items.collect::<Vec<_>>();
+        let items = webdataset::read_shard(&webdataset::write_shard(&items).unwrap(), "shard.tar").unwrap();
+        let mut entries = items.iter().map(Entry::from).collect::<Vec<_>>();
+        let listed = serde_json::to_vec(&entries).unwrap();
+        if of_features {
+            entries = serde_json::from_slice(&listed).unwrap();
+        }
+        let classes = ["a", "b"].map(str::to_owned);
+        let (_, stored) = predictions(entries.into_iter(), vec![vec![0.5, 0.5]; items.len()], &classes).unwrap();
+        serde_json::from_slice(&stored).unwrap()
+    }
+
+    #[test]
+    fn patients_are_in_the_predictions() {
+        for (catalogue, set) in [(in_a_folder(), "a folder with a table"), (in_shards(), "shards with records")] {
+            for of_features in [false, true] {
+                let found = predicted(&catalogue, of_features);
+                let found = found.images().iter().map(|Prediction { id, patient, .. }| (id.as_str(), patient.as_str()));
+                let expected = [("a-1", "p1"), ("a-2", ""), ("b-3", "p1"), ("b-4", "")];
+                assert_eq!(found.collect::<Vec<_>>(), expected, "{set}, of features: {of_features}");
+            }
+        }
+    }
+
+    /// What is stored of images without patients is what it was before there were any.
+    #[test]
+    fn without_patients_the_stored_forms_do_not_mention_them() {
+        let mut catalogue = in_a_folder();
+        let stored = |catalogue: &Catalogue| {
+            let item = item(&catalogue.records[0], ImageSource::Folder, RgbImage::new(1, 1));
+            let entry = serde_json::to_string(&Entry::from(&item)).unwrap();
+            let images = serde_json::to_string(&predicted(catalogue, false)).unwrap();
+            (entry, images)
+        };
+        let (entry, images) = stored(&catalogue);
+        assert!(entry.contains(r#""patient":"p1""#) && images.contains(r#""patient":"p1""#), "{entry}\n{images}");
+        catalogue.records.iter_mut().for_each(|record| record.patient.clear());
+        let (entry, images) = stored(&catalogue);
+        assert_eq!(entry, r#"{"id":"a-1","label":"a","fst":0,"source":"folder"}"#);
+        assert!(!images.contains("patient"), "{images}");
+    }
+}

@@ -16,6 +16,9 @@ pub struct Entry<'a> {
     pub fst: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
+    /// Whose picture it is; empty: unknown.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub patient: std::borrow::Cow<'a, str>,
     /// The set that it comes from.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub source: std::borrow::Cow<'a, str>,
@@ -27,8 +30,8 @@ pub struct Entry<'a> {
 impl<'a> From<&'a Item> for Entry<'a> {
     fn from(item: &'a Item) -> Self {
         let made_from = item.synthetic.as_ref().map(|made| (made.md5hash.as_str().into(), made.generation_num));
-        let (id, label) = (item.id.as_str().into(), item.label.as_str().into());
-        Self { id, label, fst: item.fst, malignant: item.malignant, source: item.source.as_str().into(), made_from }
+        let [id, label, patient, source] = [&item.id, &item.label, &item.patient, &item.source].map(|text| text.as_str().into());
+        Self { id, label, fst: item.fst, malignant: item.malignant, patient, source, made_from }
     }
 }
 

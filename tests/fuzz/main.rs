@@ -111,7 +111,7 @@ fn json() {
     seeds.push(RECORD.into());
     seeds.push(br#"{"a":0,"b":1,"ab":2,"<|startoftext|>":3,"<|endoftext|>":4}"#.to_vec());
     seeds.push(
-        br#"{"classes":["a","b"],"images":[{"id":"x","label":1,"probabilities":[0.25,0.75],"fst":3,"malignant":true}]}"#.to_vec(),
+        br#"{"classes":["a","b"],"images":[{"id":"x","label":1,"probabilities":[0.25,0.75],"fst":3,"malignant":true,"patient":"p1"}]}"#.to_vec(),
     );
     survive("json", &seeds, readers::json);
 }
