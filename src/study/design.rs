@@ -151,7 +151,7 @@ impl Generator {
 
     /// Whether each replicate has models of its own.
     pub fn per_replicate(&self) -> bool {
-        matches!(self.dreambooth.models, Models::PerReplicate | Models::LeakFree)
+        matches!(self.dreambooth.models, Models::PerReplicate | Models::AllPerReplicate | Models::LeakFree)
     }
 
     /// Whether each model has seen the images that its classifiers see, and no other.

@@ -112,7 +112,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             study.toml:2:8: `generator.variants.lora` is a whole number; a table is expected
             study.toml:2:1: unknown key `generator.variants.lora.dreambooth.step`; the nearest known key is `generator.variants.lora.dreambooth.steps`
             study.toml:3:8: `generator.variants.lora.dreambooth.clip` is a string; a number with a decimal point is expected
-            --set generator.variants.all.dreambooth.models=each: `generator.variants.all.dreambooth.models`: unknown variant `each`, expected one of `per-class`, `per-replicate`, `all`, `leak-free`, `untuned`
+            --set generator.variants.all.dreambooth.models=each: `generator.variants.all.dreambooth.models`: unknown variant `each`, expected one of `per-class`, `per-replicate`, `all`, `all-per-replicate`, `leak-free`, `untuned`
             study.toml:2:12: `base.corpus.classes`: invalid type: integer `1`, expected a string
             study.toml:1:11: `extends` is a whole number; a file's name is expected
             study.toml:3:1: not TOML: duplicate key
@@ -170,6 +170,7 @@ fn values_out_of_range_are_refused_by_full_name() {
                 "[classifier]\ndrop_last = true\nbatch = 8\nbatch_by_images = [[100, 128]]\n[experiment]\nn = [4, 12]",
                 &["generator.dreambooth.models=all", "generator.dreambooth.steps_by_class.psoriasis=3"],
             ),
+            ("[generator.dreambooth]\nmodels = \"all-per-replicate\"\nsteps_by_class = { psoriasis = 3 }", &[]),
             (
                 "[images]\nsource = \"folder\"\npath = \"p\"\nfit = \"pad\"\n[experiment]\nregimes = [\"head\"]",
                 &["classifier.crop=random", "probe.crop=random"],
@@ -243,6 +244,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:3:8: `classifier.crop` is "random", but the images of `images.source` "phantom" are square: set it to "centre"
             --set generator.dreambooth.steps_by_class.psoriasis=3: `generator.dreambooth.steps_by_class` names classes, but dreambooth.models is "all": one model learns all of them
             study.toml:2:13: `classifier.drop_last` is true, but an arm has 108 training images, which do not fill a batch of 128: set classifier.batch or classifier.batch_by_images
+            study.toml:3:32: `generator.dreambooth.steps_by_class` names classes, but dreambooth.models is "all-per-replicate": one model learns all of them
             --set classifier.crop=random: `classifier.crop` is "random", but `images.fit` is "pad": set it to "centre"
             --set probe.crop=random: `probe.crop` is "random", but `images.fit` is "pad": set it to "centre"
             --set classifier.crop=random: `classifier.crop` is "random", but the regime "head" computes its features once: set it to "centre", or head.views to 0

@@ -271,6 +271,7 @@ impl Builder<'_> {
                         .map(|(replicate, n)| model(class(), Some(replicate), Some(n)))
                 })),
                 Models::All => return vec![model(None, None, None)],
+                Models::AllPerReplicate => return replicates.map(|replicate| model(None, Some(replicate), None)).collect(),
                 Models::Untuned => {}
             }
         }

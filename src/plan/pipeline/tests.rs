@@ -98,6 +98,36 @@ fn leak_free_models_see_what_their_classifiers_see() {
     assert!(seen > 0);
 }
 
+/// One model of all classes for each replicate makes that replicate's images of every class, and no other's; each is a rerun of the same
+/// tuning from a stream of its own.
+#[test]
+fn a_replicate_can_have_one_model_of_all_classes() {
+    let graph = planned(&["generator.dreambooth.models=all-per-replicate"]);
+    let models = of_kind(&graph, kind::DREAMBOOTH.name).collect::<Vec<_>>();
+    let labels = models.iter().map(|task| task.label.as_str()).collect::<BTreeSet<_>>();
+    let of = |conditioning| (0..3).map(move |replicate| format!("dreambooth/all/{conditioning}/r{replicate}"));
+    let expected = of("text-to-image").chain(of("inpainting")).collect::<BTreeSet<_>>();
+    assert_eq!(labels, expected.iter().map(String::as_str).collect());
+    assert!(models.iter().all(|task| task.params == models[0].params && task.params["classes"].as_object().unwrap().len() == 9));
+    assert_eq!(models.iter().map(|task| format!("{:?}", task.seed)).collect::<BTreeSet<_>>().len(), models.len());
+
+    let classifiers = of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0).collect::<Vec<_>>();
+    assert!(!classifiers.is_empty());
+    for classifier in classifiers {
+        let (_, replicate) = classifier.label.rsplit_once('/').unwrap();
+        let shards = classifier.inputs.iter().filter_map(|(_, input)| match input {
+            Input::Task(task) => Some(graph.task(*task)).filter(|task| task.kind == kind::GENERATE.name),
+            _ => None,
+        });
+        for shard in shards {
+            let model = task(&graph, shard, "unet");
+            assert!(model.label.ends_with(&format!("/{replicate}")), "{} by {}", classifier.label, model.label);
+        }
+    }
+    let report = of_kind(&graph, kind::REPORT.name).next().unwrap();
+    assert_eq!(task(&graph, report, "training/inpainting/all, replicate 2").label, "dreambooth/all/inpainting/r2");
+}
+
 /// An untuned generator is an arm: its images come from the pretrained models by every strategy, and nothing is tuned for it.
 #[test]
 fn what_is_not_tuned_can_be_an_arm() {

@@ -27,8 +27,11 @@ pub enum Models {
     PerClass,
     /// One model for each class and replicate, tuned on the class's whole pool: intervals then cover reruns of the tuning too.
     PerReplicate,
-    /// One model of all classes, each image under its own class's prompt.
+    /// One model of all classes, each image under its own class's prompt. All replicates share it.
     All,
+    /// One model of all classes for each replicate: reruns of the tuning as `PerReplicate` has them, at the price of one tuning a
+    /// replicate, however many classes there are.
+    AllPerReplicate,
     /// One model for each class, replicate and n, tuned on the n images that the replicate's classifiers see, and on no other.
     LeakFree,
     /// None: images are made by the pretrained models, or the base's, as they are.

@@ -48,9 +48,11 @@ fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rule
     let own = &dreambooth.steps_by_class;
     // A variant has the generator's as well, whether it can use them or not.
     let inherited = table != "generator" && *own == study.generator.dreambooth.steps_by_class;
-    if dreambooth.models == Models::All && !own.is_empty() && !inherited {
+    let models = dreambooth.models;
+    if matches!(models, Models::All | Models::AllPerReplicate) && !own.is_empty() && !inherited {
         let key = join(table, "dreambooth.steps_by_class");
-        rules.refuse(&key, format!("`{key}` names classes, but dreambooth.models is \"all\": one model learns all of them"));
+        let models = written(&models);
+        rules.refuse(&key, format!("`{key}` names classes, but dreambooth.models is {models}: one model learns all of them"));
     }
 
     let pretrained = &study.base.pretrained;
