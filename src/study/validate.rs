@@ -315,8 +315,8 @@ fn heads(table: &str, name: &str, widths: &[usize], heads: usize, rules: &mut Ru
 
 /// `classes`: those that may have a weight.
 fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mut Rules) {
-    let Classifier { epochs, batch, patience, .. } = *classifier;
-    rules.counts(table, &[("epochs", epochs), ("batch", batch), ("patience", patience)]);
+    let Classifier { epochs, batch, .. } = *classifier;
+    rules.counts(table, &[("epochs", epochs), ("batch", batch)]);
     let tiers = &classifier.batch_by_images;
     rules.require(
         tiers.is_sorted_by(|[a, _], [b, _]| a < b) && tiers.iter().all(|[_, batch]| *batch >= 1),

@@ -1,4 +1,4 @@
-//! Training a classifier on labelled examples, with early stopping on others.
+//! Training a classifier on labelled examples, tested on others after each epoch.
 
 use candle_core::{Device, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ pub struct Training {
     /// Whether weights decay that are of one dimension: scales and shifts.
     pub decay_norms_and_biases: bool,
     pub schedule: optim::Schedule,
-    /// Epochs without a lower validation loss before training ends.
+    /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch.
     pub patience: usize,
     pub label_smoothing: f64,
     /// Of each class in the loss, that of validation as well; empty: 1 each.
@@ -73,7 +73,7 @@ pub struct Examples<'a> {
 #[derive(Clone, Copy)]
 pub struct Lesson<'a> {
     pub train: Examples<'a>,
-    /// For early stopping.
+    /// For the learning curve, and for early stopping and the choice of weights where there is any.
     pub validation: Examples<'a>,
 }
 
@@ -130,7 +130,7 @@ struct State<'a> {
     optimiser: AdamW,
     /// Of the epochs that ended.
     curve: Vec<Epoch>,
-    /// The best epoch and its weights.
+    /// The best epoch and its weights, none of them where the last are kept.
     best: Option<(usize, StateDict)>,
     /// Steps of the present epoch, and the sum of their losses.
     steps: usize,
@@ -148,7 +148,8 @@ impl<'a> State<'a> {
     /// Whether the last epoch was the last.
     fn ended(&self) -> bool {
         let waited = self.best.as_ref().map_or(self.curve.len(), |(best, _)| (self.curve.len() - 1).saturating_sub(*best));
-        self.steps == 0 && (self.curve.len() == self.training.epochs || waited >= self.training.patience)
+        let impatient = self.training.patience > 0 && waited >= self.training.patience;
+        self.steps == 0 && (self.curve.len() == self.training.epochs || impatient)
     }
 
     /// The rest of the present epoch of `steps` steps, and its validation.
@@ -171,7 +172,11 @@ impl<'a> State<'a> {
         let line = self.evaluate(validation)?;
         let lowest = self.best.as_ref().map(|(best, _)| self.curve[*best].validation_loss);
         if line.validation_loss.is_finite() && lowest.is_none_or(|lowest| line.validation_loss < lowest) {
-            self.best = Some((self.curve.len(), self.model.params.variables()?));
+            let weights = match self.training.kept {
+                Kept::Best => self.model.params.variables()?,
+                Kept::Last => StateDict::default(),
+            };
+            self.best = Some((self.curve.len(), weights));
         }
         self.curve.push(line);
         (self.steps, self.sum) = (0, 0.0);

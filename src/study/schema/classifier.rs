@@ -88,7 +88,8 @@ pub struct Classifier {
     /// Whether the scales and shifts of normalisations and the biases decay as well (the authors': false, as fastai has it).
     #[serde(default = "yes")]
     pub decay_norms_and_biases: bool,
-    /// Epochs without a lower validation loss before training ends.
+    /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch, so that every arm has the same budget.
+    /// With `keep = "last"` as well nothing of the result depends on the validation images.
     pub patience: usize,
     #[serde(default)]
     pub keep: Keep,

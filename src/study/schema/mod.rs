@@ -142,7 +142,7 @@ pub struct Images {
     pub classes: Vec<String>,
     /// Images that classifiers sample from and that DreamBooth is tuned on.
     pub pool: usize,
-    /// Images for early stopping.
+    /// Images that the losses of learning curves are of, and that early stopping and the choice of weights look at.
     pub validation: usize,
     /// Images that every accuracy is measured on. Of DDI this and `validation` count each pair of skin types.
     pub held_out: usize,

@@ -121,7 +121,12 @@ fn each_regime_changes_what_it_says() {
 fn a_training_that_broke_off_goes_on_to_the_same_bits() {
     let plain = Training { kept: Kept::Last, patience: 1, ..TRAINING };
     let odd = Training { drop_last: true, class_weights: vec![1.0, 2.0, 1.0], ..TRAINING };
-    for (regime, head, training) in [(Regime::Full, HeadKind::Linear, plain), (Regime::Authors, HeadKind::ConcatPool, odd)] {
+    let whole = Training { kept: Kept::Last, patience: 0, ..TRAINING };
+    for (regime, head, training) in [
+        (Regime::Full, HeadKind::Linear, plain),
+        (Regime::Authors, HeadKind::ConcatPool, odd),
+        (Regime::Full, HeadKind::ConcatPool, whole),
+    ] {
         let mut keep = Every::default();
         let (expected, curve) = trained(regime, head, &training, &mut keep).unwrap();
         assert!(keep.offered.len() >= 3, "a state after each step");
@@ -160,6 +165,32 @@ fn training_ends_after_so_many_epochs_without_a_lower_loss() {
     let losses = curve.iter().map(|line| line.validation_loss).collect::<Vec<_>>();
     let best = (0..losses.len()).fold(0, |best, at| if losses[at] < losses[best] { at } else { best });
     assert_eq!(losses.len(), best + 3, "{losses:?}");
+}
+
+/// Without patience a training goes to its last epoch, however long ago its best one was, by the steps that a patient one takes.
+#[test]
+fn without_patience_training_goes_to_its_last_epoch() {
+    let training = |patience, kept| Training { epochs: 12, patience, kept, learning_rate: 0.1, ..TRAINING };
+    let of = |patience, kept| trained(Regime::Full, HeadKind::Linear, &training(patience, kept), &mut Every::default()).unwrap();
+    let (_, short) = of(1, Kept::Best);
+    assert!(short.len() < 12, "one that has patience would have stopped: {short:?}");
+    for kept in [Kept::Best, Kept::Last] {
+        let ((weights, curve), (patient, its)) = (of(0, kept), of(12, kept));
+        assert_eq!((curve.len(), &curve), (12, &its), "{kept:?}");
+        assert_eq!(curve[..short.len()], short);
+        assert_eq!(weights.largest_difference(&patient).unwrap(), Some(0.0), "{kept:?}");
+    }
+}
+
+/// The best weights are copied where they can be wanted, and nowhere else.
+#[test]
+fn the_best_weights_are_kept_for_those_who_want_them() {
+    for (kept, wanted) in [(Kept::Best, true), (Kept::Last, false)] {
+        let mut states = Every::default();
+        trained(Regime::Full, HeadKind::Linear, &Training { kept, ..TRAINING }, &mut states).unwrap();
+        let last = states.offered.last().unwrap();
+        assert_eq!(last.iter().any(|(name, _)| name.starts_with("best.")), wanted, "{kept:?}");
+    }
 }
 
 /// Features that were computed before teach a head the same as images through the frozen body.
