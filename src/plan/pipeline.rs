@@ -308,15 +308,18 @@ impl Builder<'_> {
         };
         let held_out = self.cohort("held_out", next(images.held_out), images.held_out)?;
         let validation = self.cohort("validation", next(images.validation), images.validation)?;
+        // Without synthetic arms there is no generator to check and nothing to show; the pool is the same.
+        let has_synthetic = !study.arms().is_empty();
         let from = next(images.plentiful);
-        let plentiful = (images.plentiful > 0).then(|| self.cohort("plentiful", from, images.plentiful)).transpose()?;
+        let is_checked = has_synthetic && images.plentiful > 0;
+        let plentiful = is_checked.then(|| self.cohort("plentiful", from, images.plentiful)).transpose()?;
         let pool = self.cohort("pool", next(images.pool), images.pool)?;
         let real = Real { held_out, validation, plentiful, pool };
 
         let (shards, models) = self.generators(base, pool)?;
         let classifiers = self.classifiers(base, &real, &shards)?;
         let check = real.plentiful.map(|plentiful| self.check(base, &real, plentiful, &shards)).transpose()?;
-        let contact = self.contact(pool, &shards, &models)?;
+        let contact = has_synthetic.then(|| self.contact(pool, &shards, &models)).transpose()?;
         let analysis = self.analysis(&classifiers)?;
 
         let sizes = [
@@ -337,7 +340,8 @@ impl Builder<'_> {
             tasks: self.counts(),
             trainings: models.iter().map(|model| model.training.clone()).collect(),
         };
-        let mut inputs = vec![role("analysis", analysis), role("contact", contact)];
+        let mut inputs = vec![role("analysis", analysis)];
+        inputs.extend(contact.map(|contact| role("contact", contact)));
         inputs.extend(check.map(|check| role("check", check)));
         inputs.extend(self.decoded()?.map(|(_, audit)| role("audit", audit)));
         inputs.extend(models.iter().map(|model| role(&model.training.role, model.task)));

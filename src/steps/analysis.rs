@@ -20,7 +20,11 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     for (role, cell) in &params.cells {
         cells.push(Cell {
             n: cell.n,
-            arm: cell.synthetic.as_ref().map_or(REAL.to_owned(), |synthetic| synthetic.arm()),
+            arm: match (&cell.synthetic, cell.control) {
+                (Some(synthetic), _) => synthetic.arm(),
+                (None, Some(control)) => control.name().to_owned(),
+                (None, None) => REAL.to_owned(),
+            },
             dose: cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose),
             transforms: cell.transforms,
             regime: cell.regime.name().to_owned(),

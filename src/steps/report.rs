@@ -17,13 +17,15 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let Legend { rows, columns } = context.json("contact", legend)?;
         Ok(Sheet { png: context.read("contact", png)?, rows, columns })
     };
-    let has_previews = context.input("contact")?.entry("training.png").is_some();
+    // A study without synthetic images has nothing to show.
+    let has_sheet = context.has_input("contact");
+    let has_previews = has_sheet && context.input("contact")?.entry("training.png").is_some();
     let sources = ["analysis", "check", "contact", "audit"].into_iter().filter(|role| context.has_input(role));
     let source = |task: &str| Ok(Source { task: task.to_owned(), digest: context.input(task)?.digest() });
     let inputs = Inputs {
         analysis: context.json("analysis", "analysis.json")?,
         check: context.has_input("check").then(|| context.json("check", "check.json")).transpose()?,
-        sheet: Some(sheet("contact.png", "legend.json")?),
+        sheet: has_sheet.then(|| sheet("contact.png", "legend.json")).transpose()?,
         previews: has_previews.then(|| sheet("training.png", "training.json")).transpose()?,
         audit: audit(context)?,
         trainings: params.trainings.iter().map(|training| curve(context, training)).collect::<Result<_, _>>()?,

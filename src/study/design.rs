@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{DreamBooth, Generator, Models, Regime, Strategy, Study};
+use super::schema::{Control, DreamBooth, Generator, Models, Regime, Strategy, Study};
 use crate::seed::Seed;
 
 /// What the synthetic images of an arm are: how made and how many a real image.
@@ -25,6 +25,9 @@ pub struct Cell {
     /// None: real images only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,
+    /// Which control it is of, if it is of one; then there are real images only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
     pub transforms: bool,
     #[serde(default, skip_serializing_if = "Regime::is_full")]
     pub regime: Regime,
@@ -34,13 +37,23 @@ pub struct Cell {
 impl Cell {
     /// `n=8/text-to-image-x10/transforms/r0`, with the regime before the replicate where it is not the full one.
     pub fn label(&self) -> String {
-        let arm = match &self.synthetic {
-            None => "real".to_owned(),
-            Some(synthetic) => format!("{}-x{}", synthetic.arm(), synthetic.dose),
+        let arm = match (&self.synthetic, self.control) {
+            (Some(synthetic), _) => format!("{}-x{}", synthetic.arm(), synthetic.dose),
+            (None, Some(control)) => control.name().to_owned(),
+            (None, None) => "real".to_owned(),
         };
         let transforms = if self.transforms { "transforms" } else { "plain" };
         let regime = if self.regime.is_full() { String::new() } else { format!("{}/", self.regime.name()) };
         format!("n={}/{arm}/{transforms}/{regime}r{}", self.n, self.replicate)
+    }
+}
+
+impl Control {
+    /// The name in study files, labels and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reseeded => "reseeded",
+        }
     }
 }
 
@@ -73,22 +86,24 @@ impl Study {
         Seed::of_study(self.seed)
     }
 
-    /// Every classifier of the experiment, real only first at each n.
+    /// Every classifier of the experiment, real only first at each n, then the controls.
     pub fn cells(&self) -> Vec<Cell> {
         let experiment = &self.experiment;
-        let mut arms = vec![None];
+        let mut arms = vec![(None, None)];
+        arms.extend(experiment.controls.iter().map(|&control| (Some(control), None)));
         for (variant, _) in self.generators() {
             for &strategy in &experiment.strategies {
-                let synthetic = |&dose| Some(Synthetic { strategy, variant: variant.to_owned(), dose });
+                let synthetic = |&dose| (None, Some(Synthetic { strategy, variant: variant.to_owned(), dose }));
                 arms.extend(experiment.doses.iter().map(synthetic));
             }
         }
         let mut cells = Vec::new();
         for &n in &experiment.n {
-            for synthetic in &arms {
+            for (control, synthetic) in &arms {
                 for &transforms in &experiment.transforms {
                     for &regime in &experiment.regimes {
-                        let cell = |replicate| Cell { n, synthetic: synthetic.clone(), transforms, regime, replicate };
+                        let (synthetic, control) = (synthetic.clone(), *control);
+                        let cell = |replicate| Cell { n, synthetic: synthetic.clone(), control, transforms, regime, replicate };
                         cells.extend((0..experiment.replicates).map(cell));
                     }
                 }
@@ -106,10 +121,12 @@ impl Study {
         order
     }
 
-    /// The generator, under an empty name, and its variants under theirs.
+    /// The generators that arms have their images from: the generator, under an empty name, and its variants under theirs. Without a
+    /// strategy there are none.
     pub fn generators(&self) -> impl Iterator<Item = (&str, &Generator)> {
         let variants = self.generator.variants.iter().map(|(name, generator)| (name.as_str(), generator));
-        std::iter::once(("", &self.generator)).chain(variants)
+        let all = std::iter::once(("", &self.generator)).chain(variants);
+        all.filter(|_| !self.experiment.strategies.is_empty())
     }
 
     /// Whether images are generated at all.

@@ -61,7 +61,7 @@ fn unknown_keys_are_refused_with_the_nearest_known() {
             --set classifier.epcohs=3: unknown key `classifier.epcohs`; the nearest known key is `classifier.epochs`
             --set extends=quick.toml: `extends` belongs in a study file
             study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `head`, `transforms`, `probe`, `experiment`, `analysis`
-            study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `n`, `strategies`, `doses`, `transforms`, `regimes`, `replicates`
+            study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `n`, `strategies`, `controls`, `doses`, `transforms`, `regimes`, `replicates`
         "#]],
     );
 }
@@ -95,6 +95,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             ("", &["classifier.epochs"]),
             ("", &["classifier.epochs="]),
             ("", &["experiment.strategies=[\"all\"]"]),
+            ("[experiment]\ncontrols = [\"reseeded\", \"shuffled\"]", &[]),
         ],
         expect![[r#"
             study.toml:2:10: `classifier.epochs` is a string; a whole number is expected
@@ -123,6 +124,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             --set classifier.epochs: key=value is expected
             --set classifier.epochs=: `classifier.epochs` is a string; a whole number is expected
             --set experiment.strategies=["all"]: `experiment.strategies`: unknown variant `all`, expected one of `text-to-image`, `inpaint`, `in-then-outpaint`
+            study.toml:2:25: `experiment.controls`: unknown variant `shuffled`, expected `reseeded`
         "#]],
     );
 }
@@ -139,6 +141,8 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[images]\nclasses = []", &[]),
             ("images = { classes = [\"acne\", \"eczema\"], pool = 64 }\nexperiment.n = [4, 128]", &[]),
             ("[experiment]\nstrategies = [\"inpaint\", \"inpaint\"]\ndoses = [0]\nreplicates = 0", &[]),
+            ("[experiment]\nstrategies = []", &[]),
+            ("[experiment]\ncontrols = [\"reseeded\", \"reseeded\"]", &[]),
             ("[transforms]\nflip = 1.5\nzoom = 0.5", &["transforms.probability=nan"]),
             ("[generator]\nprompt = \"a skin disease\"", &[]),
             ("[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\nacne = 3", &[]),
@@ -199,6 +203,8 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:3:9: `experiment.doses` is [0]; allowed: values of 1 or more (the real-only arm is always there)
             study.toml:2:14: `experiment.strategies` has "inpaint" twice; each value may stand once
             study.toml:4:14: `experiment.replicates` is 0; allowed: 1 or more
+            study.toml:2:14: `experiment.strategies` is []; allowed: one value or more, or none where experiment.controls has one
+            study.toml:2:12: `experiment.controls` has "reseeded" twice; each value may stand once
             study.toml:2:8: `transforms.flip` is 1.5; allowed: a probability, 0 to 1
             --set transforms.probability=nan: `transforms.probability` is nan; allowed: a probability, 0 to 1
             study.toml:3:8: `transforms.zoom` is 0.5; allowed: 1 or more
@@ -258,6 +264,19 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set classifier.label_smoothing=1: `classifier.label_smoothing` is 1.0; allowed: 0 or more, less than 1
         "#]],
     );
+}
+
+/// Without a strategy no arm is larger by a dose, so that none can leave a batch unfilled.
+#[test]
+fn doses_count_where_there_is_a_strategy() {
+    let text = "[classifier]\ndrop_last = true\nbatch = 8\nbatch_by_images = [[100, 128]]\n[experiment]\nn = [4]\ndoses = [2]\n";
+    check(
+        &[(text, &[])],
+        expect![[r#"
+            study.toml:2:13: `classifier.drop_last` is true, but an arm has 108 training images, which do not fill a batch of 128: set classifier.batch or classifier.batch_by_images
+        "#]],
+    );
+    loaded(text, &["experiment.strategies=[]", "experiment.controls=[\"reseeded\"]"]);
 }
 
 #[test]
@@ -490,6 +509,55 @@ fn a_variant_is_the_generator_but_for_what_it_says() {
     ];
     assert_eq!(study.generators().map(of).collect::<Vec<_>>(), expected);
     assert_eq!(study.arms()[2..5], ["in-then-outpaint", "text-to-image@all", "inpaint@all"]);
+}
+
+#[test]
+fn cells_of_controls_stand_between_real_only_and_the_synthetic_arms() {
+    let small = [
+        "experiment.n=[4, 8]",
+        "experiment.controls=[\"reseeded\"]",
+        "experiment.transforms=[true]",
+        "experiment.regimes=[\"full\", \"head\"]",
+        "experiment.replicates=1",
+    ];
+    let labels = |strategies: &str| {
+        let strategies = format!("experiment.strategies={strategies}");
+        let study = loaded("", &[&small[..], &[&strategies]].concat()).study;
+        study.cells().iter().map(Cell::label).collect::<Vec<_>>().join("\n")
+    };
+    expect![[r#"
+        n=4/real/transforms/r0
+        n=4/real/transforms/head/r0
+        n=4/reseeded/transforms/r0
+        n=4/reseeded/transforms/head/r0
+        n=4/inpaint-x10/transforms/r0
+        n=4/inpaint-x10/transforms/head/r0
+        n=8/real/transforms/r0
+        n=8/real/transforms/head/r0
+        n=8/reseeded/transforms/r0
+        n=8/reseeded/transforms/head/r0
+        n=8/inpaint-x10/transforms/r0
+        n=8/inpaint-x10/transforms/head/r0"#]]
+    .assert_eq(&labels("[\"inpaint\"]"));
+    let alone = labels("[]");
+    assert_eq!(alone, labels("[\"inpaint\"]").lines().filter(|label| !label.contains("inpaint")).collect::<Vec<_>>().join("\n"));
+}
+
+/// A generator and its variants make images for strategies; without one nothing of them is asked for.
+#[test]
+fn without_a_strategy_no_generator_is_used() {
+    let text = "[generator.variants.lora.dreambooth]\nlora.rank = 2\nprior.images = 4\n[generator.variants.other]\nreleased = \"shards\"";
+    let sets = ["experiment.strategies=[]", "experiment.controls=[\"reseeded\"]"];
+    let own = ["base.pretrained.text_to_image=sd", "base.pretrained.inpainting=sd"];
+    let with = loaded(text, &own);
+    let without = loaded(text, &[own, sets].concat());
+    assert_eq!((with.study.arms().len(), with.released_folders().len(), with.study.pipelines()), (9, 1, [true, true]));
+    assert_eq!((without.study.arms().len(), without.released_folders().len(), without.study.pipelines()), (0, 0, [false, false]));
+    assert_eq!(
+        (with.pretrained_folders().map(|folder| folder.is_some()), without.pretrained_folders()),
+        ([true; 2], [None, None])
+    );
+    assert!(with.study.generates() && !without.study.generates());
 }
 
 /// Every dotted key below a table, sorted.

@@ -385,10 +385,14 @@ fn experiment(study: &Study, rules: &mut Rules) {
     rules.counts_sweep("experiment.n", &experiment.n, "values of 1 or more");
     let allowed = "values of 1 or more (the real-only arm is always there)";
     rules.counts_sweep("experiment.doses", &experiment.doses, allowed);
-    rules.sweep("experiment.strategies", &experiment.strategies);
+    let allowed = "one value or more, or none where experiment.controls has one";
+    let arms = experiment.strategies.len() + experiment.controls.len();
+    rules.require(arms > 0, "experiment.strategies", &experiment.strategies, allowed);
+    rules.unique("experiment.strategies", &experiment.strategies);
+    rules.unique("experiment.controls", &experiment.controls);
     rules.sweep("experiment.transforms", &experiment.transforms);
     rules.sweep("experiment.regimes", &experiment.regimes);
-    let doses = experiment.doses.iter().chain([&0]);
+    let doses = experiment.doses.iter().filter(|_| !experiment.strategies.is_empty()).chain([&0]);
     let arms = doses.flat_map(|dose| experiment.n.iter().map(move |n| n * (1 + dose) * study.images.classes.len()));
     let unfilled = arms.filter(|&images| study.classifier.batch_of(images) > images).min();
     if let Some(images) = unfilled.filter(|_| study.classifier.drop_last) {

@@ -9,7 +9,7 @@ use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kind;
 use crate::plan::params;
 use crate::seed::Seed;
-use crate::study::{self, Cell, Crop, Generator, Regime, Study, Synthetic};
+use crate::study::{self, Cell, Control, Crop, Generator, Regime, Study, Synthetic};
 
 /// Sources shown in a contact sheet, per class.
 pub(super) const SHOWN: usize = 4;
@@ -134,9 +134,15 @@ impl Builder<'_> {
         format!("classifier/{}", cell.label())
     }
 
-    /// Cells of one replicate train from one stream, so that they differ by what they are shown.
+    /// Cells of one replicate train from one stream, so that they differ by what they are shown; a control that is shown the same has to
+    /// have another.
     fn seed_of(&self, cell: &Cell) -> Seed {
-        self.seed.child("classifier").nth(cell.replicate as u64)
+        let classifiers = self.seed.child("classifier");
+        let stream = match cell.control {
+            None => classifiers,
+            Some(Control::Reseeded) => classifiers.child("reseeded"),
+        };
+        stream.nth(cell.replicate as u64)
     }
 
     pub(super) fn check(

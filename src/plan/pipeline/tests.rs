@@ -128,6 +128,50 @@ fn a_replicate_can_have_one_model_of_all_classes() {
     assert_eq!(task(&graph, report, "training/inpainting/all, replicate 2").label, "dreambooth/all/inpainting/r2");
 }
 
+/// A control's classifiers are real only's in everything but the stream that they train from, and add nothing else to a study.
+#[test]
+fn a_control_differs_from_real_only_by_its_seed() {
+    let regimes = "experiment.regimes=[\"full\", \"head\"]";
+    let controls = "experiment.controls=[\"reseeded\"]";
+    let (plain, graph) = (planned(&[regimes]), planned(&[regimes, controls]));
+    let labels = |graph: &Graph| graph.ids().map(|id| graph.task(id).label.clone()).collect::<Vec<_>>();
+    let added = labels(&graph).into_iter().filter(|label| !labels(&plain).contains(label)).collect::<Vec<_>>();
+    assert_eq!(added.len(), 2 * 2 * 2 * 3, "n, transforms, regimes, replicates: {added:?}");
+    let of = |label: &str| graph.task(graph.by_label(label).unwrap());
+    let mut seeds = BTreeSet::new();
+    for label in &added {
+        let (control, real) = (of(label), of(&label.replace("/reseeded/", "/real/")));
+        assert_eq!((control.kind, &control.params), (real.kind, &real.params), "{label}");
+        assert_eq!(format!("{:?}", control.inputs), format!("{:?}", real.inputs), "{label}");
+        assert_ne!(control.seed, real.seed, "{label}");
+        seeds.extend([control.seed, real.seed]);
+    }
+    assert_eq!(seeds.len(), 6, "one of the control's and one of the others' for each replicate");
+    for label in labels(&plain) {
+        let (before, after) = (plain.task(plain.by_label(&label).unwrap()), of(&label));
+        let same = (&before.params, before.seed) == (&after.params, after.seed);
+        assert_eq!(same, !["analysis", "report"].contains(&label.as_str()), "{label}");
+    }
+}
+
+/// A study of controls alone generates nothing, and so checks and shows nothing; its real images are those of other studies.
+#[test]
+fn without_a_strategy_nothing_is_generated_checked_or_shown() {
+    let sets = ["experiment.strategies=[]", "experiment.controls=[\"reseeded\"]", "experiment.regimes=[\"full\", \"head\"]"];
+    let (whole, graph) = (planned(&sets[2..]), planned(&sets));
+    let kinds = graph.ids().map(|id| graph.task(id).kind).collect::<BTreeSet<_>>();
+    let expected =
+        [kind::CORPUS, kind::BACKBONE, kind::COHORT, kind::FEATURES, kind::CLASSIFIER, kind::HEAD, kind::ANALYSIS, kind::REPORT];
+    assert_eq!(kinds, expected.iter().map(|kind| kind.name).collect());
+    for label in ["cohort/pool", "classifier/n=4/real/plain/r0", "classifier/n=8/real/transforms/head/r2"] {
+        let of = |graph: &Graph| graph.task(graph.by_label(label).unwrap()).params.clone();
+        assert_eq!(of(&graph), of(&whole), "{label}");
+    }
+    let report = of_kind(&graph, kind::REPORT.name).next().unwrap();
+    assert_eq!(report.inputs.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(), ["analysis"]);
+    assert!(report.params["trainings"].as_array().unwrap().is_empty());
+}
+
 /// An untuned generator is an arm: its images come from the pretrained models by every strategy, and nothing is tuned for it.
 #[test]
 fn what_is_not_tuned_can_be_an_arm() {

@@ -146,7 +146,7 @@ pub struct Images {
     pub validation: usize,
     /// Images that every accuracy is measured on. Of DDI this and `validation` count each pair of skin types.
     pub held_out: usize,
-    /// Images for the probe classifier of the generator check, seen by nothing else; 0: there is no check.
+    /// Images for the probe classifier of the generator check, seen by nothing else; 0: there is no check, as without a strategy.
     pub plentiful: usize,
 }
 
@@ -276,14 +276,24 @@ pub enum Strategy {
     InThenOutpaint,
 }
 
-/// The real-count sweep: real only and every strategy, at every n, dose, transform setting and regime.
+/// An arm without synthetic images that says what differences are worth where there is nothing to be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// Real images only, trained again from another seed: its difference from real only is what chance alone makes (an A/A test).
+    Reseeded,
+}
+
+/// The real-count sweep: real only, every control and every strategy, at every n, dose, transform setting and regime.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// Real images per class.
     pub n: Vec<usize>,
+    /// None of them where there are controls: then nothing is generated, and there is nothing to check or to show.
     pub strategies: Vec<Strategy>,
-    /// Synthetic images per real image.
+    pub controls: Vec<Control>,
+    /// Synthetic images per real image; of no effect without a strategy.
     pub doses: Vec<usize>,
     /// Whether classifiers see transformed images.
     pub transforms: Vec<bool>,
