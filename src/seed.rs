@@ -42,6 +42,11 @@ impl Seed {
     pub fn normals(&self, count: usize) -> Vec<f32> {
         StandardNormal.sample_iter(self.rng()).take(count).collect()
     }
+
+    /// Draws of the standard normal distribution, without end.
+    pub fn normal_draws(&self) -> impl Iterator<Item = f64> + use<> {
+        StandardNormal.sample_iter(self.rng())
+    }
 }
 
 impl fmt::Debug for Seed {

@@ -19,11 +19,9 @@ impl Predictions {
         assert!(bins > 0, "no bins");
         let mut sums = vec![(0usize, 0.0f64, 0usize); bins];
         for image in self.images() {
-            let confidence = f64::from(image.probabilities[image.predicted()]);
-            let bin = (1..bins).filter(|edge| confidence > *edge as f64 / bins as f64).count();
-            let (images, confidences, correct) = &mut sums[bin];
+            let (images, confidences, correct) = &mut sums[image.bin(bins)];
             *images += 1;
-            *confidences += confidence;
+            *confidences += f64::from(image.confidence());
             *correct += usize::from(image.correct());
         }
         let filled = sums.into_iter().filter(|(images, _, _)| *images > 0);

@@ -43,6 +43,17 @@ impl Prediction {
         best
     }
 
+    /// The probability of the most probable class.
+    pub fn confidence(&self) -> f32 {
+        self.probabilities[self.predicted()]
+    }
+
+    /// In which of `bins` stretches of equal width its confidence lies, each without its lower end and with its upper one.
+    pub fn bin(&self, bins: usize) -> usize {
+        let confidence = f64::from(self.confidence());
+        (1..bins).filter(|edge| confidence > *edge as f64 / bins as f64).count()
+    }
+
     /// Whether the most probable class is the true one (top-1).
     pub fn correct(&self) -> bool {
         self.predicted() == self.label

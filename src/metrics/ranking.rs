@@ -15,6 +15,11 @@ impl Ranking {
         let mut images = pairs.into_iter().collect::<Vec<_>>();
         assert!(images.iter().all(|(score, _)| !score.is_nan()), "a score is NaN");
         images.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        Self::sorted(images)
+    }
+
+    /// The ranking of pairs that are sorted by descending score.
+    pub fn sorted(images: Vec<(f64, bool)>) -> Self {
         let positives = images.iter().filter(|(_, positive)| *positive).count();
         Self { images, positives }
     }

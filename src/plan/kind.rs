@@ -25,13 +25,13 @@ kinds! {
     /// The files of an image set, checked and unpacked.
     IMPORT = "import" v 1: ["steps/import.rs"];
     /// Pictures from outside as squares.
-    DECODE = "decode" v 2: ["steps/decode.rs"];
+    DECODE = "decode" v 3: ["steps/decode.rs"];
     /// What there is in a set of pictures, and what is there twice.
     AUDIT = "audit" v 2: ["steps/audit.rs"];
     /// Captioned images for pretraining.
     CORPUS = "corpus" v 1: ["steps/corpus.rs"];
     /// One of the study's sets of real images.
-    COHORT = "cohort" v 2: ["steps/cohort.rs"];
+    COHORT = "cohort" v 3: ["steps/cohort.rs"];
     AUTOENCODER = "autoencoder" v 1: ["steps/autoencoder.rs"];
     /// UNet and text encoder, trained together (Rombach et al. 2022).
     UNET = "unet" v 1: ["steps/unet.rs"];
@@ -66,10 +66,10 @@ kinds! {
     /// A classifier trained on plentiful real images, to judge generators with.
     PROBE = "probe" v 3: ["steps/probe.rs"];
     /// What the probe makes of synthetic and reconstructed images.
-    CHECK = "check" v 2: ["steps/check.rs"];
+    CHECK = "check" v 3: ["steps/check.rs"];
     /// Real images beside synthetic ones.
     CONTACT = "contact" v 3: ["steps/contact.rs"];
     /// Scores, intervals, tests.
-    ANALYSIS = "analysis" v 4: ["steps/analysis.rs"];
-    REPORT = "report" v 10: ["steps/report.rs"];
+    ANALYSIS = "analysis" v 5: ["steps/analysis.rs"];
+    REPORT = "report" v 11: ["steps/report.rs"];
 }

@@ -336,7 +336,10 @@ pub struct Contact {
 pub struct Analysis {
     /// The cell behind each input role.
     pub cells: BTreeMap<String, Cell>,
-    pub analysis: study::Analysis,
+    /// Coverage of every interval, 0 to 1.
+    pub confidence: f64,
+    /// False discovery rate, 0 to 1.
+    pub q: f64,
 }
 
 /// How many tasks of a kind the study has.
@@ -371,6 +374,8 @@ pub struct Report {
     pub source: ImageSource,
     /// What there is how many of, for the report's head.
     pub sizes: Vec<(String, usize)>,
+    /// What all replicates have in common, which no interval covers.
+    pub shared: Vec<String>,
     /// The resolved study, as TOML.
     pub study: String,
     pub tasks: Vec<KindCount>,

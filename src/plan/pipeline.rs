@@ -336,6 +336,7 @@ impl Builder<'_> {
             seed: study.seed,
             source: images.source,
             sizes: sizes.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
+            shared: study.shared_by_replicates(),
             study: resolved,
             tasks: self.counts(),
             trainings: models.iter().map(|model| model.training.clone()).collect(),

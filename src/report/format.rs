@@ -17,6 +17,30 @@ pub fn area(value: Option<f64>) -> String {
     value.map_or("–".into(), |value| format!("{value:.3}"))
 }
 
+/// The interval of an area or a score: "[0.891, 0.930]".
+pub fn area_interval(interval: Interval) -> String {
+    format!("[{:.3}, {:.3}]", interval.low, interval.high)
+}
+
+/// A standard error or deviation of rates in percentage points, without a sign: "2.6".
+pub fn width(deviation: f64) -> String {
+    decimal(deviation * 100.0, 1, false)
+}
+
+/// "3.5".
+pub fn one_decimal(value: f64) -> String {
+    decimal(value, 1, false)
+}
+
+/// A probability, never written as certain: "0.84", ">0.99", "<0.01".
+pub fn probability(value: f64) -> String {
+    match value {
+        value if value > 0.99 => ">0.99".into(),
+        value if value < 0.01 => "<0.01".into(),
+        value => format!("{value:.2}"),
+    }
+}
+
 /// A difference of rates in percentage points, signed: "+3.1", "−0.4", "0.0".
 pub fn points(difference: f64) -> String {
     decimal(difference * 100.0, 1, true)
@@ -55,8 +79,11 @@ pub fn distance(value: f64) -> String {
     decimal(value, 3, false)
 }
 
-/// "1 image", "2 images".
+/// "1 image", "2 images", "3 sets of features".
 pub fn count(number: usize, singular: &str) -> String {
+    if let Some((head, rest)) = singular.split_once(" of ") {
+        return format!("{} of {rest}", count(number, head));
+    }
     match (number, singular.strip_suffix('s'), singular.strip_suffix('y')) {
         (1, _, _) => format!("1 {singular}"),
         (_, Some(_), _) => format!("{number} {singular}es"),
@@ -117,6 +144,7 @@ mod tests {
         );
         assert_eq!(p_phrase("adjusted p", 0.0), "adjusted p < 0.001");
         assert_eq!([0.95, 0.975].map(level), ["95%", "97.5%"]);
+        assert_eq!(count(3, "set of latents"), "3 sets of latents");
         assert_eq!(["class", "image", "family"].map(|name| count(2, name)), ["2 classes", "2 images", "2 families"]);
     }
 

@@ -62,6 +62,8 @@ pub struct StudyInfo {
     pub phantom: bool,
     pub seed: u64,
     pub sizes: Vec<Size>,
+    /// What all replicates have in common.
+    pub shared: Vec<String>,
     /// The study with every parameter written out, as TOML.
     pub resolved: String,
 }

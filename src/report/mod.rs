@@ -14,6 +14,7 @@ use minijinja::{AutoEscape, Environment, context};
 
 pub use inputs::{AuditPage, Inputs};
 use view::View;
+pub use view::power_sentence;
 
 /// A file of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]

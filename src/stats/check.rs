@@ -10,6 +10,8 @@ use super::interval::{Interval, quantile, wilson};
 pub struct Check {
     /// The rate of recognition by guessing, one over the number of classes.
     pub chance: f64,
+    /// The judging classifier's own accuracy on the held-out images, 0 to 1.
+    pub judge: f64,
     /// What the nearest-image distances are measured in, e.g. "root mean square of pixel differences, 0 to 1".
     pub distance: String,
     /// One entry a class, in the order of the classes.
@@ -129,7 +131,7 @@ mod tests {
         };
         let reconstruction = Some(Reconstruction { accuracy_real: 0.9, accuracy_reconstructed: 0.88 });
         let classes = vec![class(30, 2), class(30, 28), class(6, 0)];
-        let check = Check { chance: 0.111, distance: "pixels".into(), classes, reconstruction };
+        let check = Check { chance: 0.111, judge: 0.9, distance: "pixels".into(), classes, reconstruction };
         assert_eq!((check.carried("inpaint"), check.carried("text-to-image"), check.nearer()), (1, 0, Some(2)));
     }
 

@@ -1,7 +1,7 @@
 //! Confidence intervals of a proportion and of a mean, and the quantile of a sample.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, Normal};
 
 /// The two ends of an interval, in the units of what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,16 +40,6 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
     Some((squares / degrees as f64).sqrt())
 }
 
-/// Student's t interval of the mean of independent `values`; none with fewer than two, nor where all are equal: differences of accuracies
-/// are multiples of one image's, and a few that coincide do not say that the next would.
-pub fn student(values: &[f64], confidence: f64) -> Option<Interval> {
-    let error = deviation(values).filter(|deviation| *deviation > 0.0)? / (values.len() as f64).sqrt();
-    let degrees = (values.len() - 1) as f64;
-    let t = StudentsT::new(0.0, 1.0, degrees).expect("positive degrees of freedom").inverse_cdf(0.5 + confidence / 2.0);
-    let centre = mean(values);
-    Some(Interval { low: centre - t * error, high: centre + t * error })
-}
-
 /// The quantile of an ascending sample, linear between order statistics (Hyndman and Fan's type 7, NumPy's default).
 ///
 /// # Panics
@@ -73,10 +63,6 @@ mod tests {
             let found = wilson(case.successes, case.trials, case.confidence);
             close(&[found.low, found.high], &case.interval, 1e-9);
         }
-        for case in &references.student {
-            let found = student(&case.values, case.confidence).unwrap();
-            close(&[found.low, found.high], &case.interval, 1e-7);
-        }
         for case in &references.quantile {
             close(&[quantile(&case.ascending, case.probability)], &[case.value], 1e-12);
         }
@@ -84,8 +70,6 @@ mod tests {
 
     #[test]
     fn too_few_values_have_no_interval() {
-        assert_eq!(student(&[0.5], 0.95), None);
-        assert_eq!(student(&[-0.125; 3], 0.95), None);
         assert_eq!(deviation(&[]), None);
         assert_eq!(wilson(0, 0, 0.95), Interval { low: 0.0, high: 1.0 });
     }

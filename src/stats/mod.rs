@@ -4,8 +4,13 @@ pub mod analysis;
 pub mod audit;
 pub mod check;
 pub mod correction;
+pub mod crossed;
+pub mod distribution;
+pub mod family;
+pub mod influence;
 pub mod interval;
 pub mod paired;
+pub mod power;
 pub mod scores;
 
 pub use interval::Interval;

@@ -1,8 +1,12 @@
-//! Scores beside top-1 accuracy: means over replicates, without tests.
+//! Scores of a design with their intervals: each a mean over replicates, for new replicates and new images.
 
 use serde::{Deserialize, Serialize};
 
-use crate::metrics::Predictions;
+use super::crossed::{Basis, Crossed};
+use super::distribution::t_quantile;
+use super::influence::{Influence, Sample};
+use super::interval::{Interval, wilson};
+use crate::metrics::{Prediction, Predictions, Ranking};
 
 /// A right answer is among this many.
 pub const AMONG: usize = 3;
@@ -13,92 +17,288 @@ pub const BINS: usize = 15;
 /// An image is called malignant where its malignant classes have this probability together.
 pub const THRESHOLD: f64 = 0.5;
 
-/// Means over the replicates of one design, all 0 to 1.
+/// A mean over replicates.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Estimate {
+    pub mean: f64,
+    /// None where too little varies for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+}
+
+impl Estimate {
+    /// A rate or an area, 0 to 1. Its interval is made on the scale of log odds, so that it stays inside. Where all images of all
+    /// replicates agree, it is Wilson's for as many trials as there are units.
+    pub fn of_rate(crossed: &Crossed, confidence: f64) -> Self {
+        let mean = crossed.mean();
+        let inference = crossed.infer(crossed.floored(), confidence);
+        let inside = mean > 1e-12 && mean < 1.0 - 1e-12;
+        let interval = match inference.basis {
+            _ if crossed.units < 2 => None,
+            Basis::Identical | Basis::Constant if inside => None,
+            _ if !inside => {
+                let right = if mean > 0.5 { crossed.units } else { 0 };
+                Some(wilson(right, crossed.units, confidence))
+            }
+            _ => {
+                let t = t_quantile(0.5 + confidence / 2.0, inference.degrees);
+                let half = t * inference.standard_error / (mean * (1.0 - mean));
+                let odds = (mean / (1.0 - mean)).ln();
+                let rate = |odds: f64| 1.0 / (1.0 + (-odds).exp());
+                Some(Interval { low: rate(odds - half), high: rate(odds + half) })
+            }
+        };
+        Self { mean, interval }
+    }
+
+    /// The root of a mean square, such as the calibration error, from the square's.
+    fn of_square(crossed: &Crossed, confidence: f64) -> Self {
+        let root = |square: f64| square.max(0.0).sqrt();
+        let interval = crossed.infer(crossed.floored(), confidence).interval;
+        let interval = interval.map(|Interval { low, high }| Interval { low: root(low), high: root(high) });
+        Self { mean: root(crossed.mean()), interval }
+    }
+}
+
+/// Scores of the replicates of one design.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scores {
     /// The true class is among the [`AMONG`] most probable.
-    pub top_3: f64,
-    /// One class against the rest, averaged over classes; none where a class has no images.
-    pub auroc: Option<f64>,
-    /// Expected calibration error over [`BINS`] bins.
-    pub calibration_error: f64,
+    pub top_3: Estimate,
+    /// One class against the rest, averaged over classes; none where a class has fewer than two images or units.
+    pub auroc: Option<Estimate>,
+    /// Brier's score: the squared distance of the probabilities from the truth, summed over classes; 0 to 2.
+    pub brier: Estimate,
+    /// Root mean square distance between confidence and accuracy over [`BINS`] bins, without the bias that binning few images has
+    /// (Kumar, Liang and Ma 2019); 0 to 1.
+    pub calibration_error: Estimate,
     /// Where malignant and benign classes are known.
     pub malignancy: Option<Malignancy>,
 }
 
 /// How well malignant classes are told from benign ones, by the sum of the malignant classes' probabilities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Malignancy {
-    pub auroc: f64,
-    pub average_precision: f64,
+    pub auroc: Estimate,
+    pub average_precision: Estimate,
     /// Share of malignant images whose sum is at least [`THRESHOLD`].
-    pub sensitivity: f64,
+    pub sensitivity: Estimate,
     /// Share of benign images whose sum is below it.
-    pub specificity: f64,
+    pub specificity: Estimate,
 }
 
 impl Scores {
     /// The scores of one design's `replicates`, of which there is at least one.
-    pub fn of(replicates: &[Predictions]) -> Self {
+    pub fn of(replicates: &[Predictions], sample: &Sample, confidence: f64) -> Self {
+        let rate = |score: &dyn Fn(&Prediction) -> bool| {
+            let scores = |one: &Predictions| sample.mean(&scored(one, |image| f64::from(score(image))));
+            Estimate::of_rate(&crossed(replicates, sample.units, |one| Some(scores(one))).expect("defined"), confidence)
+        };
+        let brier = crossed(replicates, sample.units, |one| Some(sample.mean(&scored(one, brier)))).expect("defined");
+        let calibration = crossed(replicates, sample.units, |one| Some(calibration(one, sample))).expect("defined");
         Self {
-            top_3: mean(replicates, |one| Some(one.top_k(AMONG).accuracy())).unwrap_or_default(),
-            auroc: mean(replicates, Predictions::auroc),
-            calibration_error: mean(replicates, |one| Some(one.expected_calibration_error(BINS))).unwrap_or_default(),
-            malignancy: Malignancy::of(replicates),
+            top_3: rate(&|image| image.within(AMONG)),
+            auroc: crossed(replicates, sample.units, |one| macro_auroc(one, sample))
+                .map(|crossed| Estimate::of_rate(&crossed, confidence)),
+            brier: Estimate { mean: brier.mean(), interval: brier.infer(brier.floored(), confidence).interval },
+            calibration_error: Estimate::of_square(&calibration, confidence),
+            malignancy: Malignancy::of(replicates, sample, confidence),
         }
     }
 }
 
 impl Malignancy {
-    fn of(replicates: &[Predictions]) -> Option<Self> {
+    fn of(replicates: &[Predictions], sample: &Sample, confidence: f64) -> Option<Self> {
         let malignant = replicates.first()?.malignant_classes()?;
-        let rankings = replicates.iter().map(|one| one.ranking(&malignant)).collect::<Vec<_>>();
+        let images = replicates[0].images();
+        let of = |wanted: bool| (0..images.len()).filter(|place| malignant[images[*place].label] == wanted).collect::<Vec<_>>();
+        let (positives, negatives) = (of(true), of(false));
+        if positives.is_empty() || negatives.is_empty() {
+            return None;
+        }
+        let called = |one: &Predictions, is: bool| {
+            let scores = malignant_scores(one, &malignant);
+            scores.into_iter().map(|score| f64::from((score >= THRESHOLD) == is)).collect::<Vec<_>>()
+        };
+        let share = |images: &[usize], is: bool| {
+            let crossed = crossed(replicates, sample.units_of(images), |one| Some(sample.mean_of(&called(one, is), images)));
+            Estimate::of_rate(&crossed.expect("defined"), confidence)
+        };
+        let positive = images.iter().map(|image| malignant[image.label]).collect::<Vec<_>>();
+        let scores = |one: &Predictions| malignant_scores(one, &malignant);
+        let area = crossed(replicates, sample.units, |one| area(&scores(one), &positive, sample))?;
+        let precision = crossed(replicates, sample.units, |one| average_precision(&scores(one), &positive, sample))?;
         Some(Self {
-            auroc: mean(&rankings, |ranking| ranking.auroc())?,
-            average_precision: mean(&rankings, |ranking| ranking.average_precision())?,
-            sensitivity: mean(&rankings, |ranking| ranking.sensitivity(THRESHOLD))?,
-            specificity: mean(&rankings, |ranking| ranking.specificity(THRESHOLD))?,
+            auroc: Estimate::of_rate(&area, confidence),
+            average_precision: Estimate::of_rate(&precision, confidence),
+            sensitivity: share(&positives, true),
+            specificity: share(&negatives, false),
         })
     }
 }
 
-/// The mean of a score; none where one of the items has none.
-fn mean<T>(items: &[T], score: impl Fn(&T) -> Option<f64>) -> Option<f64> {
-    let scores = items.iter().map(score).collect::<Option<Vec<_>>>()?;
-    Some(super::interval::mean(&scores))
+/// A statistic of every replicate; none where one of them has none.
+pub fn crossed(
+    replicates: &[Predictions],
+    units: usize,
+    statistic: impl Fn(&Predictions) -> Option<Influence>,
+) -> Option<Crossed> {
+    let (mut values, mut influence) = (Vec::new(), Vec::new());
+    for one in replicates {
+        let Influence { value, units } = statistic(one)?;
+        values.push(value);
+        influence.push(units);
+    }
+    Some(Crossed::new(values, &influence, units))
+}
+
+fn scored(predictions: &Predictions, score: impl Fn(&Prediction) -> f64) -> Vec<f64> {
+    predictions.images().iter().map(score).collect()
+}
+
+fn brier(image: &Prediction) -> f64 {
+    let of = |(class, probability): (usize, &f32)| (f64::from(*probability) - f64::from(class == image.label)).powi(2);
+    image.probabilities.iter().enumerate().map(of).sum()
+}
+
+/// The sum of each image's probabilities of the classes in a set.
+fn malignant_scores(predictions: &Predictions, set: &[bool]) -> Vec<f64> {
+    scored(predictions, |image| {
+        let members = image.probabilities.iter().zip(set).filter(|(_, member)| **member);
+        members.map(|(probability, _)| f64::from(*probability)).sum()
+    })
+}
+
+/// The area under the ROC curve.
+fn area(scores: &[f64], positive: &[bool], sample: &Sample) -> Option<Influence> {
+    auroc(scores, positive, sample).map(|(value, without)| sample.jackknife(value, &without))
+}
+
+/// The area under the ROC curve, and what it is without each unit; none where it is not defined, or would not be without one.
+///
+/// Without a unit it is the sum over pairs, less those that have one of the unit's images, over the pairs that are left.
+pub fn auroc(scores: &[f64], positive: &[bool], sample: &Sample) -> Option<(f64, Vec<f64>)> {
+    let count = |wanted: bool| positive.iter().filter(|positive| **positive == wanted).count();
+    let (positives, negatives) = (count(true), count(false));
+    if positives == 0 || negatives == 0 {
+        return None;
+    }
+    let pairs = pair_sums(scores, positive);
+    let total = pairs.iter().zip(positive).filter(|(_, positive)| **positive).map(|(sum, _)| sum).sum::<f64>();
+    let mut without = Vec::with_capacity(sample.units);
+    for members in sample.members() {
+        let (inside, outside): (Vec<usize>, Vec<usize>) = members.iter().partition(|image| positive[**image]);
+        let left = (positives - inside.len()) * (negatives - outside.len());
+        if left == 0 {
+            return None;
+        }
+        let both = inside.iter().flat_map(|a| outside.iter().map(move |b| won(scores[*a], scores[*b]))).sum::<f64>();
+        let lost = members.iter().map(|image| pairs[*image]).sum::<f64>() - both;
+        without.push((total - lost) / left as f64);
+    }
+    Some((total / (positives * negatives) as f64, without))
+}
+
+/// 1 where a positive image scores higher than a negative one, a half where both score alike.
+fn won(positive: f64, negative: f64) -> f64 {
+    if positive == negative { 0.5 } else { f64::from(positive > negative) }
+}
+
+/// Of each image the pairs with one of the other kind in which the positive one ranks higher, equal scores counting half.
+fn pair_sums(scores: &[f64], positive: &[bool]) -> Vec<f64> {
+    let mut order = (0..scores.len()).collect::<Vec<_>>();
+    order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+    let all = positive.iter().filter(|positive| **positive).count() as f64;
+    let (mut below, mut passed) = (0.0, 0.0);
+    let mut sums = vec![0.0; scores.len()];
+    for tied in order.chunk_by(|a, b| scores[*a] == scores[*b]) {
+        let ones = tied.iter().filter(|image| positive[**image]).count() as f64;
+        let zeros = tied.len() as f64 - ones;
+        for image in tied {
+            sums[*image] = if positive[*image] { below + zeros / 2.0 } else { all - passed - ones / 2.0 };
+        }
+        below += zeros;
+        passed += ones;
+    }
+    sums
+}
+
+/// The unweighted mean of the classes' areas, one class against the rest.
+fn macro_auroc(predictions: &Predictions, sample: &Sample) -> Option<Influence> {
+    let classes = predictions.classes().len();
+    let (mut value, mut without) = (0.0, vec![0.0; sample.units]);
+    for class in 0..classes {
+        let scores = scored(predictions, |image| f64::from(image.probabilities[class]));
+        let positive = predictions.images().iter().map(|image| image.label == class).collect::<Vec<_>>();
+        let (area, areas) = auroc(&scores, &positive, sample)?;
+        value += area / classes as f64;
+        without.iter_mut().zip(areas).for_each(|(mean, area)| *mean += area / classes as f64);
+    }
+    Some(sample.jackknife(value, &without))
+}
+
+fn average_precision(scores: &[f64], positive: &[bool], sample: &Sample) -> Option<Influence> {
+    let mut order = (0..scores.len()).collect::<Vec<_>>();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    let without = |unit: Option<usize>| {
+        let kept = order.iter().filter(|image| Some(sample.unit[**image]) != unit);
+        Ranking::sorted(kept.map(|image| (scores[*image], positive[*image])).collect()).average_precision()
+    };
+    let value = without(None)?;
+    let without = (0..sample.units).map(|unit| without(Some(unit))).collect::<Option<Vec<_>>>()?;
+    Some(sample.jackknife(value, &without))
+}
+
+/// The squared calibration error without bias: in each bin the product of two images' gaps, mean over pairs of images.
+fn calibration(predictions: &Predictions, sample: &Sample) -> Influence {
+    let mut bins = [Gaps::default(); BINS];
+    let gaps = scored(predictions, |image| f64::from(image.confidence()) - f64::from(image.correct()));
+    let bin = predictions.images().iter().map(|image| image.bin(BINS)).collect::<Vec<_>>();
+    bin.iter().zip(&gaps).for_each(|(bin, gap)| bins[*bin].add(*gap));
+    let total = bins.iter().map(Gaps::square).sum::<f64>();
+    let images = gaps.len() as f64;
+    let without = sample.members().into_iter().map(|members| {
+        let (mut left, mut total) = (bins, total);
+        for image in &members {
+            total -= left[bin[*image]].square();
+            left[bin[*image]].take(gaps[*image]);
+            total += left[bin[*image]].square();
+        }
+        total / (images - members.len() as f64).max(1.0)
+    });
+    sample.jackknife(total / images, &without.collect::<Vec<_>>())
+}
+
+/// Gaps between confidence and truth in one bin.
+#[derive(Clone, Copy, Default)]
+struct Gaps {
+    images: usize,
+    sum: f64,
+    squares: f64,
+}
+
+impl Gaps {
+    fn add(&mut self, gap: f64) {
+        self.images += 1;
+        self.sum += gap;
+        self.squares += gap * gap;
+    }
+
+    fn take(&mut self, gap: f64) {
+        self.images -= 1;
+        self.sum -= gap;
+        self.squares -= gap * gap;
+    }
+
+    /// The squared mean gap, times the images; 0 with fewer than two, which say nothing of it.
+    fn square(&self) -> f64 {
+        if self.images < 2 { 0.0 } else { (self.sum * self.sum - self.squares) / (self.images - 1) as f64 }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::Prediction;
-
-    /// Three images of classes a (malignant) and b; the probabilities of a.
-    fn replicate(of_a: [f32; 3], malignant: [Option<bool>; 2]) -> Predictions {
-        let image = |(at, p): (usize, f32)| Prediction {
-            id: at.to_string(),
-            label: at % 2,
-            probabilities: vec![p, 1.0 - p],
-            fst: None,
-            malignant: malignant[at % 2],
-            patient: String::new(),
-            source: String::new(),
-        };
-        Predictions::new(vec!["a".into(), "b".into()], of_a.into_iter().enumerate().map(image).collect()).unwrap()
-    }
-
-    #[test]
-    fn scores_are_means_over_replicates() {
-        let known = [Some(true), Some(false)];
-        let scores = |malignant| Scores::of(&[replicate([0.75, 0.25, 0.5], malignant), replicate([0.5, 0.5, 0.25], malignant)]);
-        let malignancy = Malignancy { auroc: 0.625, average_precision: 19.0 / 24.0, sensitivity: 0.75, specificity: 0.5 };
-        let Scores { top_3, auroc, calibration_error, malignancy: found } = scores(known);
-        assert_eq!((top_3, auroc), (1.0, Some(0.625)));
-        assert!((calibration_error - 7.0 / 24.0).abs() < 1e-12, "{calibration_error}");
-        let found = found.unwrap();
-        assert!((found.average_precision - malignancy.average_precision).abs() < 1e-12);
-        assert_eq!(Malignancy { average_precision: malignancy.average_precision, ..found }, malignancy);
-        assert_eq!(scores([Some(true), None]).malignancy, None);
-        assert_eq!(scores([Some(false); 2]).malignancy, None, "nothing is malignant");
-    }
-}
+#[path = "scores_tests.rs"]
+mod tests;

@@ -2,22 +2,18 @@
 
 use super::context::{Context, json_output};
 use super::{Outputs, StepError};
+use crate::ml::classify::train::Epoch;
 use crate::plan::params;
-use crate::stats::analysis::{Cell, Config, REAL, analyse};
+use crate::stats::analysis::{Cell, Config, Losses, REAL, analyse};
 
 /// Output: analysis.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Analysis = context.params()?;
-    let settings = &params.analysis;
-    let config = Config {
-        confidence: settings.confidence,
-        q: settings.q,
-        permutations: settings.permutations,
-        bootstraps: settings.bootstraps,
-        seed: context.seed()?,
-    };
+    let config = Config { confidence: params.confidence, q: params.q };
     let mut cells = Vec::new();
     for (role, cell) in &params.cells {
+        let curve: Vec<Epoch> = context.json(role, "curve.json")?;
+        let losses = curve.iter().map(|epoch| (epoch.training_loss, epoch.validation_loss)).collect::<Vec<_>>();
         cells.push(Cell {
             n: cell.n,
             arm: match (&cell.synthetic, cell.control) {
@@ -30,6 +26,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             regime: cell.regime.name().to_owned(),
             replicate: cell.replicate,
             predictions: context.json(role, "predictions.json")?,
+            losses: Losses::of(&losses),
         });
     }
     Ok(vec![json_output("analysis.json", &analyse(cells, config)?)])

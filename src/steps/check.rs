@@ -1,5 +1,7 @@
 //! The generator check: does the probe recognise each class in the images made for it, and are they copies of real ones?
 
+use std::borrow::Cow;
+
 use super::base::{self, BACKBONE};
 use super::context::{Context, json_output};
 use super::images::{labelled, pixels, shard};
@@ -25,7 +27,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let (pool, held_out) = (shard(context, "pool")?, shard(context, "held_out")?);
     let mut classes = Vec::new();
     for (index, class) in params.classes.iter().enumerate() {
-        let recognise = |images: &[Item]| recognition(&probe, &at_size(pixels(images)?, params.size), index, params.confidence);
+        let recognise = |images: &[Item]| recognition(&probe, &at_size(&pixels(images)?, params.size), index, params.confidence);
         let mut strategies = Vec::new();
         for strategy in &params.strategies {
             let recognition = recognise(&shards(context, strategy, class)?)?;
@@ -47,12 +49,18 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         });
         context.images(index + 1, params.classes.len());
     }
+    let real = labelled(&held_out, &params.classes)?;
+    let judge = accuracy(&probe, &real.pixels, &real.labels, params.size)?;
     let reconstruction = match context.has_input("autoencoder") {
-        true => Some(reconstruction(&probe, &base::autoencoder(context)?, &held_out, &params)?),
+        true => {
+            let restored = restored(&base::autoencoder(context)?, &real.pixels)?;
+            let accuracy_reconstructed = accuracy(&probe, &restored, &real.labels, params.size)?;
+            Some(Reconstruction { accuracy_real: judge, accuracy_reconstructed })
+        }
         false => None,
     };
     let chance = 1.0 / params.classes.len() as f64;
-    Ok(vec![json_output("check.json", &Check { chance, distance: DISTANCE.into(), classes, reconstruction })])
+    Ok(vec![json_output("check.json", &Check { chance, judge, distance: DISTANCE.into(), classes, reconstruction })])
 }
 
 /// All images of a class by a strategy, each source and generation once.
@@ -68,16 +76,16 @@ fn shards(context: &Context, strategy: &str, class: &str) -> Result<Vec<Item>, S
 }
 
 /// The images as squares of `size` pixels; 0: as they are.
-fn at_size(images: Pixels, size: usize) -> Pixels {
+fn at_size(images: &Pixels, size: usize) -> Cow<'_, Pixels> {
     if size == 0 {
-        return images;
+        return Cow::Borrowed(images);
     }
     let mut sized = Pixels::new(size);
     for image in 0..images.count() {
         let image = RgbImage { width: images.size(), height: images.size(), pixels: images.image(image).to_vec() };
         sized.push(&fit::fit(&image, size, Fit::Squish).pixels);
     }
-    sized
+    Cow::Owned(sized)
 }
 
 fn recognition(probe: &EfficientNet, images: &Pixels, class: usize, confidence: f64) -> Result<Recognition, StepError> {
@@ -99,23 +107,20 @@ fn nearest(images: &Pixels, real: &Pixels) -> Distances {
     Distances::of(&(0..images.count()).map(of).collect::<Vec<_>>())
 }
 
-fn reconstruction(
-    probe: &EfficientNet,
-    autoencoder: &AutoencoderKl,
-    held_out: &[Item],
-    params: &params::Check,
-) -> Result<Reconstruction, StepError> {
-    let real = labelled(held_out, &params.classes)?;
-    let mut restored = Pixels::new(real.pixels.size());
-    for chunk in (0..real.pixels.count()).collect::<Vec<_>>().chunks(BATCH) {
-        let moments = autoencoder.encode(&real.pixels.signed_batch(chunk)?)?;
+/// The images after the autoencoder has encoded and decoded them.
+fn restored(autoencoder: &AutoencoderKl, real: &Pixels) -> Result<Pixels, StepError> {
+    let mut restored = Pixels::new(real.size());
+    for chunk in (0..real.count()).collect::<Vec<_>>().chunks(BATCH) {
+        let moments = autoencoder.encode(&real.signed_batch(chunk)?)?;
         let images = from_signed(&autoencoder.decode(moments.mode())?)?;
         (0..images.count()).for_each(|image| restored.push(images.image(image)));
     }
-    let accuracy = |pixels: Pixels| -> Result<f64, StepError> {
-        let rows = predict(probe, &at_size(pixels, params.size))?;
-        let right = rows.iter().zip(&real.labels).filter(|(row, label)| most_likely(row) == **label as usize).count();
-        Ok(right as f64 / rows.len() as f64)
-    };
-    Ok(Reconstruction { accuracy_real: accuracy(real.pixels)?, accuracy_reconstructed: accuracy(restored)? })
+    Ok(restored)
+}
+
+/// The share of images whose class the probe names, which sees squares of `size` pixels; 0: as they are.
+fn accuracy(probe: &EfficientNet, images: &Pixels, labels: &[u32], size: usize) -> Result<f64, StepError> {
+    let rows = predict(probe, at_size(images, size).as_ref())?;
+    let right = rows.iter().zip(labels).filter(|(row, label)| most_likely(row) == **label as usize).count();
+    Ok(right as f64 / rows.len() as f64)
 }

@@ -70,6 +70,7 @@ fn study(params: params::Report) -> StudyInfo {
         phantom: params.source == ImageSource::Phantom,
         seed: params.seed,
         sizes: params.sizes.iter().map(size).collect(),
+        shared: params.shared,
         resolved: params.study,
     }
 }
@@ -84,7 +85,9 @@ fn count(count: &params::KindCount) -> TaskCount {
         "cohort" => "real image set".to_owned(),
         "pretrained" => "pretrained pipeline".to_owned(),
         "prompt" => "prompt embedding".to_owned(),
-        "latents" => "tuning images as latents".to_owned(),
+        "latents" => "set of latents".to_owned(),
+        "features" => "set of features".to_owned(),
+        "head" => "classifier head".to_owned(),
         "dreambooth" => "fine-tuning".to_owned(),
         "generate" => "synthetic shard".to_owned(),
         "check" => "generator check".to_owned(),

@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Control, DreamBooth, Generator, Models, Regime, Strategy, Study};
+use super::schema::{Control, DreamBooth, Generator, Keep, Models, Regime, Strategy, Study};
 use crate::seed::Seed;
 
 /// What the synthetic images of an arm are: how made and how many a real image.
@@ -141,6 +141,26 @@ impl Study {
         let has_prior = self.generators().any(|(_, generator)| generator.is_tuned() && generator.dreambooth.prior.images > 0);
         let inpainting = strategies.iter().any(|&strategy| strategy != Strategy::TextToImage);
         [text_to_image || has_prior, inpainting].map(|needed| needed && self.generates())
+    }
+
+    /// What all replicates have in common, so that an analysis over replicates says nothing of other choices of it.
+    pub fn shared_by_replicates(&self) -> Vec<String> {
+        let mut shared = vec!["the pool".to_owned(), "the pretrained weights".to_owned()];
+        if self.classifier.patience > 0 || self.classifier.keep == Keep::Best {
+            shared.insert(1, "the validation images".to_owned());
+        }
+        if self.experiment.strategies.is_empty() {
+            return shared;
+        }
+        for (variant, generator) in self.generators() {
+            let of = if variant.is_empty() { String::new() } else { format!(" of the variant {variant}") };
+            if generator.is_released() {
+                shared.push(format!("the released images{of}"));
+            } else if generator.is_tuned() && !generator.per_replicate() {
+                shared.push(format!("the fine-tuned generators{of} (generator.dreambooth.models)"));
+            }
+        }
+        shared
     }
 
     /// The names of the synthetic arms, whatever their doses.

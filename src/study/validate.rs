@@ -416,5 +416,7 @@ fn analysis(analysis: &Analysis, rules: &mut Rules) {
     for (key, share) in [("analysis.confidence", analysis.confidence), ("analysis.q", analysis.q)] {
         rules.require(share > 0.0 && share < 1.0, key, share, "more than 0, less than 1");
     }
-    rules.counts("analysis", &[("permutations", analysis.permutations), ("bootstraps", analysis.bootstraps)]);
+    let assumed = &analysis.assumed;
+    let deviations = [("rerun", assumed.rerun), ("image", assumed.image), ("residual", assumed.residual)];
+    rules.not_negative("analysis.assumed", &deviations);
 }

@@ -29,7 +29,11 @@ impl Chain {
         let folder = tempfile::Builder::new().prefix(&format!("titrate-{name}-")).tempdir().unwrap();
         let chain = Self { folder };
         let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-        chain.write_study(&format!("extends = {:?}\n", experiments.join("smoke.toml")));
+        // A model a class that the replicates share, in small shards: what an edit touches is the finer.
+        let shared = "[generator.dreambooth]\nmodels = \"per-class\"\n[generator.sampling]\nsources_per_shard = 4\n\
+                      generations_per_shard = 5\n[experiment]\nregimes = [\"full\"]\n";
+        fs::write(chain.path("shared.toml"), format!("extends = {:?}\n{shared}", experiments.join("smoke.toml"))).unwrap();
+        chain.write_study("extends = \"shared.toml\"\n");
         chain
     }
 

@@ -132,9 +132,6 @@ fn released_study(chain: &Chain) {
         doses = [1, 2]
         transforms = [true]
         replicates = 2
-        [analysis]
-        permutations = 200
-        bootstraps = 100
         "#,
         experiments.join("released-synthetic.toml"),
         experiments.join("base"),
@@ -233,6 +230,8 @@ fn the_paper_is_planned_without_its_data() {
         // A pipeline that no strategy needs is not asked for.
         assert_eq!(absent.contains("STABLE_DIFFUSION_2_1_BASE"), missing.contains(&"STABLE_DIFFUSION_2_1_BASE"), "{end}");
         assert!(work.contains("training images shown at most"), "{end}");
+        // Nothing has run: the power is that of the variances which the study assumes.
+        assert!(work.contains("power:\n  With 5 replicates") && work.contains("(analysis.assumed; no results"), "{end}");
         assert_eq!(work.contains("evaluations of a UNet"), name != "released-synthetic", "{end}");
     }
 }

@@ -222,10 +222,9 @@ impl Builder<'_> {
 
     pub(super) fn analysis(&mut self, classifiers: &[(Cell, TaskId)]) -> Result<TaskId, PlanError> {
         let cells = classifiers.iter().map(|(cell, _)| (cell.label(), cell.clone())).collect::<BTreeMap<_, _>>();
-        let params = params::Analysis { cells, analysis: self.study.analysis.clone() };
+        let params = params::Analysis { cells, confidence: self.study.analysis.confidence, q: self.study.analysis.q };
         let inputs = classifiers.iter().map(|(cell, task)| role(&cell.label(), *task)).collect();
-        let seed = self.seed.child("analysis");
-        self.add(&kind::ANALYSIS, "analysis".into(), &params, inputs, Some(seed), 5.0 * cost::SMALL)
+        self.add(&kind::ANALYSIS, "analysis".into(), &params, inputs, None, 5.0 * cost::SMALL)
     }
 
     /// Tasks of each kind, in the order of the plan, and how many of them the classifiers share.

@@ -38,9 +38,14 @@ fn made_from(graph: &Graph, classifier: &Task, class: &str) -> BTreeSet<u64> {
 /// Where n reaches the whole pool, replicates share blocks of it, and a classifier is given those with its own sources and no others.
 #[test]
 fn no_image_is_made_twice_where_the_whole_pool_is_drawn() {
-    let sets =
-        ["images.pool=20", "experiment.n=[2, 20]", "generator.sampling.sources_per_shard=3", "experiment.transforms=[false]"];
-    let shared = planned(&sets);
+    let sets = [
+        "images.pool=20",
+        "experiment.n=[2, 20]",
+        "generator.sampling.sources_per_shard=3",
+        "experiment.transforms=[false]",
+        "experiment.replicates=3",
+    ];
+    let shared = planned(&[&sets[..], &["generator.dreambooth.models=per-class"]].concat());
     let class = "psoriasis";
     let places = of_kind(&shared, kind::GENERATE.name)
         .filter(|task| task.params["model"] == "dreambooth" && task.params["class"] == class)
@@ -102,7 +107,7 @@ fn leak_free_models_see_what_their_classifiers_see() {
 /// tuning from a stream of its own.
 #[test]
 fn a_replicate_can_have_one_model_of_all_classes() {
-    let graph = planned(&["generator.dreambooth.models=all-per-replicate"]);
+    let graph = planned(&["generator.dreambooth.models=all-per-replicate", "experiment.replicates=3"]);
     let models = of_kind(&graph, kind::DREAMBOOTH.name).collect::<Vec<_>>();
     let labels = models.iter().map(|task| task.label.as_str()).collect::<BTreeSet<_>>();
     let of = |conditioning| (0..3).map(move |replicate| format!("dreambooth/all/{conditioning}/r{replicate}"));
@@ -133,7 +138,8 @@ fn a_replicate_can_have_one_model_of_all_classes() {
 fn a_control_differs_from_real_only_by_its_seed() {
     let regimes = "experiment.regimes=[\"full\", \"head\"]";
     let controls = "experiment.controls=[\"reseeded\"]";
-    let (plain, graph) = (planned(&[regimes]), planned(&[regimes, controls]));
+    let replicates = "experiment.replicates=3";
+    let (plain, graph) = (planned(&[regimes, replicates]), planned(&[regimes, replicates, controls]));
     let labels = |graph: &Graph| graph.ids().map(|id| graph.task(id).label.clone()).collect::<Vec<_>>();
     let added = labels(&graph).into_iter().filter(|label| !labels(&plain).contains(label)).collect::<Vec<_>>();
     assert_eq!(added.len(), 2 * 2 * 2 * 3, "n, transforms, regimes, replicates: {added:?}");

@@ -2,6 +2,7 @@
 
 use super::svg::{Anchor, Canvas, ticks};
 use super::{Series, series};
+use crate::stats::Interval;
 use crate::stats::analysis::{Accuracy, Analysis, Setting};
 
 const WIDTH: f64 = 440.0;
@@ -39,8 +40,8 @@ impl<'a> Plot<'a> {
         let mut counts = rows.iter().map(|row| row.design.n).collect::<Vec<_>>();
         counts.sort();
         counts.dedup();
-        let low = rows.iter().map(|row| row.interval.low).chain(chance).fold(f64::INFINITY, f64::min);
-        let high = rows.iter().map(|row| row.interval.high).chain(chance).fold(0.0, f64::max);
+        let low = rows.iter().map(|row| ends(row).low).chain(chance).fold(f64::INFINITY, f64::min);
+        let high = rows.iter().map(|row| ends(row).high).chain(chance).fold(0.0, f64::max);
         let top = 44.0 + LEGEND_ROW * series.len().div_ceil(LEGEND_COLUMNS) as f64;
         let names = series.iter().map(|series| series.name.clone()).collect::<Vec<_>>();
         let summary =
@@ -80,11 +81,11 @@ impl<'a> Plot<'a> {
             let held = |row: &&Accuracy| row.design.setting() == setting && series.holds(&row.design);
             let rows = self.rows.iter().filter(held).collect::<Vec<_>>();
             let at = |row: &Accuracy| self.x(row.design.n) + offset;
-            let points = rows.iter().map(|row| (at(row), self.y(row.mean))).collect::<Vec<_>>();
+            let points = rows.iter().map(|row| (at(row), self.y(row.accuracy.mean))).collect::<Vec<_>>();
             canvas.coloured(series.style, |canvas| {
                 canvas.polyline(&points, series.variant);
                 for (row, point) in rows.iter().zip(&points) {
-                    canvas.whisker((point.0, self.y(row.interval.low)), (point.0, self.y(row.interval.high)));
+                    canvas.whisker((point.0, self.y(ends(row).low)), (point.0, self.y(ends(row).high)));
                     canvas.marker(*point, series.style, series.variant == 0);
                 }
             });
@@ -142,4 +143,9 @@ impl<'a> Plot<'a> {
         let (first, last) = (self.ticks[0], self.ticks[self.ticks.len() - 1]);
         self.top + PLOT * (1.0 - (rate * 100.0 - first) / (last - first))
     }
+}
+
+/// The interval, or where nothing varies the accuracy itself.
+fn ends(row: &Accuracy) -> Interval {
+    row.accuracy.interval.unwrap_or(Interval { low: row.accuracy.mean, high: row.accuracy.mean })
 }

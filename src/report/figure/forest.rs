@@ -3,6 +3,8 @@
 use super::svg::{Anchor, Canvas, ticks};
 use super::{series, several_doses};
 use crate::report::format;
+use crate::report::view::interval;
+use crate::stats::Interval;
 use crate::stats::analysis::{Analysis, Contrast};
 
 const WIDTH: f64 = 700.0;
@@ -15,8 +17,8 @@ const BELOW: f64 = 46.0;
 
 pub fn draw(analysis: &Analysis) -> String {
     let contrasts = &analysis.contrasts;
-    let low = contrasts.iter().map(|contrast| contrast.interval.low).fold(0.0, f64::min);
-    let high = contrasts.iter().map(|contrast| contrast.interval.high).fold(0.0, f64::max);
+    let low = contrasts.iter().map(|contrast| ends(contrast).low).fold(0.0, f64::min);
+    let high = contrasts.iter().map(|contrast| ends(contrast).high).fold(0.0, f64::max);
     let ticks = ticks(low * 100.0, high * 100.0, 7);
     let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
     let x = |difference: f64| LEFT + (RIGHT - LEFT) * (difference * 100.0 - first) / (last - first);
@@ -32,8 +34,8 @@ pub fn draw(analysis: &Analysis) -> String {
     }
     let middle = (LEFT + RIGHT) / 2.0;
     canvas.faint((middle, bottom + 36.0), Anchor::Middle, "difference from real only, percentage points");
-    let interval = format!("{} interval", format::level(analysis.config.confidence));
-    canvas.faint((RIGHT + 20.0, TOP - 10.0), Anchor::Start, &format!("points [{interval}]"));
+    let level = format!("{} interval", format::level(analysis.config.confidence));
+    canvas.faint((RIGHT + 20.0, TOP - 10.0), Anchor::Start, &format!("points [{level}]"));
     canvas.faint((WIDTH - 8.0, TOP - 10.0), Anchor::End, "adj. p");
 
     let series = series(&analysis.accuracy);
@@ -48,15 +50,21 @@ pub fn draw(analysis: &Analysis) -> String {
             let centre = y + ROW / 2.0;
             canvas.text((20.0, centre + 4.0), Anchor::Start, &super::arm_name(&contrast.design, doses));
             canvas.coloured(style, |canvas| {
-                canvas.whisker((x(contrast.interval.low), centre), (x(contrast.interval.high), centre));
-                canvas.marker((x(contrast.difference), centre), style, contrast.rejected);
+                canvas.whisker((x(ends(contrast).low), centre), (x(ends(contrast).high), centre));
+                canvas.marker((x(contrast.answer.difference), centre), style, contrast.answer.rejected);
             });
-            let points = format!("{} {}", format::points(contrast.difference), format::points_interval(contrast.interval));
+            let points = format!("{} {}", format::points(contrast.answer.difference), interval(&contrast.answer));
             canvas.text((RIGHT + 20.0, centre + 4.0), Anchor::Start, &points);
-            canvas.text((WIDTH - 8.0, centre + 4.0), Anchor::End, &format::p(contrast.p_adjusted));
+            canvas.text((WIDTH - 8.0, centre + 4.0), Anchor::End, &contrast.answer.p_adjusted.map(format::p).unwrap_or_default());
             y += ROW;
         }
     }
     let summary = "Difference in accuracy between each synthetic arm and real only, with intervals. The table has the numbers.";
     canvas.document(WIDTH, bottom + BELOW, summary)
+}
+
+/// The interval, or where nothing varies the difference itself.
+fn ends(contrast: &Contrast) -> Interval {
+    let difference = contrast.answer.difference;
+    contrast.answer.interval.unwrap_or(Interval { low: difference, high: difference })
 }

@@ -9,7 +9,10 @@ use super::figure::Figures;
 use super::inputs::{Inputs, Sheet, Size, TaskCount};
 use super::{ReportError, base64, format};
 use prose::Finding;
-use tables::{AccuracyTable, Breakdown, CheckView, ContrastRow, ReplicateRow, ScoreTable, SkinTypeTable};
+use tables::{
+    AccuracyTable, Breakdown, CheckView, ContrastRow, LossRow, PowerView, ReplicateRow, ScoreTable, SkinTypeTable, VarianceRow,
+};
+pub use tables::{interval, power_sentence};
 
 #[derive(Debug, Serialize)]
 pub struct View {
@@ -23,6 +26,8 @@ pub struct View {
     summary: Vec<String>,
     findings: Vec<Finding>,
     level: String,
+    /// What intervals hold for.
+    scope: &'static str,
     q: String,
     panels: Vec<String>,
     forest: Option<String>,
@@ -35,6 +40,11 @@ pub struct View {
     family: String,
     hypotheses: Vec<String>,
     replicates: Vec<ReplicateRow>,
+    variances: Vec<VarianceRow>,
+    power: Option<PowerView>,
+    losses: Vec<LossRow>,
+    /// How far back the earlier loss lies.
+    stretch: String,
     scores: ScoreTable,
     breakdown_title: &'static str,
     breakdowns: Vec<Breakdown>,
@@ -74,6 +84,7 @@ impl View {
     pub fn of(inputs: &Inputs, figures: &Figures) -> Result<Self, ReportError> {
         let Inputs { study, analysis, check, audit, sheet, previews, trainings: _, tasks, provenance } = inputs;
         let source = |source: &super::inputs::Source| SourceRow { task: source.task.clone(), digest: source.digest.short() };
+        let (losses, stretch) = tables::losses(analysis);
         let mut fence = "~~~".to_owned();
         while study.resolved.contains(&fence) {
             fence.push('~');
@@ -89,6 +100,7 @@ impl View {
             summary: prose::summary(inputs),
             findings: prose::findings(analysis),
             level: format::level(analysis.config.confidence),
+            scope: prose::scope(analysis),
             q: format::level(analysis.config.q),
             panels: figures.panels.clone(),
             forest: figures.contrasts.clone(),
@@ -99,11 +111,15 @@ impl View {
             family: analysis.family.name.clone(),
             hypotheses: analysis.family.hypotheses.clone(),
             replicates: tables::replicates(analysis),
+            variances: tables::variances(analysis),
+            power: tables::power(analysis),
+            losses,
+            stretch,
             scores: tables::scores(analysis),
             breakdown_title: if analysis.images_per_fst.is_empty() { "By class" } else { "By class and skin type" },
             breakdowns: tables::breakdowns(analysis),
             sheet: sheet.as_ref().map(SheetView::of).transpose()?,
-            check: check.as_ref().map(tables::check),
+            check: check.as_ref().map(|check| tables::check(check, analysis)),
             audited: audit.is_some(),
             training: figures.training.clone(),
             previews: previews.as_ref().map(SheetView::of).transpose()?,

@@ -4,9 +4,11 @@ use serde::Serialize;
 
 use crate::report::figure::{arm_name, several_doses};
 use crate::report::format;
-use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design, SkinTypeContrast};
+use crate::stats::analysis::{Accuracy, Analysis, Answer, Contrast, Design, Losses, STRETCH, SkinTypeContrast};
 use crate::stats::check::{Check, ClassCheck, Distances, Recognition};
-use crate::stats::scores::{AMONG, BINS, Malignancy, Scores, THRESHOLD};
+use crate::stats::crossed::Basis;
+use crate::stats::power::{MOST_IMAGES, MOST_REPLICATES, Need, Power, WANTED};
+use crate::stats::scores::{AMONG, BINS, Estimate, Malignancy, Scores, THRESHOLD};
 
 /// Accuracy by n and arm.
 #[derive(Debug, Serialize)]
@@ -34,6 +36,18 @@ impl Rate {
     fn of(recognition: &Recognition) -> Self {
         Self { rate: format::percent(recognition.recognised), interval: format::percent_interval(recognition.interval) }
     }
+
+    /// A rate in percent.
+    pub fn percent(estimate: &Estimate) -> Self {
+        let interval = estimate.interval.map(format::percent_interval).unwrap_or_default();
+        Self { rate: format::percent(estimate.mean), interval }
+    }
+
+    /// An area or a score to three decimals.
+    fn decimal(estimate: &Estimate) -> Self {
+        let interval = estimate.interval.map(format::area_interval).unwrap_or_default();
+        Self { rate: format::area(Some(estimate.mean)), interval }
+    }
 }
 
 /// The arms of the analysis with their names, in the order of tables.
@@ -59,7 +73,7 @@ fn find<'a>(rows: &'a [Accuracy], arm: &Design) -> Option<&'a Accuracy> {
 
 pub fn accuracy(analysis: &Analysis) -> AccuracyTable {
     let arms = arms(analysis);
-    let rate = |row: &Accuracy| Rate { rate: format::percent(row.mean), interval: format::percent_interval(row.interval) };
+    let rate = |row: &Accuracy| Rate::percent(&row.accuracy);
     let row = |rows: &[Accuracy]| AccuracyRow {
         training: rows[0].design.setting().to_string(),
         n: rows[0].design.n,
@@ -79,6 +93,7 @@ pub struct ContrastRow {
     interval: String,
     p: String,
     adjusted: String,
+    better: String,
     rejected: bool,
 }
 
@@ -88,13 +103,128 @@ pub fn contrasts(analysis: &Analysis, contrasts: &[Contrast]) -> Vec<ContrastRow
         training: contrast.design.setting().to_string(),
         n: contrast.design.n,
         arm: arm_name(&contrast.design, doses),
-        difference: format::points(contrast.difference),
-        interval: format::points_interval(contrast.interval),
-        p: format::p(contrast.p),
-        adjusted: format::p(contrast.p_adjusted),
-        rejected: contrast.rejected,
+        difference: format::points(contrast.answer.difference),
+        interval: interval(&contrast.answer),
+        p: contrast.answer.p.map_or(DASH.into(), format::p),
+        adjusted: contrast.answer.p_adjusted.map_or(DASH.into(), format::p),
+        better: contrast.better.map_or(DASH.into(), format::probability),
+        rejected: contrast.answer.rejected,
     };
     contrasts.iter().map(row).collect()
+}
+
+/// Where there is no value.
+const DASH: &str = "\u{2013}";
+
+/// The interval of a difference in points, or why there is none.
+pub fn interval(answer: &Answer) -> String {
+    match (answer.interval, answer.basis) {
+        (Some(interval), _) => format::points_interval(interval),
+        (None, Basis::Identical) => "predictions are identical".into(),
+        (None, _) => "not testable".into(),
+    }
+}
+
+/// What the variance of a contrast is made of.
+#[derive(Debug, Serialize)]
+pub struct VarianceRow {
+    training: String,
+    n: usize,
+    arm: String,
+    standard_error: String,
+    degrees: String,
+    /// Standard deviations in points.
+    rerun: String,
+    rerun_interval: String,
+    image: String,
+    residual: String,
+}
+
+pub fn variances(analysis: &Analysis) -> Vec<VarianceRow> {
+    let doses = several_doses(&analysis.accuracy);
+    let row = |contrast: &Contrast| VarianceRow {
+        training: contrast.design.setting().to_string(),
+        n: contrast.design.n,
+        arm: arm_name(&contrast.design, doses),
+        standard_error: format::width(contrast.answer.standard_error),
+        degrees: contrast.answer.degrees.map_or(DASH.into(), format::one_decimal),
+        rerun: format::width(contrast.components.rerun.sqrt()),
+        rerun_interval: contrast.rerun_interval.map_or(DASH.into(), |interval| {
+            format!("[{}, {}]", format::width(interval.low.sqrt()), format::width(interval.high.sqrt()))
+        }),
+        image: format::width(contrast.components.image.sqrt()),
+        residual: format::width(contrast.components.residual.sqrt()),
+    };
+    analysis.contrasts.iter().map(row).collect()
+}
+
+/// What the study could find.
+#[derive(Debug, Serialize)]
+pub struct PowerView {
+    sentence: String,
+    needs: Vec<NeedRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct NeedRow {
+    gain: String,
+    replicates: String,
+    images: String,
+}
+
+pub fn power(analysis: &Analysis) -> Option<PowerView> {
+    let power = analysis.power.as_ref()?;
+    let row = |need: &Need| NeedRow {
+        gain: format::points(need.gain).trim_end_matches(".0").to_owned(),
+        replicates: need.replicates.map_or(format!("more than {MOST_REPLICATES}"), |count| count.to_string()),
+        images: need.images.map_or(format!("more than {MOST_IMAGES}"), |count| count.to_string()),
+    };
+    Some(PowerView { sentence: power_sentence(power)?, needs: power.needs.iter().map(row).collect() })
+}
+
+/// The smallest gains that a design finds, in a sentence.
+pub fn power_sentence(power: &Power) -> Option<String> {
+    let design = &power.design;
+    Some(format!(
+        "With {} and {} held-out images, {} power is reached by a true difference of {} points for a comparison that is tested alone, \
+         and of {} points for one that is the only effect among {}, after correction.",
+        format::count(design.replicates, "replicate"),
+        design.units,
+        format::level(WANTED),
+        format::width(power.alone?),
+        format::width(power.in_family?),
+        format::count(design.contrasts, "comparison"),
+    ))
+}
+
+/// How the trainings of a design ended, means over replicates.
+#[derive(Debug, Serialize)]
+pub struct LossRow {
+    training: String,
+    n: usize,
+    arm: String,
+    epochs: String,
+    before: String,
+    last: String,
+    validation: String,
+}
+
+/// The rows, and how far back the earlier loss lies, as a share of the epochs.
+pub fn losses(analysis: &Analysis) -> (Vec<LossRow>, String) {
+    let doses = several_doses(&analysis.accuracy);
+    let row = |row: &Accuracy| {
+        let Losses { epochs, training, training_before, validation } = row.losses;
+        LossRow {
+            training: row.design.setting().to_string(),
+            n: row.design.n,
+            arm: arm_name(&row.design, doses),
+            epochs: format::one_decimal(epochs).trim_end_matches(".0").to_owned(),
+            before: format::distance(training_before),
+            last: format::distance(training),
+            validation: format::distance(validation),
+        }
+    };
+    (analysis.accuracy.iter().map(row).collect(), format::level(STRETCH))
 }
 
 /// The contrasts with real only by pair of skin types.
@@ -131,10 +261,10 @@ pub fn skin_types(analysis: &Analysis) -> Option<SkinTypeTable> {
         format!("FST {one}-{other}, {}", format::count(part.images, "image"))
     };
     let cell = |part: &SkinTypeContrast| SkinTypeCell {
-        difference: format::points(part.difference),
-        interval: format::points_interval(part.interval),
-        adjusted: format::p_phrase("p", part.p_adjusted),
-        rejected: part.rejected,
+        difference: format::points(part.answer.difference),
+        interval: interval(&part.answer),
+        adjusted: part.answer.p_adjusted.map_or(DASH.into(), |p| format::p_phrase("p", p)),
+        rejected: part.answer.rejected,
     };
     let row = |contrast: &Contrast| SkinTypeRow {
         training: contrast.design.setting().to_string(),
@@ -159,7 +289,7 @@ pub struct ReplicateRow {
     deviation: String,
     /// Differences from real only; empty for real only itself, as are the next two.
     differences: String,
-    interval: String,
+    sign_flip: String,
     mcnemar: String,
 }
 
@@ -168,15 +298,14 @@ pub fn replicates(analysis: &Analysis) -> Vec<ReplicateRow> {
     let join = |values: &[f64], form: fn(f64) -> String| values.iter().map(|value| form(*value)).collect::<Vec<_>>().join(", ");
     let row = |row: &Accuracy| {
         let contrast = analysis.contrasts.iter().find(|contrast| contrast.design == row.design);
-        let interval = contrast.and_then(|contrast| contrast.replicate_interval);
         ReplicateRow {
             training: row.design.setting().to_string(),
             n: row.design.n,
             arm: arm_name(&row.design, doses),
             accuracies: join(&row.replicates, format::percent).replace('%', ""),
-            deviation: row.deviation.map(|deviation| format::points(deviation).replace('+', "")).unwrap_or_default(),
+            deviation: row.deviation.map(format::width).unwrap_or_default(),
             differences: contrast.map(|contrast| join(&contrast.replicates, format::points)).unwrap_or_default(),
-            interval: interval.map(format::points_interval).unwrap_or_default(),
+            sign_flip: contrast.map(|contrast| format::p(contrast.sign_flip)).unwrap_or_default(),
             mcnemar: contrast.map(|contrast| join(&contrast.mcnemar, format::p)).unwrap_or_default(),
         }
     };
@@ -198,23 +327,25 @@ struct ScoreRow {
     training: String,
     n: usize,
     arm: String,
-    /// In the order of the columns; a dash where a score is not defined.
-    cells: Vec<String>,
+    /// In the order of the columns; none where a score is not defined.
+    cells: Vec<Option<Rate>>,
 }
 
 pub fn scores(analysis: &Analysis) -> ScoreTable {
     let doses = several_doses(&analysis.accuracy);
     let malignancy = analysis.accuracy.iter().any(|row| row.scores.malignancy.is_some());
     let row = |row: &Accuracy| {
-        let Scores { top_3, auroc, calibration_error, malignancy: told } = &row.scores;
+        let Scores { top_3, auroc, brier, calibration_error, malignancy: told } = &row.scores;
         // Among three classes every one is among the first three.
-        let top_3 = if analysis.classes.len() > AMONG { format::percent(*top_3) } else { "–".into() };
-        let mut cells = vec![top_3, format::area(*auroc), format::percent(*calibration_error)];
+        let top_3 = (analysis.classes.len() > AMONG).then(|| Rate::percent(top_3));
+        let mut cells =
+            vec![top_3, auroc.as_ref().map(Rate::decimal), Some(Rate::decimal(brier)), Some(Rate::percent(calibration_error))];
         if malignancy {
-            let rate = |rate: fn(&Malignancy) -> f64| told.as_ref().map_or("–".into(), |told| format::percent(rate(told)));
-            cells.push(format::area(told.as_ref().map(|told| told.auroc)));
-            cells.push(format::area(told.as_ref().map(|told| told.average_precision)));
-            cells.extend([rate(|told| told.sensitivity), rate(|told| told.specificity)]);
+            let told = |rate: fn(&Malignancy) -> &Estimate| told.as_ref().map(rate);
+            cells.push(told(|told| &told.auroc).map(Rate::decimal));
+            cells.push(told(|told| &told.average_precision).map(Rate::decimal));
+            cells.push(told(|told| &told.sensitivity).map(Rate::percent));
+            cells.push(told(|told| &told.specificity).map(Rate::percent));
         }
         let arm = arm_name(&row.design, doses);
         ScoreRow { training: row.design.setting().to_string(), n: row.design.n, arm, cells }
@@ -240,7 +371,7 @@ struct BreakdownSection {
 struct BreakdownRow {
     label: String,
     images: usize,
-    cells: Vec<String>,
+    cells: Vec<Option<Rate>>,
 }
 
 pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
@@ -251,7 +382,7 @@ pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
         let class = |(class, (label, images)): (usize, (&String, &usize))| BreakdownRow {
             label: label.clone(),
             images: *images,
-            cells: present.iter().map(|(row, _)| format::percent(row.per_class[class])).collect(),
+            cells: present.iter().map(|(row, _)| row.per_class[class].as_ref().map(Rate::percent)).collect(),
         };
         let skin_type = |(fst, images): (&u8, &usize)| BreakdownRow {
             label: match fst {
@@ -259,10 +390,7 @@ pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
                 pair => format!("FST {}-{}", pair / 10, pair % 10),
             },
             images: *images,
-            cells: present
-                .iter()
-                .map(|(row, _)| row.per_fst.get(fst).map_or(String::new(), |rate| format::percent(*rate)))
-                .collect(),
+            cells: present.iter().map(|(row, _)| row.per_fst.get(fst).map(Rate::percent)).collect(),
         };
         let by_class = BreakdownSection { heading: "class", rows: classes.map(class).collect() };
         let by_fst = BreakdownSection { heading: "skin type", rows: analysis.images_per_fst.iter().map(skin_type).collect() };
@@ -283,6 +411,8 @@ pub struct CheckView {
     chance: String,
     distance: String,
     carried: String,
+    /// Where classifiers of the study are better than the judge.
+    weak: Option<String>,
     /// Of the classes, where text-to-image ones are compared with the pool.
     nearer: Option<String>,
     /// Accuracy on real images and on the same after the autoencoder.
@@ -308,7 +438,7 @@ struct DistanceCell {
     p5: String,
 }
 
-pub fn check(check: &Check) -> CheckView {
+pub fn check(check: &Check, analysis: &Analysis) -> CheckView {
     let mut strategies = Vec::<String>::new();
     for strategy in check.classes.iter().flat_map(|class| &class.strategies) {
         if !strategies.contains(&strategy.strategy) {
@@ -323,6 +453,7 @@ pub fn check(check: &Check) -> CheckView {
         chance: format::percent(check.chance),
         distance: check.distance.clone(),
         carried,
+        weak: weak_judge(check, analysis),
         nearer: check.nearer().map(|nearer| format!("{nearer} of {count}")),
         reconstruction: check
             .reconstruction
@@ -331,6 +462,19 @@ pub fn check(check: &Check) -> CheckView {
         has_base: check.classes.iter().any(|class| class.base.is_some()),
         strategies,
     }
+}
+
+/// A warning where the judge is right less often than the best of those that it judges images for.
+fn weak_judge(check: &Check, analysis: &Analysis) -> Option<String> {
+    let better = |best: &&Accuracy| best.accuracy.mean > check.judge;
+    let best = analysis.accuracy.iter().max_by(|a, b| a.accuracy.mean.total_cmp(&b.accuracy.mean)).filter(better)?;
+    Some(format!(
+        "The judge is the weaker one: it has {} of the held-out images right, while classifiers of the study reach {} ({}). What it fails \
+         to recognise may be recognisable.",
+        format::percent(check.judge),
+        format::percent(best.accuracy.mean),
+        best.design,
+    ))
 }
 
 fn check_row(class: &ClassCheck, strategies: &[String]) -> CheckRow {

@@ -305,10 +305,22 @@ pub struct Experiment {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Analysis {
-    /// Coverage of every interval.
+    /// Coverage of every interval, 0 to 1.
     pub confidence: f64,
-    /// False discovery rate of Benjamini-Hochberg.
+    /// False discovery rate of Benjamini-Hochberg, 0 to 1.
     pub q: f64,
-    pub permutations: usize,
-    pub bootstraps: usize,
+    pub assumed: Assumed,
+}
+
+/// How much a difference of two arms' accuracies is taken to vary before there are results, for `titrate plan`: standard deviations of
+/// rates, 0 to 1. The report measures them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assumed {
+    /// Between replicates.
+    pub rerun: f64,
+    /// Between images, the same in all replicates; of one image.
+    pub image: f64,
+    /// Neither; of one image in one replicate.
+    pub residual: f64,
 }

@@ -4,6 +4,7 @@ use expect_test::expect;
 
 use super::*;
 use crate::metrics::Prediction;
+use crate::stats::Interval;
 
 /// Predictions of 30 images in two classes: those in `wrong` are wrong.
 fn predictions(wrong: &[usize]) -> Predictions {
@@ -26,7 +27,8 @@ fn predictions(wrong: &[usize]) -> Predictions {
 
 fn cell(n: usize, arm: &str, replicate: usize, wrong: &[usize]) -> Cell {
     let dose = if arm == REAL { 0 } else { 10 };
-    Cell { n, arm: arm.into(), dose, transforms: false, regime: FULL.into(), replicate, predictions: predictions(wrong) }
+    let losses = Losses::of(&[(0.5, 0.75), (0.25, 0.5)]);
+    Cell { n, arm: arm.into(), dose, transforms: false, regime: FULL.into(), replicate, predictions: predictions(wrong), losses }
 }
 
 fn cells() -> Vec<Cell> {
@@ -44,50 +46,52 @@ fn cells() -> Vec<Cell> {
 }
 
 fn config() -> Config {
-    Config { confidence: 0.95, q: 0.05, permutations: 4000, bootstraps: 2000, seed: Seed::of_study(1) }
+    Config { confidence: 0.95, q: 0.05 }
 }
 
 #[test]
 fn a_study_is_analysed() {
     let analysis = analyse(cells(), config()).unwrap();
     let mut table = String::new();
+    let ends = |interval: Option<Interval>| interval.map_or("none".into(), |i| format!("[{:+.3}, {:+.3}]", i.low, i.high));
     for row in &analysis.accuracy {
-        let Interval { low, high } = row.interval;
-        table += &format!(
-            "{}: {:.3} [{low:.3}, {high:.3}] {:.3?} {:.3?} {:.3?}\n",
-            row.design, row.mean, row.replicates, row.per_class, row.per_fst
-        );
+        let per_class = row.per_class.iter().map(|class| class.unwrap().mean).collect::<Vec<_>>();
+        let per_fst = row.per_fst.iter().map(|(fst, of)| (*fst, of.mean)).collect::<Vec<_>>();
+        let Estimate { mean, interval } = row.accuracy;
+        let (design, interval, replicates) = (&row.design, ends(interval), &row.replicates);
+        table += &format!("{design}: {mean:.3} {interval} {replicates:.3?} {per_class:.3?} {per_fst:.3?}\n");
     }
+    let answer = |answer: &Answer| {
+        let Answer { basis, difference, interval, p, p_adjusted, rejected, .. } = answer;
+        format!("{basis:?} {difference:+.3} {} p {p:.4?} adjusted {p_adjusted:.4?} {rejected}", ends(*interval))
+    };
     for row in &analysis.contrasts {
-        let Interval { low, high } = row.interval;
-        table += &format!(
-            "{}: {:+.3} [{low:+.3}, {high:+.3}] p {:.4} adjusted {:.4} {} mcnemar {:.4?} {:.3?}\n",
-            row.design, row.difference, row.p, row.p_adjusted, row.rejected, row.mcnemar, row.replicate_interval
-        );
-        for SkinTypeContrast { skin_types, images, difference, interval: Interval { low, high }, p, p_adjusted, rejected } in
-            &row.skin_types
-        {
-            table += &format!(
-                "    {skin_types}: {images} {difference:+.3} [{low:+.3}, {high:+.3}] p {p:.4} adjusted {p_adjusted:.4} {rejected}\n"
-            );
+        table += &format!("{}: {}\n", row.design, answer(&row.answer));
+        table += &format!("    better {:.3?}, sign flips {:.4}, mcnemar {:.4?}\n", row.better, row.sign_flip, row.mcnemar);
+        for part in &row.skin_types {
+            table += &format!("    {}: {} {}\n", part.skin_types, part.images, answer(&part.answer));
         }
     }
     expect![[r#"
-        n = 4, real, no transforms: 0.533 [0.366, 0.717] [0.500, 0.567] [0.500, 0.567] {1: 0.067, 5: 1.000}
-        n = 4, text-to-image x 10, no transforms: 0.917 [0.800, 1.000] [0.933, 0.900] [0.900, 0.933] {1: 0.833, 5: 1.000}
-        n = 4, inpaint x 10, no transforms: 0.567 [0.383, 0.750] [0.500, 0.633] [0.533, 0.600] {1: 0.133, 5: 1.000}
-        n = 8, real, no transforms: 0.900 [0.800, 1.000] [0.900] [1.000, 0.800] {1: 0.800, 5: 1.000}
-        n = 8, inpaint x 10, no transforms: 0.933 [0.833, 1.000] [0.933] [1.000, 0.867] {1: 0.867, 5: 1.000}
-        n = 4, text-to-image x 10, no transforms: +0.383 [+0.200, +0.567] p 0.0010 adjusted 0.0030 true mcnemar [0.0002, 0.0020] Some(Interval { low: -0.252, high: 1.019 })
-            12: 15 +0.767 [+0.467, +1.000] p 0.0002 adjusted 0.0015 true
-            56: 15 +0.000 [+0.000, +0.000] p 1.0000 adjusted 1.0000 false
-        n = 4, inpaint x 10, no transforms: +0.033 [+0.000, +0.133] p 0.4989 adjusted 0.7483 false mcnemar [1.0000, 0.5000] Some(Interval { low: -0.390, high: 0.457 })
-            12: 15 +0.067 [+0.000, +0.267] p 0.4884 adjusted 1.0000 false
-            56: 15 +0.000 [+0.000, +0.000] p 1.0000 adjusted 1.0000 false
-        n = 8, inpaint x 10, no transforms: +0.033 [+0.000, +0.100] p 1.0000 adjusted 1.0000 false mcnemar [1.0000] None
-            12: 15 +0.067 [+0.000, +0.200] p 1.0000 adjusted 1.0000 false
-            56: 15 +0.000 [+0.000, +0.000] p 1.0000 adjusted 1.0000 false
-    "#]].assert_eq(&table);
+        n = 4, real, no transforms: 0.533 [+0.350, +0.708] [0.500, 0.567] [0.500, 0.567] [(1, 0.067), (5, 1.000)]
+        n = 4, text-to-image x 10, no transforms: 0.917 [+0.753, +0.975] [0.933, 0.900] [0.900, 0.933] [(1, 0.833), (5, 1.000)]
+        n = 4, inpaint x 10, no transforms: 0.567 [+0.316, +0.787] [0.500, 0.633] [0.533, 0.600] [(1, 0.133), (5, 1.000)]
+        n = 8, real, no transforms: 0.900 [+0.728, +0.968] [0.900] [1.000, 0.800] [(1, 0.800), (5, 1.000)]
+        n = 8, inpaint x 10, no transforms: 0.933 [+0.759, +0.984] [0.933] [1.000, 0.867] [(1, 0.867), (5, 1.000)]
+        n = 4, text-to-image x 10, no transforms: Reruns +0.383 [+0.177, +0.590] p Some(0.0014) adjusted Some(0.0042) true
+            better Some(0.977), sign flips 0.0002, mcnemar [0.0002, 0.0020]
+            12: 15 Reruns +0.767 [+0.312, +1.221] p Some(0.0150) adjusted Some(0.0899) false
+            56: 15 Identical +0.000 none p Some(1.0000) adjusted Some(1.0000) false
+        n = 4, inpaint x 10, no transforms: Reruns +0.033 [-0.390, +0.457] p Some(0.5000) adjusted Some(0.5000) false
+            better Some(0.651), sign flips 0.5000, mcnemar [1.0000, 0.5000]
+            12: 15 Reruns +0.067 [-0.812, +0.945] p Some(0.5020) adjusted Some(1.0000) false
+            56: 15 Identical +0.000 none p Some(1.0000) adjusted Some(1.0000) false
+        n = 8, inpaint x 10, no transforms: OneReplicate +0.033 [-0.035, +0.102] p Some(0.3256) adjusted Some(0.4884) false
+            better None, sign flips 1.0000, mcnemar [1.0000]
+            12: 15 OneReplicate +0.067 [-0.076, +0.210] p Some(0.3343) adjusted Some(1.0000) false
+            56: 15 Identical +0.000 none p Some(1.0000) adjusted Some(1.0000) false
+    "#]]
+    .assert_eq(&table);
     assert_eq!(analysis.family.hypotheses[2], "n = 8, inpaint x 10, no transforms: as accurate as real only");
     assert_eq!(analysis.accuracy[0].confusion, [[15, 15], [13, 17]]);
 }
@@ -107,7 +111,7 @@ fn a_new_n_changes_no_raw_number_of_another() {
     let all = analyse(cells(), config()).unwrap();
     assert_eq!(fewer.accuracy, all.accuracy[..3]);
     for (a, b) in fewer.contrasts.iter().zip(&all.contrasts) {
-        assert_eq!((a.p, a.interval), (b.p, b.interval));
+        assert_eq!((a.answer.p, a.answer.interval), (b.answer.p, b.answer.interval));
     }
 }
 
@@ -141,7 +145,7 @@ fn a_variant_is_compared_with_the_generator() {
     assert_eq!(compared(&analysis.variant_contrasts), ["inpaint@lora"]);
     let contrast = &analysis.variant_contrasts[0];
     assert_eq!(contrast.replicates, [13.0 / 30.0, 10.0 / 30.0], "15 - 2 and 11 - 1 of 30");
-    assert_eq!((contrast.p, contrast.rejected), (contrast.p_adjusted, true));
+    assert_eq!(contrast.answer.p, contrast.answer.p_adjusted, "one hypothesis is corrected for no other");
     cells.retain(|cell| cell.arm != "inpaint");
     let error = analyse(cells, config()).unwrap_err().to_string();
     assert!(error.contains("no arm `inpaint`"), "{error}");

@@ -1,0 +1,256 @@
+//! The study's analysis: from the predictions of every cell to accuracies, contrasts and the family that they are corrected in.
+//!
+//! The primary inference is over reruns: replicates and held-out images are both random and crossed (`stats/crossed.rs`). Sign flips and
+//! McNemar's test stand beside it for the trained classifiers alone.
+
+mod cells;
+mod contrast;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use cells::{Arm, arms};
+pub use cells::{Cell, Design, FULL, Losses, REAL, RESEEDED, STRETCH, Setting};
+pub use contrast::{Answer, Contrast, Family, SkinTypeContrast};
+use contrast::{Pair, family};
+
+use super::crossed::{Basis, Components, Crossed};
+use super::influence::Sample;
+use super::interval::{deviation, mean};
+use super::power::{self, Power};
+use super::scores::{Estimate, Scores};
+use crate::fst;
+use crate::metrics::Predictions;
+
+/// How the analysis is done.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Coverage of the intervals, between 0 and 1.
+    pub confidence: f64,
+    /// False discovery rate of the family, between 0 and 1.
+    pub q: f64,
+}
+
+/// The analysis of a study; its JSON is the same bytes for the same cells in any order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    pub config: Config,
+    /// Class labels, in the order of every per-class list.
+    pub classes: Vec<String>,
+    /// Held-out images.
+    pub images: usize,
+    /// Held-out patients, where they are known; they are what was sampled then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patients: Option<usize>,
+    /// Held-out images by class.
+    pub images_per_class: Vec<usize>,
+    /// Held-out images by Fitzpatrick skin type, of the types present; empty if unknown.
+    pub images_per_fst: BTreeMap<u8, usize>,
+    pub accuracy: Vec<Accuracy>,
+    /// With real images only.
+    pub contrasts: Vec<Contrast>,
+    pub family: Family,
+    /// Of each arm of a variant of the generator with the generator's own; a family apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variant_contrasts: Vec<Contrast>,
+    /// What the study could find; none where nothing is compared over reruns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<Power>,
+}
+
+impl Analysis {
+    /// How many of the family's hypotheses are rejected.
+    pub fn rejected(&self) -> usize {
+        self.contrasts.iter().filter(|contrast| contrast.answer.rejected).count()
+    }
+}
+
+/// Top-1 accuracy of one design, all rates 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accuracy {
+    #[serde(flatten)]
+    pub design: Design,
+    /// Mean over replicates, with an interval for new replicates and new images.
+    pub accuracy: Estimate,
+    /// Standard deviation over replicates, of two or more.
+    pub deviation: Option<f64>,
+    /// By ascending replicate.
+    pub replicates: Vec<f64>,
+    /// Of each class's images; none of a class without.
+    pub per_class: Vec<Option<Estimate>>,
+    /// By Fitzpatrick skin type.
+    pub per_fst: BTreeMap<u8, Estimate>,
+    /// Images by true class (row) and predicted class (column), summed over replicates.
+    pub confusion: Vec<Vec<usize>>,
+    /// Scores other than top-1 accuracy.
+    pub scores: Scores,
+    /// How the trainings ended, means over replicates.
+    pub losses: Losses,
+}
+
+/// Cells that cannot be analysed together.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum AnalysisError {
+    #[error("analysis of no cells")]
+    Empty,
+    #[error("{name} is {found}, expected {expected}")]
+    Config { name: &'static str, found: String, expected: &'static str },
+    #[error("cell {design}, replicate {replicate} is given twice")]
+    Twice { design: Design, replicate: usize },
+    #[error("cell {design}, replicate {replicate} has other held-out images than the others: {difference}")]
+    Unpaired { design: Design, replicate: usize, difference: String },
+    #[error("{design} has no arm `{baseline}` at the same n and transforms to be compared with")]
+    NoBaseline { design: Design, baseline: String },
+    #[error("{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate")]
+    Replicates { design: Design, found: Vec<usize>, expected: Vec<usize> },
+}
+
+/// Held-out images by what they are counted by.
+struct HeldOut {
+    sample: Sample,
+    by_fst: BTreeMap<u8, Vec<usize>>,
+    /// By pair of skin types, of the images of known ones.
+    by_pair: BTreeMap<&'static str, Vec<usize>>,
+}
+
+/// Analyses `cells`, whose predictions must be of the same held-out images. Every synthetic design and control is compared with the
+/// real-only one of the same n, transforms and regime, and all these comparisons are one family.
+///
+/// # Errors
+/// Where cells do not pair, or a share is out of range.
+pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisError> {
+    check_config(&config)?;
+    let arms = arms(cells)?;
+    let first = arms.values().next().ok_or(AnalysisError::Empty)?;
+    let held_out = HeldOut::of(&first.predictions[0]);
+    let accuracy = arms.iter().map(|(design, arm)| accuracy(design, arm, &held_out, &config)).collect();
+    let real = |design: &Design| (design.arm != REAL).then(|| Design { arm: REAL.into(), dose: 0, ..design.clone() });
+    let (contrasts, crossed, rule) = family(&pairs(&arms, real)?, &held_out, &config);
+    let generator = |design: &Design| {
+        let (strategy, _) = design.arm.split_once('@')?;
+        Some(Design { arm: strategy.into(), ..design.clone() })
+    };
+    let (variant_contrasts, ..) = family(&pairs(&arms, generator)?, &held_out, &config);
+    let hypotheses = contrasts.iter().map(|contrast| format!("{}: as accurate as real only", contrast.design)).collect();
+    let sample = &held_out.sample;
+    Ok(Analysis {
+        config,
+        classes: first.predictions[0].classes().to_vec(),
+        images: sample.images(),
+        patients: sample.patients.then_some(sample.units),
+        images_per_class: sample.classes.iter().map(Vec::len).collect(),
+        images_per_fst: held_out.by_fst.iter().map(|(fst, images)| (*fst, images.len())).collect(),
+        accuracy,
+        power: power_of(&contrasts, &crossed, &config),
+        contrasts,
+        variant_contrasts,
+        family: Family { name: family_name(&arms), hypotheses, rule },
+    })
+}
+
+/// What the contrasts with real only are called together.
+fn family_name(arms: &BTreeMap<Design, Arm>) -> String {
+    let alike = if arms.keys().all(|design| design.regime == FULL) { "n and transforms" } else { "n, transforms and regime" };
+    let control = |design: &&Design| design.arm == RESEEDED;
+    let compared = || arms.keys().filter(|design| design.arm != REAL);
+    let which = match (compared().any(|design| control(&design)), compared().all(|design| control(&design))) {
+        (true, true) => "every control",
+        (true, false) => "every synthetic arm and control",
+        _ => "every synthetic arm",
+    };
+    format!("{which} against real only, at the same {alike}")
+}
+
+/// What the study could find, by the mean variances of its contrasts over reruns.
+fn power_of(contrasts: &[Contrast], crossed: &[Crossed], config: &Config) -> Option<Power> {
+    let over_reruns = contrasts.iter().zip(crossed).filter(|(contrast, _)| contrast.answer.basis == Basis::Reruns);
+    let crossed = over_reruns.map(|(_, crossed)| crossed).collect::<Vec<_>>();
+    let first = crossed.first()?;
+    let components = Components::pooled(&crossed);
+    let (replicates, units) = (first.replicates(), first.units);
+    Some(Power::of(power::Design { components, replicates, units, contrasts: contrasts.len(), q: config.q }))
+}
+
+/// Each design that has a baseline, with it.
+fn pairs<'a>(
+    arms: &'a BTreeMap<Design, Arm>,
+    baseline: impl Fn(&Design) -> Option<Design>,
+) -> Result<Vec<Pair<'a>>, AnalysisError> {
+    let mut pairs = Vec::new();
+    for (design, arm) in arms {
+        let Some(other) = baseline(design) else { continue };
+        let no_baseline = || AnalysisError::NoBaseline { design: design.clone(), baseline: other.arm.clone() };
+        let baseline = arms.get(&other).ok_or_else(no_baseline)?;
+        if arm.replicates != baseline.replicates {
+            let (found, expected) = (arm.replicates.clone(), baseline.replicates.clone());
+            return Err(AnalysisError::Replicates { design: design.clone(), found, expected });
+        }
+        pairs.push(Pair { design, arm, baseline });
+    }
+    Ok(pairs)
+}
+
+fn check_config(config: &Config) -> Result<(), AnalysisError> {
+    let expected = "a number between 0 and 1";
+    match [("confidence", config.confidence), ("q", config.q)].into_iter().find(|(_, share)| !(*share > 0.0 && *share < 1.0)) {
+        Some((name, share)) => Err(AnalysisError::Config { name, found: share.to_string(), expected }),
+        None => Ok(()),
+    }
+}
+
+impl HeldOut {
+    fn of(predictions: &Predictions) -> Self {
+        let mut by_fst = BTreeMap::<u8, Vec<usize>>::new();
+        let mut by_pair = BTreeMap::<_, Vec<usize>>::new();
+        for (index, image) in predictions.images().iter().enumerate() {
+            if let Some(fst) = image.fst {
+                by_fst.entry(fst).or_default().push(index);
+            }
+            if let Some(pair) = image.fst.and_then(fst::bin) {
+                by_pair.entry(pair).or_default().push(index);
+            }
+        }
+        Self { sample: Sample::of(predictions), by_fst, by_pair }
+    }
+}
+
+fn accuracy(design: &Design, arm: &Arm, held_out: &HeldOut, config: &Config) -> Accuracy {
+    let sample = &held_out.sample;
+    let mut confusion = vec![vec![0; sample.classes.len()]; sample.classes.len()];
+    for predictions in &arm.predictions {
+        for (sums, counts) in confusion.iter_mut().zip(predictions.confusion()) {
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+    }
+    let part = |images: &Vec<usize>| {
+        let crossed = Crossed::of(&arm.correct, sample.units_of(images), |scores| sample.mean_of(scores, images));
+        Estimate::of_rate(&crossed, config.confidence)
+    };
+    let whole = Crossed::of(&arm.correct, sample.units, |scores| sample.mean(scores));
+    Accuracy {
+        design: design.clone(),
+        accuracy: Estimate::of_rate(&whole, config.confidence),
+        deviation: deviation(&whole.values),
+        per_class: sample.classes.iter().map(|images| (!images.is_empty()).then(|| part(images))).collect(),
+        per_fst: held_out.by_fst.iter().map(|(fst, images)| (*fst, part(images))).collect(),
+        replicates: whole.values,
+        confusion,
+        scores: Scores::of(&arm.predictions, sample, config.confidence),
+        losses: arm.losses(),
+    }
+}
+
+impl Components {
+    /// The mean of several contrasts' components. Mean squares are averaged before what is below 0 is cut off.
+    pub fn pooled(contrasts: &[&Crossed]) -> Self {
+        let of = |value: fn(&Crossed) -> f64| mean(&contrasts.iter().map(|contrast| value(contrast)).collect::<Vec<_>>());
+        let units = of(|contrast| contrast.units as f64);
+        let (square, error, shared) = (of(Crossed::mean_square), of(Crossed::error), of(|contrast| contrast.shared));
+        Self { rerun: (square - error).max(0.0), image: shared.max(0.0) * units, residual: error * units }
+    }
+}
+
+#[cfg(test)]
+mod tests;
