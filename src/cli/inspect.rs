@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Plan, Show, Which, Why};
 use crate::cli::exit::Exit;
+use crate::cli::power::power;
 use crate::cli::terminal::duration;
 use crate::cli::upkeep::size;
 use crate::cli::{Opened, Pipeline, open, print};
@@ -31,6 +32,7 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
         }
     }
     text.push_str(&to_do(&graph, &assessed));
+    text.push_str(&power(&study.study, &graph, &assessed, &store)?);
     print(&text);
     Ok(Exit::Done)
 }

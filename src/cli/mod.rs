@@ -9,6 +9,7 @@ mod exit;
 mod export;
 mod inspect;
 mod outside;
+mod power;
 mod remote;
 mod reproduce;
 mod terminal;
