@@ -14,6 +14,7 @@ cargo xtask test                          everything that CI runs (also: cargo x
 cargo xtask bench [NAME] [--rounds N] [--case NAME]
                                           time titrate against PyTorch and diffusers in turns; without NAME, list the benches
 cargo xtask bench full [OPTIONS]          time a generator of Stable Diffusion's size, and say how much memory it takes
+cargo xtask calibrate                     the statistics on simulated studies: false alarms, coverage, power (minutes)
 cargo xtask versions                      record the source of kinds whose VERSION was raised
 cargo xtask versions --acknowledge KIND --output-neutral WHY
                                           record a change of source that leaves a kind's output as it is (KIND may be `all`)
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         "reproduce" => reproduce::reproduce(rest),
         "test" | "ci" if rest.is_empty() => check::everything(),
         "bench" => bench::bench(rest),
+        "calibrate" if rest.is_empty() => calibrate(),
         "versions" => versions::versions(rest),
         "help" | "--help" | "-h" => {
             print!("{USAGE}");
@@ -43,4 +45,11 @@ fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Runs the whole of tests/calibrate, which prints its tables.
+fn calibrate() -> anyhow::Result<ExitCode> {
+    let mut test = process::cargo(&["test", "--quiet", "--release", "--package", "titrate", "--test", "calibrate"]);
+    test.args(["--", "--ignored", "--nocapture"]);
+    Ok(process::exit_code(process::status(&mut test)?))
 }
