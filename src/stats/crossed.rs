@@ -2,11 +2,11 @@
 //! with a replicate as the reader and an image as the case (Obuchowski and Rockette 1995; degrees of freedom by Hillis 2007).
 //!
 //! Any statistic enters by two things: its value in each replicate, and how its sampling error over held-out images covaries between
-//! replicates. With `values[r]` and covariances `S[r][s]`,
+//! replicates. With `values[r]` and covariances `S[r, s]`,
 //!
 //! - MS, the mean square of the values, estimates the variance between replicates plus the error of one replicate;
-//! - `shared`, the mean of S over r != s, is the error that all replicates have in common, as they are tested on the same images;
-//! - `own` less `shared`, `own` being the mean of S[r][r], is what MS would be if replicates did not differ.
+//! - `shared`, the mean of `S[r, s]` over r != s, is the error that all replicates have in common, as they are tested on the same images;
+//! - `own` less `shared`, `own` being the mean of `S[r, r]`, is what MS would be if replicates did not differ.
 //!
 //! The mean has the variance MS / R + shared, with (R - 1) (1 + R shared / MS)^2 degrees of freedom.
 
