@@ -52,12 +52,21 @@ impl Estimate {
         Self { mean, interval }
     }
 
-    /// The root of a mean square, such as the calibration error, from the square's.
+    /// The root of a mean square, such as the calibration error, from the square's. Squares are skewed, so that their interval alone is
+    /// too short: each end is the farther one of the square's interval and of the root's.
     fn of_square(crossed: &Crossed, confidence: f64) -> Self {
         let root = |square: f64| square.max(0.0).sqrt();
-        let interval = crossed.infer(crossed.floored(), confidence).interval;
-        let interval = interval.map(|Interval { low, high }| Interval { low: root(low), high: root(high) });
-        Self { mean: root(crossed.mean()), interval }
+        let mean = root(crossed.mean());
+        let inference = crossed.infer(crossed.floored(), confidence);
+        let ends = |Interval { low, high }: Interval| {
+            let half = 0.5 * (high - low) / (2.0 * mean);
+            Interval { low: root(low).min((mean - half).max(0.0)), high: root(high).max(mean + half) }
+        };
+        let interval = inference.interval.map(|interval| match mean {
+            0.0 => Interval { low: 0.0, high: root(interval.high) },
+            _ => ends(interval),
+        });
+        Self { mean, interval }
     }
 }
 
