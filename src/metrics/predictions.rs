@@ -134,6 +134,26 @@ impl Predictions {
         &self.images
     }
 
+    /// Counts of images by true class (row) and predicted class (column).
+    pub fn confusion(&self) -> Vec<Vec<usize>> {
+        let mut counts = vec![vec![0; self.classes.len()]; self.classes.len()];
+        self.images.iter().for_each(|image| counts[image.label][image.predicted()] += 1);
+        counts
+    }
+
+    /// Which classes are malignant. None where that is not known: a class has no image, or an image's malignancy is unknown or differs
+    /// from that of another image of its class.
+    pub fn malignant_classes(&self) -> Option<Vec<bool>> {
+        let mut classes = vec![None; self.classes.len()];
+        for image in &self.images {
+            let malignant = image.malignant?;
+            if *classes[image.label].get_or_insert(malignant) != malignant {
+                return None;
+            }
+        }
+        classes.into_iter().collect()
+    }
+
     /// The first thing in which the two held-out sets differ (classes, ids, labels, skin types, malignancy, patients), or none if they pair up.
     pub fn unpaired(&self, other: &Self) -> Option<String> {
         if self.classes != other.classes {
@@ -215,6 +235,20 @@ mod tests {
         assert!(error(vec![image("1", 0, [f32::NAN, 0.0, 1.0], None)]).contains("not a distribution"));
         assert!(error(vec![image("1", 0, [0.5, 0.0, 0.0], None)]).contains("not a distribution"));
         assert!(error(vec![image("1", 0, [1.0, 0.0, 0.0], Some(7))]).contains("not 1 to 6"));
+    }
+
+    #[test]
+    fn malignancy_is_known_where_each_class_has_one() {
+        let with = |last: Option<bool>, label: usize| {
+            let known = [("1", 0, Some(true)), ("2", 1, Some(false)), ("3", 1, Some(false)), ("4", label, last)];
+            let images =
+                known.map(|(id, label, malignant)| Prediction { malignant, ..image(id, label, [1.0, 0.0, 0.0], None) });
+            Predictions::new(three(), images.into()).unwrap().malignant_classes()
+        };
+        assert_eq!(with(Some(true), 2), Some(vec![true, false, true]));
+        assert_eq!(with(None, 2), None, "one image's is unknown");
+        assert_eq!(with(Some(false), 0), None, "a class with both");
+        assert_eq!(with(Some(false), 1), None, "a class without images");
     }
 
     #[test]

@@ -70,6 +70,6 @@ kinds! {
     /// Real images beside synthetic ones.
     CONTACT = "contact" v 3: ["steps/contact.rs"];
     /// Scores, intervals, tests.
-    ANALYSIS = "analysis" v 6: ["steps/analysis.rs"];
-    REPORT = "report" v 11: ["steps/report.rs"];
+    ANALYSIS = "analysis" v 7: ["steps/analysis.rs"];
+    REPORT = "report" v 12: ["steps/report.rs"];
 }

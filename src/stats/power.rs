@@ -41,8 +41,8 @@ pub struct Design {
 #[serde(deny_unknown_fields)]
 pub struct Power {
     pub design: Design,
-    /// The smallest gain found with [`WANTED`] power by one contrast that is tested alone; none with fewer than two replicates, or where
-    /// nothing varies.
+    /// The smallest gain found with [`WANTED`] power by one contrast that is tested alone; none with fewer than two replicates, where
+    /// nothing varies, or where no gain is.
     pub alone: Option<f64>,
     /// And by one that has to stand out among a family without other effects.
     pub in_family: Option<f64>,
@@ -71,8 +71,8 @@ impl Power {
         };
         Self {
             design,
-            alone: Test::of(&design, &alone).map(|test| test.smallest()),
-            in_family: Test::of(&design, &family).map(|test| test.smallest()),
+            alone: Test::of(&design, &alone).and_then(|test| test.smallest()),
+            in_family: Test::of(&design, &family).and_then(|test| test.smallest()),
             needs: GAINS.iter().map(need).collect(),
         }
     }
@@ -154,14 +154,17 @@ impl Test {
         self.bounds.iter().map(beyond).sum::<f64>() / self.bounds.len() as f64
     }
 
-    /// The gain that is found with the wanted power, by bisection.
-    fn smallest(&self) -> f64 {
+    /// The gain that is found with the wanted power, by bisection; none if the largest is not.
+    fn smallest(&self) -> Option<f64> {
         let (mut low, mut high) = (0.0, 1.0);
+        if self.power(high) < WANTED {
+            return None;
+        }
         for _ in 0..30 {
             let middle = 0.5 * (low + high);
             if self.power(middle) < WANTED { low = middle } else { high = middle }
         }
-        high
+        Some(high)
     }
 }
 
@@ -220,5 +223,8 @@ mod tests {
         // Two points lie within what six reruns vary, however many images there are.
         assert_eq!(at(&power.needs[0]).1, None);
         assert_eq!(Power::of(Design { replicates: 1, ..design }).alone, None);
+        let noisy = Components { rerun: 0.3f64.powi(2), ..components };
+        let hopeless = Power::of(Design { components: noisy, replicates: 2, ..design });
+        assert_eq!((hopeless.alone, hopeless.in_family), (None, None), "100 points are not enough");
     }
 }

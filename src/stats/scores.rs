@@ -6,7 +6,7 @@ use super::crossed::{Basis, Crossed};
 use super::distribution::t_quantile;
 use super::influence::{Influence, Sample};
 use super::interval::{Interval, wilson};
-use crate::metrics::{Prediction, Predictions, Ranking};
+use crate::metrics::{Prediction, Predictions};
 
 /// A right answer is among this many.
 pub const AMONG: usize = 3;
@@ -249,16 +249,30 @@ fn macro_auroc(predictions: &Predictions, sample: &Sample) -> Option<Influence> 
     Some(sample.jackknife(value, &without))
 }
 
+/// Average precision: the precision at each distinct score, weighted by the recall gained there; none where it is not defined, or would
+/// not be without one unit.
 fn average_precision(scores: &[f64], positive: &[bool], sample: &Sample) -> Option<Influence> {
     let mut order = (0..scores.len()).collect::<Vec<_>>();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     let without = |unit: Option<usize>| {
         let kept = order.iter().filter(|image| Some(sample.unit[**image]) != unit);
-        Ranking::sorted(kept.map(|image| (scores[*image], positive[*image])).collect()).average_precision()
+        precision(&kept.map(|image| (scores[*image], positive[*image])).collect::<Vec<_>>())
     };
     let value = without(None)?;
     let without = (0..sample.units).map(|unit| without(Some(unit))).collect::<Option<Vec<_>>>()?;
     Some(sample.jackknife(value, &without))
+}
+
+/// The average precision of scores in descending order, each of a positive image or not; none without a positive one.
+fn precision(ranked: &[(f64, bool)]) -> Option<f64> {
+    let (mut found, mut named, mut sum) = (0, 0, 0.0);
+    for tied in ranked.chunk_by(|(a, _), (b, _)| a == b) {
+        let positives = tied.iter().filter(|(_, positive)| *positive).count();
+        found += positives;
+        named += tied.len();
+        sum += positives as f64 * found as f64 / named as f64;
+    }
+    (found > 0).then(|| sum / found as f64)
 }
 
 /// The squared calibration error without bias: in each bin the product of two images' gaps, mean over pairs of images.

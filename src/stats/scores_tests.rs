@@ -1,4 +1,4 @@
-//! Scores and their sampling covariances, against brute force in another language.
+//! Scores against scikit-learn's, and their sampling covariances against brute force in another language.
 
 use std::collections::BTreeMap;
 
@@ -104,7 +104,9 @@ fn areas_without_a_patient_are_those_of_the_other_images() {
     let (value, without) = auroc(&scores, &positive, &sample).unwrap();
     let area = |left_out: Option<usize>| {
         let kept = (0..labels.len()).filter(|at| Some(patients[*at]) != left_out);
-        Ranking::new(kept.map(|at| (scores[at], positive[at]))).auroc().unwrap()
+        let (ones, zeros): (Vec<usize>, Vec<usize>) = kept.partition(|at| positive[*at]);
+        let pairs = ones.iter().flat_map(|one| zeros.iter().map(move |zero| won(scores[*one], scores[*zero])));
+        pairs.sum::<f64>() / (ones.len() * zeros.len()) as f64
     };
     close(&[value], &[area(None)], 1e-12);
     close(&without, &(0..6).map(|patient| area(Some(patient))).collect::<Vec<_>>(), 1e-12);
@@ -134,4 +136,107 @@ fn what_is_not_known_to_be_malignant_has_no_such_scores() {
     };
     let replicates = predictions(&case);
     assert_eq!(Scores::of(&replicates, &Sample::of(&replicates[0]), 0.95).malignancy, None, "nothing is malignant");
+}
+
+/// Predictions and what scikit-learn makes of them (tests/fixtures/metrics/metrics.py).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reference {
+    /// Probabilities are `counts` over this.
+    denominator: u32,
+    labels: Vec<usize>,
+    counts: Vec<Vec<u32>>,
+    /// For k = 1, 2, 3.
+    top_k: Vec<f64>,
+    accuracy: f64,
+    per_class: Vec<Option<f64>>,
+    confusion: Vec<Vec<usize>>,
+    auroc_per_class: Vec<Option<f64>>,
+    auroc: Option<f64>,
+    ranking: Ranked,
+}
+
+/// Scores of telling a set of classes from the others.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ranked {
+    positive: Vec<usize>,
+    auroc: Option<f64>,
+    average_precision: Option<f64>,
+    sensitivity: Option<f64>,
+    specificity: Option<f64>,
+}
+
+impl Reference {
+    fn predictions(&self) -> Predictions {
+        let image = |(at, (label, counts)): (usize, (&usize, &Vec<u32>))| Prediction {
+            id: format!("{at:03}"),
+            label: *label,
+            probabilities: counts.iter().map(|count| *count as f32 / self.denominator as f32).collect(),
+            fst: None,
+            malignant: None,
+            patient: String::new(),
+            source: String::new(),
+        };
+        let images = self.labels.iter().zip(&self.counts).enumerate().map(image).collect();
+        Predictions::new((0..self.confusion.len()).map(|class| class.to_string()).collect(), images).unwrap()
+    }
+}
+
+fn agree(at: usize, score: &str, found: Option<f64>, expected: Option<f64>) {
+    let same = match (found, expected) {
+        (Some(found), Some(expected)) => (found - expected).abs() <= 1e-12,
+        (found, expected) => found == expected,
+    };
+    assert!(same, "case {at}: {score} is {found:?}, scikit-learn's {expected:?}");
+}
+
+#[test]
+fn scores_agree_with_scikit_learn() {
+    let cases: Vec<Reference> = serde_json::from_str(include_str!("../../tests/fixtures/metrics/metrics.json")).unwrap();
+    assert_eq!(cases.len(), 50);
+    for (at, case) in cases.iter().enumerate() {
+        let predictions = case.predictions();
+        let sample = Sample::of(&predictions);
+        for (k, expected) in (1..).zip(&case.top_k) {
+            let within = scored(&predictions, |image| f64::from(image.within(k)));
+            agree(at, "top-k accuracy", Some(sample.mean(&within).value), Some(*expected));
+        }
+        let right = scored(&predictions, |image| f64::from(image.correct()));
+        agree(at, "accuracy", Some(sample.mean(&right).value), Some(case.accuracy));
+        for (images, expected) in sample.classes.iter().zip(&case.per_class) {
+            let found = (!images.is_empty()).then(|| sample.mean_of(&right, images).value);
+            agree(at, "accuracy of a class", found, *expected);
+        }
+        assert_eq!(predictions.confusion(), case.confusion, "case {at}");
+
+        // Without one image of a class that has no other, an area has no value, and so no jackknife.
+        let jackknifed = |positive: &[bool]| {
+            let ones = positive.iter().filter(|positive| **positive).count();
+            ones > 1 && positive.len() - ones > 1
+        };
+        let is = |class: usize| case.labels.iter().map(|label| *label == class).collect::<Vec<_>>();
+        for (class, expected) in case.auroc_per_class.iter().enumerate() {
+            let scores = scored(&predictions, |image| f64::from(image.probabilities[class]));
+            let found = auroc(&scores, &is(class), &sample).map(|(value, _)| value);
+            agree(at, "AUROC of a class", found, expected.filter(|_| jackknifed(&is(class))));
+        }
+        let all = (0..case.confusion.len()).all(|class| jackknifed(&is(class)));
+        agree(at, "AUROC", macro_auroc(&predictions, &sample).map(|of| of.value), case.auroc.filter(|_| all));
+
+        let set = (0..case.confusion.len()).map(|class| case.ranking.positive.contains(&class)).collect::<Vec<_>>();
+        let positive = case.labels.iter().map(|label| set[*label]).collect::<Vec<_>>();
+        let scores = malignant_scores(&predictions, &set);
+        let found = auroc(&scores, &positive, &sample).map(|(value, _)| value);
+        agree(at, "AUROC of a set", found, case.ranking.auroc.filter(|_| jackknifed(&positive)));
+        let several = positive.iter().filter(|positive| **positive).count() > 1;
+        let found = average_precision(&scores, &positive, &sample).map(|of| of.value);
+        agree(at, "average precision", found, case.ranking.average_precision.filter(|_| several));
+        for (is, expected) in [(true, case.ranking.sensitivity), (false, case.ranking.specificity)] {
+            let images = (0..positive.len()).filter(|at| positive[*at] == is).collect::<Vec<_>>();
+            let called = scores.iter().map(|score| f64::from((*score >= THRESHOLD) == is)).collect::<Vec<_>>();
+            let found = (!images.is_empty()).then(|| sample.mean_of(&called, &images).value);
+            agree(at, "sensitivity or specificity", found, expected);
+        }
+    }
 }

@@ -149,7 +149,11 @@ impl Study {
         if self.classifier.patience > 0 || self.classifier.keep == Keep::Best {
             shared.insert(1, "the validation images".to_owned());
         }
-        if self.experiment.strategies.is_empty() {
+        let experiment = &self.experiment;
+        if experiment.regimes.contains(&Regime::Head) && experiment.transforms.contains(&true) {
+            shared.push("the transformed views of each image that heads train on".to_owned());
+        }
+        if experiment.strategies.is_empty() {
             return shared;
         }
         for (variant, generator) in self.generators() {

@@ -11,7 +11,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("fst", &[]),
     ("seed", &["id"]),
-    ("metrics", &["fst", "seed"]),
+    ("metrics", &["fst"]),
     ("stats", &["metrics", "fst", "seed"]),
     ("data", &["id", "fst", "seed"]),
     ("hub", &[]),

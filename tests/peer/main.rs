@@ -46,6 +46,8 @@ fn titrate(arguments: &[&str], sets: &[String], store: &Path) {
     let study = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/smoke.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
     command.args(arguments).args(if arguments[0] == "export" { vec!["--study", study] } else { vec![study, "--quiet"] });
+    // A model of one class: the smallest that can be exported.
+    command.args(["--set", "generator.dreambooth.models=per-class"]);
     for set in sets {
         command.args(["--set", set]);
     }

@@ -182,17 +182,23 @@ pub fn power(analysis: &Analysis) -> Option<PowerView> {
     Some(PowerView { sentence: power_sentence(power)?, needs: power.needs.iter().map(row).collect() })
 }
 
-/// The smallest gains that a design finds, in a sentence.
+/// The smallest gains that a design finds, in a sentence; none with fewer than two replicates, or where nothing varies.
 pub fn power_sentence(power: &Power) -> Option<String> {
     let design = &power.design;
+    if design.replicates < 2 || design.components.variance(1.0, 1.0) <= 0.0 {
+        return None;
+    }
+    let gain = |gain: Option<f64>| {
+        gain.map_or("no difference".to_owned(), |gain| format!("a true difference of {} points", format::width(gain)))
+    };
     Some(format!(
-        "With {} and {} held-out images, {} power is reached by a true difference of {} points for a comparison that is tested alone, \
-         and of {} points for one that is the only effect among {}, after correction.",
+        "With {} and {} held-out images, {} power is reached by {} for a comparison that is tested alone, and by {} for one that is the \
+         only effect among {}, after correction.",
         format::count(design.replicates, "replicate"),
         design.units,
         format::level(WANTED),
-        format::width(power.alone?),
-        format::width(power.in_family?),
+        gain(power.alone),
+        gain(power.in_family),
         format::count(design.contrasts, "comparison"),
     ))
 }

@@ -19,6 +19,7 @@ pub struct Answer {
     pub standard_error: f64,
     /// Degrees of freedom of Student's t; none where nothing varies.
     pub degrees: Option<f64>,
+    /// Cut at -1 and 1.
     pub interval: Option<Interval>,
     /// Two-sided, of the hypothesis of no difference; none where nothing can be tested.
     pub p: Option<f64>,
@@ -36,7 +37,7 @@ impl Answer {
             difference,
             standard_error,
             degrees: degrees.is_finite().then_some(degrees),
-            interval,
+            interval: interval.map(|Interval { low, high }| Interval { low: low.max(-1.0), high: high.min(1.0) }),
             p,
             p_adjusted,
             rejected: basis == Basis::Reruns && p_adjusted.is_some_and(|p| p <= q),
