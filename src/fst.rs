@@ -1,7 +1,7 @@
 //! Fitzpatrick skin types.
 
-/// The pair that a type belongs to, as DDI writes it: "12", "34" or "56". 1 to 6, or 12, 34 or 56 where only the pair is known; others are
-/// unknown.
+/// The pair that a type belongs to, as DDI writes it: "12", "34" or "56". 1 to 6, or 12, 34 or 56
+/// where only the pair is known; others are unknown.
 pub fn bin(fst: u8) -> Option<&'static str> {
     match fst {
         1 | 2 | 12 => Some("12"),

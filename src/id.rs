@@ -1,4 +1,5 @@
-//! Typed BLAKE3 addresses. [`Key`] addresses a computation, [`Digest`] addresses bytes; they never mix.
+//! Typed BLAKE3 addresses. [`Key`] addresses a computation, [`Digest`] addresses bytes; they never
+//! mix.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,8 @@
-//! Randomness as named streams: every draw comes from a ChaCha stream whose seed is a path of names from the study's seed.
+//! Randomness as named streams: every draw comes from a ChaCha stream whose seed is a path of names
+//! from the study's seed.
 //!
-//! A stream belongs to an item (a class, a source image, a generation index, a step), never to a job, so that batching, order and
-//! thread count cannot change what is drawn.
+//! A stream belongs to an item (a class, a source image, a generation index, a step), never to a
+//! job, so that batching, order and thread count cannot change what is drawn.
 
 use std::fmt;
 
@@ -64,7 +65,11 @@ mod tests {
         let root = Seed::of_study(1);
         let drawn = root.child("noise").nth(3).normals(3);
         assert_eq!(drawn, root.child("noise").nth(3).normals(3));
-        assert_eq!(drawn[..2], root.child("noise").nth(3).normals(2)[..], "a longer draw extends a shorter one");
+        assert_eq!(
+            drawn[..2],
+            root.child("noise").nth(3).normals(2)[..],
+            "a longer draw extends a shorter one"
+        );
         assert_ne!(drawn, root.child("noise").nth(4).normals(3));
         assert_ne!(root.child("a").child("b"), root.child("ab"));
     }

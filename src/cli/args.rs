@@ -13,8 +13,8 @@ Exit codes:
   4    no space left, or reading or writing failed
   130  interrupted; nothing finished is lost, the same command goes on where it stopped";
 
-/// Do synthetic images help a medical image classifier, which ones, how many, and for whom? A study runs as a graph of cached tasks
-/// and ends in a report.
+/// Do synthetic images help a medical image classifier, which ones, how many, and for whom? A study
+/// runs as a graph of cached tasks and ends in a report.
 #[derive(Debug, Parser)]
 #[command(name = "titrate", version, after_help = EXIT_CODES)]
 pub(super) struct Arguments {
@@ -37,7 +37,8 @@ pub(super) enum Command {
     Show(Show),
     /// Say why a task would run, or what last changed
     Why(Why),
-    /// Write a tuned model with all that belongs to it as a folder that diffusers' from_pretrained opens
+    /// Write a tuned model with all that belongs to it as a folder that diffusers' from_pretrained
+    /// opens
     Export(Export),
     /// Hash every object of the store again
     Verify(Which),
@@ -77,7 +78,8 @@ pub(super) struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Device {
     Cpu,
-    /// An NVIDIA GPU, the first that CUDA_VISIBLE_DEVICES leaves; running tasks on it takes a titrate built with the feature `cuda`
+    /// An NVIDIA GPU, the first that CUDA_VISIBLE_DEVICES leaves; running tasks on it takes a
+    /// titrate built with the feature `cuda`
     Cuda,
 }
 
@@ -125,7 +127,8 @@ pub(super) struct Plan {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Data {
-    /// Audit a study's pictures: counts, unreadable files, duplicates, above all across the study's sets
+    /// Audit a study's pictures: counts, unreadable files, duplicates, above all across the study's
+    /// sets
     Check(Check),
 }
 

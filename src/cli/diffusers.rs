@@ -1,4 +1,5 @@
-//! `titrate export`: a tuned model and the models it works with, as a pipeline in diffusers' layout.
+//! `titrate export`: a tuned model and the models it works with, as a pipeline in diffusers'
+//! layout.
 
 use std::fs;
 use std::path::Path;
@@ -32,14 +33,26 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
     }
     let assessed = walk(&graph, &store)?;
     let Freshness::Fresh(tuned) = &assessed[id.index()].freshness else {
-        bail!("{} has not run: `{} {}` runs it", task.label, rerun_command(&which), quoted(&task.label));
+        bail!(
+            "{} has not run: `{} {}` runs it",
+            task.label,
+            rerun_command(&which),
+            quoted(&task.label)
+        );
     };
     let text = input(task, "text", &assessed)?;
-    let latents = task.inputs.iter().find(|(role, _)| role.starts_with("latents/")).and_then(|(_, input)| task_of(&graph, input));
-    let autoencoder = input(latents.context("the task reads no latents")?, "autoencoder", &assessed)?;
+    let latents = task
+        .inputs
+        .iter()
+        .find(|(role, _)| role.starts_with("latents/"))
+        .and_then(|(_, input)| task_of(&graph, input));
+    let autoencoder =
+        input(latents.context("the task reads no latents")?, "autoencoder", &assessed)?;
     write(store.objects(), &Parts { tuned, text, autoencoder }, &arguments.folder)?;
     let folder = arguments.folder.display();
-    print(&format!("wrote {folder}\n  diffusers: DiffusionPipeline.from_pretrained(\"{folder}\")\n"));
+    print(&format!(
+        "wrote {folder}\n  diffusers: DiffusionPipeline.from_pretrained(\"{folder}\")\n"
+    ));
     Ok(Exit::Done)
 }
 
@@ -48,8 +61,11 @@ fn task_of<'a>(graph: &'a Graph, input: &Input) -> Option<&'a Task> {
 }
 
 fn input<'a>(task: &'a Task, role: &str, assessed: &'a [Assessment]) -> Result<&'a Artifact> {
-    let found =
-        task.inputs.iter().find(|(name, _)| name == role).with_context(|| format!("{} has no input {role}", task.label))?;
+    let found = task
+        .inputs
+        .iter()
+        .find(|(name, _)| name == role)
+        .with_context(|| format!("{} has no input {role}", task.label))?;
     match &found.1 {
         Input::Imported(artifact) => Ok(artifact),
         Input::Task(id) => match &assessed[id.index()].freshness {
@@ -76,14 +92,21 @@ fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{} is not empty", folder.display());
     }
-    let rooms: [(&Artifact, &[&str]); 3] =
-        [(parts.autoencoder, &["vae/"]), (parts.text, &["text_encoder/", "tokenizer/"]), (parts.tuned, &["unet/", "lora/"])];
+    let rooms: [(&Artifact, &[&str]); 3] = [
+        (parts.autoencoder, &["vae/"]),
+        (parts.text, &["text_encoder/", "tokenizer/"]),
+        (parts.tuned, &["unet/", "lora/"]),
+    ];
     for (artifact, rooms) in rooms {
-        let of_rooms = |name: &str| rooms.iter().any(|room| name.starts_with(room)) && ![VAE.1, TEXT.1].contains(&name);
-        let entries = artifact.entries().iter().filter(|entry| of_rooms(&entry.name)).cloned().collect();
+        let of_rooms = |name: &str| {
+            rooms.iter().any(|room| name.starts_with(room)) && ![VAE.1, TEXT.1].contains(&name)
+        };
+        let entries =
+            artifact.entries().iter().filter(|entry| of_rooms(&entry.name)).cloned().collect();
         export::artifact(objects, &Artifact::new(entries)?, folder)?;
     }
-    // transformers takes the precision of the file and diffusers single precision, which is the tuned UNet's: one for all.
+    // transformers takes the precision of the file and diffusers single precision, which is the
+    // tuned UNet's: one for all.
     for (artifact, name) in [(parts.autoencoder, VAE.1), (parts.text, TEXT.1)] {
         let weights = StateDict::read(&objects.read(&entry(artifact, name)?.digest)?)?;
         export::bytes(&folder.join(name), &weights.to_single_precision()?)?;
@@ -95,9 +118,15 @@ fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
     export::text(&folder.join(SCHEDULER), &scheduler.to_json())?;
     if parts.text.entry(TOKENIZER_CONFIG).is_none() {
         let text: clip::Config = serde_json::from_str(&read(parts.text, TEXT.0)?)?;
-        export::text(&folder.join(TOKENIZER_CONFIG), &layout::tokenizer_config(text.max_position_embeddings))?;
+        export::text(
+            &folder.join(TOKENIZER_CONFIG),
+            &layout::tokenizer_config(text.max_position_embeddings),
+        )?;
     }
     let unet = unet::Config::from_json(&read(parts.tuned, UNET.0)?)?;
-    export::text(&folder.join("model_index.json"), &layout::model_index(unet.in_channels != unet.out_channels))?;
+    export::text(
+        &folder.join("model_index.json"),
+        &layout::model_index(unet.in_channels != unet.out_channels),
+    )?;
     Ok(())
 }

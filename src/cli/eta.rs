@@ -6,11 +6,12 @@ use std::time::Instant;
 use crate::cli::terminal::duration;
 use crate::exec::Event;
 
-/// The part of a run's cost that must be done before anything is said: the first steps of a long training, which loads and encodes
-/// its images before them, would promise weeks.
+/// The part of a run's cost that must be done before anything is said: the first steps of a long
+/// training, which loads and encodes its images before them, would promise weeks.
 const ENOUGH: f64 = 0.01;
 
-/// Follows a run's events. Assumes that what is left goes as fast, by cost, as what this run has done so far.
+/// Follows a run's events. Assumes that what is left goes as fast, by cost, as what this run has
+/// done so far.
 #[derive(Debug, Default)]
 pub(super) struct Eta {
     /// When the first task started.
@@ -50,7 +51,8 @@ impl Eta {
         }
     }
 
-    /// Seconds to go, `elapsed` seconds after the first start; `None` while too little is done to tell.
+    /// Seconds to go, `elapsed` seconds after the first start; `None` while too little is done to
+    /// tell.
     fn seconds(&self, elapsed: f64) -> Option<f64> {
         let underway: f64 = self.running.values().map(|(cost, part)| cost * part).sum();
         let (done, all) = (self.done + underway, self.done + self.left);
@@ -60,7 +62,8 @@ impl Eta {
     /// As words; empty while too little is done to tell.
     pub fn text(&self) -> String {
         let elapsed = self.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
-        self.seconds(elapsed).map_or(String::new(), |seconds| format!("about {} left", duration(seconds)))
+        self.seconds(elapsed)
+            .map_or(String::new(), |seconds| format!("about {} left", duration(seconds)))
     }
 }
 
@@ -89,7 +92,14 @@ mod tests {
         eta.note(&start("a", 10.0));
         assert_eq!(eta.seconds(5.0), None);
         let artifact = Digest::of(b"");
-        eta.note(&Event::Finished { label: "a".into(), kind: kind.clone(), key, artifact, seconds: 5.0, cost: 10.0 });
+        eta.note(&Event::Finished {
+            label: "a".into(),
+            kind: kind.clone(),
+            key,
+            artifact,
+            seconds: 5.0,
+            cost: 10.0,
+        });
         assert_eq!(eta.seconds(5.0), Some(35.0));
         eta.note(&start("b", 20.0));
         let progress = Progress { done: 1, total: 2, ..Progress::default() };

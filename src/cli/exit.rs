@@ -37,7 +37,8 @@ impl Exit {
         }
     }
 
-    /// The code of an error by the first cause that has one; a study's or the user's fault where none has.
+    /// The code of an error by the first cause that has one; a study's or the user's fault where
+    /// none has.
     pub fn of_error(error: &anyhow::Error) -> Self {
         error.chain().find_map(of_cause).unwrap_or(Self::Study)
     }
@@ -51,8 +52,13 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         return Some(of_store_error(error));
     }
     if let Some(error) = cause.downcast_ref::<HubError>() {
-        let moved =
-            matches!(error, HubError::Transfer { .. } | HubError::Digest { .. } | HubError::Listing { .. } | HubError::Io { .. });
+        let moved = matches!(
+            error,
+            HubError::Transfer { .. }
+                | HubError::Digest { .. }
+                | HubError::Listing { .. }
+                | HubError::Io { .. }
+        );
         return Some(if moved { Exit::Io } else { Exit::Study });
     }
     if let Some(crate::study::StudyError::Read { .. }) = cause.downcast_ref() {

@@ -1,4 +1,5 @@
-//! What a run leaves outside the store: the report's files, the resolved study, and the run's summary.
+//! What a run leaves outside the store: the report's files, the resolved study, and the run's
+//! summary.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,10 +10,15 @@ use crate::exec::{ExecError, Outcome, Timing};
 use crate::id::Digest;
 use crate::store::{Artifact, Objects};
 
-/// Writes an artifact's entries as files below `folder`. Files that have the right bytes are not touched.
+/// Writes an artifact's entries as files below `folder`. Files that have the right bytes are not
+/// touched.
 ///
 /// Returns the page to open: `index.html` where there is one, else the folder.
-pub(super) fn artifact(objects: &Objects, artifact: &Artifact, folder: &Path) -> Result<PathBuf, ExecError> {
+pub(super) fn artifact(
+    objects: &Objects,
+    artifact: &Artifact,
+    folder: &Path,
+) -> Result<PathBuf, ExecError> {
     for entry in artifact.entries() {
         let path = folder.join(&entry.name);
         if !has_bytes(&path, entry.size, &entry.digest) {
@@ -30,7 +36,11 @@ pub(super) fn text(path: &Path, text: &str) -> Result<(), ExecError> {
 
 /// Writes `bytes` to `path` unless they are there already.
 pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<(), ExecError> {
-    if has_bytes(path, bytes.len() as u64, &Digest::of(bytes)) { Ok(()) } else { replace(path, bytes) }
+    if has_bytes(path, bytes.len() as u64, &Digest::of(bytes)) {
+        Ok(())
+    } else {
+        replace(path, bytes)
+    }
 }
 
 fn has_bytes(path: &Path, size: u64, digest: &Digest) -> bool {
@@ -77,13 +87,15 @@ pub(super) fn summary(study: &str, outcome: &Outcome, seconds: f64) -> String {
     for (kind, timings) in kinds {
         let (count, seconds) = (timings.len(), together(&timings));
         let (all, mean) = (duration(seconds), duration(seconds / count as f64));
-        writeln!(text, "| {kind} | {count} | {all} | {mean} | {} |", median_speed(&timings)).expect("a string grows");
+        writeln!(text, "| {kind} | {count} | {all} | {mean} | {} |", median_speed(&timings))
+            .expect("a string grows");
     }
     let mut longest: Vec<_> = outcome.timings.iter().collect();
     longest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then(a.label.cmp(&b.label)));
     text.push_str("\n| the longest | wall time |\n|---|---:|\n");
     for timing in longest.into_iter().take(10) {
-        writeln!(text, "| {} | {} |", timing.label, duration(timing.seconds)).expect("a string grows");
+        writeln!(text, "| {} | {} |", timing.label, duration(timing.seconds))
+            .expect("a string grows");
     }
     text
 }

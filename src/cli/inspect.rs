@@ -25,10 +25,14 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
     for id in graph.ids() {
         let label = &graph.task(id).label;
         match &assessed[id.index()].freshness {
-            Freshness::Fresh(artifact) if arguments.all => writeln!(text, "fresh    {label}  {}", artifact.digest().short())?,
+            Freshness::Fresh(artifact) if arguments.all => {
+                writeln!(text, "fresh    {label}  {}", artifact.digest().short())?
+            }
             Freshness::Fresh(_) => {}
             Freshness::Stale(reason) => writeln!(text, "stale    {label}  {reason}")?,
-            Freshness::Unknown(roles) => writeln!(text, "unknown  {label}  waits for {}", awaited(&graph, id, roles))?,
+            Freshness::Unknown(roles) => {
+                writeln!(text, "unknown  {label}  waits for {}", awaited(&graph, id, roles))?
+            }
         }
     }
     text.push_str(&to_do(&graph, &assessed));
@@ -89,7 +93,12 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
         }
     }
     let width = kinds.keys().map(|kind| kind.len()).max().unwrap_or(0).max(4);
-    let mut text = format!("{}: {}\n\n{:width$}  tasks  fresh  stale  unknown\n", study.name, tally(&assessed), "kind");
+    let mut text = format!(
+        "{}: {}\n\n{:width$}  tasks  fresh  stale  unknown\n",
+        study.name,
+        tally(&assessed),
+        "kind"
+    );
     for (kind, [tasks, fresh, stale, unknown]) in kinds {
         writeln!(text, "{kind:width$}  {tasks:5}  {fresh:5}  {stale:5}  {unknown:7}")?;
     }
@@ -99,9 +108,15 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
     for (reason, labels) in reasons {
         writeln!(text, "{:5}  {reason} ({})", labels.len(), some_of(&labels))?;
     }
-    let unknown = assessed.iter().filter(|assessment| matches!(assessment.freshness, Freshness::Unknown(_))).count();
+    let unknown = assessed
+        .iter()
+        .filter(|assessment| matches!(assessment.freshness, Freshness::Unknown(_)))
+        .count();
     if unknown > 0 {
-        writeln!(text, "{unknown:5}  unknown until those have run: unchanged outputs leave them fresh")?;
+        writeln!(
+            text,
+            "{unknown:5}  unknown until those have run: unchanged outputs leave them fresh"
+        )?;
     }
     print(&text);
     Ok(Exit::Done)
@@ -109,12 +124,15 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
 
 pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
     let Opened { store, graph, .. } = open(pipeline, &arguments.which)?;
-    let id = graph.find(&arguments.label).with_context(|| format!("study {}", arguments.which.study))?;
+    let id =
+        graph.find(&arguments.label).with_context(|| format!("study {}", arguments.which.study))?;
     let assessed = walk(&graph, &store)?;
     let label = &arguments.label;
     let mut text = String::new();
     match &assessed[id.index()].freshness {
-        Freshness::Stale(reason) => writeln!(text, "{label} is stale\n  {}", reason.to_string().replace("; ", "\n  "))?,
+        Freshness::Stale(reason) => {
+            writeln!(text, "{label} is stale\n  {}", reason.to_string().replace("; ", "\n  "))?
+        }
         Freshness::Unknown(roles) => {
             writeln!(text, "{label} is unknown: it waits for {}", awaited(&graph, id, roles))?;
             for behind in stale_ancestors(&graph, id, &assessed) {
@@ -154,7 +172,9 @@ pub(super) fn show(pipeline: &Pipeline, arguments: &Show) -> Result<Exit> {
     let name = arguments.name.as_str();
     let text = match graph.by_label(name) {
         Some(id) => task(&graph, id, &assessed[id.index()], &store)?,
-        None if name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) => address(&graph, &assessed, &store, name)?,
+        None if name.len() >= 4 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            address(&graph, &assessed, &store, name)?
+        }
         None => bail!(graph.find(name).expect_err("no task has this label")),
     };
     print(&text);
@@ -166,15 +186,23 @@ fn task(graph: &Graph, id: TaskId, assessment: &Assessment, store: &Store) -> Re
     let mut text = match &assessment.freshness {
         Freshness::Fresh(_) => format!("task {label}: fresh\n"),
         Freshness::Stale(reason) => format!("task {label}: stale: {reason}\n"),
-        Freshness::Unknown(roles) => format!("task {label}: unknown: waits for {}\n", awaited(graph, id, roles)),
+        Freshness::Unknown(roles) => {
+            format!("task {label}: unknown: waits for {}\n", awaited(graph, id, roles))
+        }
     };
     let ran_with = match assessment.key() {
         Some(key) if store.finished(&key)?.is_some() => Some(key),
         _ => store.history(label)?.last().copied(),
     };
-    if let Some(manifest) = assessment.manifest.as_ref().filter(|manifest| Some(manifest.key()) != ran_with) {
+    if let Some(manifest) =
+        assessment.manifest.as_ref().filter(|manifest| Some(manifest.key()) != ran_with)
+    {
         writeln!(text, "key {}\n\n{}", manifest.key(), manifest.text())?;
-        text.push_str(if ran_with.is_some() { "\nIt last ran with another manifest:\n" } else { "" });
+        text.push_str(if ran_with.is_some() {
+            "\nIt last ran with another manifest:\n"
+        } else {
+            ""
+        });
     }
     if let Some(receipt) = ran_with.map(|key| store.receipt(&key)).transpose()?.flatten() {
         text.push_str(&of_receipt(&receipt)?);
@@ -196,19 +224,30 @@ fn address(graph: &Graph, assessed: &[Assessment], store: &Store, digits: &str) 
     }
     let matching: Vec<Digest> = match digits.parse() {
         Ok(digest) => vec![digest],
-        Err(_) => store.objects().list()?.into_iter().filter(|digest| digest.to_string().starts_with(digits)).collect(),
+        Err(_) => store
+            .objects()
+            .list()?
+            .into_iter()
+            .filter(|digest| digest.to_string().starts_with(digits))
+            .collect(),
     };
     let [digest] = matching[..] else {
         bail!("{} objects and no key of this study start with {digits}", matching.len());
     };
-    let Some(stamp) = store.objects().stat(&digest)? else { bail!("nothing in the store has the address {digest}") };
+    let Some(stamp) = store.objects().stat(&digest)? else {
+        bail!("nothing in the store has the address {digest}")
+    };
     let mut text = format!("object {digest}, {}\n", size(stamp.size));
     if let Ok(artifact) = store.objects().read_artifact(&digest) {
         text.push_str(&of_artifact(&artifact)?);
     }
     for (id, assessment) in graph.ids().zip(assessed) {
         if let Freshness::Fresh(artifact) = &assessment.freshness {
-            let entry = artifact.entries().iter().find(|entry| entry.digest == digest).map(|entry| entry.name.as_str());
+            let entry = artifact
+                .entries()
+                .iter()
+                .find(|entry| entry.digest == digest)
+                .map(|entry| entry.name.as_str());
             if let Some(part) = entry.or((artifact.digest() == digest).then_some("its artifact")) {
                 writeln!(text, "made by {}: {part}", graph.task(id).label)?;
             }
@@ -230,8 +269,17 @@ fn of_receipt(receipt: &Receipt) -> Result<String> {
         duration(cost.cpu_s),
         receipt.attempt
     )?;
-    writeln!(text, "peak memory {}; started {} ms after the epoch", size(cost.peak_memory), cost.started_unix_ms)?;
-    writeln!(text, "on {} ({}); titrate {}, {commit}{dirty}; {}", origin.host, origin.cpu, origin.titrate, origin.toolchain)?;
+    writeln!(
+        text,
+        "peak memory {}; started {} ms after the epoch",
+        size(cost.peak_memory),
+        cost.started_unix_ms
+    )?;
+    writeln!(
+        text,
+        "on {} ({}); titrate {}, {commit}{dirty}; {}",
+        origin.host, origin.cpu, origin.titrate, origin.toolchain
+    )?;
     if let Some(log) = receipt.log {
         writeln!(text, "log {log}")?;
     }
@@ -249,7 +297,9 @@ fn of_artifact(artifact: &Artifact) -> Result<String> {
 }
 
 fn tally(assessed: &[Assessment]) -> String {
-    let count = |wanted: fn(&Freshness) -> bool| assessed.iter().filter(|assessment| wanted(&assessment.freshness)).count();
+    let count = |wanted: fn(&Freshness) -> bool| {
+        assessed.iter().filter(|assessment| wanted(&assessment.freshness)).count()
+    };
     format!(
         "{} tasks: {} fresh, {} stale, {} unknown",
         assessed.len(),
@@ -284,9 +334,13 @@ fn stale_ancestors(graph: &Graph, id: TaskId, assessed: &[Assessment]) -> Vec<Ta
     reached[id.index()] = true;
     for next in graph.ids().rev().filter(|next| next.index() <= id.index()) {
         if reached[next.index()] {
-            crate::plan::distinct_task_inputs(graph.task(next)).into_iter().for_each(|input| reached[input.index()] = true);
+            crate::plan::distinct_task_inputs(graph.task(next))
+                .into_iter()
+                .for_each(|input| reached[input.index()] = true);
         }
     }
-    let stale = |id: &TaskId| reached[id.index()] && matches!(assessed[id.index()].freshness, Freshness::Stale(_));
+    let stale = |id: &TaskId| {
+        reached[id.index()] && matches!(assessed[id.index()].freshness, Freshness::Stale(_))
+    };
     graph.ids().filter(stale).collect()
 }

@@ -76,7 +76,8 @@ fn causes(error: &anyhow::Error) -> String {
     })
 }
 
-/// The folder that study names and default folders are relative to: TITRATE_WORKSPACE, or the current one.
+/// The folder that study names and default folders are relative to: TITRATE_WORKSPACE, or the
+/// current one.
 fn workspace() -> PathBuf {
     std::env::var_os("TITRATE_WORKSPACE").map(PathBuf::from).unwrap_or_default()
 }
@@ -96,7 +97,8 @@ struct Opened {
 fn open(pipeline: &Pipeline, which: &Which) -> Result<Opened> {
     let study = load_study(&which.study, &which.place.sets)?;
     let store = open_store(&which.place.store)?;
-    let graph = (pipeline.tasks)(&study, &store).with_context(|| format!("study {}", study.name))?;
+    let graph =
+        (pipeline.tasks)(&study, &store).with_context(|| format!("study {}", study.name))?;
     Ok(Opened { study, store, graph: graph.on(which.place.device.name()) })
 }
 
@@ -111,7 +113,11 @@ fn open_store(folder: &Path) -> Result<Store> {
         }
     }
     for refusal in &opening.collected.refusals {
-        eprintln!("warning: a result in the inbox was refused: {}; it lies at {}", refusal.cause, refusal.path.display());
+        eprintln!(
+            "warning: a result in the inbox was refused: {}; it lies at {}",
+            refusal.cause,
+            refusal.path.display()
+        );
     }
     Ok(store)
 }

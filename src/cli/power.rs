@@ -13,9 +13,14 @@ use crate::stats::power::{Design, MOST_IMAGES, MOST_REPLICATES, Need, Power};
 use crate::store::{Artifact, Store};
 use crate::study::{Goal, ImageSource, Study};
 
-/// The smallest gains that the study finds and what others take, by the variances of results in the store, or else of the study file.
-/// Nothing for a study that compares nothing.
-pub fn power(study: &Study, graph: &Graph, assessed: &[Assessment], store: &Store) -> Result<String> {
+/// The smallest gains that the study finds and what others take, by the variances of results in the
+/// store, or else of the study file. Nothing for a study that compares nothing.
+pub fn power(
+    study: &Study,
+    graph: &Graph,
+    assessed: &[Assessment],
+    store: &Store,
+) -> Result<String> {
     let contrasts = contrasts(study);
     if study.goal != Goal::Report || contrasts == 0 || graph.by_label("analysis").is_none() {
         return Ok(String::new());
@@ -24,8 +29,13 @@ pub fn power(study: &Study, graph: &Graph, assessed: &[Assessment], store: &Stor
         Some(found) => found,
         None => (assumed(study), "analysis.assumed; no results in the store".to_owned()),
     };
-    let design =
-        Design { components, replicates: study.experiment.replicates, units: held_out(study), contrasts, q: study.analysis.q };
+    let design = Design {
+        components,
+        replicates: study.experiment.replicates,
+        units: held_out(study),
+        contrasts,
+        q: study.analysis.q,
+    };
     let power = Power::of(design);
     let deviation = |variance: f64| format!("{:.1}", variance.sqrt() * 100.0);
     let mut text = String::from("power:\n");
@@ -34,11 +44,18 @@ pub fn power(study: &Study, graph: &Graph, assessed: &[Assessment], store: &Stor
         None => writeln!(text, "  With one replicate, nothing can be said of reruns.")?,
     }
     for Need { gain, replicates, images } in &power.needs {
-        let count = |count: &Option<usize>, most: usize| count.map_or(format!("more than {most}"), |count| count.to_string());
+        let count = |count: &Option<usize>, most: usize| {
+            count.map_or(format!("more than {most}"), |count| count.to_string())
+        };
         let (replicates, images) = (count(replicates, MOST_REPLICATES), count(images, MOST_IMAGES));
-        writeln!(text, "  {:.0} points take {replicates} replicates, or {images} held-out images", gain * 100.0)?;
+        writeln!(
+            text,
+            "  {:.0} points take {replicates} replicates, or {images} held-out images",
+            gain * 100.0
+        )?;
     }
-    let [rerun, image, residual] = [components.rerun, components.image, components.residual].map(deviation);
+    let [rerun, image, residual] =
+        [components.rerun, components.image, components.residual].map(deviation);
     writeln!(
         text,
         "  Standard deviations in points: {rerun} between replicates, {image} between images, {residual} the rest ({origin})."
@@ -48,7 +65,8 @@ pub fn power(study: &Study, graph: &Graph, assessed: &[Assessment], store: &Stor
 
 /// Arms that are compared with real only.
 fn contrasts(study: &Study) -> usize {
-    let cells = study.cells().into_iter().filter(|cell| cell.synthetic.is_some() || cell.control.is_some());
+    let cells =
+        study.cells().into_iter().filter(|cell| cell.synthetic.is_some() || cell.control.is_some());
     cells.map(|cell| crate::study::Cell { replicate: 0, ..cell }).collect::<BTreeSet<_>>().len()
 }
 
@@ -61,16 +79,23 @@ fn held_out(study: &Study) -> usize {
 
 fn assumed(study: &Study) -> Components {
     let assumed = &study.analysis.assumed;
-    let [rerun, image, residual] = [assumed.rerun, assumed.image, assumed.residual].map(|deviation| deviation * deviation);
+    let [rerun, image, residual] =
+        [assumed.rerun, assumed.image, assumed.residual].map(|deviation| deviation * deviation);
     Components { rerun, image, residual }
 }
 
-/// What the study's analysis found, or else the last analysis that the store has of any study, and whose it is.
-fn measured(graph: &Graph, assessed: &[Assessment], store: &Store) -> Result<Option<(Components, String)>> {
+/// What the study's analysis found, or else the last analysis that the store has of any study, and
+/// whose it is.
+fn measured(
+    graph: &Graph,
+    assessed: &[Assessment],
+    store: &Store,
+) -> Result<Option<(Components, String)>> {
     let components = |artifact: &Artifact| -> Result<Option<Components>> {
         let Some(entry) = artifact.entry("analysis.json") else { return Ok(None) };
         // An analysis of an earlier version has another shape, and no variances.
-        let analysis = serde_json::from_slice::<Analysis>(&store.objects().read(&entry.digest)?).ok();
+        let analysis =
+            serde_json::from_slice::<Analysis>(&store.objects().read(&entry.digest)?).ok();
         Ok(analysis.and_then(|analysis| analysis.power).map(|power| power.design.components))
     };
     let Some(task) = graph.by_label("analysis") else { return Ok(None) };
@@ -79,5 +104,6 @@ fn measured(graph: &Graph, assessed: &[Assessment], store: &Store) -> Result<Opt
     }
     let Some(key) = store.history("analysis")?.pop() else { return Ok(None) };
     let Some(receipt) = store.receipt(&key)? else { return Ok(None) };
-    Ok(components(&receipt.output)?.map(|found| (found, format!("the last analysis in the store, key {}", key.short()))))
+    Ok(components(&receipt.output)?
+        .map(|found| (found, format!("the last analysis in the store, key {}", key.short()))))
 }

@@ -1,4 +1,5 @@
-//! Paths of a study that lead to the Hugging Face hub: where their files are on this machine, and how they come here.
+//! Paths of a study that lead to the Hugging Face hub: where their files are on this machine, and
+//! how they come here.
 
 use std::path::PathBuf;
 
@@ -9,7 +10,8 @@ use crate::hub::{Hub, Location, SCHEME};
 use crate::ml::latent::layout;
 use crate::study::LoadedStudy;
 
-/// The path, or what it names in the hub where all that the study reads of it is on this machine; where it is not, the path as it is.
+/// The path, or what it names in the hub where all that the study reads of it is on this machine;
+/// where it is not, the path as it is.
 pub(super) fn here(loaded: &LoadedStudy, path: PathBuf) -> Result<PathBuf> {
     let Some(location) = remote(&path)? else { return Ok(path) };
     let mut named = paths(loaded);
@@ -27,12 +29,14 @@ fn remote(path: &std::path::Path) -> Result<Option<Location>> {
 /// Which of a location's files a study reads, of their names in the repository.
 type Wants<'a> = Box<dyn Fn(&[String]) -> Vec<String> + 'a>;
 
-/// Downloads what the study's paths name in the hub and is not on this machine: those whose keys begin with `keys`.
+/// Downloads what the study's paths name in the hub and is not on this machine: those whose keys
+/// begin with `keys`.
 pub(super) fn fetch(loaded: &LoadedStudy, keys: &str) -> Result<()> {
     let hub = Hub::from_env();
     for (key, path, wants) in paths(loaded).into_iter().filter(|(key, ..)| key.starts_with(keys)) {
         if let Some(location) = remote(&path).with_context(|| key.to_owned())? {
-            hub.fetch(&location, |files| wants(files), &mut |line| eprintln!("{line}")).with_context(|| key.to_owned())?;
+            hub.fetch(&location, |files| wants(files), &mut |line| eprintln!("{line}"))
+                .with_context(|| key.to_owned())?;
         }
     }
     Ok(())
@@ -50,20 +54,33 @@ fn paths(loaded: &LoadedStudy) -> Vec<(&'static str, PathBuf, Wants<'_>)> {
         ("images.held_out_list", "held_out_list"),
         ("images.training_list", "training_list"),
     ] {
-        all.extend(loaded.images_table(table).map(|path| (key, path, Box::new(<[String]>::to_vec) as Wants<'_>)));
+        all.extend(
+            loaded
+                .images_table(table)
+                .map(|path| (key, path, Box::new(<[String]>::to_vec) as Wants<'_>)),
+        );
     }
     let [text_to_image, inpainting] = loaded.pretrained_folders();
-    for (key, folder) in [("base.pretrained.text_to_image", text_to_image), ("base.pretrained.inpainting", inpainting)] {
+    for (key, folder) in [
+        ("base.pretrained.text_to_image", text_to_image),
+        ("base.pretrained.inpainting", inpainting),
+    ] {
         all.extend(folder.map(|path| (key, path, Box::new(layout::wanted) as Wants<'_>)));
     }
     let backbone = loaded.pretrained_backbone();
-    all.extend(backbone.map(|path| ("base.pretrained.backbone", path, Box::new(<[String]>::to_vec) as Wants<'_>)));
+    all.extend(
+        backbone.map(|path| {
+            ("base.pretrained.backbone", path, Box::new(<[String]>::to_vec) as Wants<'_>)
+        }),
+    );
     for (_, folder) in loaded.released_folders() {
-        let strategies = study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
+        let strategies =
+            study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
         let wants = move |files: &[String]| {
             let may_have = |file: &&String| {
                 let name = file.rsplit('/').next().unwrap_or(file);
-                name.ends_with(".tar") && released::may_have(name, &study.images.classes, &strategies)
+                name.ends_with(".tar")
+                    && released::may_have(name, &study.images.classes, &strategies)
             };
             files.iter().filter(may_have).cloned().collect()
         };

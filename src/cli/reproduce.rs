@@ -13,7 +13,9 @@ use signal_hook::flag;
 use crate::cli::args::{Check, Device, Reproduce, Which};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
-use crate::cli::{AUDIT, Opened, Pipeline, REPORT, export, load_study, open, print, remote, weights, workspace};
+use crate::cli::{
+    AUDIT, Opened, Pipeline, REPORT, export, load_study, open, print, remote, weights, workspace,
+};
 use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, kind, walk};
@@ -37,7 +39,8 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
         Some(artifact) => {
             export::artifact(store.objects(), artifact, &folder)?;
             export::text(&folder.join("study.toml"), &study.resolved)?;
-            let page = if artifact.entry("index.html").is_some() { out.join("index.html") } else { out };
+            let page =
+                if artifact.entry("index.html").is_some() { out.join("index.html") } else { out };
             page.display().to_string()
         }
         None if study.study.goal == Goal::Base
@@ -76,7 +79,10 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
     let Opened { study, store, graph } = open(pipeline, which)?;
     if graph.by_label(AUDIT).is_none() {
         let source = study.study.images.source.name();
-        bail!("study {}: images of the source {source} are not pictures from outside: there is nothing to audit", study.name);
+        bail!(
+            "study {}: images of the source {source} are not pictures from outside: there is nothing to audit",
+            study.name
+        );
     }
     let graph = graph.restricted_to(AUDIT)?;
     let asked = Reproduce {
@@ -90,9 +96,16 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
     };
     let outcome = run(&graph, &store, &asked, &study.resolved)?;
     let exit = Exit::of_run(outcome.stop, outcome.counts.failed);
-    let Some(artifact) = graph.by_label(AUDIT).and_then(|id| outcome.artifacts[id.index()].as_ref()) else { return Ok(exit) };
-    let entry = |name: &str| artifact.entry(name).map(|entry| store.objects().read(&entry.digest)).transpose();
-    let audit: Audit = serde_json::from_slice(&entry("audit.json")?.context("the audit has no audit.json")?)?;
+    let Some(artifact) =
+        graph.by_label(AUDIT).and_then(|id| outcome.artifacts[id.index()].as_ref())
+    else {
+        return Ok(exit);
+    };
+    let entry = |name: &str| {
+        artifact.entry(name).map(|entry| store.objects().read(&entry.digest)).transpose()
+    };
+    let audit: Audit =
+        serde_json::from_slice(&entry("audit.json")?.context("the audit has no audit.json")?)?;
     let out = out.clone().unwrap_or_else(|| Path::new("reports").join(&study.name));
     let mut page = String::new();
     for file in report::audit::render(&audit, entry("duplicates.png")?.as_deref())? {
@@ -120,11 +133,15 @@ fn refuse_absent(graph: &Graph) -> Result<()> {
     match absent.as_slice() {
         [] => Ok(()),
         [one] => bail!("the study needs {one}"),
-        all => bail!("the study needs what is not there:\n  {}\n  `titrate plan` says which tasks wait for it", all.join("\n  ")),
+        all => bail!(
+            "the study needs what is not there:\n  {}\n  `titrate plan` says which tasks wait for it",
+            all.join("\n  ")
+        ),
     }
 }
 
-/// Refuses to run on a device that can't be used, unless all that would compute there is done already.
+/// Refuses to run on a device that can't be used, unless all that would compute there is done
+/// already.
 fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
     let name = graph.numerics().device.as_str();
     if name == Device::Cpu.name() {
@@ -137,7 +154,9 @@ fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
     }
     match device::named(name) {
         Ok(_) => Ok(()),
-        Err(error) => bail!("{error}; run it without `--device {name}`, or with `--device cpu`, to compute on the processor"),
+        Err(error) => bail!(
+            "{error}; run it without `--device {name}`, or with `--device cpu`, to compute on the processor"
+        ),
     }
 }
 
@@ -159,7 +178,8 @@ fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> R
         _ => Show::People,
     };
     let mut terminal = Terminal::new(show, rerun_command(&arguments.which));
-    let asked: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let asked: Vec<String> =
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let head = serde_json::json!({ "command": asked, "study": resolved, "jobs": options.jobs, "cores": cores });
     let mut journal = Some(Journal::new(store, head));
     let mut emit = |event: &Event| {
@@ -173,7 +193,8 @@ fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> R
 }
 
 fn worker_arguments(store: &Store) -> Result<Vec<OsString>> {
-    let root: PathBuf = std::path::absolute(store.root()).with_context(|| format!("find {}", store.root().display()))?;
+    let root: PathBuf = std::path::absolute(store.root())
+        .with_context(|| format!("find {}", store.root().display()))?;
     Ok(vec!["worker".into(), "--store".into(), root.into()])
 }
 
@@ -181,7 +202,8 @@ fn worker_arguments(store: &Store) -> Result<Vec<OsString>> {
 fn interrupt() -> Result<Arc<AtomicBool>> {
     let interrupt = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, interrupt.clone()).context("handle signals")?;
+        flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, interrupt.clone())
+            .context("handle signals")?;
         flag::register(signal, interrupt.clone()).context("handle signals")?;
     }
     Ok(interrupt)
@@ -189,8 +211,11 @@ fn interrupt() -> Result<Arc<AtomicBool>> {
 
 /// The command that a label completes to the one that runs its task alone.
 pub(super) fn rerun_command(which: &Which) -> String {
-    let mut command =
-        format!("titrate reproduce {} --store {}", quoted(&which.study), quoted(&which.place.store.display().to_string()));
+    let mut command = format!(
+        "titrate reproduce {} --store {}",
+        quoted(&which.study),
+        quoted(&which.place.store.display().to_string())
+    );
     if which.place.device != Device::Cpu {
         command.push_str(&format!(" --device {}", which.place.device.name()));
     }

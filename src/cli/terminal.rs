@@ -1,4 +1,5 @@
-//! A run as people see it: bars on a terminal, throttled lines elsewhere, JSON lines for programs, or nothing.
+//! A run as people see it: bars on a terminal, throttled lines elsewhere, JSON lines for programs,
+//! or nothing.
 
 use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
@@ -61,22 +62,44 @@ impl Terminal {
             Event::Cached { .. } => self.settled += 1,
             Event::Finished { label, seconds, .. } => {
                 self.settled += 1;
-                let line = format!("[{}/{}] {label}: {}{}", self.settled, self.tasks, duration(*seconds), self.left());
+                let line = format!(
+                    "[{}/{}] {label}: {}{}",
+                    self.settled,
+                    self.tasks,
+                    duration(*seconds),
+                    self.left()
+                );
                 self.chat(&line);
             }
-            Event::Progress { label, progress } if self.bars.is_none() && self.show == Show::People => {
-                self.chat(&format!("[{}/{}] {label}: {}{}", self.settled, self.tasks, words(progress), self.left()));
+            Event::Progress { label, progress }
+                if self.bars.is_none() && self.show == Show::People =>
+            {
+                self.chat(&format!(
+                    "[{}/{}] {label}: {}{}",
+                    self.settled,
+                    self.tasks,
+                    words(progress),
+                    self.left()
+                ));
             }
             Event::Failed { label, key, error, log, log_tail, .. } => {
-                let mut lines = vec![format!("error: task {label} ({}) failed: {error}", key.short())];
+                let mut lines =
+                    vec![format!("error: task {label} ({}) failed: {error}", key.short())];
                 lines.extend(log_tail.iter().map(|line| format!("  | {line}")));
                 lines.push(format!("  log: {}", log.display()));
                 lines.push(format!("  this task alone: {} {}", self.rerun, quoted(label)));
                 self.say(&lines.join("\n"));
             }
             Event::Repairing { label, object, producers } => {
-                let again = if producers.is_empty() { label.clone() } else { format!("{}, then {label}", producers.join(", ")) };
-                self.say(&format!("repair: object {} was damaged; running again: {again}", object.short()));
+                let again = if producers.is_empty() {
+                    label.clone()
+                } else {
+                    format!("{}, then {label}", producers.join(", "))
+                };
+                self.say(&format!(
+                    "repair: object {} was damaged; running again: {again}",
+                    object.short()
+                ));
             }
             Event::Diverged { label, key, kept, other } => self.say(&format!(
                 "warning: {label} ({}) ran again and gave other bytes: {} stays, {} is on record",
@@ -97,7 +120,8 @@ impl Terminal {
         if eta.is_empty() { eta } else { format!("; {eta}") }
     }
 
-    /// Shows a line that may be left out: bars tell it anyway, and more than one in two seconds are not read.
+    /// Shows a line that may be left out: bars tell it anyway, and more than one in two seconds are
+    /// not read.
     fn chat(&mut self, line: &str) {
         let rare = self.last_line.is_none_or(|last| last.elapsed() >= LINE_EVERY);
         if self.show == Show::People && self.bars.is_none() && rare {
@@ -126,7 +150,8 @@ impl Drop for Terminal {
 impl Bars {
     fn new() -> Self {
         let all = MultiProgress::new();
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} tasks  {elapsed}  {msg}").expect("a literal template");
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} tasks  {elapsed}  {msg}")
+            .expect("a literal template");
         let overall = all.add(ProgressBar::new(0).with_style(style));
         Self { all, overall, tasks: HashMap::new() }
     }
@@ -135,8 +160,10 @@ impl Bars {
         match event {
             Event::Opened { .. } => self.overall.set_length(tasks),
             Event::Started { label, .. } => {
-                let style = ProgressStyle::with_template("  {prefix}  {msg}  {elapsed}").expect("a literal template");
-                let bar = self.all.add(ProgressBar::new(0).with_style(style).with_prefix(label.clone()));
+                let style = ProgressStyle::with_template("  {prefix}  {msg}  {elapsed}")
+                    .expect("a literal template");
+                let bar =
+                    self.all.add(ProgressBar::new(0).with_style(style).with_prefix(label.clone()));
                 bar.enable_steady_tick(Duration::from_secs(1));
                 self.tasks.insert(label.clone(), bar);
                 self.overall.enable_steady_tick(Duration::from_secs(1));
@@ -146,7 +173,9 @@ impl Bars {
                     bar.set_message(words(progress));
                 }
             }
-            Event::Finished { label, .. } | Event::Failed { label, .. } | Event::Repairing { label, .. } => {
+            Event::Finished { label, .. }
+            | Event::Failed { label, .. }
+            | Event::Repairing { label, .. } => {
                 if let Some(bar) = self.tasks.remove(label) {
                     bar.finish_and_clear();
                     self.all.remove(&bar);
@@ -161,7 +190,8 @@ impl Bars {
 
 fn words(progress: &Progress) -> String {
     let Progress { done, total, unit, rate, message } = progress;
-    let mut words = if *total > 0 { format!("{done}/{total} {unit}") } else { format!("{done} {unit}") };
+    let mut words =
+        if *total > 0 { format!("{done}/{total} {unit}") } else { format!("{done} {unit}") };
     if *rate > 0.0 {
         words.push_str(&format!(", {}", speed(*rate, unit)));
     }
@@ -189,7 +219,8 @@ pub(super) fn duration(seconds: f64) -> String {
 
 /// A word as the shell reads it back.
 pub(super) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte));
+    let plain = !word.is_empty()
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 

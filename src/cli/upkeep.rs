@@ -17,12 +17,19 @@ use crate::store::Store;
 pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
     let opened = open(pipeline, which)?;
     let report = opened.store.verify()?;
-    let mut text = format!("{} objects, {}: {} corrupt\n", report.objects, size(report.bytes), report.corrupt.len());
+    let mut text = format!(
+        "{} objects, {}: {} corrupt\n",
+        report.objects,
+        size(report.bytes),
+        report.corrupt.len()
+    );
     for (digest, moved_to) in &report.corrupt {
         writeln!(text, "  {digest} moved to {}", moved_to.display())?;
     }
     for (id, assessment) in opened.graph.ids().zip(walk(&opened.graph, &opened.store)?) {
-        if let Freshness::Stale(reason @ (Reason::Damaged(_) | Reason::NoReceipt)) = assessment.freshness {
+        if let Freshness::Stale(reason @ (Reason::Damaged(_) | Reason::NoReceipt)) =
+            assessment.freshness
+        {
             writeln!(text, "  runs again: {}: {reason}", opened.graph.task(id).label)?;
         }
     }
@@ -34,7 +41,10 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
         )?;
     }
     for divergence in opened.store.divergences()? {
-        let label = opened.store.read_receipt(&divergence.kept).map_or_else(|_| divergence.key.short(), |receipt| receipt.label);
+        let label = opened
+            .store
+            .read_receipt(&divergence.kept)
+            .map_or_else(|_| divergence.key.short(), |receipt| receipt.label);
         writeln!(
             text,
             "  diverged: {label} gave other bytes when it ran again; receipts {} (kept), {}",
@@ -42,19 +52,26 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
         )?;
     }
     print(&text);
-    Ok(if report.corrupt.is_empty() && report.unfinished.is_empty() { Exit::Done } else { Exit::Store })
+    Ok(if report.corrupt.is_empty() && report.unfinished.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Store
+    })
 }
 
 /// Keeps what the named studies need, or all those under experiments/.
 pub(super) fn gc(pipeline: &Pipeline, arguments: &Gc) -> Result<Exit> {
-    let names = if arguments.studies.is_empty() { all_studies()? } else { arguments.studies.clone() };
+    let names =
+        if arguments.studies.is_empty() { all_studies()? } else { arguments.studies.clone() };
     let store = open_store(&arguments.place.store)?;
     let mut live = HashSet::new();
     for name in &names {
         let kept = needed(pipeline, name, &arguments.place, &store);
-        live.extend(
-            kept.with_context(|| format!("nothing is dropped while study {name} cannot be read; name the studies to keep"))?,
-        );
+        live.extend(kept.with_context(|| {
+            format!(
+                "nothing is dropped while study {name} cannot be read; name the studies to keep"
+            )
+        })?);
     }
     let report = store.gc(&live, arguments.dry_run)?;
     let verb = if arguments.dry_run { "would drop" } else { "dropped" };
@@ -96,7 +113,8 @@ fn needed(pipeline: &Pipeline, name: &str, place: &Place, store: &Store) -> Resu
     Ok(needed)
 }
 
-/// The keys of a graph; for a task that is not fresh also the one it last ran with, which it may come back to.
+/// The keys of a graph; for a task that is not fresh also the one it last ran with, which it may
+/// come back to.
 fn live(graph: &Graph, store: &Store) -> Result<HashSet<Key>> {
     let mut live = HashSet::new();
     for (id, assessment) in graph.ids().zip(walk(graph, store)?) {

@@ -1,4 +1,5 @@
-//! What a base study leaves: its weights as plain files with their receipts, and how far they are from the shipped ones.
+//! What a base study leaves: its weights as plain files with their receipts, and how far they are
+//! from the shipped ones.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -32,27 +33,32 @@ pub(super) fn export(graph: &Graph, outcome: &Outcome, store: &Store, folder: &P
 
 fn finished_key(graph: &Graph, outcome: &Outcome, label: &str) -> Result<Key> {
     let id = graph.by_label(label).with_context(|| format!("the study has no task {label}"))?;
-    let artifact = |id: crate::plan::TaskId| outcome.artifacts[id.index()].as_ref().map(Artifact::digest);
+    let artifact =
+        |id: crate::plan::TaskId| outcome.artifacts[id.index()].as_ref().map(Artifact::digest);
     let known = |id| artifact(id).expect("the inputs of a finished task are finished");
     artifact(id).with_context(|| format!("task {label} has not finished"))?;
     Ok(Manifest::new(graph.task(id), graph.numerics(), known).key())
 }
 
-/// A line for each task: the same digests as those in `shipped`, or the largest difference between two weights.
+/// A line for each task: the same digests as those in `shipped`, or the largest difference between
+/// two weights.
 pub(super) fn comparison(exported: &Path, shipped: &Path) -> Result<String> {
     let mut text = String::new();
     for (_, name) in SHIPPED {
         let line = match compare(&exported.join(name), &shipped.join(name))? {
             None => format!("not in {}", shipped.display()),
             Some((0, _)) => "the same digests as the shipped ones".to_owned(),
-            Some((files, largest)) => format!("{files} files differ from the shipped ones, weights by at most {largest:.3e}"),
+            Some((files, largest)) => format!(
+                "{files} files differ from the shipped ones, weights by at most {largest:.3e}"
+            ),
         };
         writeln!(text, "{name}: {line}").expect("a string grows");
     }
     Ok(text)
 }
 
-/// How many files differ between two exported tasks, and by how much their weights do; None where the second does not exist.
+/// How many files differ between two exported tasks, and by how much their weights do; None where
+/// the second does not exist.
 fn compare(made: &Path, shipped: &Path) -> Result<Option<(usize, f64)>> {
     if !shipped.is_dir() {
         return Ok(None);
@@ -77,7 +83,8 @@ fn compare(made: &Path, shipped: &Path) -> Result<Option<(usize, f64)>> {
     Ok(Some((files, largest)))
 }
 
-/// The largest difference between two values of the same place; infinite where names or shapes differ.
+/// The largest difference between two values of the same place; infinite where names or shapes
+/// differ.
 fn difference(ours: &Path, theirs: &Path) -> Result<f64> {
     let read = |path: &Path| -> Result<StateDict> {
         let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;

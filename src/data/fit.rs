@@ -1,7 +1,9 @@
-//! Pictures of any shape to squares of one size, or to frames of one shorter side: what of them is kept, and the resampling.
+//! Pictures of any shape to squares of one size, or to frames of one shorter side: what of them is
+//! kept, and the resampling.
 //!
-//! The resampling is Pillow's `resize` with BILINEAR, to the bit: a triangle filter that widens with the reduction, so that nothing is
-//! skipped (torchvision calls it antialiased), over columns first and rows then, in fixed point, rounded to bytes after each.
+//! The resampling is Pillow's `resize` with BILINEAR, to the bit: a triangle filter that widens
+//! with the reduction, so that nothing is skipped (torchvision calls it antialiased), over columns
+//! first and rows then, in fixed point, rounded to bytes after each.
 
 use super::RgbImage;
 
@@ -27,12 +29,27 @@ pub fn fit(image: &RgbImage, size: usize, fit: Fit) -> RgbImage {
         Fit::Squish => resize(image, Area { left: 0, top: 0, width, height }, size, size),
         Fit::Crop => {
             let side = width.min(height);
-            resize(image, Area { left: (width - side) / 2, top: (height - side) / 2, width: side, height: side }, size, size)
+            resize(
+                image,
+                Area {
+                    left: (width - side) / 2,
+                    top: (height - side) / 2,
+                    width: side,
+                    height: side,
+                },
+                size,
+                size,
+            )
         }
         Fit::Pad => {
             let longest = width.max(height);
             let scaled = |side: usize| ((2 * side * size + longest) / (2 * longest)).max(1);
-            let inner = resize(image, Area { left: 0, top: 0, width, height }, scaled(width), scaled(height));
+            let inner = resize(
+                image,
+                Area { left: 0, top: 0, width, height },
+                scaled(width),
+                scaled(height),
+            );
             let mut square = RgbImage::new(size, size);
             let (left, top) = ((size - inner.width) / 2, (size - inner.height) / 2);
             for row in 0..inner.height {
@@ -48,14 +65,20 @@ pub fn fit(image: &RgbImage, size: usize, fit: Fit) -> RgbImage {
 /// How many times as long as the shorter side a frame's longer one is at most.
 const LONGEST: usize = 4;
 
-/// The picture with a shorter side of `side` pixels, from which squares may be taken anywhere along the longer side. That is at most
-/// four times as long: what lies further out is cut off. Panics where picture or side has no pixel.
+/// The picture with a shorter side of `side` pixels, from which squares may be taken anywhere along
+/// the longer side. That is at most four times as long: what lies further out is cut off. Panics
+/// where picture or side has no pixel.
 pub fn frame(image: &RgbImage, side: usize) -> RgbImage {
     let RgbImage { width, height, .. } = *image;
     assert!(width > 0 && height > 0 && side > 0, "{width} x {height} pixels to {side}");
     let shorter = width.min(height);
     let [kept_width, kept_height] = [width, height].map(|length| length.min(LONGEST * shorter));
-    let area = Area { left: (width - kept_width) / 2, top: (height - kept_height) / 2, width: kept_width, height: kept_height };
+    let area = Area {
+        left: (width - kept_width) / 2,
+        top: (height - kept_height) / 2,
+        width: kept_width,
+        height: kept_height,
+    };
     let scaled = |length: usize| (2 * length * side + shorter) / (2 * shorter);
     resize(image, area, scaled(kept_width), scaled(kept_height))
 }
@@ -70,7 +93,9 @@ struct Area {
 }
 
 fn resize(image: &RgbImage, area: Area, width: usize, height: usize) -> RgbImage {
-    let row = |y: usize| &image.pixels[3 * ((area.top + y) * image.width + area.left)..][..3 * area.width];
+    let row = |y: usize| {
+        &image.pixels[3 * ((area.top + y) * image.width + area.left)..][..3 * area.width]
+    };
     let columns = taps(area.width, width);
     let mut narrow = vec![0; 3 * width * area.height];
     for (y, line) in narrow.chunks_exact_mut(3 * width).enumerate() {
@@ -106,7 +131,8 @@ fn to_byte(sum: i32) -> u8 {
     (sum >> PRECISION).clamp(0, 255) as u8
 }
 
-/// The sources of one pixel along an axis: the first, and the fixed-point weight of it and each that follows.
+/// The sources of one pixel along an axis: the first, and the fixed-point weight of it and each
+/// that follows.
 struct Tap {
     first: usize,
     weights: Vec<i32>,
@@ -134,15 +160,23 @@ mod tests {
     use super::*;
 
     fn gradient(width: usize, height: usize) -> RgbImage {
-        let value = |at: usize| [at % width * 255 / width, at / width * 255 / height, (at * 7) % 256].map(|value| value as u8);
+        let value = |at: usize| {
+            [at % width * 255 / width, at / width * 255 / height, (at * 7) % 256]
+                .map(|value| value as u8)
+        };
         RgbImage { width, height, pixels: (0..width * height).flat_map(value).collect() }
     }
 
     #[test]
     fn what_is_kept_is_as_the_study_says() {
         let wide = gradient(40, 20);
-        let (cropped, padded, squished) = (fit(&wide, 20, Fit::Crop), fit(&wide, 20, Fit::Pad), fit(&wide, 20, Fit::Squish));
-        assert_eq!(cropped.pixel(0, 7), wide.pixel(10, 7), "as many pixels as before are the same pixels");
+        let (cropped, padded, squished) =
+            (fit(&wide, 20, Fit::Crop), fit(&wide, 20, Fit::Pad), fit(&wide, 20, Fit::Squish));
+        assert_eq!(
+            cropped.pixel(0, 7),
+            wide.pixel(10, 7),
+            "as many pixels as before are the same pixels"
+        );
         assert_eq!(cropped.pixel(19, 19), wide.pixel(29, 19));
         assert_eq!([padded.pixel(9, 4), padded.pixel(9, 15)], [[0; 3]; 2]);
         assert_eq!(padded.pixel(9, 5)[0], squished.pixel(9, 0)[0]);
@@ -153,34 +187,51 @@ mod tests {
 
     #[test]
     fn a_frame_keeps_what_the_square_cuts_off() {
-        for (width, height, side, expected) in
-            [(40, 20, 20, (40, 20)), (30, 61, 10, (10, 20)), (7, 7, 32, (32, 32)), (900, 3, 8, (32, 8))]
-        {
+        for (width, height, side, expected) in [
+            (40, 20, 20, (40, 20)),
+            (30, 61, 10, (10, 20)),
+            (7, 7, 32, (32, 32)),
+            (900, 3, 8, (32, 8)),
+        ] {
             let framed = frame(&gradient(width, height), side);
             assert_eq!((framed.width, framed.height), expected, "{width} x {height}");
             assert!(frame(&framed, side) == framed, "{width} x {height}: a frame is its own frame");
         }
         let wide = gradient(40, 20);
         assert!(fit(&frame(&wide, 20), 20, Fit::Crop) == fit(&wide, 20, Fit::Crop));
-        let [from_frame, at_once] =
-            [fit(&frame(&gradient(640, 480), 96), 96, Fit::Crop), fit(&gradient(640, 480), 96, Fit::Crop)];
-        let inside = |image: &RgbImage| (0..96 * 94).map(|at| image.pixel(1 + at % 94, at / 94)).collect::<Vec<_>>();
-        assert!(inside(&from_frame) == inside(&at_once), "cut at whole pixels, only the filter's reach over the edges differs");
+        let [from_frame, at_once] = [
+            fit(&frame(&gradient(640, 480), 96), 96, Fit::Crop),
+            fit(&gradient(640, 480), 96, Fit::Crop),
+        ];
+        let inside = |image: &RgbImage| {
+            (0..96 * 94).map(|at| image.pixel(1 + at % 94, at / 94)).collect::<Vec<_>>()
+        };
+        assert!(
+            inside(&from_frame) == inside(&at_once),
+            "cut at whole pixels, only the filter's reach over the edges differs"
+        );
     }
 
     #[test]
     fn a_flat_picture_stays_flat() {
         for (width, height, size) in [(1, 1, 8), (5, 9, 32), (997, 301, 32)] {
             let flat = RgbImage { width, height, pixels: [200, 3, 255].repeat(width * height) };
-            assert_eq!(fit(&flat, size, Fit::Squish).pixels, [200, 3, 255].repeat(size * size), "{width} x {height}");
+            assert_eq!(
+                fit(&flat, size, Fit::Squish).pixels,
+                [200, 3, 255].repeat(size * size),
+                "{width} x {height}"
+            );
         }
     }
 
     /// tests/fixtures/pictures/pictures.py: what Pillow makes of one picture.
     #[test]
     fn resampling_is_pillows() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
-        let read = |name: &str| RgbImage::from_png(&std::fs::read(folder.join(name)).unwrap(), name).unwrap();
+        let folder =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures");
+        let read = |name: &str| {
+            RgbImage::from_png(&std::fs::read(folder.join(name)).unwrap(), name).unwrap()
+        };
         let source = read("source.png");
         for (name, size, fitted) in [
             ("crop-32.png", 32, Fit::Crop),

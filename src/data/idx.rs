@@ -1,6 +1,8 @@
-//! MNIST-format image sets: pairs of gzipped IDX files in a folder, as Debian's dataset-fashion-mnist installs them.
+//! MNIST-format image sets: pairs of gzipped IDX files in a folder, as Debian's
+//! dataset-fashion-mnist installs them.
 //!
-//! The format is Y. LeCun's: big-endian, magic 2051 (images: count, rows, columns, then bytes) or 2049 (labels: count, then bytes).
+//! The format is Y. LeCun's: big-endian, magic 2051 (images: count, rows, columns, then bytes) or
+//! 2049 (labels: count, then bytes).
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -97,7 +99,8 @@ pub fn unpack(folder: &Path, part: Part) -> Result<[(&'static str, Vec<u8>); 2],
     Ok([(images_name, images), (labels_name, labels)])
 }
 
-/// Every image of one part, in file order, as 32 px RGB with the grey level repeated, centred on black.
+/// Every image of one part, in file order, as 32 px RGB with the grey level repeated, centred on
+/// black.
 pub fn items(part: Part, images: &[u8], labels: &[u8]) -> Result<Vec<Item>, IdxError> {
     let pair = Pair::new(part.unpacked().map(Path::new), images, labels)?;
     let item = |(index, &label): (usize, &u8)| {
@@ -125,7 +128,11 @@ struct Pair<'a> {
 
 impl<'a> Pair<'a> {
     /// `paths` are for messages.
-    fn new([images_path, labels_path]: [&Path; 2], images: &'a [u8], labels: &'a [u8]) -> Result<Self, IdxError> {
+    fn new(
+        [images_path, labels_path]: [&Path; 2],
+        images: &'a [u8],
+        labels: &'a [u8],
+    ) -> Result<Self, IdxError> {
         let (dimensions, levels) = parse(images_path, images, "images", IMAGES_MAGIC, 3)?;
         let (rows, columns) = (dimensions[1], dimensions[2]);
         if !(1..=SIZE).contains(&rows) || !(1..=SIZE).contains(&columns) {
@@ -135,9 +142,18 @@ impl<'a> Pair<'a> {
         let (_, labels) = parse(labels_path, labels, "labels", LABELS_MAGIC, 1)?;
         if images.count() != labels.len() {
             let (images_path, labels_path) = (images_path.to_owned(), labels_path.to_owned());
-            return Err(IdxError::Count { images_path, images: images.count(), labels_path, labels: labels.len() });
+            return Err(IdxError::Count {
+                images_path,
+                images: images.count(),
+                labels_path,
+                labels: labels.len(),
+            });
         }
-        if let Some((index, &label)) = labels.iter().enumerate().find(|(_, label)| **label >= FASHION_MNIST_CLASSES.len() as u8) {
+        if let Some((index, &label)) = labels
+            .iter()
+            .enumerate()
+            .find(|(_, label)| **label >= FASHION_MNIST_CLASSES.len() as u8)
+        {
             return Err(IdxError::Label { path: labels_path.to_owned(), index, label });
         }
         Ok(Self { images, labels })
@@ -175,7 +191,9 @@ fn gunzip(path: &Path) -> Result<Vec<u8>, IdxError> {
         _ => IdxError::Read { path: path.to_owned(), cause },
     })?;
     let mut bytes = Vec::new();
-    GzDecoder::new(file).read_to_end(&mut bytes).map_err(|cause| IdxError::Read { path: path.to_owned(), cause })?;
+    GzDecoder::new(file)
+        .read_to_end(&mut bytes)
+        .map_err(|cause| IdxError::Read { path: path.to_owned(), cause })?;
     Ok(bytes)
 }
 
@@ -189,17 +207,36 @@ fn parse<'a>(
 ) -> Result<(Vec<usize>, &'a [u8]), IdxError> {
     let header = 4 * (1 + axes);
     if bytes.len() < header {
-        return Err(IdxError::Truncated { path: path.to_owned(), what: "header", found: bytes.len(), expected: header });
+        return Err(IdxError::Truncated {
+            path: path.to_owned(),
+            what: "header",
+            found: bytes.len(),
+            expected: header,
+        });
     }
-    let words: Vec<u32> = bytes[..header].as_chunks().0.iter().map(|word| u32::from_be_bytes(*word)).collect();
+    let words: Vec<u32> =
+        bytes[..header].as_chunks().0.iter().map(|word| u32::from_be_bytes(*word)).collect();
     if words[0] != magic {
-        return Err(IdxError::Magic { path: path.to_owned(), what, found: words[0], expected: magic });
+        return Err(IdxError::Magic {
+            path: path.to_owned(),
+            what,
+            found: words[0],
+            expected: magic,
+        });
     }
     let dimensions: Vec<usize> = words[1..].iter().map(|&length| length as usize).collect();
-    let expected = dimensions.iter().try_fold(1_usize, |product, &length| product.checked_mul(length)).unwrap_or(usize::MAX);
+    let expected = dimensions
+        .iter()
+        .try_fold(1_usize, |product, &length| product.checked_mul(length))
+        .unwrap_or(usize::MAX);
     let body = &bytes[header..];
     if body.len() != expected {
-        return Err(IdxError::Truncated { path: path.to_owned(), what, found: body.len(), expected });
+        return Err(IdxError::Truncated {
+            path: path.to_owned(),
+            what,
+            found: body.len(),
+            expected,
+        });
     }
     Ok((dimensions, body))
 }
@@ -211,7 +248,8 @@ mod tests {
     use super::*;
 
     fn write_gz(path: &Path, words: &[u32], body: &[u8]) {
-        let mut encoder = flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
+        let mut encoder =
+            flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
         for word in words {
             encoder.write_all(&word.to_be_bytes()).unwrap();
         }
@@ -244,7 +282,10 @@ mod tests {
         assert_eq!(items[0].image.pixel(2, 2), [200; 3]);
         assert_eq!(items[1].image.pixel(29, 29), [90; 3]);
         assert_eq!((items[1].image.width, items[1].id.as_str()), (32, "t10k-00001"));
-        assert_eq!((items[0].label.as_str(), items[0].caption.as_str()), ("sneaker", "A photo of a sneaker"));
+        assert_eq!(
+            (items[0].label.as_str(), items[0].caption.as_str()),
+            ("sneaker", "A photo of a sneaker")
+        );
     }
 
     #[test]
@@ -260,14 +301,23 @@ mod tests {
     fn damaged_files_are_refused() {
         let cases: [(IdxFile, IdxFile, &str); 6] = [
             ((&[2049, 1, 2, 2], &[0; 4]), (&[2049, 1], &[0]), "starts with 2049, not with 2051"),
-            ((&[2051, 2, 2, 2], &[0; 7]), (&[2049, 2], &[0, 0]), "cut off: 7 bytes of images where its header says 8"),
-            ((&[2051, 1], &[]), (&[2049, 1], &[0]), "cut off: 8 bytes of header where its header says 16"),
+            (
+                (&[2051, 2, 2, 2], &[0; 7]),
+                (&[2049, 2], &[0, 0]),
+                "cut off: 7 bytes of images where its header says 8",
+            ),
+            (
+                (&[2051, 1], &[]),
+                (&[2049, 1], &[0]),
+                "cut off: 8 bytes of header where its header says 16",
+            ),
             ((&[2051, 1, 2, 2], &[0; 4]), (&[2049, 2], &[0, 1]), "holds 1 images and"),
             ((&[2051, 1, 2, 2], &[0; 4]), (&[2049, 1], &[10]), "label 10 of item 0"),
             ((&[2051, 1, 33, 2], &[0; 66]), (&[2049, 1], &[0]), "33 x 2 pixels"),
         ];
         for (images, labels, expected) in cases {
-            let error = fashion_mnist(folder(images, labels).path(), Part::Test).unwrap_err().to_string();
+            let error =
+                fashion_mnist(folder(images, labels).path(), Part::Test).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }
@@ -285,7 +335,10 @@ mod tests {
     fn the_debian_package_is_read() {
         let folder = Path::new(FASHION_MNIST_FOLDER);
         if !folder.exists() {
-            let _ = writeln!(std::io::stderr(), "skipped: {FASHION_MNIST_FOLDER} is not there (package {PACKAGE})");
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: {FASHION_MNIST_FOLDER} is not there (package {PACKAGE})"
+            );
             return;
         }
         assert_eq!(fashion_mnist(folder, Part::Train).unwrap().len(), 60_000);

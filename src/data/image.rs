@@ -2,20 +2,26 @@
 
 use std::io::Cursor;
 
-/// A PNG that can't be read or an image that can't be written; `name` is the item, the file or the shard member.
+/// A PNG that can't be read or an image that can't be written; `name` is the item, the file or the
+/// shard member.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     #[error("image `{name}` is not a readable PNG ({bytes} bytes): {cause}")]
     Decode { name: String, bytes: usize, cause: png::DecodingError },
-    #[error("image `{name}` is a PNG of {colour:?} at {depth:?}: 8-bit RGB, RGBA or greyscale expected")]
+    #[error(
+        "image `{name}` is a PNG of {colour:?} at {depth:?}: 8-bit RGB, RGBA or greyscale expected"
+    )]
     Format { name: String, colour: png::ColorType, depth: png::BitDepth },
-    #[error("image `{name}` holds {found} bytes where {width} x {height} RGB pixels take {expected}")]
+    #[error(
+        "image `{name}` holds {found} bytes where {width} x {height} RGB pixels take {expected}"
+    )]
     Size { name: String, width: usize, height: usize, found: usize, expected: usize },
     #[error("image `{name}` can't be encoded as PNG: {cause}")]
     Encode { name: String, cause: png::EncodingError },
 }
 
-/// Rows from the top, pixels from the left, red, green and blue bytes in sRGB: `pixels.len() == 3 * width * height`.
+/// Rows from the top, pixels from the left, red, green and blue bytes in sRGB: `pixels.len() == 3 *
+/// width * height`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RgbImage {
     pub width: usize,
@@ -41,7 +47,8 @@ impl RgbImage {
         self.pixels[at..at + 3].copy_from_slice(&rgb);
     }
 
-    /// The image as an 8-bit RGB PNG without metadata; the same image gives the same bytes. `name` is used in errors.
+    /// The image as an 8-bit RGB PNG without metadata; the same image gives the same bytes. `name`
+    /// is used in errors.
     pub fn to_png(&self, name: &str) -> Result<Vec<u8>, ImageError> {
         let expected = 3 * self.width * self.height;
         if self.pixels.len() != expected {
@@ -63,19 +70,31 @@ impl RgbImage {
         encode().map_err(|cause| ImageError::Encode { name: name.to_owned(), cause })
     }
 
-    /// Reads an 8-bit PNG. Greyscale is repeated over the channels, alpha is dropped. `name` is used in errors.
+    /// Reads an 8-bit PNG. Greyscale is repeated over the channels, alpha is dropped. `name` is
+    /// used in errors.
     pub fn from_png(bytes: &[u8], name: &str) -> Result<Self, ImageError> {
-        let (info, raw) =
-            read_png(bytes).map_err(|cause| ImageError::Decode { name: name.to_owned(), bytes: bytes.len(), cause })?;
-        let format = || ImageError::Format { name: name.to_owned(), colour: info.color_type, depth: info.bit_depth };
+        let (info, raw) = read_png(bytes).map_err(|cause| ImageError::Decode {
+            name: name.to_owned(),
+            bytes: bytes.len(),
+            cause,
+        })?;
+        let format = || ImageError::Format {
+            name: name.to_owned(),
+            colour: info.color_type,
+            depth: info.bit_depth,
+        };
         if info.bit_depth != png::BitDepth::Eight {
             return Err(format());
         }
         let pixels = match info.color_type {
             png::ColorType::Rgb => raw,
-            png::ColorType::Rgba => raw.chunks_exact(4).flat_map(|texel| [texel[0], texel[1], texel[2]]).collect(),
+            png::ColorType::Rgba => {
+                raw.chunks_exact(4).flat_map(|texel| [texel[0], texel[1], texel[2]]).collect()
+            }
             png::ColorType::Grayscale => raw.iter().flat_map(|&grey| [grey; 3]).collect(),
-            png::ColorType::GrayscaleAlpha => raw.chunks_exact(2).flat_map(|texel| [texel[0]; 3]).collect(),
+            png::ColorType::GrayscaleAlpha => {
+                raw.chunks_exact(2).flat_map(|texel| [texel[0]; 3]).collect()
+            }
             png::ColorType::Indexed => return Err(format()),
         };
         Ok(Self { width: info.width as usize, height: info.height as usize, pixels })

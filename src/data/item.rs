@@ -16,8 +16,9 @@ pub struct Item {
     pub fst: u8,
     /// Whether the condition is malignant, where the image set says so.
     pub malignant: Option<bool>,
-    /// Whose picture it is, where the image set says so: pictures of one patient are no independent samples. Empty where that is not
-    /// known, and for generated images, whoever's picture they were made from.
+    /// Whose picture it is, where the image set says so: pictures of one patient are no independent
+    /// samples. Empty where that is not known, and for generated images, whoever's picture they
+    /// were made from.
     pub patient: String,
     /// A sentence that describes the image, for text encoders.
     pub caption: String,
@@ -39,7 +40,8 @@ pub struct Synthetic {
     pub method: String,
     #[serde(default)]
     pub submethod: String,
-    /// The number of this image among those generated from one source image, from 0. The released shards have it as text, "07".
+    /// The number of this image among those generated from one source image, from 0. The released
+    /// shards have it as text, "07".
     #[serde(deserialize_with = "number")]
     pub generation_num: u32,
     #[serde(default)]
@@ -56,6 +58,9 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     }
     match Written::deserialize(deserializer)? {
         Written::Number(number) => Ok(number),
-        Written::Text(text) => text.trim().parse().map_err(|_| D::Error::custom(format!("{text:?} is not a whole number"))),
+        Written::Text(text) => text
+            .trim()
+            .parse()
+            .map_err(|_| D::Error::custom(format!("{text:?} is not a whole number"))),
     }
 }

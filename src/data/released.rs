@@ -1,11 +1,13 @@
-//! The released synthetic set (lukemelas/synthetic-derm): what its shards and their records are called, in titrate's words.
+//! The released synthetic set (lukemelas/synthetic-derm): what its shards and their records are
+//! called, in titrate's words.
 //!
-//! Shards are `shard-<label>-<method>-<submethod>-<number>.tar`, or, shuffled for training, `shard-<method>-<number>.tar`; words are
-//! joined by `_` in some versions and by `-` in others.
+//! Shards are `shard-<label>-<method>-<submethod>-<number>.tar`, or, shuffled for training,
+//! `shard-<method>-<number>.tar`; words are joined by `_` in some versions and by `-` in others.
 
 use super::Synthetic;
 
-/// Methods of the released set and of titrate's own shards as slugs, and the strategies that they are. An empty submethod is any.
+/// Methods of the released set and of titrate's own shards as slugs, and the strategies that they
+/// are. An empty submethod is any.
 const METHODS: [(&str, &str, &str); 6] = [
     ("finetune-text-to-image", "", "text-to-image"),
     ("finetune-inpaint", "inpaint", "inpaint"),
@@ -15,7 +17,8 @@ const METHODS: [(&str, &str, &str); 6] = [
     ("in-then-outpaint", "dreambooth", "in-then-outpaint"),
 ];
 
-/// A name in small letters and digits, joined by `-`: "Basal_cell carcinoma" is `basal-cell-carcinoma`.
+/// A name in small letters and digits, joined by `-`: "Basal_cell carcinoma" is
+/// `basal-cell-carcinoma`.
 pub fn slug(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join("-")
@@ -24,28 +27,36 @@ pub fn slug(name: &str) -> String {
 /// The name of the strategy by which a tuned model made an image; none of an untuned one's.
 pub fn strategy(made: &Synthetic) -> Option<&'static str> {
     let (method, submethod) = (slug(&made.method), slug(&made.submethod));
-    let found = METHODS.iter().find(|(known, sub, _)| method == *known && (sub.is_empty() || submethod == *sub));
+    let found = METHODS
+        .iter()
+        .find(|(known, sub, _)| method == *known && (sub.is_empty() || submethod == *sub));
     found.map(|(_, _, strategy)| *strategy)
 }
 
-/// Whether a shard of this file name may have images of one of `classes` by one of `strategies`: false only where the name says that it
-/// has none.
+/// Whether a shard of this file name may have images of one of `classes` by one of `strategies`:
+/// false only where the name says that it has none.
 pub fn may_have(file: &str, classes: &[String], strategies: &[&str]) -> bool {
     let name = slug(file.trim_end_matches(".tar"));
     let Some(name) = name.strip_prefix("shard-") else { return true };
-    let model = ["finetune-", "pretrained-"].into_iter().find_map(|model| Some((name.find(model)?, model)));
+    let model =
+        ["finetune-", "pretrained-"].into_iter().find_map(|model| Some((name.find(model)?, model)));
     let Some((at, model)) = model else { return true };
     let (label, rest) = (name[..at].trim_end_matches('-'), &name[at..]);
     let by = |&(method, submethod, strategy): &(&str, &str, &str)| {
         let Some(rest) = rest.strip_prefix(method) else { return false };
-        let rest = rest.trim_start_matches('-').trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
-        strategies.contains(&strategy) && (rest.is_empty() || submethod.is_empty() || rest == submethod)
+        let rest = rest
+            .trim_start_matches('-')
+            .trim_end_matches(|c: char| c.is_ascii_digit())
+            .trim_end_matches('-');
+        strategies.contains(&strategy)
+            && (rest.is_empty() || submethod.is_empty() || rest == submethod)
     };
     let labelled = label.is_empty() || classes.iter().any(|class| slug(class) == label);
     model == "finetune-" && labelled && METHODS.iter().any(by)
 }
 
-/// Where an image stands among all that were made from one source: by its tag, numbers in it by their values, then by its number.
+/// Where an image stands among all that were made from one source: by its tag, numbers in it by
+/// their values, then by its number.
 pub fn order(made: &Synthetic) -> (String, u64, u32, String) {
     let word = made.tag.trim_end_matches(|c: char| c.is_ascii_digit());
     let number = made.tag[word.len()..].parse().unwrap_or(0);
@@ -89,7 +100,11 @@ mod tests {
     fn a_name_rules_out_what_it_says() {
         let classes = ["psoriasis".to_owned(), "basal cell carcinoma".to_owned()];
         let cases = [
-            ("shard-psoriasis-finetune-inpaint-inpaint-outpaint-00000.tar", &["in-then-outpaint"][..], true),
+            (
+                "shard-psoriasis-finetune-inpaint-inpaint-outpaint-00000.tar",
+                &["in-then-outpaint"][..],
+                true,
+            ),
             ("shard-psoriasis-finetune-inpaint-inpaint-outpaint-00000.tar", &["inpaint"], false),
             ("shard-basal-cell-carcinoma-finetune-inpaint-inpaint-00012.tar", &["inpaint"], true),
             ("shard-sarcoidosis-finetune-inpaint-inpaint-00000.tar", &["inpaint"], false),
@@ -108,16 +123,34 @@ mod tests {
 
     #[test]
     fn numbers_come_as_numbers_and_as_text() {
-        for (json, expected) in [("7", Some(7)), ("\"07\"", Some(7)), ("\"x\"", None), ("-1", None), ("[]", None)] {
-            let json = format!(r#"{{"md5hash":"ff","method":"finetune_inpaint","generation_num":{json}}}"#);
-            assert_eq!(serde_json::from_str::<Synthetic>(&json).ok().map(|made| made.generation_num), expected, "{json}");
+        for (json, expected) in
+            [("7", Some(7)), ("\"07\"", Some(7)), ("\"x\"", None), ("-1", None), ("[]", None)]
+        {
+            let json = format!(
+                r#"{{"md5hash":"ff","method":"finetune_inpaint","generation_num":{json}}}"#
+            );
+            assert_eq!(
+                serde_json::from_str::<Synthetic>(&json).ok().map(|made| made.generation_num),
+                expected,
+                "{json}"
+            );
         }
     }
 
     #[test]
     fn images_stand_by_tag_then_number() {
-        let at = |tag: &str, number: u32| Synthetic { tag: tag.to_owned(), generation_num: number, ..made("", "") };
-        let sorted = [at("", 3), at("generations1", 0), at("generations1", 12), at("generations2", 1), at("generations10", 0)];
+        let at = |tag: &str, number: u32| Synthetic {
+            tag: tag.to_owned(),
+            generation_num: number,
+            ..made("", "")
+        };
+        let sorted = [
+            at("", 3),
+            at("generations1", 0),
+            at("generations1", 12),
+            at("generations2", 1),
+            at("generations10", 0),
+        ];
         assert!(sorted.is_sorted_by_key(order));
     }
 }

@@ -22,16 +22,29 @@ pub struct TooFew {
     pub available: usize,
 }
 
-/// Places `range` of each class's shuffled items, class by class. Ranges that don't overlap share no item.
+/// Places `range` of each class's shuffled items, class by class. Ranges that don't overlap share
+/// no item.
 ///
 /// A class's order depends on the seed, its name and its items, not on other classes.
-pub fn of_each(items: Vec<Item>, classes: &[String], range: Range<usize>, key: &str, seed: Seed) -> Result<Vec<Item>, TooFew> {
+pub fn of_each(
+    items: Vec<Item>,
+    classes: &[String],
+    range: Range<usize>,
+    key: &str,
+    seed: Seed,
+) -> Result<Vec<Item>, TooFew> {
     let mut taken = Vec::new();
     for class in classes {
         let mut members = items.iter().filter(|item| item.label == *class).collect::<Vec<_>>();
         if members.len() < range.end {
             let (start, count, available) = (range.start, range.len(), members.len());
-            return Err(TooFew { key: key.to_owned(), class: class.clone(), start, count, available });
+            return Err(TooFew {
+                key: key.to_owned(),
+                class: class.clone(),
+                start,
+                count,
+                available,
+            });
         }
         members.shuffle(&mut seed.child("selection").child(class).rng());
         taken.extend(members[range.clone()].iter().copied().cloned());
@@ -40,8 +53,15 @@ pub fn of_each(items: Vec<Item>, classes: &[String], range: Range<usize>, key: &
 }
 
 /// `count` shuffled items of `classes`, whatever their shares.
-pub fn of_all(items: Vec<Item>, classes: &[String], count: usize, key: &str, seed: Seed) -> Result<Vec<Item>, TooFew> {
-    let mut members = items.into_iter().filter(|item| classes.contains(&item.label)).collect::<Vec<_>>();
+pub fn of_all(
+    items: Vec<Item>,
+    classes: &[String],
+    count: usize,
+    key: &str,
+    seed: Seed,
+) -> Result<Vec<Item>, TooFew> {
+    let mut members =
+        items.into_iter().filter(|item| classes.contains(&item.label)).collect::<Vec<_>>();
     if members.len() < count {
         let (class, available) = (classes.join(", "), members.len());
         return Err(TooFew { key: key.to_owned(), class, start: 0, count, available });
@@ -88,7 +108,8 @@ mod tests {
 
     #[test]
     fn too_few_names_class_and_counts() {
-        let error = of_each(items(3), &["odd".to_owned()], 2..5, "images.pool", Seed::of_study(1)).unwrap_err();
+        let error = of_each(items(3), &["odd".to_owned()], 2..5, "images.pool", Seed::of_study(1))
+            .unwrap_err();
         assert_eq!((error.available, error.count, error.start), (3, 3, 2));
         assert!(error.to_string().contains("`images.pool` asks for 3 images of `odd`"), "{error}");
     }

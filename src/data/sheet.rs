@@ -6,7 +6,8 @@ use super::RgbImage;
 const GAP: usize = 2;
 const PAPER: [u8; 3] = [255; 3];
 
-/// Lays `images` out row by row, `columns` to a row, each pixel enlarged `scale` times. Cells are as large as the largest image.
+/// Lays `images` out row by row, `columns` to a row, each pixel enlarged `scale` times. Cells are
+/// as large as the largest image.
 ///
 /// Panics when `columns` or `scale` is 0. No images give a sheet of nothing but its margin.
 pub fn contact_sheet(images: &[&RgbImage], columns: usize, scale: usize) -> RgbImage {
@@ -14,7 +15,8 @@ pub fn contact_sheet(images: &[&RgbImage], columns: usize, scale: usize) -> RgbI
     let cell_width = scale * images.iter().map(|image| image.width).max().unwrap_or(0) + GAP;
     let cell_height = scale * images.iter().map(|image| image.height).max().unwrap_or(0) + GAP;
     let rows = images.len().div_ceil(columns);
-    let mut sheet = RgbImage::new(columns.min(images.len()) * cell_width + GAP, rows * cell_height + GAP);
+    let mut sheet =
+        RgbImage::new(columns.min(images.len()) * cell_width + GAP, rows * cell_height + GAP);
     sheet.pixels.as_chunks_mut::<3>().0.fill(PAPER);
     for (place, image) in images.iter().enumerate() {
         let (left, top) = (GAP + place % columns * cell_width, GAP + place / columns * cell_height);
@@ -47,7 +49,8 @@ mod tests {
 
     #[test]
     fn the_first_column_is_cut_out_as_it_was_put_in() {
-        let square = |level: u8| RgbImage { width: 3, height: 3, pixels: (level..level + 27).collect() };
+        let square =
+            |level: u8| RgbImage { width: 3, height: 3, pixels: (level..level + 27).collect() };
         let images = [0, 30, 60, 90, 120, 150].map(square);
         let sheet = contact_sheet(&images.iter().collect::<Vec<_>>(), 2, 1);
         assert_eq!(first_column(&sheet, 2), [0, 2, 4].map(|at| images[at].clone()));

@@ -1,4 +1,5 @@
-//! Which records of a catalogue each set of a study takes: seeded, disjoint, a patient never in two of them.
+//! Which records of a catalogue each set of a study takes: seeded, disjoint, a patient never in two
+//! of them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +17,8 @@ pub struct Wanted<'a> {
     /// Pictures of each stratum.
     pub count: usize,
     pub strata: Strata,
-    /// Where its pictures come from if the set has parts; Validation is taken from the training part where there is none.
+    /// Where its pictures come from if the set has parts; Validation is taken from the training
+    /// part where there is none.
     pub part: Part,
 }
 
@@ -29,7 +31,9 @@ pub enum Strata {
 
 /// A stratum with fewer pictures than a study asks for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{key}` asks for {count} pictures of {stratum}; {found} are left once the sets before it have theirs: ask for fewer")]
+#[error(
+    "`{key}` asks for {count} pictures of {stratum}; {found} are left once the sets before it have theirs: ask for fewer"
+)]
 pub struct TooFew {
     pub key: String,
     pub stratum: String,
@@ -39,10 +43,11 @@ pub struct TooFew {
 
 /// The positions of each wanted set's records, class by class in the order of `classes`.
 ///
-/// Patients come in an order that is drawn for each of them by name, and go to the first set that still lacks pictures of a class of
-/// theirs. So neither the order of the records, nor what else there is of other classes, nor a set further back moves a record; and a
-/// set that asks for more has all that it had. `together` names the groups of records that belong together as a patient's do (the
-/// position of one of them, for each record).
+/// Patients come in an order that is drawn for each of them by name, and go to the first set that
+/// still lacks pictures of a class of theirs. So neither the order of the records, nor what else
+/// there is of other classes, nor a set further back moves a record; and a set that asks for more
+/// has all that it had. `together` names the groups of records that belong together as a patient's
+/// do (the position of one of them, for each record).
 pub fn split(
     records: &[Record],
     together: &[usize],
@@ -66,12 +71,18 @@ pub fn split(
         let serves = |set: &usize| {
             admits(&wanted[*set], part)
                 && group.iter().any(|&at| {
-                    records[at].part == part && left[*set].get(stratum(&records[at], wanted[*set].strata)).is_some_and(|n| *n > 0)
+                    records[at].part == part
+                        && left[*set]
+                            .get(stratum(&records[at], wanted[*set].strata))
+                            .is_some_and(|n| *n > 0)
                 })
         };
         let Some(set) = (0..wanted.len()).find(serves) else { continue };
         for at in group.into_iter().filter(|&at| records[at].part == part) {
-            if let Some(lacking) = left[set].get_mut(stratum(&records[at], wanted[set].strata)).filter(|lacking| **lacking > 0) {
+            if let Some(lacking) = left[set]
+                .get_mut(stratum(&records[at], wanted[set].strata))
+                .filter(|lacking| **lacking > 0)
+            {
                 *lacking -= 1;
                 taken[set].push(at);
             }
@@ -83,7 +94,12 @@ pub fn split(
                 Strata::Classes => format!("`{stratum}`"),
                 Strata::SkinTypes => format!("skin types {stratum}"),
             };
-            return Err(TooFew { key: wanted.key.to_owned(), stratum, count: wanted.count, found: wanted.count - lacking });
+            return Err(TooFew {
+                key: wanted.key.to_owned(),
+                stratum,
+                count: wanted.count,
+                found: wanted.count - lacking,
+            });
         }
     }
     let place = |at: &usize| classes.iter().position(|class| *class == records[*at].label);
@@ -92,12 +108,18 @@ pub fn split(
 }
 
 /// Pictures that a set lacks, by stratum.
-fn needs<'a>(records: &'a [Record], classes: &'a [String], wanted: &Wanted<'_>) -> BTreeMap<&'a str, usize> {
+fn needs<'a>(
+    records: &'a [Record],
+    classes: &'a [String],
+    wanted: &Wanted<'_>,
+) -> BTreeMap<&'a str, usize> {
     let strata: Vec<&str> = match wanted.strata {
         Strata::Classes => classes.iter().map(String::as_str).collect(),
-        Strata::SkinTypes => {
-            records.iter().map(|record| stratum(record, Strata::SkinTypes)).filter(|bin| !bin.is_empty()).collect()
-        }
+        Strata::SkinTypes => records
+            .iter()
+            .map(|record| stratum(record, Strata::SkinTypes))
+            .filter(|bin| !bin.is_empty())
+            .collect(),
     };
     strata.into_iter().map(|stratum| (stratum, wanted.count)).collect()
 }
@@ -110,7 +132,12 @@ fn stratum(record: &Record, strata: Strata) -> &str {
 }
 
 /// The records of `classes` by patient, patients in the order drawn, a patient's records by id.
-fn groups(records: &[Record], together: &[usize], classes: &[String], seed: Seed) -> Vec<Vec<usize>> {
+fn groups(
+    records: &[Record],
+    together: &[usize],
+    classes: &[String],
+    seed: Seed,
+) -> Vec<Vec<usize>> {
     let mut leaders = (0..records.len()).collect::<Vec<_>>();
     let mut patients = HashMap::<&str, usize>::new();
     for (at, record) in records.iter().enumerate() {
@@ -195,7 +222,8 @@ mod tests {
     #[test]
     fn a_split_stays_whatever_else_there_is() {
         let records = (0..60).map(|at| record(at, ["a", "b", "c"][at % 3], "")).collect::<Vec<_>>();
-        let sets = [wanted("images.held_out", 4, Part::Test), wanted("images.pool", 6, Part::Train)];
+        let sets =
+            [wanted("images.held_out", 4, Part::Test), wanted("images.pool", 6, Part::Train)];
         let seed = Seed::of_study(1);
         let of = |records: &[Record], sets: &[Wanted<'_>]| {
             ids(records, &split(records, &alone(records), &classes(), sets, seed).unwrap())
@@ -214,17 +242,29 @@ mod tests {
     #[test]
     fn the_sets_own_parts_are_kept() {
         let part = |at: usize| [Part::Train, Part::Test, Part::Train, Part::Train][at % 4];
-        let records =
-            (0..80).map(|at| Record { part: Some(part(at)), ..record(at, ["a", "b"][at / 40], "") }).collect::<Vec<_>>();
-        let sets =
-            [wanted("held_out", 10, Part::Test), wanted("validation", 5, Part::Validation), wanted("pool", 25, Part::Train)];
-        let taken = split(&records, &alone(&records), &classes(), &sets, Seed::of_study(1)).unwrap();
+        let records = (0..80)
+            .map(|at| Record { part: Some(part(at)), ..record(at, ["a", "b"][at / 40], "") })
+            .collect::<Vec<_>>();
+        let sets = [
+            wanted("held_out", 10, Part::Test),
+            wanted("validation", 5, Part::Validation),
+            wanted("pool", 25, Part::Train),
+        ];
+        let taken =
+            split(&records, &alone(&records), &classes(), &sets, Seed::of_study(1)).unwrap();
         assert!(taken[0].iter().all(|at| at % 4 == 1));
-        assert!(taken[1].iter().chain(&taken[2]).all(|at| at % 4 != 1), "validation comes from the training part");
-        let error =
-            split(&records, &alone(&records), &classes(), &[wanted("images.held_out", 11, Part::Test)], Seed::of_study(1));
-        let expected =
-            "`images.held_out` asks for 11 pictures of `a`; 10 are left once the sets before it have theirs: ask for fewer";
+        assert!(
+            taken[1].iter().chain(&taken[2]).all(|at| at % 4 != 1),
+            "validation comes from the training part"
+        );
+        let error = split(
+            &records,
+            &alone(&records),
+            &classes(),
+            &[wanted("images.held_out", 11, Part::Test)],
+            Seed::of_study(1),
+        );
+        let expected = "`images.held_out` asks for 11 pictures of `a`; 10 are left once the sets before it have theirs: ask for fewer";
         assert_eq!(error.unwrap_err().to_string(), expected);
     }
 
@@ -232,7 +272,8 @@ mod tests {
     fn skin_types_can_be_what_is_equal() {
         let records = (0..90).map(|at| record(at, ["a", "b"][at % 2], "")).collect::<Vec<_>>();
         let set = Wanted { strata: Strata::SkinTypes, ..wanted("images.held_out", 7, Part::Test) };
-        let taken = split(&records, &alone(&records), &classes(), &[set], Seed::of_study(1)).unwrap();
+        let taken =
+            split(&records, &alone(&records), &classes(), &[set], Seed::of_study(1)).unwrap();
         for fst in [12, 34, 56] {
             assert_eq!(taken[0].iter().filter(|&&at| records[at].fst == fst).count(), 7);
         }

@@ -1,8 +1,10 @@
 //! WebDataset shards: a tar file with two members an item, `<id>.png` and `<id>.json`.
 //!
-//! The JSON holds `id, label, fst, malignant, patient, caption, source` (`malignant` and `patient` where they are known), and for a generated image also the keys of the released
-//! synthetic-derm shards (`name, md5hash, label, method, submethod, generation_num, tag`). Shards that others wrote are read as
-//! [`Sample`]s: pictures of any format that [`decode`](super::decode) reads, records of which only the label has to be there.
+//! The JSON holds `id, label, fst, malignant, patient, caption, source` (`malignant` and `patient`
+//! where they are known), and for a generated image also the keys of the released synthetic-derm
+//! shards (`name, md5hash, label, method, submethod, generation_num, tag`). Shards that others
+//! wrote are read as [`Sample`]s: pictures of any format that [`decode`](super::decode) reads,
+//! records of which only the label has to be there.
 
 use std::cell::Cell;
 use std::io::{self, Cursor, Read, Write};
@@ -20,9 +22,13 @@ use super::{Item, RgbImage, Synthetic};
 pub enum ShardError {
     #[error("shard `{shard}` is cut off or not a tar file, after member `{after}`: {cause}")]
     Tar { shard: String, after: String, cause: io::Error },
-    #[error("shard `{shard}` ends after member `{after}` without the end-of-archive mark: it is cut off")]
+    #[error(
+        "shard `{shard}` ends after member `{after}` without the end-of-archive mark: it is cut off"
+    )]
     CutOff { shard: String, after: String },
-    #[error("shard `{shard}`, member `{member}`: {found} of {expected} bytes, the shard is cut off")]
+    #[error(
+        "shard `{shard}`, member `{member}`: {found} of {expected} bytes, the shard is cut off"
+    )]
     ShortMember { shard: String, member: String, found: usize, expected: u64 },
     #[error("shard `{shard}`, member `{member}` has {bytes} bytes: {LARGEST_MEMBER} at most")]
     LargeMember { shard: String, member: String, bytes: u64 },
@@ -32,7 +38,9 @@ pub enum ShardError {
     Record { shard: String, member: String, cause: serde_json::Error },
     #[error("shard `{shard}`: sample `{sample}` has no {missing} member")]
     Incomplete { shard: String, sample: String, missing: &'static str },
-    #[error("item `{id}` can't name the members of a shard: an id is not empty and has no `.` or `/`")]
+    #[error(
+        "item `{id}` can't name the members of a shard: an id is not empty and has no `.` or `/`"
+    )]
     Id { id: String },
     #[error("item `{id}` can't be written to a shard: {cause}")]
     Write { id: String, cause: io::Error },
@@ -50,7 +58,8 @@ pub struct Record {
     pub fst: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
-    /// Absent where it is empty, so that shards of sets without patients are the bytes they were before there were any.
+    /// Absent where it is empty, so that shards of sets without patients are the bytes they were
+    /// before there were any.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "patient")]
     pub patient: String,
     #[serde(default)]
@@ -83,8 +92,12 @@ impl<W: Write> ShardWriter<W> {
         if item.id.is_empty() || item.id.contains(['.', '/']) {
             return Err(ShardError::Id { id: item.id.clone() });
         }
-        let png = item.image.to_png(&item.id).map_err(|cause| ShardError::Encode { id: item.id.clone(), cause })?;
-        let json = record_json(item).map_err(|cause| ShardError::Write { id: item.id.clone(), cause: cause.into() })?;
+        let png = item
+            .image
+            .to_png(&item.id)
+            .map_err(|cause| ShardError::Encode { id: item.id.clone(), cause })?;
+        let json = record_json(item)
+            .map_err(|cause| ShardError::Write { id: item.id.clone(), cause: cause.into() })?;
         for (extension, bytes) in [("png", &png[..]), ("json", &json[..])] {
             let mut header = tar::Header::new_ustar();
             header.set_size(bytes.len() as u64);
@@ -133,7 +146,11 @@ pub fn for_each_sample<E: From<ShardError>>(
     let tail = Rc::new(Cell::new(Tail::default()));
     let mut archive = tar::Archive::new(TailWatcher { source, tail: Rc::clone(&tail) });
     let mut after = "(none)".to_owned();
-    let broken = |after: &str, cause| ShardError::Tar { shard: shard.to_owned(), after: after.to_owned(), cause };
+    let broken = |after: &str, cause| ShardError::Tar {
+        shard: shard.to_owned(),
+        after: after.to_owned(),
+        cause,
+    };
     let mut members = Members::default();
     for entry in archive.entries().map_err(|cause| broken(&after, cause))? {
         let mut entry = entry.map_err(|cause| broken(&after, cause))?;
@@ -143,12 +160,23 @@ pub fn for_each_sample<E: From<ShardError>>(
         let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let expected = entry.size();
         if expected > LARGEST_MEMBER {
-            return Err(ShardError::LargeMember { shard: shard.to_owned(), member, bytes: expected }.into());
+            return Err(ShardError::LargeMember {
+                shard: shard.to_owned(),
+                member,
+                bytes: expected,
+            }
+            .into());
         }
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(|cause| broken(&after, cause))?;
         if bytes.len() as u64 != expected {
-            return Err(ShardError::ShortMember { shard: shard.to_owned(), member, found: bytes.len(), expected }.into());
+            return Err(ShardError::ShortMember {
+                shard: shard.to_owned(),
+                member,
+                found: bytes.len(),
+                expected,
+            }
+            .into());
         }
         let (key, extension) = sample_key(&member);
         if key != members.key {
@@ -192,7 +220,8 @@ struct Tail {
     zeros: usize,
 }
 
-/// Watches for the end-of-archive mark: `tar` itself takes the end of the file for the end of the archive.
+/// Watches for the end-of-archive mark: `tar` itself takes the end of the file for the end of the
+/// archive.
 struct TailWatcher<R> {
     source: R,
     tail: Rc<Cell<Tail>>,
@@ -203,7 +232,10 @@ impl<R: Read> Read for TailWatcher<R> {
         let count = self.source.read(buffer)?;
         let Tail { bytes, zeros } = self.tail.get();
         let last = buffer[..count].iter().rev().take_while(|&&byte| byte == 0).count();
-        self.tail.set(Tail { bytes: bytes + count, zeros: if last == count { zeros + count } else { last } });
+        self.tail.set(Tail {
+            bytes: bytes + count,
+            zeros: if last == count { zeros + count } else { last },
+        });
         Ok(count)
     }
 }
@@ -230,7 +262,11 @@ impl Sample {
     pub fn into_item(self, shard: &str) -> Result<Item, ShardError> {
         let id = self.id().to_owned();
         let image = RgbImage::from_png(&self.picture, &id);
-        let image = image.map_err(|cause| ShardError::Image { shard: shard.to_owned(), member: self.member.clone(), cause })?;
+        let image = image.map_err(|cause| ShardError::Image {
+            shard: shard.to_owned(),
+            member: self.member.clone(),
+            cause,
+        })?;
         Ok(self.with_image(image))
     }
 
@@ -238,7 +274,17 @@ impl Sample {
     pub fn with_image(self, image: RgbImage) -> Item {
         let id = self.id().to_owned();
         let Record { label, fst, malignant, patient, caption, source, .. } = self.record;
-        Item { id, label, fst, malignant, patient, caption, source, image, synthetic: self.synthetic }
+        Item {
+            id,
+            label,
+            fst,
+            malignant,
+            patient,
+            caption,
+            source,
+            image,
+            synthetic: self.synthetic,
+        }
     }
 }
 
@@ -254,7 +300,11 @@ struct Members {
 impl Members {
     /// `None` for a sample without any member that matters here.
     fn into_sample(self, shard: &str) -> Result<Option<Sample>, ShardError> {
-        let missing = |missing| ShardError::Incomplete { shard: shard.to_owned(), sample: self.key.clone(), missing };
+        let missing = |missing| ShardError::Incomplete {
+            shard: shard.to_owned(),
+            sample: self.key.clone(),
+            missing,
+        };
         let ((picture_member, picture), json) = match (self.picture, self.json) {
             (Some(picture), Some(json)) => (picture, json),
             (None, None) => return Ok(None),
@@ -262,8 +312,11 @@ impl Members {
             (_, None) => return Err(missing(".json")),
         };
         let member = format!("{}.json", self.key);
-        let (record, synthetic) =
-            parse_record(&json).map_err(|cause| ShardError::Record { shard: shard.to_owned(), member, cause })?;
+        let (record, synthetic) = parse_record(&json).map_err(|cause| ShardError::Record {
+            shard: shard.to_owned(),
+            member,
+            cause,
+        })?;
         let key = self.key.rsplit('/').next().unwrap_or_default().to_owned();
         Ok(Some(Sample { key, member: picture_member, picture, record, synthetic }))
     }
@@ -280,7 +333,8 @@ fn sample_key(member: &str) -> (&str, &str) {
 
 fn record_json(item: &Item) -> Result<Vec<u8>, serde_json::Error> {
     let Item { id, label, fst, malignant, patient, caption, source, synthetic, .. } = item.clone();
-    let mut record = serde_json::to_value(Record { id, label, fst, malignant, patient, caption, source })?;
+    let mut record =
+        serde_json::to_value(Record { id, label, fst, malignant, patient, caption, source })?;
     if let (Value::Object(record), Some(synthetic)) = (&mut record, synthetic)
         && let Value::Object(generated) = serde_json::to_value(synthetic)?
     {
@@ -303,7 +357,11 @@ mod tests {
     use super::*;
 
     fn item(index: u8, synthetic: Option<Synthetic>) -> Item {
-        let image = RgbImage { width: 3, height: 2, pixels: (0..18).map(|byte| byte * 7 + index).collect() };
+        let image = RgbImage {
+            width: 3,
+            height: 2,
+            pixels: (0..18).map(|byte| byte * 7 + index).collect(),
+        };
         Item {
             id: format!("lichen-planus-{index:05}"),
             label: "lichen planus".to_owned(),
@@ -341,12 +399,17 @@ mod tests {
     fn a_record_has_a_patient_only_where_one_is_known() {
         let caption = "An image of lichen planus, a skin disease";
         let known = [r#""malignant":false,"#, r#""patient":"p 7","#];
-        for (index, [malignant, patient]) in [(0, ["", ""]), (1, [known[0], ""]), (3, ["", known[1]])] {
+        for (index, [malignant, patient]) in
+            [(0, ["", ""]), (1, [known[0], ""]), (3, ["", known[1]])]
+        {
             let expected = format!(
                 r#"{{"caption":"{caption}","fst":{},"id":"lichen-planus-{index:05}","label":"lichen planus",{malignant}{patient}"source":"phantom"}}"#,
                 1 + index,
             );
-            assert_eq!(String::from_utf8(record_json(&item(index, None)).unwrap()).unwrap(), expected);
+            assert_eq!(
+                String::from_utf8(record_json(&item(index, None)).unwrap()).unwrap(),
+                expected
+            );
         }
     }
 
@@ -369,7 +432,8 @@ mod tests {
     fn a_shard_cut_anywhere_is_refused_by_name() {
         let shard = write_shard(&items()).unwrap();
         for cut in (0..shard.len()).step_by(64) {
-            let error = read_shard(&shard[..cut], "shard-00042.tar").expect_err(&format!("cut at {cut} of {}", shard.len()));
+            let error = read_shard(&shard[..cut], "shard-00042.tar")
+                .expect_err(&format!("cut at {cut} of {}", shard.len()));
             assert!(error.to_string().contains("shard-00042.tar"), "{error}");
         }
     }
@@ -393,16 +457,32 @@ mod tests {
         let png = items()[0].image.to_png("x").unwrap();
         let json =
             br#"{"name":"a","md5hash":"ff","label":"psoriasis","method":"t2i","submethod":"more","generation_num":3,"tag":""}"#;
-        let read = read_shard(&foreign(&[("train/000.png", &png), ("train/000.json", json)]), "released.tar").unwrap();
-        assert_eq!((read[0].id.as_str(), read[0].label.as_str(), read[0].fst), ("000", "psoriasis", 0));
+        let read = read_shard(
+            &foreign(&[("train/000.png", &png), ("train/000.json", json)]),
+            "released.tar",
+        )
+        .unwrap();
+        assert_eq!(
+            (read[0].id.as_str(), read[0].label.as_str(), read[0].fst),
+            ("000", "psoriasis", 0)
+        );
         assert_eq!(read[0].synthetic.as_ref().unwrap().generation_num, 3);
 
         let short = &png[..png.len() / 2];
         let cases: [(Members, &str); 4] = [
             (&[("a.png", &png)], "`released.tar`: sample `a` has no .json member"),
-            (&[("a.json", json), ("b.png", &png), ("b.json", json)], "`released.tar`: sample `a` has no picture (png"),
-            (&[("a.png", short), ("a.json", json)], "member `a.png`: image `a` is not a readable PNG"),
-            (&[("a.png", &png), ("a.json", br#"{"label":3}"#)], "member `a.json`: the record can't be read: invalid type"),
+            (
+                &[("a.json", json), ("b.png", &png), ("b.json", json)],
+                "`released.tar`: sample `a` has no picture (png",
+            ),
+            (
+                &[("a.png", short), ("a.json", json)],
+                "member `a.png`: image `a` is not a readable PNG",
+            ),
+            (
+                &[("a.png", &png), ("a.json", br#"{"label":3}"#)],
+                "member `a.json`: the record can't be read: invalid type",
+            ),
         ];
         for (members, expected) in cases {
             let error = read_shard(&foreign(members), "released.tar").unwrap_err().to_string();

@@ -1,7 +1,9 @@
-//! The coordinator: settles which tasks are fresh, starts workers for the others, takes in their results, and repairs.
+//! The coordinator: settles which tasks are fresh, starts workers for the others, takes in their
+//! results, and repairs.
 //!
-//! A task is settled when the artifacts of all its inputs are known: only then does it have a key. A task that ran and gave the same
-//! bytes as before leaves its dependants' keys as they were, so they settle as fresh.
+//! A task is settled when the artifacts of all its inputs are known: only then does it have a key.
+//! A task that ran and gave the same bytes as before leaves its dependants' keys as they were, so
+//! they settle as fresh.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -22,7 +24,12 @@ use crate::store::{Artifact, Published, Store};
 const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs what is stale in `graph`. A failing task is reported in events and counts and is no error.
-pub fn run(graph: &Graph, store: &Store, options: &Options, emit: &mut dyn FnMut(&Event)) -> Result<Outcome, ExecError> {
+pub fn run(
+    graph: &Graph,
+    store: &Store,
+    options: &Options,
+    emit: &mut dyn FnMut(&Event),
+) -> Result<Outcome, ExecError> {
     Coordinator::new(graph, store, options, emit).run()
 }
 
@@ -68,7 +75,12 @@ struct Coordinator<'a> {
 }
 
 impl<'a> Coordinator<'a> {
-    fn new(graph: &'a Graph, store: &'a Store, options: &'a Options, emit: &'a mut dyn FnMut(&Event)) -> Self {
+    fn new(
+        graph: &'a Graph,
+        store: &'a Store,
+        options: &'a Options,
+        emit: &'a mut dyn FnMut(&Event),
+    ) -> Self {
         let missing = |id| Stage::Waiting { missing: inputs(graph.task(id)).count() };
         Self {
             graph,
@@ -93,7 +105,10 @@ impl<'a> Coordinator<'a> {
         let clock = Instant::now();
         let cost = self.graph.ids().map(|id| self.graph.task(id).cost).sum();
         (self.emit)(&Event::Opened { tasks: self.graph.len(), cost });
-        let roots = self.graph.ids().filter(|id| matches!(self.stages[id.index()], Stage::Waiting { missing: 0 }));
+        let roots = self
+            .graph
+            .ids()
+            .filter(|id| matches!(self.stages[id.index()], Stage::Waiting { missing: 0 }));
         self.settle(roots.collect())?;
         loop {
             self.look_up();
@@ -105,13 +120,21 @@ impl<'a> Coordinator<'a> {
                 Ok(Note::Told(id, message)) => self.told(id, message),
                 Ok(Note::Closed(id)) => self.closed(id)?,
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => unreachable!("the coordinator holds a sender"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    unreachable!("the coordinator holds a sender")
+                }
             }
         }
         let counts = self.counts();
         (self.emit)(&Event::Closed { counts, seconds: clock.elapsed().as_secs_f64() });
-        let artifact = |stage| if let Stage::Done { artifact, .. } = stage { Some(artifact) } else { None };
-        Ok(Outcome { counts, artifacts: self.stages.into_iter().map(artifact).collect(), timings: self.timings, stop: self.stop })
+        let artifact =
+            |stage| if let Stage::Done { artifact, .. } = stage { Some(artifact) } else { None };
+        Ok(Outcome {
+            counts,
+            artifacts: self.stages.into_iter().map(artifact).collect(),
+            timings: self.timings,
+            stop: self.stop,
+        })
     }
 
     fn look_up(&mut self) {
@@ -128,10 +151,15 @@ impl<'a> Coordinator<'a> {
     }
 
     fn artifact(&self, id: TaskId) -> Option<&Artifact> {
-        if let Stage::Done { artifact, .. } = &self.stages[id.index()] { Some(artifact) } else { None }
+        if let Stage::Done { artifact, .. } = &self.stages[id.index()] {
+            Some(artifact)
+        } else {
+            None
+        }
     }
 
-    /// Decides for each of `ids` whose inputs are all known, and then for what becomes decidable thereby.
+    /// Decides for each of `ids` whose inputs are all known, and then for what becomes decidable
+    /// thereby.
     fn settle(&mut self, mut ids: Vec<TaskId>) -> Result<(), ExecError> {
         ids.reverse();
         while let Some(id) = ids.pop() {
@@ -139,11 +167,16 @@ impl<'a> Coordinator<'a> {
                 continue;
             }
             let assessment = assess(self.graph, id, |input| self.artifact(input), self.store)?;
-            let manifest = assessment.manifest.expect("a task is settled when its inputs are known");
+            let manifest =
+                assessment.manifest.expect("a task is settled when its inputs are known");
             match assessment.freshness {
-                Freshness::Fresh(artifact) => self.complete(id, manifest.key(), artifact, false, &mut ids),
+                Freshness::Fresh(artifact) => {
+                    self.complete(id, manifest.key(), artifact, false, &mut ids)
+                }
                 Freshness::Stale(reason) => self.enqueue(id, manifest, reason),
-                Freshness::Unknown(_) => unreachable!("a task is settled when its inputs are known"),
+                Freshness::Unknown(_) => {
+                    unreachable!("a task is settled when its inputs are known")
+                }
             }
         }
         Ok(())
@@ -167,7 +200,14 @@ impl<'a> Coordinator<'a> {
     }
 
     /// Notes that `id` is done and adds to `decidable` the tasks that waited for it last.
-    fn complete(&mut self, id: TaskId, key: Key, artifact: Artifact, ran: bool, decidable: &mut Vec<TaskId>) {
+    fn complete(
+        &mut self,
+        id: TaskId,
+        key: Key,
+        artifact: Artifact,
+        ran: bool,
+        decidable: &mut Vec<TaskId>,
+    ) {
         if !ran {
             let Task { label, cost, .. } = self.graph.task(id);
             (self.emit)(&Event::Cached { label: label.clone(), key, cost: *cost });
@@ -199,13 +239,22 @@ impl<'a> Coordinator<'a> {
         self.ready.remove(&next);
         let alone = self.ready.is_empty() && self.running.is_empty();
         let stage = std::mem::replace(&mut self.stages[id.index()], Stage::Blocked);
-        let Stage::Ready(manifest, reason) = stage else { unreachable!("what is in the queue is ready") };
+        let Stage::Ready(manifest, reason) = stage else {
+            unreachable!("what is in the queue is ready")
+        };
         let task = self.graph.task(id);
-        let mut job = Job::new(task, &manifest, |input| self.artifact(input).expect("a ready task's inputs are known"));
-        let root = std::path::absolute(self.store.root()).map_err(|source| ExecError::io("find", self.store.root(), source))?;
+        let mut job = Job::new(task, &manifest, |input| {
+            self.artifact(input).expect("a ready task's inputs are known")
+        });
+        let root = std::path::absolute(self.store.root())
+            .map_err(|source| ExecError::io("find", self.store.root(), source))?;
         job.work = root.join("work").join(job.key.to_string());
         job.attempt = count_attempt(&job.work)?;
-        job.threads = if alone { self.options.cores } else { (self.options.cores / self.options.jobs).max(1) };
+        job.threads = if alone {
+            self.options.cores
+        } else {
+            (self.options.cores / self.options.jobs).max(1)
+        };
         (self.emit)(&Event::Started {
             label: task.label.clone(),
             kind: task.kind.to_owned(),
@@ -232,7 +281,10 @@ impl<'a> Coordinator<'a> {
                 if progress.rate > 0.0 {
                     self.rates.insert(id, (progress.rate, progress.unit.clone()));
                 }
-                (self.emit)(&Event::Progress { label: self.graph.task(id).label.clone(), progress });
+                (self.emit)(&Event::Progress {
+                    label: self.graph.task(id).label.clone(),
+                    progress,
+                });
             }
         }
     }
@@ -259,23 +311,38 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// Indexes the receipt that the worker of `id` published, and completes all tasks that have its key.
+    /// Indexes the receipt that the worker of `id` published, and completes all tasks that have its
+    /// key.
     fn take_in(&mut self, id: TaskId, seconds: f64, log: &Path) -> Result<(), ExecError> {
-        let Stage::Running(manifest) = &self.stages[id.index()] else { unreachable!("its worker just ended") };
+        let Stage::Running(manifest) = &self.stages[id.index()] else {
+            unreachable!("its worker just ended")
+        };
         let key = manifest.key();
         let collected = self.store.collect()?;
         let task = self.graph.task(id);
-        if let Some((_, Published::Diverged(divergence))) = collected.receipts.iter().find(|(found, _)| *found == key) {
-            let output = |receipt| Ok::<Digest, ExecError>(self.store.read_receipt(receipt)?.output.digest());
+        if let Some((_, Published::Diverged(divergence))) =
+            collected.receipts.iter().find(|(found, _)| *found == key)
+        {
+            let output = |receipt| {
+                Ok::<Digest, ExecError>(self.store.read_receipt(receipt)?.output.digest())
+            };
             let (kept, other) = (output(&divergence.kept)?, output(&divergence.refused)?);
             (self.emit)(&Event::Diverged { label: task.label.clone(), key, kept, other });
         }
         let Some(finished) = self.store.finished(&key)? else {
-            let refusal = collected.refusals.first().map_or("the inbox is empty", |refusal| refusal.cause.as_str());
-            self.fail(id, format!("the worker ended well, but its receipt is not usable: {refusal}"), log);
+            let refusal = collected
+                .refusals
+                .first()
+                .map_or("the inbox is empty", |refusal| refusal.cause.as_str());
+            self.fail(
+                id,
+                format!("the worker ended well, but its receipt is not usable: {refusal}"),
+                log,
+            );
             return Ok(());
         };
-        let (label, kind, artifact) = (task.label.clone(), task.kind.to_owned(), finished.output.digest());
+        let (label, kind, artifact) =
+            (task.label.clone(), task.kind.to_owned(), finished.output.digest());
         let rate = self.rates.remove(&id);
         self.timings.push(Timing { label: label.clone(), kind: kind.clone(), seconds, rate });
         (self.emit)(&Event::Finished { label, kind, key, artifact, seconds, cost: task.cost });
@@ -287,7 +354,9 @@ impl<'a> Coordinator<'a> {
     }
 
     fn fail(&mut self, id: TaskId, error: String, log: &Path) {
-        let Stage::Running(manifest) = &self.stages[id.index()] else { unreachable!("its worker just ended") };
+        let Stage::Running(manifest) = &self.stages[id.index()] else {
+            unreachable!("its worker just ended")
+        };
         let key = manifest.key();
         let task = self.graph.task(id);
         (self.emit)(&Event::Failed {
@@ -301,7 +370,13 @@ impl<'a> Coordinator<'a> {
         self.stages[id.index()] = Stage::Failed;
         self.stopping |= !self.options.keep_going;
         let mut behind: Vec<TaskId> = self.graph.dependants(id).to_vec();
-        behind.extend(self.claims.remove(&key).unwrap_or_default().into_iter().filter(|claimant| *claimant != id));
+        behind.extend(
+            self.claims
+                .remove(&key)
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|claimant| *claimant != id),
+        );
         while let Some(next) = behind.pop() {
             if matches!(self.stages[next.index()], Stage::Waiting { .. } | Stage::Following) {
                 self.stages[next.index()] = Stage::Blocked;
@@ -312,8 +387,15 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// Sends back the tasks that made the damaged inputs of `id`, and lets `id` wait for them. Once: then the damage is its failure.
-    fn repair(&mut self, id: TaskId, object: Digest, error: String, log: &Path) -> Result<(), ExecError> {
+    /// Sends back the tasks that made the damaged inputs of `id`, and lets `id` wait for them.
+    /// Once: then the damage is its failure.
+    fn repair(
+        &mut self,
+        id: TaskId,
+        object: Digest,
+        error: String,
+        log: &Path,
+    ) -> Result<(), ExecError> {
         let mut producers = Vec::new();
         for producer in inputs(self.graph.task(id)) {
             let damaged = match self.artifact(producer) {
@@ -374,7 +456,8 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// Makes a ready or running task and those that follow it wait for their inputs again; returns them.
+    /// Makes a ready or running task and those that follow it wait for their inputs again; returns
+    /// them.
     fn release(&mut self, id: TaskId) -> Vec<TaskId> {
         let key = match &self.stages[id.index()] {
             Stage::Ready(manifest, _) | Stage::Running(manifest) => manifest.key(),
@@ -382,7 +465,9 @@ impl<'a> Coordinator<'a> {
         };
         let claimants = self.claims.remove(&key).unwrap_or_default();
         for claimant in &claimants {
-            let missing = inputs(self.graph.task(*claimant)).filter(|input| self.artifact(*input).is_none()).count();
+            let missing = inputs(self.graph.task(*claimant))
+                .filter(|input| self.artifact(*input).is_none())
+                .count();
             self.stages[claimant.index()] = Stage::Waiting { missing };
         }
         claimants

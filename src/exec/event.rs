@@ -1,4 +1,5 @@
-//! What happens during a run, as one typed stream: terminal bars, the journal and `--json` all read it.
+//! What happens during a run, as one typed stream: terminal bars, the journal and `--json` all read
+//! it.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,16 +24,9 @@ pub struct Counts {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// First of a run. `cost` is that of all tasks.
-    Opened {
-        tasks: usize,
-        cost: f64,
-    },
+    Opened { tasks: usize, cost: f64 },
     /// A task's artifact is there already.
-    Cached {
-        label: String,
-        key: Key,
-        cost: f64,
-    },
+    Cached { label: String, key: Key, cost: f64 },
     Started {
         label: String,
         kind: String,
@@ -48,27 +42,12 @@ pub enum Event {
         progress: Progress,
     },
     /// A task ran to its end. `seconds` is wall time.
-    Finished {
-        label: String,
-        kind: String,
-        key: Key,
-        artifact: Digest,
-        seconds: f64,
-        cost: f64,
-    },
-    /// `object`, which `label` reads, was found damaged; the tasks that made it run again, then `label`.
-    Repairing {
-        label: String,
-        object: Digest,
-        producers: Vec<String>,
-    },
+    Finished { label: String, kind: String, key: Key, artifact: Digest, seconds: f64, cost: f64 },
+    /// `object`, which `label` reads, was found damaged; the tasks that made it run again, then
+    /// `label`.
+    Repairing { label: String, object: Digest, producers: Vec<String> },
     /// A second run of one key gave other bytes. The first result stays.
-    Diverged {
-        label: String,
-        key: Key,
-        kept: Digest,
-        other: Digest,
-    },
+    Diverged { label: String, key: Key, kept: Digest, other: Digest },
     Failed {
         label: String,
         kind: String,
@@ -78,15 +57,9 @@ pub enum Event {
         log_tail: Vec<String>,
     },
     /// `label` cannot run because `behind` failed.
-    Blocked {
-        label: String,
-        behind: String,
-    },
+    Blocked { label: String, behind: String },
     /// The user asked to stop.
     Interrupted,
     /// Last of a run.
-    Closed {
-        counts: Counts,
-        seconds: f64,
-    },
+    Closed { counts: Counts, seconds: f64 },
 }

@@ -34,10 +34,18 @@ struct Line<'a> {
 }
 
 impl Journal {
-    /// The journal of a run that starts now. `head` is kept as the run's record: what was asked for.
+    /// The journal of a run that starts now. `head` is kept as the run's record: what was asked
+    /// for.
     pub fn new(store: &Store, head: serde_json::Value) -> Self {
         let id = format!("{:013}-{}", unix_ms(), std::process::id());
-        Self { runs: Runs::at(store.root()), id, head, file: None, waiting: Vec::new(), told: HashMap::new() }
+        Self {
+            runs: Runs::at(store.root()),
+            id,
+            head,
+            file: None,
+            waiting: Vec::new(),
+            told: HashMap::new(),
+        }
     }
 
     /// Whether anything was written.
@@ -57,15 +65,19 @@ impl Journal {
             Event::Started { .. } if self.file.is_none() => self.open()?,
             _ => {}
         }
-        self.waiting.push(serde_json::to_string(&Line { at: unix_ms(), event }).expect("an event is plain JSON"));
+        self.waiting.push(
+            serde_json::to_string(&Line { at: unix_ms(), event }).expect("an event is plain JSON"),
+        );
         self.flush()
     }
 
     fn open(&mut self) -> Result<(), ExecError> {
         self.runs.record(&self.id, &self.head)?;
         let path = self.path()?;
-        self.file =
-            Some(BufWriter::new(File::create(&path).map_err(|source| ExecError::io("write the journal", &path, source))?));
+        self.file = Some(BufWriter::new(
+            File::create(&path)
+                .map_err(|source| ExecError::io("write the journal", &path, source))?,
+        ));
         Ok(())
     }
 
@@ -75,7 +87,11 @@ impl Journal {
             None => return Ok(()),
         };
         let file = self.file.as_mut().expect("checked above");
-        let written = self.waiting.drain(..).try_for_each(|line| writeln!(file, "{line}")).and_then(|()| file.flush());
+        let written = self
+            .waiting
+            .drain(..)
+            .try_for_each(|line| writeln!(file, "{line}"))
+            .and_then(|()| file.flush());
         written.map_err(|source| ExecError::io("write the journal", &path, source))
     }
 

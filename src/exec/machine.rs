@@ -1,4 +1,5 @@
-//! What Linux says of this machine and this process. Unknown values are empty or 0: a receipt is worth having without them.
+//! What Linux says of this machine and this process. Unknown values are empty or 0: a receipt is
+//! worth having without them.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::exec::protocol::Commit;
 
-/// Clock ticks a second in `/proc/self/stat`: USER_HZ, 100 on every Linux architecture that Rust targets but Alpha.
+/// Clock ticks a second in `/proc/self/stat`: USER_HZ, 100 on every Linux architecture that Rust
+/// targets but Alpha.
 const TICKS: f64 = 100.0;
 
 pub(super) fn host() -> String {
@@ -20,15 +22,20 @@ pub(super) fn cpu_model() -> String {
 /// The most resident memory that this process has had, in bytes.
 pub(super) fn peak_memory() -> u64 {
     let text = field("/proc/self/status", "VmHWM").unwrap_or_default();
-    text.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+    text.split_whitespace()
+        .next()
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
 }
 
 /// Seconds of user and system time of this process, all its threads together.
 pub(super) fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The second field, the command in parentheses, may hold spaces; utime and stime are fields 14 and 15.
+    // The second field, the command in parentheses, may hold spaces; utime and stime are fields 14
+    // and 15.
     let after = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks = after.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
+    let ticks =
+        after.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
     ticks.sum::<f64>() / TICKS
 }
 
@@ -38,17 +45,27 @@ fn field(path: &str, name: &str) -> Option<String> {
     line.split_once(':').map(|(_, value)| value.trim().to_owned())
 }
 
-/// The commit of the sources that this program was built from, if they are still there, or of the current directory.
+/// The commit of the sources that this program was built from, if they are still there, or of the
+/// current directory.
 pub(super) fn commit() -> Option<Commit> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = if sources.join(".git").exists() { sources } else { Path::new(".") };
     let git = |arguments: &[&str]| {
-        let output =
-            Command::new("git").arg("-C").arg(folder).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(folder)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let name = git(&["rev-parse", "HEAD"])?;
-    Some(Commit { name, dirty: !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty() })
+    Some(Commit {
+        name,
+        dirty: !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty(),
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! Execution: what is stale runs, each task in a worker process of its own, as many at once as asked for.
+//! Execution: what is stale runs, each task in a worker process of its own, as many at once as
+//! asked for.
 //!
-//! May import plan, store, seed and id. It is handed the code that runs a task and never talks to a terminal: it emits [`Event`]s.
+//! May import plan, store, seed and id. It is handed the code that runs a task and never talks to a
+//! terminal: it emits [`Event`]s.
 
 mod coordinator;
 mod event;
@@ -43,7 +45,10 @@ pub struct Options {
 
 /// The cores that this process may use: RAYON_NUM_THREADS where set, else what the system says.
 pub fn cores() -> usize {
-    let asked = std::env::var("RAYON_NUM_THREADS").ok().and_then(|text| text.parse::<usize>().ok()).filter(|count| *count > 0);
+    let asked = std::env::var("RAYON_NUM_THREADS")
+        .ok()
+        .and_then(|text| text.parse::<usize>().ok())
+        .filter(|count| *count > 0);
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
 }
 

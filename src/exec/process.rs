@@ -42,26 +42,38 @@ pub(super) enum End {
 }
 
 impl Worker {
-    /// Starts `program` with `arguments` on `order`. Its threads are bounded through the environment.
+    /// Starts `program` with `arguments` on `order`. Its threads are bounded through the
+    /// environment.
     ///
-    /// To be called from a thread that lives as long as the worker: the worker dies with the thread that started it.
-    pub fn start(id: TaskId, arguments: &[OsString], order: &Order, notes: Sender<Note>) -> Result<Self, ExecError> {
+    /// To be called from a thread that lives as long as the worker: the worker dies with the thread
+    /// that started it.
+    pub fn start(
+        id: TaskId,
+        arguments: &[OsString],
+        order: &Order,
+        notes: Sender<Note>,
+    ) -> Result<Self, ExecError> {
         let log = order.job.work.join(LOG);
-        let stderr = open_log(&log).map_err(|source| ExecError::io("open the log", &log, source))?;
+        let stderr =
+            open_log(&log).map_err(|source| ExecError::io("open the log", &log, source))?;
         // Not the path of the program: it may have been rebuilt while this one runs.
         let mut child = Command::new("/proc/self/exe")
             .args(arguments)
             .env("RAYON_NUM_THREADS", order.job.threads.to_string())
             .env("CANDLE_NUM_THREADS", "1")
-            // A training step frees and takes the same memory again; giving it back between costs a page fault each.
+            // A training step frees and takes the same memory again; giving it back between costs a
+            // page fault each.
             .env("MIMALLOC_PURGE_DELAY", "-1")
-            // A step runs on a thread of the pool, and a backward pass first walks down its graph by recursion.
+            // A step runs on a thread of the pool, and a backward pass first walks down its graph
+            // by recursion.
             .env("RUST_MIN_STACK", (16 << 20).to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
-            .map_err(|source| ExecError::io("start a worker", Path::new("/proc/self/exe"), source))?;
+            .map_err(|source| {
+                ExecError::io("start a worker", Path::new("/proc/self/exe"), source)
+            })?;
         let stdout = child.stdout.take().expect("piped above");
         let mut stdin = child.stdin.take().expect("piped above");
         std::thread::spawn(move || {
@@ -83,7 +95,10 @@ impl Worker {
 
     /// Waits for the process, whose stdout has closed, and says how it ended.
     pub fn end(mut self) -> Result<End, ExecError> {
-        let status = self.child.wait().map_err(|source| ExecError::io("wait for the worker of", &self.log, source))?;
+        let status = self
+            .child
+            .wait()
+            .map_err(|source| ExecError::io("wait for the worker of", &self.log, source))?;
         Ok(match self.verdict.take() {
             Some(Ok(())) if status.success() => End::Done,
             Some(Err((cause, error))) => End::Failed(cause, error),
@@ -127,7 +142,10 @@ pub(super) fn count_attempt(work: &Path) -> Result<u32, ExecError> {
     let path = work.join("attempt");
     let failed = |source| ExecError::io("count attempts in", &path, source);
     fs::create_dir_all(work).map_err(failed)?;
-    let earlier = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u32>().ok()).unwrap_or(0);
+    let earlier = fs::read_to_string(&path)
+        .ok()
+        .and_then(|text| text.trim().parse::<u32>().ok())
+        .unwrap_or(0);
     fs::write(&path, format!("{}\n", earlier + 1)).map_err(failed)?;
     Ok(earlier + 1)
 }

@@ -1,4 +1,5 @@
-//! What coordinator and worker say to each other: an [`Order`] as JSON on the worker's stdin, [`Message`]s as JSON lines on its stdout.
+//! What coordinator and worker say to each other: an [`Order`] as JSON on the worker's stdin,
+//! [`Message`]s as JSON lines on its stdout.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ use crate::plan::Progress;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Order {
     pub job: Job,
-    /// Process id of the coordinator: a worker whose parent is another process has been orphaned and ends.
+    /// Process id of the coordinator: a worker whose parent is another process has been orphaned
+    /// and ends.
     pub coordinator: u32,
     /// The commit that the coordinator found the sources at.
     pub commit: Option<Commit>,

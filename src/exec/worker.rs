@@ -1,5 +1,6 @@
-//! The worker side: one process, one attempt at one task. It reads its [`Order`] from stdin, tells its progress on stdout, logs to
-//! stderr, puts the outputs among the objects and, last of all, the receipt into the inbox.
+//! The worker side: one process, one attempt at one task. It reads its [`Order`] from stdin, tells
+//! its progress on stdout, logs to stderr, puts the outputs among the objects and, last of all, the
+//! receipt into the inbox.
 
 use std::any::Any;
 use std::error::Error;
@@ -29,7 +30,8 @@ pub type Run = fn(&Job, &Objects, &mut dyn FnMut(Progress)) -> Result<Outputs, S
 /// Progress is told at most this often, but for the last of a step.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// Runs the task ordered on stdin with the store at `root`. The exit code is 0, or that of its cause.
+/// Runs the task ordered on stdin with the store at `root`. The exit code is 0, or that of its
+/// cause.
 pub fn serve(root: &Path, run: Run) -> ExitCode {
     note_panics();
     let failure = match read_order().and_then(|order| attempt(&order, root, run)) {
@@ -48,7 +50,8 @@ pub fn serve(root: &Path, run: Run) -> ExitCode {
 fn read_order() -> Result<Order, StepError> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
-    let order: Order = serde_json::from_str(&text).map_err(|error| format!("no order on stdin: {error}"))?;
+    let order: Order =
+        serde_json::from_str(&text).map_err(|error| format!("no order on stdin: {error}"))?;
     end_with_parent(order.coordinator)?;
     Ok(order)
 }
@@ -77,14 +80,17 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
             tell(&Message::Progress(progress));
         }
     };
-    // On one of the threads that share its work: from any other, each parallel loop would begin with waking one and end with waiting.
+    // On one of the threads that share its work: from any other, each parallel loop would begin
+    // with waking one and end with waiting.
     let in_pool = || rayon::scope(|_| run(job, &objects, &mut progress));
-    let outputs = catch_unwind(AssertUnwindSafe(in_pool)).unwrap_or_else(|panic| Err(panicked(&*panic)))?;
+    let outputs =
+        catch_unwind(AssertUnwindSafe(in_pool)).unwrap_or_else(|panic| Err(panicked(&*panic)))?;
     let output = objects.put_artifact(outputs)?;
     let log = std::fs::read(job.work.join(super::LOG)).ok().filter(|log| !log.is_empty());
     let log = log.map(|log| objects.put(&log)).transpose()?;
-    let files =
-        job.files.iter().flat_map(|(role, files)| files.iter().map(move |file| (format!("{role}/{}", file.name), file.digest)));
+    let files = job.files.iter().flat_map(|(role, files)| {
+        files.iter().map(move |file| (format!("{role}/{}", file.name), file.digest))
+    });
     let receipt = Receipt {
         titrate_receipt: Receipt::FORMAT,
         key: job.key,
@@ -92,7 +98,12 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
         kind: job.kind.clone(),
         version: job.version,
         label: job.label.clone(),
-        inputs: job.inputs.iter().map(|(role, artifact)| (role.clone(), artifact.digest())).chain(files).collect(),
+        inputs: job
+            .inputs
+            .iter()
+            .map(|(role, artifact)| (role.clone(), artifact.digest()))
+            .chain(files)
+            .collect(),
         output,
         cost: Cost {
             started_unix_ms,
@@ -161,12 +172,16 @@ fn note_panics() {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> StepError {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
     let place = PANIC_PLACE.get().map_or("an unknown place", String::as_str);
     format!("panicked at {place}: {}", text.unwrap_or("without a message")).into()
 }
 
-/// The error and its sources, joined by colons, leaving out a source that its parent has already printed.
+/// The error and its sources, joined by colons, leaving out a source that its parent has already
+/// printed.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -185,7 +200,9 @@ fn cause_of(error: &(dyn Error + 'static)) -> Cause {
     let mut next = Some(error);
     while let Some(error) = next {
         match error.downcast_ref::<StoreError>() {
-            Some(StoreError::Corrupt { digest, .. } | StoreError::Missing { digest, .. }) => return Cause::Object(*digest),
+            Some(StoreError::Corrupt { digest, .. } | StoreError::Missing { digest, .. }) => {
+                return Cause::Object(*digest);
+            }
             Some(StoreError::NoSpace { .. }) => return Cause::Storage,
             _ => {}
         }

@@ -36,7 +36,8 @@ impl Location {
 impl FromStr for Location {
     type Err = HubError;
 
-    /// `hf://owner/name@revision/path`, or `hf://datasets/owner/name...`; without a revision it is `main`.
+    /// `hf://owner/name@revision/path`, or `hf://datasets/owner/name...`; without a revision it is
+    /// `main`.
     fn from_str(text: &str) -> Result<Self, HubError> {
         let bad = || HubError::Location { text: text.to_owned() };
         let rest = text.strip_prefix(SCHEME).ok_or_else(bad)?;
@@ -45,8 +46,11 @@ impl FromStr for Location {
             None => (false, rest),
         };
         let mut parts = rest.splitn(3, '/');
-        let (owner, named, path) =
-            (parts.next().unwrap_or_default(), parts.next().ok_or_else(bad)?, parts.next().unwrap_or_default());
+        let (owner, named, path) = (
+            parts.next().unwrap_or_default(),
+            parts.next().ok_or_else(bad)?,
+            parts.next().unwrap_or_default(),
+        );
         let (name, revision) = named.split_once('@').unwrap_or((named, "main"));
         let plain = |part: &str| {
             !part.is_empty()
@@ -54,11 +58,17 @@ impl FromStr for Location {
                 && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
         };
         let path = path.trim_end_matches('/');
-        let climbs = !path.is_empty() && path.split('/').any(|part| part.is_empty() || part == "." || part == "..");
+        let climbs = !path.is_empty()
+            && path.split('/').any(|part| part.is_empty() || part == "." || part == "..");
         if ![owner, name, revision].into_iter().all(plain) || climbs {
             return Err(bad());
         }
-        Ok(Self { dataset, id: format!("{owner}/{name}"), revision: revision.to_owned(), path: path.to_owned() })
+        Ok(Self {
+            dataset,
+            id: format!("{owner}/{name}"),
+            revision: revision.to_owned(),
+            path: path.to_owned(),
+        })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Files of the Hugging Face hub: where they are on this machine, and how they come here.
 //!
-//! Imports nothing of titrate's. The cache is the one that Python's huggingface_hub has, in its layout: what either has downloaded the other
-//! finds. A file that was downloaded is hashed, and refused if it is not what the hub said; a branch stays at the commit that it was first
+//! Imports nothing of titrate's. The cache is the one that Python's huggingface_hub has, in its
+//! layout: what either has downloaded the other finds. A file that was downloaded is hashed, and
+//! refused if it is not what the hub said; a branch stays at the commit that it was first
 //! downloaded at, so that planning needs no network.
 
 mod location;
@@ -25,7 +26,9 @@ pub use location::{Location, SCHEME};
 /// Why a file of the hub is not here.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    #[error("`{text}` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path")]
+    #[error(
+        "`{text}` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path"
+    )]
     Location { text: String },
     #[error("{location} is not in the cache at {}, and HF_HUB_OFFLINE forbids to download it", .cache.display())]
     Offline { location: String, cache: PathBuf },
@@ -37,7 +40,9 @@ pub enum HubError {
     NotFound { location: String, file: Option<String> },
     #[error("{location}: nothing in it is wanted here; it has {has}")]
     Nothing { location: String, has: String },
-    #[error("{location}, {file}: {cause}; what has come is kept: the same command goes on from there")]
+    #[error(
+        "{location}, {file}: {cause}; what has come is kept: the same command goes on from there"
+    )]
     Transfer { location: String, file: String, cause: String },
     #[error(
         "{location}, {file}: its digest is {found}, where the hub says {expected}: it was removed; the same command downloads it again"
@@ -62,12 +67,14 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// By the variables that huggingface_hub has: HF_HUB_CACHE or HF_HOME, HF_ENDPOINT, HF_TOKEN or the token that a login left,
-    /// HF_HUB_OFFLINE.
+    /// By the variables that huggingface_hub has: HF_HUB_CACHE or HF_HOME, HF_ENDPOINT, HF_TOKEN or
+    /// the token that a login left, HF_HUB_OFFLINE.
     pub fn from_env() -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let home = Cache::from_env();
-        let flag = |value: String| matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on");
+        let flag = |value: String| {
+            matches!(value.to_ascii_lowercase().as_str(), "1" | "true" | "yes" | "on")
+        };
         Self {
             token: set("HF_TOKEN").or_else(|| home.token()),
             cache: set("HF_HUB_CACHE").map_or_else(|| home.path().clone(), PathBuf::from),
@@ -76,10 +83,16 @@ impl Hub {
         }
     }
 
-    /// Where the location is on this machine, if all is that `wants` picks of the names of its files. Asks nobody.
-    pub fn cached(&self, location: &Location, wants: impl Fn(&[String]) -> Vec<String>) -> Option<PathBuf> {
+    /// Where the location is on this machine, if all is that `wants` picks of the names of its
+    /// files. Asks nobody.
+    pub fn cached(
+        &self,
+        location: &Location,
+        wants: impl Fn(&[String]) -> Vec<String>,
+    ) -> Option<PathBuf> {
         let snapshot = self.snapshot(location, &self.commit(location)?);
-        let path = if location.path.is_empty() { snapshot.clone() } else { snapshot.join(&location.path) };
+        let path =
+            if location.path.is_empty() { snapshot.clone() } else { snapshot.join(&location.path) };
         if path.is_file() {
             return Some(path);
         }
@@ -88,13 +101,15 @@ impl Hub {
                 let below = listing.lines().map(str::to_owned).collect::<Vec<_>>();
                 wants(&below).iter().all(|file| snapshot.join(file).is_file())
             }
-            // What others have downloaded has no listing of ours; there is nobody to ask whether it is all.
+            // What others have downloaded has no listing of ours; there is nobody to ask whether it
+            // is all.
             Err(_) => self.offline,
         };
         (complete && path.is_dir()).then_some(path)
     }
 
-    /// Downloads what `wants` picks of the names of the location's files and is not here, and says so line by line.
+    /// Downloads what `wants` picks of the names of the location's files and is not here, and says
+    /// so line by line.
     pub fn fetch(
         &self,
         location: &Location,
@@ -136,14 +151,22 @@ impl Hub {
             }
         }
         let io = |path: &Path, cause| HubError::Io { path: path.to_owned(), cause };
-        self.cache_repo(location, &location.revision).create_ref(&info.sha).map_err(|cause| io(&snapshot, cause))?;
+        self.cache_repo(location, &location.revision)
+            .create_ref(&info.sha)
+            .map_err(|cause| io(&snapshot, cause))?;
         let listing = self.listing(&snapshot, location);
         replace(&listing, &below.join("\n")).map_err(|cause| io(&listing, cause))?;
         Ok(if location.path.is_empty() { snapshot } else { snapshot.join(&location.path) })
     }
 
     /// One file of a commit, hashed when it has come.
-    fn download(&self, location: &Location, commit: &str, file: &str, say: &mut dyn FnMut(&str)) -> Result<(), HubError> {
+    fn download(
+        &self,
+        location: &Location,
+        commit: &str,
+        file: &str,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(), HubError> {
         let (name, owned) = (|| location.to_string(), || file.to_owned());
         let failed = |cause: ApiError| match status(&cause) {
             Some(status @ (401 | 403)) => HubError::Forbidden { location: name(), status },
@@ -153,7 +176,8 @@ impl Hub {
         let repo = self.repo(location, commit).map_err(failed)?;
         let come = repo.download_with_progress(file, Lines { file, say: &mut *say, told: false });
         let pointer = match come {
-            // All of it had come when an earlier download was killed: there is nothing to ask the rest of.
+            // All of it had come when an earlier download was killed: there is nothing to ask the
+            // rest of.
             Err(error) if status(&error) == Some(416) => {
                 self.drop_parts(location)?;
                 repo.download_with_progress(file, Lines { file, say, told: false })
@@ -189,7 +213,8 @@ impl Hub {
     }
 
     fn repo(&self, location: &Location, revision: &str) -> Result<ApiRepo, ApiError> {
-        let mut api = ApiBuilder::from_cache(Cache::new(self.cache.clone())).with_token(self.token.clone());
+        let mut api =
+            ApiBuilder::from_cache(Cache::new(self.cache.clone())).with_token(self.token.clone());
         if let Some(endpoint) = &self.endpoint {
             api = api.with_endpoint(endpoint.trim_end_matches('/').to_owned());
         }
@@ -214,7 +239,8 @@ impl Hub {
         self.cache_repo(location, &location.revision).pointer_path(commit)
     }
 
-    /// A file beside the snapshots that names all files of a location, one a line. Those called `.txt` were of what was wanted once.
+    /// A file beside the snapshots that names all files of a location, one a line. Those called
+    /// `.txt` were of what was wanted once.
     fn listing(&self, snapshot: &Path, location: &Location) -> PathBuf {
         let commit = snapshot.file_name().unwrap_or_default().to_string_lossy();
         let path = location.path.replace('/', "--");
@@ -247,7 +273,8 @@ fn status(error: &ApiError) -> Option<u16> {
     }
 }
 
-/// The digest of a blob in the form that its name has: SHA-256 of large files, git's SHA-1 of others; None of any other name.
+/// The digest of a blob in the form that its name has: SHA-256 of large files, git's SHA-1 of
+/// others; None of any other name.
 fn digest(blob: &Path, name: &str) -> io::Result<Option<String>> {
     let hexadecimal = name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut file = fs::File::open(blob)?;

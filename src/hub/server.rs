@@ -1,4 +1,5 @@
-//! A server that answers as the hub does, for tests: listings, redirects to where large files are stored, ranges, etags, tokens.
+//! A server that answers as the hub does, for tests: listings, redirects to where large files are
+//! stored, ranges, etags, tokens.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -48,12 +49,19 @@ impl Server {
     }
 
     /// A server of one repository.
-    pub fn of(repository: &str, files: impl IntoIterator<Item = (&'static str, &'static str, Vec<u8>)>) -> Self {
+    pub fn of(
+        repository: &str,
+        files: impl IntoIterator<Item = (&'static str, &'static str, Vec<u8>)>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let files = files.into_iter().map(|(commit, name, bytes)| ((commit.to_owned(), name.to_owned()), bytes)).collect();
+        let files = files
+            .into_iter()
+            .map(|(commit, name, bytes)| ((commit.to_owned(), name.to_owned()), bytes))
+            .collect();
         let (repository, main) = (repository.to_owned(), FIRST.to_owned());
-        let behaviour = Arc::new(Mutex::new(Behaviour { repository, files, main, ..Behaviour::default() }));
+        let behaviour =
+            Arc::new(Mutex::new(Behaviour { repository, files, main, ..Behaviour::default() }));
         let (shared, own) = (Arc::clone(&behaviour), address.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -87,22 +95,35 @@ fn blob_sha1(bytes: &[u8]) -> String {
 }
 
 fn answer(mut stream: TcpStream, own: &str, shared: &Mutex<Behaviour>) -> io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    let mut lines = BufReader::new(stream.try_clone()?)
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty());
     let path = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
     let headers = lines
-        .filter_map(|line| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned())))
+        .filter_map(|line| {
+            line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+        })
         .collect::<BTreeMap<_, _>>();
     let mut behaviour = shared.lock().unwrap();
     let range = headers.get("range").map(|range| range.trim_start_matches("bytes=").to_owned());
     behaviour.seen.push(format!("{path} {}", range.clone().unwrap_or_default()).trim().to_owned());
-    if behaviour.token.as_ref().is_some_and(|token| headers.get("authorization") != Some(&format!("Bearer {token}"))) {
+    if behaviour
+        .token
+        .as_ref()
+        .is_some_and(|token| headers.get("authorization") != Some(&format!("Bearer {token}")))
+    {
         return respond(&mut stream, "401 Unauthorized", &[], b"");
     }
     let kind = if behaviour.repository.starts_with("datasets/") { "" } else { "models/" };
-    if let Some(rest) = path.strip_prefix(&format!("/api/{kind}{}/revision/", behaviour.repository)) {
+    if let Some(rest) = path.strip_prefix(&format!("/api/{kind}{}/revision/", behaviour.repository))
+    {
         let commit = if rest == "main" { behaviour.main.as_str() } else { rest };
-        let names =
-            behaviour.files.keys().filter(|(of, _)| of == commit).map(|(_, name)| format!("{{\"rfilename\":\"{name}\"}}"));
+        let names = behaviour
+            .files
+            .keys()
+            .filter(|(of, _)| of == commit)
+            .map(|(_, name)| format!("{{\"rfilename\":\"{name}\"}}"));
         let names = names.collect::<Vec<_>>();
         let status = if names.is_empty() { "404 Not Found" } else { "200 OK" };
         let body = format!("{{\"sha\":\"{commit}\",\"siblings\":[{}]}}", names.join(","));
@@ -132,26 +153,42 @@ fn answer(mut stream: TcpStream, own: &str, shared: &Mutex<Behaviour>) -> io::Re
         bytes[0] ^= 1;
     }
     let (from, to) = range.as_deref().and_then(|range| range.split_once('-')).unwrap_or(("0", ""));
-    let (from, to) = (from.parse().unwrap_or(0), to.parse().map_or(bytes.len(), |to: usize| to + 1));
+    let (from, to) =
+        (from.parse().unwrap_or(0), to.parse().map_or(bytes.len(), |to: usize| to + 1));
     if from >= bytes.len() {
         return respond(&mut stream, "416 Range Not Satisfiable", &[], b"");
     }
-    said.extend([format!("etag: \"{etag}\""), format!("content-range: bytes {from}-{}/{}", to - 1, bytes.len())]);
+    said.extend([
+        format!("etag: \"{etag}\""),
+        format!("content-range: bytes {from}-{}/{}", to - 1, bytes.len()),
+    ]);
     let part = &bytes[from..to];
     match behaviour.cut.filter(|_| part.len() > 1) {
         None => respond(&mut stream, "206 Partial Content", &said, part),
         Some(cut) => {
             behaviour.cut = None;
-            let head = format!("HTTP/1.1 206 Partial Content\r\n{}\r\ncontent-length: {}\r\n\r\n", said.join("\r\n"), part.len());
+            let head = format!(
+                "HTTP/1.1 206 Partial Content\r\n{}\r\ncontent-length: {}\r\n\r\n",
+                said.join("\r\n"),
+                part.len()
+            );
             stream.write_all(head.as_bytes())?;
             stream.write_all(&part[..cut])
         }
     }
 }
 
-fn respond(stream: &mut TcpStream, status: &str, headers: &[String], body: &[u8]) -> io::Result<()> {
+fn respond(
+    stream: &mut TcpStream,
+    status: &str,
+    headers: &[String],
+    body: &[u8],
+) -> io::Result<()> {
     let lines = headers.iter().map(|line| format!("{line}\r\n")).collect::<String>();
-    let head = format!("HTTP/1.1 {status}\r\n{lines}content-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{lines}content-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)
 }

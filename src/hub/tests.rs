@@ -8,7 +8,15 @@ use super::*;
 /// A hub of the server with an empty cache.
 fn hub(server: &Server) -> (Hub, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    (Hub { cache: folder.path().join("hub"), endpoint: Some(server.address.clone()), token: None, offline: false }, folder)
+    (
+        Hub {
+            cache: folder.path().join("hub"),
+            endpoint: Some(server.address.clone()),
+            token: None,
+            offline: false,
+        },
+        folder,
+    )
 }
 
 fn location(text: &str) -> Location {
@@ -25,7 +33,10 @@ fn fetch(hub: &Hub, text: &str) -> Result<PathBuf, String> {
 
 #[test]
 fn a_location_is_what_the_hubs_own_tools_write() {
-    let parsed = |text: &str| text.parse::<Location>().map_or_else(|error| error.to_string(), |location| format!("{location:?}"));
+    let parsed = |text: &str| {
+        text.parse::<Location>()
+            .map_or_else(|error| error.to_string(), |location| format!("{location:?}"))
+    };
     let said = [
         "hf://lab/model",
         "hf://lab/model@v1/unet/config.json",
@@ -64,7 +75,10 @@ fn what_is_wanted_is_downloaded_once_and_the_commit_is_said() {
     server.seen();
     assert_eq!(hub.cached(&place, below_unet), Some(folder.clone()));
     assert_eq!(hub.fetch(&place, below_unet, &mut |_| ()).unwrap(), folder);
-    assert_eq!(fetch(&hub, "hf://lab/model/unet/config.json").unwrap(), folder.join("unet/config.json"));
+    assert_eq!(
+        fetch(&hub, "hf://lab/model/unet/config.json").unwrap(),
+        folder.join("unet/config.json")
+    );
     assert_eq!(server.seen(), [] as [String; 0], "the cache has it all");
 }
 
@@ -97,7 +111,10 @@ fn a_listing_of_what_was_wanted_once_is_not_trusted() {
     let place = location("hf://lab/model");
     let folder = fetch(&hub, "hf://lab/model").unwrap();
     let listing = hub.listing(&folder, &place);
-    assert_eq!(fs::read_to_string(&listing).unwrap(), "README.md\nunet/config.json\nunet/weights.safetensors");
+    assert_eq!(
+        fs::read_to_string(&listing).unwrap(),
+        "README.md\nunet/config.json\nunet/weights.safetensors"
+    );
     fs::rename(&listing, listing.with_extension("txt")).unwrap();
     assert_eq!(hub.cached(&place, below_unet), None);
     hub.offline = true;
@@ -111,7 +128,11 @@ fn a_download_that_broke_off_goes_on() {
     let file = format!("hf://lab/model@{FIRST}/unet/weights.safetensors");
     server.set(|behaviour| behaviour.cut = Some(300_000));
     let broken = fetch(&hub, &file).unwrap_err();
-    assert!(broken.contains("unet/weights.safetensors") && broken.contains("the same command goes on from there"), "{broken}");
+    assert!(
+        broken.contains("unet/weights.safetensors")
+            && broken.contains("the same command goes on from there"),
+        "{broken}"
+    );
     assert_eq!(hub.cached(&location(&file), below_unet), None);
     server.seen();
     let path = fetch(&hub, &file).unwrap();
@@ -135,10 +156,16 @@ fn a_download_that_was_killed_at_its_end_begins_again() {
 fn a_revision_stays_what_it_was() {
     let server = Server::of_weights();
     let (hub, _folder) = hub(&server);
-    let config = |text: &str| fs::read_to_string(fetch(&hub, text).unwrap().join("unet/config.json")).unwrap();
+    let config = |text: &str| {
+        fs::read_to_string(fetch(&hub, text).unwrap().join("unet/config.json")).unwrap()
+    };
     assert_eq!(config("hf://lab/model"), "{\"first\": 1}");
     server.set(|behaviour| behaviour.main = SECOND.to_owned());
-    assert_eq!(config("hf://lab/model"), "{\"first\": 1}", "a branch stays where it was downloaded at");
+    assert_eq!(
+        config("hf://lab/model"),
+        "{\"first\": 1}",
+        "a branch stays where it was downloaded at"
+    );
     assert_eq!(config(&format!("hf://lab/model@{SECOND}")), "{\"second\": 2}");
     assert_eq!(config(&format!("hf://lab/model@{FIRST}")), "{\"first\": 1}");
 }
@@ -163,10 +190,16 @@ fn what_cannot_be_had_is_said() {
     said.push(fetch(&hub, "hf://lab/model/unet/config.json").unwrap_err());
     said.push(fetch(&hub, "hf://lab/model/unet/weights.safetensors").unwrap_err());
     server.set(|behaviour| behaviour.corrupt = false);
-    assert!(fetch(&hub, "hf://lab/model").is_ok(), "what was not what it should be is downloaded again");
+    assert!(
+        fetch(&hub, "hf://lab/model").is_ok(),
+        "what was not what it should be is downloaded again"
+    );
     hub.offline = true;
     assert!(fetch(&hub, "hf://lab/model").is_ok(), "what is in the cache needs no network");
-    let said = said.join("\n").replace(&hub.cache.display().to_string(), "CACHE").replace(&server.address, "SERVER");
+    let said = said
+        .join("\n")
+        .replace(&hub.cache.display().to_string(), "CACHE")
+        .replace(&server.address, "SERVER");
     expect![[r#"
         hf://lab/other@main: the hub has no such repository, revision or file
         hf://lab/model@v9: the hub has no such repository, revision or file

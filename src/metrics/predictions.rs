@@ -1,4 +1,5 @@
-//! Stored predictions: what a classifier said about each held-out image, checked when made and when read.
+//! Stored predictions: what a classifier said about each held-out image, checked when made and when
+//! read.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,13 +18,15 @@ pub struct Prediction {
     pub label: usize,
     /// The predicted probability of each class, in the order of the classes.
     pub probabilities: Vec<f32>,
-    /// Fitzpatrick skin type, 1 to 6, or 12, 34 or 56 where only the pair is known; none where neither is.
+    /// Fitzpatrick skin type, 1 to 6, or 12, 34 or 56 where only the pair is known; none where
+    /// neither is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fst: Option<u8>,
     /// Whether the condition is malignant, where the image set says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
-    /// Whose picture it is, where the image set says so; a patient's pictures are one unit of sampling. Empty: a unit of its own.
+    /// Whose picture it is, where the image set says so; a patient's pictures are one unit of
+    /// sampling. Empty: a unit of its own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub patient: String,
     /// The image set that it comes from, where that is known.
@@ -48,7 +51,8 @@ impl Prediction {
         self.probabilities[self.predicted()]
     }
 
-    /// In which of `bins` stretches of equal width its confidence lies, each without its lower end and with its upper one.
+    /// In which of `bins` stretches of equal width its confidence lies, each without its lower end
+    /// and with its upper one.
     pub fn bin(&self, bins: usize) -> usize {
         let confidence = f64::from(self.confidence());
         (1..bins).filter(|edge| confidence > *edge as f64 / bins as f64).count()
@@ -59,7 +63,8 @@ impl Prediction {
         self.predicted() == self.label
     }
 
-    /// Whether the true class is among the `k` most probable ones; of equals the first rank higher, as in [`Self::predicted`].
+    /// Whether the true class is among the `k` most probable ones; of equals the first rank higher,
+    /// as in [`Self::predicted`].
     pub fn within(&self, k: usize) -> bool {
         let own = self.probabilities[self.label];
         let ahead = |(class, p): (usize, &f32)| *p > own || (*p == own && class < self.label);
@@ -67,7 +72,8 @@ impl Prediction {
     }
 }
 
-/// One classifier's predictions for a held-out set: at least one image, ids unique and ascending, probabilities checked.
+/// One classifier's predictions for a held-out set: at least one image, ids unique and ascending,
+/// probabilities checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Unchecked")]
 pub struct Predictions {
@@ -110,7 +116,10 @@ pub enum PredictionsError {
 
 impl Predictions {
     /// Checks the predictions and puts them in the order of their ids.
-    pub fn new(classes: Vec<String>, mut images: Vec<Prediction>) -> Result<Self, PredictionsError> {
+    pub fn new(
+        classes: Vec<String>,
+        mut images: Vec<Prediction>,
+    ) -> Result<Self, PredictionsError> {
         if images.is_empty() {
             return Err(PredictionsError::Empty);
         }
@@ -141,8 +150,8 @@ impl Predictions {
         counts
     }
 
-    /// Which classes are malignant. None where that is not known: a class has no image, or an image's malignancy is unknown or differs
-    /// from that of another image of its class.
+    /// Which classes are malignant. None where that is not known: a class has no image, or an
+    /// image's malignancy is unknown or differs from that of another image of its class.
     pub fn malignant_classes(&self) -> Option<Vec<bool>> {
         let mut classes = vec![None; self.classes.len()];
         for image in &self.images {
@@ -154,13 +163,16 @@ impl Predictions {
         classes.into_iter().collect()
     }
 
-    /// The first thing in which the two held-out sets differ (classes, ids, labels, skin types, malignancy, patients), or none if they pair up.
+    /// The first thing in which the two held-out sets differ (classes, ids, labels, skin types,
+    /// malignancy, patients), or none if they pair up.
     pub fn unpaired(&self, other: &Self) -> Option<String> {
         if self.classes != other.classes {
             return Some(format!("classes {:?} and {:?}", self.classes, other.classes));
         }
         let lone = |a: &Self, b: &Self| {
-            let unknown = |image: &&Prediction| b.images.binary_search_by(|other| other.id.cmp(&image.id)).is_err();
+            let unknown = |image: &&Prediction| {
+                b.images.binary_search_by(|other| other.id.cmp(&image.id)).is_err()
+            };
             a.images.iter().find(unknown).map(|image| format!("image `{}` in one only", image.id))
         };
         if let Some(lone) = lone(self, other).or_else(|| lone(other, self)) {
@@ -171,7 +183,8 @@ impl Predictions {
         }
         let mut pairs = self.images.iter().zip(&other.images);
         let differing = pairs.find(|(a, b)| known(a) != known(b));
-        differing.map(|(a, _)| format!("label, skin type, malignancy or patient of image `{}`", a.id))
+        differing
+            .map(|(a, _)| format!("label, skin type, malignancy or patient of image `{}`", a.id))
     }
 }
 
@@ -185,7 +198,10 @@ fn check(image: &Prediction, classes: usize) -> Result<(), PredictionsError> {
     }
     let in_range = image.probabilities.iter().all(|probability| (0.0..=1.0).contains(probability));
     if !in_range || (image.probabilities.iter().sum::<f32>() - 1.0).abs() > SUM_TOLERANCE {
-        return Err(PredictionsError::Distribution { id, probabilities: image.probabilities.clone() });
+        return Err(PredictionsError::Distribution {
+            id,
+            probabilities: image.probabilities.clone(),
+        });
     }
     match image.fst {
         Some(fst) if fst::bin(fst).is_none() => Err(PredictionsError::SkinType { id, fst }),
@@ -223,16 +239,26 @@ mod tests {
             text.starts_with(r#"{"classes":["a","b","c"],"images":[{"id":"1","label":0,"probabilities":[0.5,0.5,0.0],"fst":1},"#)
         );
         assert_eq!(serde_json::from_str::<Predictions>(&text).unwrap(), sample());
-        let broken = serde_json::from_str::<Predictions>(&text.replace(r#""label":2"#, r#""label":3"#)).unwrap_err();
-        assert!(broken.to_string().contains("image `4` has label 3, but there are 3 classes"), "{broken}");
+        let broken =
+            serde_json::from_str::<Predictions>(&text.replace(r#""label":2"#, r#""label":3"#))
+                .unwrap_err();
+        assert!(
+            broken.to_string().contains("image `4` has label 3, but there are 3 classes"),
+            "{broken}"
+        );
     }
 
     #[test]
     fn what_cannot_be_scored_is_refused() {
         let error = |images| Predictions::new(three(), images).unwrap_err().to_string();
         assert_eq!(error(vec![]), "predictions hold no image");
-        assert_eq!(error(vec![image("1", 0, [1.0, 0.0, 0.0], None); 2]), "image `1` is predicted twice");
-        assert!(error(vec![image("1", 0, [f32::NAN, 0.0, 1.0], None)]).contains("not a distribution"));
+        assert_eq!(
+            error(vec![image("1", 0, [1.0, 0.0, 0.0], None); 2]),
+            "image `1` is predicted twice"
+        );
+        assert!(
+            error(vec![image("1", 0, [f32::NAN, 0.0, 1.0], None)]).contains("not a distribution")
+        );
         assert!(error(vec![image("1", 0, [0.5, 0.0, 0.0], None)]).contains("not a distribution"));
         assert!(error(vec![image("1", 0, [1.0, 0.0, 0.0], Some(7))]).contains("not 1 to 6"));
     }
@@ -240,9 +266,16 @@ mod tests {
     #[test]
     fn malignancy_is_known_where_each_class_has_one() {
         let with = |last: Option<bool>, label: usize| {
-            let known = [("1", 0, Some(true)), ("2", 1, Some(false)), ("3", 1, Some(false)), ("4", label, last)];
-            let images =
-                known.map(|(id, label, malignant)| Prediction { malignant, ..image(id, label, [1.0, 0.0, 0.0], None) });
+            let known = [
+                ("1", 0, Some(true)),
+                ("2", 1, Some(false)),
+                ("3", 1, Some(false)),
+                ("4", label, last),
+            ];
+            let images = known.map(|(id, label, malignant)| Prediction {
+                malignant,
+                ..image(id, label, [1.0, 0.0, 0.0], None)
+            });
             Predictions::new(three(), images.into()).unwrap().malignant_classes()
         };
         assert_eq!(with(Some(true), 2), Some(vec![true, false, true]));
@@ -272,7 +305,10 @@ mod tests {
             let mut images = sample().images().to_vec();
             change(&mut images[1]);
             let other = Predictions::new(three(), images).unwrap();
-            assert_eq!(sample().unpaired(&other).unwrap(), "label, skin type, malignancy or patient of image `2`");
+            assert_eq!(
+                sample().unpaired(&other).unwrap(),
+                "label, skin type, malignancy or patient of image `2`"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The backward pass: candle's, but for what kernels give to variables. candle would add each of those gradients to zeros, one after the
-//! other and on one thread.
+//! The backward pass: candle's, but for what kernels give to variables. candle would add each of
+//! those gradients to zeros, one after the other and on one thread.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -29,8 +29,9 @@ impl Drop for Pass {
     }
 }
 
-/// The gradients of the sum of `loss`'s elements for the variables that it was made from, without what they were computed from. candle's
-/// own [`Tensor::backward`] gives those of constants too, and lets some keep the graph.
+/// The gradients of the sum of `loss`'s elements for the variables that it was made from, without
+/// what they were computed from. candle's own [`Tensor::backward`] gives those of constants too,
+/// and lets some keep the graph.
 pub fn gradients(loss: &Tensor) -> Result<GradStore> {
     let pass = Pass::begin();
     let mut others = loss.backward()?;
@@ -49,10 +50,13 @@ pub fn gradients(loss: &Tensor) -> Result<GradStore> {
     Ok(found)
 }
 
-/// Keeps what a kernel gives to `input`, if that is a variable and [`gradients`] asked; otherwise it is candle's to add up.
+/// Keeps what a kernel gives to `input`, if that is a variable and [`gradients`] asked; otherwise
+/// it is candle's to add up.
 pub(super) fn keep(input: &Tensor, gradient: Tensor) -> Result<Option<Tensor>> {
     KEPT.with_borrow_mut(|kept| {
-        let Some(kept) = kept.as_mut().filter(|_| input.is_variable()) else { return Ok(Some(gradient)) };
+        let Some(kept) = kept.as_mut().filter(|_| input.is_variable()) else {
+            return Ok(Some(gradient));
+        };
         let sum = match kept.remove(&input.id()) {
             Some(sum) => (sum + gradient)?,
             None => gradient,
@@ -79,7 +83,11 @@ mod tests {
 
     #[test]
     fn uses_by_kernels_and_by_candle_add_up() {
-        let (x, w, c) = (var(&[1.0, -2.0]), var(&[3.0, 5.0]), Tensor::new(&[[7.0, 11.0]], &Device::Cpu).unwrap());
+        let (x, w, c) = (
+            var(&[1.0, -2.0]),
+            var(&[3.0, 5.0]),
+            Tensor::new(&[[7.0, 11.0]], &Device::Cpu).unwrap(),
+        );
         let loss = || -> Result<Tensor> {
             let twice = (ops::linear(&x, &w, None)? + ops::linear(&x, &w, None)?)?;
             (x.as_tensor() * &c)?.sum_all()? + twice.sum_all()?

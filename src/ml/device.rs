@@ -13,7 +13,8 @@ pub enum DeviceError {
     Unknown(String),
 }
 
-/// The device called `name`: `cpu`, or `cuda`, the first GPU that CUDA_VISIBLE_DEVICES leaves, once it has computed something.
+/// The device called `name`: `cpu`, or `cuda`, the first GPU that CUDA_VISIBLE_DEVICES leaves, once
+/// it has computed something.
 pub fn named(name: &str) -> std::result::Result<Device, DeviceError> {
     match name {
         "cpu" => Ok(Device::Cpu),
@@ -22,8 +23,8 @@ pub fn named(name: &str) -> std::result::Result<Device, DeviceError> {
     }
 }
 
-/// Opened once: each opening loads candle's kernels anew. A driver that is older than this build's kernels opens the device and refuses the
-/// first of them.
+/// Opened once: each opening loads candle's kernels anew. A driver that is older than this build's
+/// kernels opens the device and refuses the first of them.
 fn first_gpu() -> Result<Device> {
     static OPENED: OnceLock<Device> = OnceLock::new();
     if let Some(device) = OPENED.get() {
@@ -46,7 +47,9 @@ mod tests {
             Ok(device) => assert!(device.is_cuda()),
             Err(error) => {
                 // A backtrace may follow.
-                let first_line = |error: &dyn std::error::Error| error.to_string().lines().next().unwrap().to_owned();
+                let first_line = |error: &dyn std::error::Error| {
+                    error.to_string().lines().next().unwrap().to_owned()
+                };
                 let cause = first_line(&Device::new_cuda(0).unwrap_err());
                 assert_eq!(first_line(&error), format!("no CUDA device can be used: {cause}"));
             }

@@ -4,8 +4,9 @@ use candle_core::{DType, Device, Result, Tensor, Var};
 
 use super::params::Params;
 
-/// Checks that each variable of `params` (f64) gets a gradient of `loss`, and that it agrees with central differences at `probes`
-/// entries of each. Tolerance: `1e-6` of the larger of the two, or `1e-9`.
+/// Checks that each variable of `params` (f64) gets a gradient of `loss`, and that it agrees with
+/// central differences at `probes` entries of each. Tolerance: `1e-6` of the larger of the two, or
+/// `1e-9`.
 pub fn check_gradients(params: &Params, probes: usize, loss: impl Fn() -> Result<Tensor>) {
     let grads = loss().unwrap().backward().unwrap();
     let variables = params.trainable();
@@ -14,7 +15,9 @@ pub fn check_gradients(params: &Params, probes: usize, loss: impl Fn() -> Result
         let gradient = grads.get(&var).unwrap_or_else(|| panic!("{name} got no gradient"));
         let gradient = gradient.flatten_all().unwrap().to_vec1::<f64>().unwrap();
         assert!(gradient.iter().any(|g| *g != 0.0), "the gradient of {name} is zero");
-        let largest = (0..gradient.len()).max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs())).unwrap();
+        let largest = (0..gradient.len())
+            .max_by(|a, b| gradient[*a].abs().total_cmp(&gradient[*b].abs()))
+            .unwrap();
         for probe in 0..probes.min(gradient.len()) {
             let at = if probe == 0 { largest } else { probe * 7919 % gradient.len() };
             let expected = central_difference(&var, at, &loss);

@@ -2,8 +2,9 @@
 
 use candle_core::{D, Result, Tensor, bail};
 
-/// Mean over the batch of the cross-entropy of `logits [B,K]` against classes `targets [B]` (u32, below K), as PyTorch defines it:
-/// with `label_smoothing` `s` the target is `1 - s` on the class plus `s / K` on every class. `s` in [0, 1).
+/// Mean over the batch of the cross-entropy of `logits [B,K]` against classes `targets [B]` (u32,
+/// below K), as PyTorch defines it: with `label_smoothing` `s` the target is `1 - s` on the class
+/// plus `s / K` on every class. `s` in [0, 1).
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) -> Result<Tensor> {
     let (batch, classes) = logits.dims2()?;
     if targets.dims() != [batch] || batch == 0 {
@@ -21,17 +22,28 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) ->
     (nll * (1.0 - label_smoothing))? + uniform
 }
 
-/// [`cross_entropy`] with a weight of each class, as PyTorch defines it: each item counts as its class's weight, and the sum is divided
-/// by that of these weights; empty weights are 1 each.
-pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64, weights: &[f32]) -> Result<Tensor> {
+/// [`cross_entropy`] with a weight of each class, as PyTorch defines it: each item counts as its
+/// class's weight, and the sum is divided by that of these weights; empty weights are 1 each.
+pub fn weighted_cross_entropy(
+    logits: &Tensor,
+    targets: &Tensor,
+    label_smoothing: f64,
+    weights: &[f32],
+) -> Result<Tensor> {
     if weights.is_empty() {
         return cross_entropy(logits, targets, label_smoothing);
     }
     let (batch, classes) = logits.dims2()?;
     if targets.dims() != [batch] || weights.len() != classes {
-        bail!("cross_entropy: {} weights and targets {:?} for logits {:?}", weights.len(), targets.shape(), logits.shape());
+        bail!(
+            "cross_entropy: {} weights and targets {:?} for logits {:?}",
+            weights.len(),
+            targets.shape(),
+            logits.shape()
+        );
     }
-    let weights = Tensor::from_slice(weights, classes, logits.device())?.to_dtype(logits.dtype())?;
+    let weights =
+        Tensor::from_slice(weights, classes, logits.device())?.to_dtype(logits.dtype())?;
     let of_item = weights.index_select(targets, 0)?;
     let weighted = log_softmax(logits)?.broadcast_mul(&weights)?;
     let nll = weighted.gather(&targets.unsqueeze(1)?, 1)?.sum_all()?.neg()?;
@@ -39,7 +51,8 @@ pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing
     ((nll * (1.0 - label_smoothing))? + uniform)? / of_item.sum_all()?
 }
 
-/// Logarithm of the softmax over the last dimension. The maximum is subtracted as a constant, which leaves the gradient as it is.
+/// Logarithm of the softmax over the last dimension. The maximum is subtracted as a constant, which
+/// leaves the gradient as it is.
 pub fn log_softmax(logits: &Tensor) -> Result<Tensor> {
     let shifted = logits.broadcast_sub(&logits.detach().max_keepdim(D::Minus1)?)?;
     shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)
@@ -56,7 +69,8 @@ mod tests {
 
     use super::*;
 
-    /// torch.nn.functional.cross_entropy(logits, targets, label_smoothing=s) in f64, worked out by hand from its definition.
+    /// torch.nn.functional.cross_entropy(logits, targets, label_smoothing=s) in f64, worked out by
+    /// hand from its definition.
     #[test]
     fn cross_entropy_as_pytorch_defines_it() {
         let logits = [[2.0f64, -1.0, 0.5], [1000.0, 0.0, 999.0]];
@@ -66,24 +80,38 @@ mod tests {
             for (row, &class) in logits.iter().zip(&targets) {
                 let top = row.iter().copied().fold(f64::MIN, f64::max);
                 let log_sum = top + row.iter().map(|v| (v - top).exp()).sum::<f64>().ln();
-                let weights = (0..3).map(|k| smoothing / 3.0 + if k == class as usize { 1.0 - smoothing } else { 0.0 });
+                let weights = (0..3).map(|k| {
+                    smoothing / 3.0 + if k == class as usize { 1.0 - smoothing } else { 0.0 }
+                });
                 expected += weights.zip(row).map(|(q, v)| q * (log_sum - v)).sum::<f64>() / 2.0;
             }
-            let (logits, targets) = (Tensor::new(&logits, &Device::Cpu).unwrap(), Tensor::new(&targets, &Device::Cpu).unwrap());
-            let loss = cross_entropy(&logits, &targets, smoothing).unwrap().to_scalar::<f64>().unwrap();
+            let (logits, targets) = (
+                Tensor::new(&logits, &Device::Cpu).unwrap(),
+                Tensor::new(&targets, &Device::Cpu).unwrap(),
+            );
+            let loss =
+                cross_entropy(&logits, &targets, smoothing).unwrap().to_scalar::<f64>().unwrap();
             assert!((loss - expected).abs() < 1e-12 * expected, "{smoothing}: {loss} {expected}");
         }
     }
 
-    /// torch.nn.functional.cross_entropy(logits, targets, weight=weights, label_smoothing=s) in f64.
+    /// torch.nn.functional.cross_entropy(logits, targets, weight=weights, label_smoothing=s) in
+    /// f64.
     #[test]
     fn weights_of_classes_as_pytorch_has_them() {
-        let logits = Tensor::new(&[[2.0f64, -1.0, 0.5], [3.0, 0.0, 1.0], [0.0, 0.0, 1.5]], &Device::Cpu).unwrap();
+        let logits =
+            Tensor::new(&[[2.0f64, -1.0, 0.5], [3.0, 0.0, 1.0], [0.0, 0.0, 1.5]], &Device::Cpu)
+                .unwrap();
         let targets = Tensor::new(&[2u32, 0, 1], &Device::Cpu).unwrap();
         let loss = |smoothing, weights: &[f32]| {
-            weighted_cross_entropy(&logits, &targets, smoothing, weights).unwrap().to_scalar::<f64>().unwrap()
+            weighted_cross_entropy(&logits, &targets, smoothing, weights)
+                .unwrap()
+                .to_scalar::<f64>()
+                .unwrap()
         };
-        for (smoothing, expected) in [(0.0, 1.365_275_411_053_569_9), (0.1, 1.428_562_008_811_561_8)] {
+        for (smoothing, expected) in
+            [(0.0, 1.365_275_411_053_569_9), (0.1, 1.428_562_008_811_561_8)]
+        {
             assert!((loss(smoothing, &[1.0, 2.0, 0.5]) - expected).abs() < 1e-12);
             assert!((loss(smoothing, &[3.0; 3]) - loss(smoothing, &[])).abs() < 1e-12);
         }
@@ -92,7 +120,8 @@ mod tests {
     #[test]
     fn gradient_is_softmax_less_target() {
         let logits = Var::new(&[[0.3f64, -0.7, 1.1]], &Device::Cpu).unwrap();
-        let loss = cross_entropy(&logits, &Tensor::new(&[1u32], &Device::Cpu).unwrap(), 0.0).unwrap();
+        let loss =
+            cross_entropy(&logits, &Tensor::new(&[1u32], &Device::Cpu).unwrap(), 0.0).unwrap();
         let gradient = loss.backward().unwrap().get(&logits).unwrap().to_vec2::<f64>().unwrap();
         let softmax = log_softmax(&logits).unwrap().exp().unwrap().to_vec2::<f64>().unwrap();
         for (k, (g, p)) in gradient[0].iter().zip(&softmax[0]).enumerate() {

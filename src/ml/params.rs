@@ -1,8 +1,10 @@
-//! The tensors of a model by name: drawn from a seed or read from safetensors, trainable or frozen, written back bit for bit.
+//! The tensors of a model by name: drawn from a seed or read from safetensors, trainable or frozen,
+//! written back bit for bit.
 //!
-//! A [`StateDict`] is a set of named values, as in a file. A [`Params`] hands tensors to the layers of one model through a
-//! [`VarBuilder`] and keeps those that it handed out. The names that PyTorch gives to the running statistics of batch
-//! normalisation mark buffers: stored with the rest, never trained.
+//! A [`StateDict`] is a set of named values, as in a file. A [`Params`] hands tensors to the layers
+//! of one model through a [`VarBuilder`] and keeps those that it handed out. The names that PyTorch
+//! gives to the running statistics of batch normalisation mark buffers: stored with the rest, never
+//! trained.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +28,9 @@ pub enum ParamsError {
     NotFloat { name: String, dtype: Dtype },
     #[error("tensor {name} is stored twice, in two files or under a former name as well")]
     Twice { name: String },
-    #[error("tensor {name} of shape {expected:?} is missing: the stored weights are of another model or size")]
+    #[error(
+        "tensor {name} of shape {expected:?} is missing: the stored weights are of another model or size"
+    )]
     Missing { name: String, expected: Shape },
     #[error("tensor {name} is stored with shape {stored:?} where the model has {expected:?}")]
     WrongShape { name: String, expected: Shape, stored: Shape },
@@ -54,7 +58,8 @@ impl From<ParamsError> for candle_core::Error {
 pub struct StateDict(BTreeMap<String, Tensor>);
 
 impl StateDict {
-    /// Reads a safetensors file's bytes. `num_batches_tracked` and `position_ids`, integers that nothing reads, are skipped.
+    /// Reads a safetensors file's bytes. `num_batches_tracked` and `position_ids`, integers that
+    /// nothing reads, are skipped.
     pub fn read(bytes: &[u8]) -> Result<Self, ParamsError> {
         let mut tensors = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(bytes)?.iter() {
@@ -74,14 +79,18 @@ impl StateDict {
         self.0.values().map(|tensor| tensor.elem_count() * tensor.dtype().size_in_bytes()).sum()
     }
 
-    /// The largest difference between two values of the same place; None where names or shapes differ.
+    /// The largest difference between two values of the same place; None where names or shapes
+    /// differ.
     pub fn largest_difference(&self, other: &Self) -> candle_core::Result<Option<f64>> {
         if self.0.len() != other.0.len() {
             return Ok(None);
         }
         let mut largest = 0.0_f64;
         for (name, ours) in &self.0 {
-            let Some(theirs) = other.get(name).filter(|theirs| theirs.shape() == ours.shape()) else { return Ok(None) };
+            let Some(theirs) = other.get(name).filter(|theirs| theirs.shape() == ours.shape())
+            else {
+                return Ok(None);
+            };
             let gap = (ours.to_dtype(DType::F64)? - theirs.to_dtype(DType::F64)?)?;
             largest = largest.max(gap.abs()?.flatten_all()?.max(0)?.to_scalar::<f64>()?);
         }
@@ -90,7 +99,9 @@ impl StateDict {
 
     /// The tensors whose names begin with `prefix`, which is taken off.
     pub fn under(&self, prefix: &str) -> Self {
-        let inner = |(name, tensor): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()));
+        let inner = |(name, tensor): (&String, &Tensor)| {
+            Some((name.strip_prefix(prefix)?.to_owned(), tensor.clone()))
+        };
         Self(self.0.iter().filter_map(inner).collect())
     }
 
@@ -137,16 +148,22 @@ impl StateDict {
         self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// A safetensors file of these values as `dtype` (f16 or f32), without metadata: equal values give equal bytes.
+    /// A safetensors file of these values as `dtype` (f16 or f32), without metadata: equal values
+    /// give equal bytes.
     pub fn to_safetensors(&self, dtype: DType) -> Result<Vec<u8>, ParamsError> {
         let stored = match dtype {
             DType::F16 => Dtype::F16,
             DType::F32 => Dtype::F32,
             dtype => return Err(ParamsError::Unwritable { dtype }),
         };
-        let encoded = self.0.iter().map(|(name, tensor)| Ok((name, tensor.dims(), little_endian(name, tensor, dtype)?)));
+        let encoded = self
+            .0
+            .iter()
+            .map(|(name, tensor)| Ok((name, tensor.dims(), little_endian(name, tensor, dtype)?)));
         let encoded = encoded.collect::<Result<Vec<_>, ParamsError>>()?;
-        let views = encoded.iter().map(|(name, dims, bytes)| Ok((name, TensorView::new(stored, dims.to_vec(), bytes)?)));
+        let views = encoded
+            .iter()
+            .map(|(name, dims, bytes)| Ok((name, TensorView::new(stored, dims.to_vec(), bytes)?)));
         let views = views.collect::<Result<Vec<_>, SafeTensorError>>()?;
         Ok(safetensors::serialize(views, None)?)
     }
@@ -169,10 +186,16 @@ fn little_endian(name: &str, tensor: &Tensor, dtype: DType) -> Result<Vec<u8>, P
     let flat = tensor.to_dtype(dtype)?.flatten_all()?;
     let (bytes, finite): (Vec<u8>, bool) = if dtype == DType::F16 {
         let values = flat.to_vec1::<f16>()?;
-        (values.iter().flat_map(|v| v.to_le_bytes()).collect(), values.iter().all(|v| v.is_finite()))
+        (
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            values.iter().all(|v| v.is_finite()),
+        )
     } else {
         let values = flat.to_vec1::<f32>()?;
-        (values.iter().flat_map(|v| v.to_le_bytes()).collect(), values.iter().all(|v| v.is_finite()))
+        (
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            values.iter().all(|v| v.is_finite()),
+        )
     };
     if finite { Ok(bytes) } else { Err(ParamsError::NotFinite { name: name.to_owned(), dtype }) }
 }
@@ -204,8 +227,9 @@ pub struct Params {
 }
 
 impl Params {
-    /// Variables drawn as their layers ask for it, each from the stream `seed.child(name)`: neither the order of creation nor
-    /// other tensors, device or dtype change its values (but for rounding).
+    /// Variables drawn as their layers ask for it, each from the stream `seed.child(name)`: neither
+    /// the order of creation nor other tensors, device or dtype change its values (but for
+    /// rounding).
     pub fn drawn(seed: Seed, dtype: DType, device: &Device) -> Self {
         Self::new(Origin::Drawn(seed), Entries::default(), dtype, device)
     }
@@ -215,8 +239,9 @@ impl Params {
         Self::partly_trainable_from(stored, |_| true, dtype, device)
     }
 
-    /// Variables where `trains` holds for the name, and constants elsewhere, that start from stored values, converted to `dtype`. The
-    /// running statistics of batch normalisation need to be variables if they are to move.
+    /// Variables where `trains` holds for the name, and constants elsewhere, that start from stored
+    /// values, converted to `dtype`. The running statistics of batch normalisation need to be
+    /// variables if they are to move.
     pub fn partly_trainable_from(
         stored: StateDict,
         trains: impl Fn(&str) -> bool + Send + Sync + 'static,
@@ -227,51 +252,76 @@ impl Params {
         Self::new(Origin::Stored { trains: Box::new(trains) }, entries, dtype, device)
     }
 
-    /// Constants with stored values, converted to `dtype`: no gradient is computed for them and no graph is kept.
+    /// Constants with stored values, converted to `dtype`: no gradient is computed for them and no
+    /// graph is kept.
     pub fn frozen_from(stored: StateDict, dtype: DType, device: &Device) -> Self {
         Self::partly_trainable_from(stored, |_| false, dtype, device)
     }
 
-    /// The tensors that the model has, as constants that share their values: what an optimiser sets is seen here too.
+    /// The tensors that the model has, as constants that share their values: what an optimiser sets
+    /// is seen here too.
     pub fn shared_constants(&self) -> Self {
-        let constants = self.lock().used.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
+        let constants =
+            self.lock().used.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect();
         Self::frozen_from(StateDict(constants), self.dtype, &self.device)
     }
 
     fn new(origin: Origin, entries: Entries, dtype: DType, device: &Device) -> Self {
-        Self { origin: Arc::new(origin), entries: Arc::new(Mutex::new(entries)), dtype, device: device.clone() }
+        Self {
+            origin: Arc::new(origin),
+            entries: Arc::new(Mutex::new(entries)),
+            dtype,
+            device: device.clone(),
+        }
     }
 
-    /// Constructs the model that `construct` describes. Stored tensors that it doesn't ask for are an error.
-    pub fn build<M>(&self, construct: impl FnOnce(VarBuilder<'static>) -> candle_core::Result<M>) -> Result<M, ParamsError> {
+    /// Constructs the model that `construct` describes. Stored tensors that it doesn't ask for are
+    /// an error.
+    pub fn build<M>(
+        &self,
+        construct: impl FnOnce(VarBuilder<'static>) -> candle_core::Result<M>,
+    ) -> Result<M, ParamsError> {
         let model = construct(self.builder())?;
         let names: Vec<String> = self.lock().pending.keys().cloned().collect();
         if names.is_empty() { Ok(model) } else { Err(ParamsError::Leftover { names }) }
     }
 
-    /// What layers take their tensors from; [`Params::build`] checks besides that all stored tensors are used.
+    /// What layers take their tensors from; [`Params::build`] checks besides that all stored
+    /// tensors are used.
     pub fn builder(&self) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), self.dtype, self.device.clone())
     }
 
-    /// [`Params::builder`] whose tensors are computed from these as `dtype` when they are asked for: gradients lead back to these, so
-    /// that weights in half precision are trained through masters in single precision (Micikevicius et al. 2018, arXiv 1710.03740).
+    /// [`Params::builder`] whose tensors are computed from these as `dtype` when they are asked
+    /// for: gradients lead back to these, so that weights in half precision are trained through
+    /// masters in single precision (Micikevicius et al. 2018, arXiv 1710.03740).
     pub fn builder_as(&self, dtype: DType) -> VarBuilder<'static> {
-        VarBuilder::from_backend(Box::new(Cast { params: self.clone(), dtype }), dtype, self.device.clone())
+        VarBuilder::from_backend(
+            Box::new(Cast { params: self.clone(), dtype }),
+            dtype,
+            self.device.clone(),
+        )
     }
 
     /// The variables in name order, without buffers; empty where frozen.
     pub fn trainable(&self) -> Vec<(String, Var)> {
         let entries = self.lock();
-        let trained = entries.used.iter().filter(|(name, tensor)| tensor.is_variable() && !is_buffer(name));
-        trained.map(|(name, tensor)| (name.clone(), Var::from_tensor(tensor).expect("a variable stays itself"))).collect()
+        let trained =
+            entries.used.iter().filter(|(name, tensor)| tensor.is_variable() && !is_buffer(name));
+        trained
+            .map(|(name, tensor)| {
+                (name.clone(), Var::from_tensor(tensor).expect("a variable stays itself"))
+            })
+            .collect()
     }
 
     /// The values that a training step changes: variables and moving buffers.
     pub fn variables(&self) -> Result<StateDict, ParamsError> {
         let entries = self.lock();
         let copies = entries.used.iter().filter(|(_, tensor)| tensor.is_variable());
-        let copies = copies.map(|(name, tensor)| Ok((name.clone(), tensor.detach().copy()?.to_device(&Device::Cpu)?)));
+        let copies = copies.map(|(name, tensor)| {
+            Ok((name.clone(), tensor.detach().copy()?.to_device(&Device::Cpu)?))
+        });
         Ok(StateDict(copies.collect::<candle_core::Result<_>>()?))
     }
 
@@ -280,27 +330,36 @@ impl Params {
         let entries = self.lock();
         for (name, value) in values.iter() {
             let unknown = || ParamsError::Leftover { names: vec![name.to_owned()] };
-            let tensor = entries.used.get(name).filter(|tensor| tensor.is_variable()).ok_or_else(unknown)?;
+            let tensor =
+                entries.used.get(name).filter(|tensor| tensor.is_variable()).ok_or_else(unknown)?;
             check_shape(name, tensor.shape(), value)?;
-            Var::from_tensor(tensor)?.set(&value.to_dtype(tensor.dtype())?.to_device(tensor.device())?)?;
+            Var::from_tensor(tensor)?
+                .set(&value.to_dtype(tensor.dtype())?.to_device(tensor.device())?)?;
         }
         Ok(())
     }
 
     /// Values in the model, buffers left out.
     pub fn params_count(&self) -> usize {
-        self.lock().used.iter().filter(|(name, _)| !is_buffer(name)).map(|(_, tensor)| tensor.elem_count()).sum()
+        self.lock()
+            .used
+            .iter()
+            .filter(|(name, _)| !is_buffer(name))
+            .map(|(_, tensor)| tensor.elem_count())
+            .sum()
     }
 
     /// A copy on the CPU of the present values, buffers included.
     pub fn state_dict(&self) -> Result<StateDict, ParamsError> {
         let entries = self.lock();
-        let copies =
-            entries.used.iter().map(|(name, tensor)| Ok((name.clone(), tensor.detach().copy()?.to_device(&Device::Cpu)?)));
+        let copies = entries.used.iter().map(|(name, tensor)| {
+            Ok((name.clone(), tensor.detach().copy()?.to_device(&Device::Cpu)?))
+        });
         Ok(StateDict(copies.collect::<candle_core::Result<_>>()?))
     }
 
-    /// A safetensors file of the present values as `dtype` (f16 or f32), buffers included: equal values give equal bytes.
+    /// A safetensors file of the present values as `dtype` (f16 or f32), buffers included: equal
+    /// values give equal bytes.
     pub fn to_safetensors(&self, dtype: DType) -> Result<Vec<u8>, ParamsError> {
         self.state_dict()?.to_safetensors(dtype)
     }
@@ -309,11 +368,18 @@ impl Params {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn create(&self, entries: &mut Entries, shape: &Shape, name: &str, init: Init) -> Result<Tensor, ParamsError> {
+    fn create(
+        &self,
+        entries: &mut Entries,
+        shape: &Shape,
+        name: &str,
+        init: Init,
+    ) -> Result<Tensor, ParamsError> {
         let (value, variable) = match *self.origin {
             Origin::Drawn(seed) => (draw(init, shape, seed.child(name))?, true),
             Origin::Stored { ref trains } => {
-                let missing = || ParamsError::Missing { name: name.to_owned(), expected: shape.clone() };
+                let missing =
+                    || ParamsError::Missing { name: name.to_owned(), expected: shape.clone() };
                 (entries.pending.remove(name).ok_or_else(missing)?, trains(name))
             }
         };
@@ -324,7 +390,14 @@ impl Params {
 }
 
 impl SimpleBackend for Params {
-    fn get(&self, shape: Shape, name: &str, init: Init, _: DType, _: &Device) -> candle_core::Result<Tensor> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        init: Init,
+        _: DType,
+        _: &Device,
+    ) -> candle_core::Result<Tensor> {
         let mut entries = self.lock();
         if let Some(tensor) = entries.used.get(name) {
             check_shape(name, &shape, tensor)?;
@@ -352,11 +425,23 @@ struct Cast {
 }
 
 impl SimpleBackend for Cast {
-    fn get(&self, shape: Shape, name: &str, init: Init, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        init: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
         SimpleBackend::get(&self.params, shape, name, init, dtype, device)?.to_dtype(self.dtype)
     }
 
-    fn get_unchecked(&self, name: &str, dtype: DType, device: &Device) -> candle_core::Result<Tensor> {
+    fn get_unchecked(
+        &self,
+        name: &str,
+        dtype: DType,
+        device: &Device,
+    ) -> candle_core::Result<Tensor> {
         self.params.get_unchecked(name, dtype, device)
     }
 
@@ -369,7 +454,11 @@ fn check_shape(name: &str, expected: &Shape, stored: &Tensor) -> Result<(), Para
     if stored.shape() == expected {
         return Ok(());
     }
-    Err(ParamsError::WrongShape { name: name.to_owned(), expected: expected.clone(), stored: stored.shape().clone() })
+    Err(ParamsError::WrongShape {
+        name: name.to_owned(),
+        expected: expected.clone(),
+        stored: stored.shape().clone(),
+    })
 }
 
 /// Whether `name` is one of batch normalisation's running statistics.
@@ -387,7 +476,9 @@ fn draw(init: Init, shape: &Shape, stream: Seed) -> Result<Tensor, ParamsError> 
         Init::Kaiming { dist, fan, non_linearity } => {
             let stdev = non_linearity.gain() / (fan.for_shape(shape) as f64).sqrt();
             match dist {
-                NormalOrUniform::Uniform => uniforms(stream, -3f64.sqrt() * stdev, 3f64.sqrt() * stdev, count),
+                NormalOrUniform::Uniform => {
+                    uniforms(stream, -3f64.sqrt() * stdev, 3f64.sqrt() * stdev, count)
+                }
                 NormalOrUniform::Normal => normals(stream, 0.0, stdev, count),
             }
         }
@@ -398,7 +489,9 @@ fn draw(init: Init, shape: &Shape, stream: Seed) -> Result<Tensor, ParamsError> 
 fn uniforms(stream: Seed, lo: f64, up: f64, count: usize) -> Vec<f32> {
     let mut rng = stream.rng();
     // 24 bits are what an f32 in [0, 1) holds.
-    (0..count).map(|_| (lo + (up - lo) * f64::from(rng.next_u32() >> 8) / f64::from(1 << 24)) as f32).collect()
+    (0..count)
+        .map(|_| (lo + (up - lo) * f64::from(rng.next_u32() >> 8) / f64::from(1 << 24)) as f32)
+        .collect()
 }
 
 fn normals(stream: Seed, mean: f64, stdev: f64, count: usize) -> Vec<f32> {
@@ -420,7 +513,10 @@ mod tests {
     }
 
     fn two_tensors(vb: VarBuilder) -> candle_core::Result<(Tensor, Tensor)> {
-        Ok((vb.get_with_hints((2, 3), "weight", UNIT)?, vb.get_with_hints(3, "running_mean", Init::Const(0.5))?))
+        Ok((
+            vb.get_with_hints((2, 3), "weight", UNIT)?,
+            vb.get_with_hints(3, "running_mean", Init::Const(0.5))?,
+        ))
     }
 
     #[test]
@@ -434,7 +530,9 @@ mod tests {
         assert_ne!(values(&first)[..5], values(&other.get_with_hints(5, "b", init).unwrap())[..]);
         let spread = values(&first);
         assert!(
-            spread.iter().all(|v| (-0.5..0.5).contains(v)) && spread.iter().any(|v| *v < -0.3) && spread.iter().any(|v| *v > 0.3)
+            spread.iter().all(|v| (-0.5..0.5).contains(v))
+                && spread.iter().any(|v| *v < -0.3)
+                && spread.iter().any(|v| *v > 0.3)
         );
     }
 
@@ -443,7 +541,10 @@ mod tests {
         let params = drawn();
         let (weight, _) = params.build(two_tensors).unwrap();
         assert_eq!(params.params_count(), 6, "running statistics are no parameters");
-        assert_eq!(params.trainable().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["weight"]);
+        assert_eq!(
+            params.trainable().iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+            ["weight"]
+        );
         let bytes = params.to_safetensors(DType::F32).unwrap();
         let stored = StateDict::read(&bytes).unwrap();
         assert_eq!(bytes, stored.to_safetensors(DType::F32).unwrap());
@@ -455,10 +556,16 @@ mod tests {
 
         let trained = Params::trainable_from(stored, DType::F32, &Device::Cpu);
         let (tensor, _) = trained.build(two_tensors).unwrap();
-        trained.trainable()[0].1.set(&Tensor::ones((2, 3), DType::F32, &Device::Cpu).unwrap()).unwrap();
+        trained.trainable()[0]
+            .1
+            .set(&Tensor::ones((2, 3), DType::F32, &Device::Cpu).unwrap())
+            .unwrap();
         assert_eq!(values(&tensor), [1.0; 6], "the model sees what the optimiser sets");
         let halves = StateDict::read(&trained.to_safetensors(DType::F16).unwrap()).unwrap();
-        assert_eq!((halves.get("weight").unwrap().dtype(), values(halves.get("weight").unwrap())), (DType::F16, vec![1.0; 6]));
+        assert_eq!(
+            (halves.get("weight").unwrap().dtype(), values(halves.get("weight").unwrap())),
+            (DType::F16, vec![1.0; 6])
+        );
     }
 
     #[test]
@@ -469,11 +576,20 @@ mod tests {
         let error = |vary: &dyn Fn(&mut StateDict)| {
             let mut varied = stored.clone();
             vary(&mut varied);
-            Params::frozen_from(varied, DType::F32, &Device::Cpu).build(two_tensors).unwrap_err().to_string()
+            Params::frozen_from(varied, DType::F32, &Device::Cpu)
+                .build(two_tensors)
+                .unwrap_err()
+                .to_string()
         };
         let scalar = Tensor::new(1e6f32, &Device::Cpu).unwrap();
-        assert!(error(&|s| drop(s.0.remove("weight"))).contains("tensor weight of shape [2, 3] is missing"));
-        assert!(error(&|s| s.insert("weight", scalar.clone())).contains("tensor weight is stored with shape []"));
+        assert!(
+            error(&|s| drop(s.0.remove("weight")))
+                .contains("tensor weight of shape [2, 3] is missing")
+        );
+        assert!(
+            error(&|s| s.insert("weight", scalar.clone()))
+                .contains("tensor weight is stored with shape []")
+        );
         assert!(error(&|s| s.insert("bias", scalar.clone())).contains("the first of them bias"));
         let mut large = StateDict::default();
         large.insert("large", scalar);

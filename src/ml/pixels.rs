@@ -50,7 +50,11 @@ impl Pixels {
     }
 
     fn batch(&self, indices: &[usize], value: impl Fn(u8) -> f32) -> Result<Tensor> {
-        let values = indices.iter().flat_map(|&index| self.image(index)).map(|&byte| value(byte)).collect::<Vec<_>>();
+        let values = indices
+            .iter()
+            .flat_map(|&index| self.image(index))
+            .map(|&byte| value(byte))
+            .collect::<Vec<_>>();
         Tensor::from_vec(values, (indices.len(), self.size, self.size, 3), &Device::Cpu)
     }
 
@@ -66,7 +70,8 @@ pub struct Labelled {
     pub labels: Vec<u32>,
 }
 
-/// The images of a [B, H, W, 3] tensor in [-1, 1], clamped and rounded to 8 bits. NaN is no colour, and an error.
+/// The images of a [B, H, W, 3] tensor in [-1, 1], clamped and rounded to 8 bits. NaN is no colour,
+/// and an error.
 pub fn from_signed(images: &Tensor) -> Result<Pixels> {
     let (count, height, width, _) = images.dims4()?;
     assert_eq!(height, width, "images are square");
@@ -77,7 +82,10 @@ pub fn from_signed(images: &Tensor) -> Result<Pixels> {
             "image {image} of {count} came out as NaN: a model's answers overflow; where it computes in half precision, let it in f32"
         )
     }
-    let bytes = values.iter().map(|value| ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8).collect::<Vec<_>>();
+    let bytes = values
+        .iter()
+        .map(|value| ((value.clamp(-1.0, 1.0) + 1.0) * 127.5).round() as u8)
+        .collect::<Vec<_>>();
     debug_assert_eq!(bytes.len(), count * height * width * 3);
     Ok(Pixels { size: height, bytes })
 }
@@ -88,7 +96,12 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_no_image() {
-        let images = Tensor::from_vec(vec![0.5, f32::INFINITY, -3.0, 0.0, f32::NAN, 0.0], (2, 1, 1, 3), &Device::Cpu).unwrap();
+        let images = Tensor::from_vec(
+            vec![0.5, f32::INFINITY, -3.0, 0.0, f32::NAN, 0.0],
+            (2, 1, 1, 3),
+            &Device::Cpu,
+        )
+        .unwrap();
         assert_eq!(from_signed(&images.narrow(0, 0, 1).unwrap()).unwrap().image(0), [191, 255, 0]);
         let error = from_signed(&images).unwrap_err().to_string();
         assert!(error.contains("image 1 of 2 came out as NaN"), "{error}");

@@ -1,6 +1,7 @@
-//! Gradient checkpointing (Chen et al. 2016, arXiv 1604.06174): the graph of a network's segment is dropped once the segment has given
-//! its output, and built again when its gradient is asked for. A training step then holds the outputs of segments and the graph of one,
-//! at the price of a second forward pass.
+//! Gradient checkpointing (Chen et al. 2016, arXiv 1604.06174): the graph of a network's segment is
+//! dropped once the segment has given its output, and built again when its gradient is asked for. A
+//! training step then holds the outputs of segments and the graph of one, at the price of a second
+//! forward pass.
 
 use std::cell::RefCell;
 
@@ -19,8 +20,8 @@ struct Segment<'m> {
 }
 
 impl<'m> Tape<'m> {
-    /// What `run` gives, without its graph. `run` has to give the same again and may use variables, constants and outputs of segments
-    /// before it, but no other tensor with a graph.
+    /// What `run` gives, without its graph. `run` has to give the same again and may use variables,
+    /// constants and outputs of segments before it, but no other tensor with a graph.
     pub fn segment(&self, run: impl Fn() -> Result<Tensor> + 'm) -> Result<Tensor> {
         // A variable, so that what follows computes a gradient for it and keeps no graph beyond it.
         let output = Var::from_tensor(&run()?.detach())?.into_inner();
@@ -28,10 +29,12 @@ impl<'m> Tape<'m> {
         Ok(output)
     }
 
-    /// The gradients of `loss`, a scalar made from outputs of segments, for every variable that it was made from.
+    /// The gradients of `loss`, a scalar made from outputs of segments, for every variable that it
+    /// was made from.
     pub fn backward(self, loss: &Tensor) -> Result<GradStore> {
         let mut found = gradients(loss)?;
-        // Whatever uses an output comes after its segment, so its gradient is complete when the segment's turn comes.
+        // Whatever uses an output comes after its segment, so its gradient is complete when the
+        // segment's turn comes.
         for Segment { output, run } in self.0.into_inner().into_iter().rev() {
             if let Some(gradient) = found.remove(&output) {
                 found.extend(gradients(&(run()? * gradient)?)?)?;
@@ -42,7 +45,10 @@ impl<'m> Tape<'m> {
 }
 
 /// What `run` gives: as a segment of `tape`, or with its graph where there is no tape.
-pub fn segment<'m>(tape: Option<&Tape<'m>>, run: impl Fn() -> Result<Tensor> + 'm) -> Result<Tensor> {
+pub fn segment<'m>(
+    tape: Option<&Tape<'m>>,
+    run: impl Fn() -> Result<Tensor> + 'm,
+) -> Result<Tensor> {
     match tape {
         Some(tape) => tape.segment(run),
         None => run(),

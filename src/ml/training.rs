@@ -9,19 +9,22 @@ use crate::ml::params::StateDict;
 use crate::ml::side_by_side::side_by_side;
 use crate::seed::Seed;
 
-/// Called after each step with the steps done, the steps in all and the loss; its error ends the training.
+/// Called after each step with the steps done, the steps in all and the loss; its error ends the
+/// training.
 pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64) -> Result<()>;
 
 /// Where the state of a training is kept between attempts at it.
 pub trait Keep {
     /// What the last attempt kept, whole.
     fn load(&mut self) -> Result<Option<StateDict>>;
-    /// Keeps a state instead of the one before if it is time to. Its values are those of `f32` or `f64` tensors, bit for bit; some are the
-    /// training's own, which goes on with them after the call.
+    /// Keeps a state instead of the one before if it is time to. Its values are those of `f32` or
+    /// `f64` tensors, bit for bit; some are the training's own, which goes on with them after the
+    /// call.
     fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()>;
 }
 
-/// What a training has to do with the world: it tells how far it is, and keeps its state where a later attempt finds it.
+/// What a training has to do with the world: it tells how far it is, and keeps its state where a
+/// later attempt finds it.
 pub struct Session<'a> {
     pub watch: Watch<'a>,
     pub keep: Option<&'a mut dyn Keep>,
@@ -39,7 +42,8 @@ impl Session<'_> {
     }
 }
 
-/// Batches of indices: shuffled passes over `count` items, one after the other, so that every item is seen equally often.
+/// Batches of indices: shuffled passes over `count` items, one after the other, so that every item
+/// is seen equally often.
 pub struct Batches {
     count: usize,
     /// Items that a pass shows.
@@ -56,7 +60,8 @@ impl Batches {
         Self { count, shown: count, batch, seed, pass: usize::MAX, order: Vec::new() }
     }
 
-    /// Batches that each are of one pass: what does not fill a batch is left out of it (PyTorch's `drop_last`). There is at least one.
+    /// Batches that each are of one pass: what does not fill a batch is left out of it (PyTorch's
+    /// `drop_last`). There is at least one.
     pub fn whole(self) -> Self {
         assert!(self.batch <= self.count, "no batch is filled");
         Self { shown: self.count / self.batch * self.batch, ..self }
@@ -83,8 +88,8 @@ impl Batches {
     }
 }
 
-/// Into how many equal parts a batch is cut whose gradients are computed side by side. Fixed, so that the sums are the same however
-/// many threads there are.
+/// Into how many equal parts a batch is cut whose gradients are computed side by side. Fixed, so
+/// that the sums are the same however many threads there are.
 pub const PARTS: usize = 2;
 
 /// A loss and its gradients.
@@ -100,9 +105,13 @@ pub fn value(loss: &Tensor) -> Result<f64> {
     Ok(f64::from(loss.to_dtype(DType::F32)?.to_scalar::<f32>()?))
 }
 
-/// The mean of the losses of the batch's [`PARTS`] and its gradient for each of `variables`, in their order. `part` computes the
-/// loss of one part and must draw nothing that depends on the others.
-pub fn in_parts(variables: &[(String, Var)], part: impl Fn(usize) -> Result<Gradients> + Sync) -> Result<Gradients> {
+/// The mean of the losses of the batch's [`PARTS`] and its gradient for each of `variables`, in
+/// their order. `part` computes the loss of one part and must draw nothing that depends on the
+/// others.
+pub fn in_parts(
+    variables: &[(String, Var)],
+    part: impl Fn(usize) -> Result<Gradients> + Sync,
+) -> Result<Gradients> {
     let device = variables.first().map_or(&Device::Cpu, |(_, variable)| variable.device());
     let mut results = side_by_side(device, PARTS, part)?.into_iter();
     let (mut value, mut sum) = results.next().expect("at least one part");
@@ -159,7 +168,11 @@ mod tests {
         }
         assert_ne!(drawn[..10], drawn[10..]);
         assert_eq!(batches.passes(2), [0, 0, 1, 1]);
-        assert_eq!(Batches::new(10, 4, Seed::of_study(1)).at(3), drawn[12..16], "a batch does not depend on the ones before");
+        assert_eq!(
+            Batches::new(10, 4, Seed::of_study(1)).at(3),
+            drawn[12..16],
+            "a batch does not depend on the ones before"
+        );
         let mut whole = Batches::new(10, 4, Seed::of_study(1)).whole();
         assert_eq!((whole.at(0), whole.at(1)), (drawn[..4].to_vec(), drawn[4..8].to_vec()));
         assert_eq!((whole.at(2), whole.passes(2)), (drawn[10..14].to_vec(), vec![1; 4]));

@@ -36,10 +36,13 @@ impl std::fmt::Display for Reason {
         let list = |items: Vec<String>| items.join("; ");
         match self {
             Self::NeverRan => f.write_str("never ran"),
-            Self::Changed(changes) => f.write_str(&list(changes.iter().map(Change::to_string).collect())),
+            Self::Changed(changes) => {
+                f.write_str(&list(changes.iter().map(Change::to_string).collect()))
+            }
             Self::Damaged(objects) => {
-                let named =
-                    objects.iter().map(|(name, digest)| format!("output {name} ({}) is missing or damaged", digest.short()));
+                let named = objects.iter().map(|(name, digest)| {
+                    format!("output {name} ({}) is missing or damaged", digest.short())
+                });
                 f.write_str(&list(named.collect()))
             }
             Self::NoReceipt => f.write_str("its receipt is gone"),
@@ -73,11 +76,17 @@ pub fn assess<'a>(
         Input::Absent(_) => true,
         Input::Files(_) | Input::Imported(_) => false,
     };
-    let roles: Vec<String> = task.inputs.iter().filter(|(_, input)| unknown(input)).map(|(role, _)| role.clone()).collect();
+    let roles: Vec<String> = task
+        .inputs
+        .iter()
+        .filter(|(_, input)| unknown(input))
+        .map(|(role, _)| role.clone())
+        .collect();
     if !roles.is_empty() {
         return Ok(Assessment { manifest: None, freshness: Freshness::Unknown(roles) });
     }
-    let digest_of = |id| artifact_of(id).expect("the roles above hold every unknown input").digest();
+    let digest_of =
+        |id| artifact_of(id).expect("the roles above hold every unknown input").digest();
     let manifest = Manifest::new(task, graph.numerics(), digest_of);
     let freshness = judge(task, &manifest, store)?;
     Ok(Assessment { manifest: Some(manifest), freshness })

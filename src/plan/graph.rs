@@ -24,7 +24,8 @@ impl TaskId {
 /// One step of a study: a pure description, without any of its inputs' contents.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// Unique in its graph and free to change: it never enters the key. Example: `dreambooth/psoriasis/text-to-image`.
+    /// Unique in its graph and free to change: it never enters the key. Example:
+    /// `dreambooth/psoriasis/text-to-image`.
     pub label: String,
     /// The name of the step that runs it.
     pub kind: &'static str,
@@ -36,7 +37,8 @@ pub struct Task {
     pub inputs: Vec<(String, Input)>,
     /// The stream that all the step's randomness comes from.
     pub seed: Option<Seed>,
-    /// Expected work relative to other tasks: orders the queue (longest first) and weighs the ETA. Not in the key.
+    /// Expected work relative to other tasks: orders the queue (longest first) and weighs the ETA.
+    /// Not in the key.
     pub cost: f64,
 }
 
@@ -70,7 +72,9 @@ pub enum PlanError {
     DuplicateRole { label: String, role: String },
     #[error("task `{label}` reads two files of one name as `{role}`")]
     DuplicateFile { label: String, role: String },
-    #[error("task `{label}` reads task number {input}, which is not in the graph yet: add inputs first")]
+    #[error(
+        "task `{label}` reads task number {input}, which is not in the graph yet: add inputs first"
+    )]
     UnknownInput { label: String, input: usize },
     #[error(
         "task `{label}`: {place} is null (a number that is not finite, or an absent value): leave the key out or give it a value"
@@ -183,9 +187,11 @@ impl Graph {
     /// As [`Graph::by_label`], with an error that names the nearest label.
     pub fn find(&self, label: &str) -> Result<TaskId, PlanError> {
         self.by_label(label).ok_or_else(|| {
-            let near = self.tasks.iter().map(|task| (strsim::jaro(label, &task.label), &task.label));
+            let near =
+                self.tasks.iter().map(|task| (strsim::jaro(label, &task.label), &task.label));
             let best = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|best| best.0 > 0.7);
-            let hint = best.map(|(_, near)| format!("; the nearest is `{near}`")).unwrap_or_default();
+            let hint =
+                best.map(|(_, near)| format!("; the nearest is `{near}`")).unwrap_or_default();
             PlanError::NoSuchLabel { label: label.to_owned(), hint }
         })
     }
@@ -196,7 +202,9 @@ impl Graph {
         wanted[self.find(label)?.index()] = true;
         for index in (0..self.tasks.len()).rev() {
             if wanted[index] {
-                distinct_task_inputs(&self.tasks[index]).into_iter().for_each(|input| wanted[input.index()] = true);
+                distinct_task_inputs(&self.tasks[index])
+                    .into_iter()
+                    .for_each(|input| wanted[input.index()] = true);
             }
         }
         let mut graph = Graph::new(self.numerics.clone());
@@ -224,10 +232,13 @@ fn null_in(value: &serde_json::Value) -> Option<String> {
     use serde_json::Value;
     match value {
         Value::Null => Some(String::new()),
-        Value::Array(items) => {
-            items.iter().enumerate().find_map(|(index, item)| null_in(item).map(|rest| format!("[{index}]{rest}")))
-        }
-        Value::Object(fields) => fields.iter().find_map(|(name, item)| null_in(item).map(|rest| format!(".{name}{rest}"))),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .find_map(|(index, item)| null_in(item).map(|rest| format!("[{index}]{rest}"))),
+        Value::Object(fields) => fields
+            .iter()
+            .find_map(|(name, item)| null_in(item).map(|rest| format!(".{name}{rest}"))),
         _ => None,
     }
 }

@@ -32,13 +32,18 @@ pub struct Job {
     pub threads: usize,
     /// 1 for the first attempt at this key since it last succeeded.
     pub attempt: u32,
-    /// A folder that this attempt owns and a later attempt at the same key inherits: for checkpoints.
+    /// A folder that this attempt owns and a later attempt at the same key inherits: for
+    /// checkpoints.
     pub work: PathBuf,
 }
 
 impl Job {
     /// The job of `task` with the artifact of each task that it reads.
-    pub fn new<'a>(task: &Task, manifest: &Manifest, artifact_of: impl Fn(TaskId) -> &'a Artifact) -> Self {
+    pub fn new<'a>(
+        task: &Task,
+        manifest: &Manifest,
+        artifact_of: impl Fn(TaskId) -> &'a Artifact,
+    ) -> Self {
         let (mut inputs, mut files) = (BTreeMap::new(), BTreeMap::new());
         for (role, input) in &task.inputs {
             match input {
@@ -93,10 +98,15 @@ pub enum InputFileError {
 impl InputFile {
     /// The file's bytes, checked against the digest that is in the key.
     pub fn read(&self) -> Result<Vec<u8>, InputFileError> {
-        let bytes = std::fs::read(&self.path).map_err(|source| InputFileError::Io { path: self.path.clone(), source })?;
+        let bytes = std::fs::read(&self.path)
+            .map_err(|source| InputFileError::Io { path: self.path.clone(), source })?;
         let found = Digest::of(&bytes);
         if found != self.digest {
-            return Err(InputFileError::Changed { path: self.path.clone(), planned: self.digest, found });
+            return Err(InputFileError::Changed {
+                path: self.path.clone(),
+                planned: self.digest,
+                found,
+            });
         }
         Ok(bytes)
     }

@@ -1,6 +1,7 @@
 //! The kinds of task: what each is called, its version, and the source files that decide its bytes.
 
-/// A kind of task. `version` is part of every key; tests/house/versions.rs guards that it is raised when `sources` change.
+/// A kind of task. `version` is part of every key; tests/house/versions.rs guards that it is raised
+/// when `sources` change.
 #[derive(Debug)]
 pub struct Kind {
     pub name: &'static str,
@@ -10,7 +11,8 @@ pub struct Kind {
 }
 
 /// Kinds whose steps run on the device that was asked for; all others run on the processor.
-pub const ON_DEVICE: [&str; 5] = [PROMPT.name, LATENTS.name, PRIOR.name, DREAMBOOTH.name, GENERATE.name];
+pub const ON_DEVICE: [&str; 5] =
+    [PROMPT.name, LATENTS.name, PRIOR.name, DREAMBOOTH.name, GENERATE.name];
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $id:ident = $name:literal v $version:literal: $sources:expr;)*) => {

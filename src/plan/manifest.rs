@@ -1,10 +1,13 @@
-//! The canonical manifest of a computation. One walk over a task writes its lines; the key is the BLAKE3 of exactly these lines and
-//! the explanation of a change is their difference, so that the two cannot disagree.
+//! The canonical manifest of a computation. One walk over a task writes its lines; the key is the
+//! BLAKE3 of exactly these lines and the explanation of a change is their difference, so that the
+//! two cannot disagree.
 //!
-//! Encoding: one `name = value` line a leaf, lines sorted by name (array items in order), ended by `\n`. Names are dotted paths, array
-//! items `[i]`; a component with characters outside `[A-Za-z0-9_-]` is written as a JSON string. Values are JSON: strings quoted,
-//! integers in decimal, floats in their shortest form that reads back to the same f64; digests and seeds are bare hexadecimal. Empty
-//! arrays and objects are `[]` and `{}`. Null cannot occur, so neither can NaN (see [`Graph::add`](super::Graph::add)).
+//! Encoding: one `name = value` line a leaf, lines sorted by name (array items in order), ended by
+//! `\n`. Names are dotted paths, array items `[i]`; a component with characters outside
+//! `[A-Za-z0-9_-]` is written as a JSON string. Values are JSON: strings quoted, integers in
+//! decimal, floats in their shortest form that reads back to the same f64; digests and seeds are
+//! bare hexadecimal. Empty arrays and objects are `[]` and `{}`. Null cannot occur, so neither can
+//! NaN (see [`Graph::add`](super::Graph::add)).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -39,7 +42,11 @@ impl Numerics {
 
     /// Those of a kind: not every step leaves the processor.
     pub fn of(&self, kind: &str) -> Self {
-        if super::kind::ON_DEVICE.contains(&kind) { self.clone() } else { Self { device: "cpu".into(), ..self.clone() } }
+        if super::kind::ON_DEVICE.contains(&kind) {
+            self.clone()
+        } else {
+            Self { device: "cpu".into(), ..self.clone() }
+        }
     }
 }
 
@@ -52,11 +59,18 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The manifest of `task`, given the artifact digest of each [`Input::Task`], in the order of `task.inputs`.
-    pub fn new(task: &Task, numerics: &Numerics, artifact_of: impl Fn(super::TaskId) -> Digest) -> Self {
+    /// The manifest of `task`, given the artifact digest of each [`Input::Task`], in the order of
+    /// `task.inputs`.
+    pub fn new(
+        task: &Task,
+        numerics: &Numerics,
+        artifact_of: impl Fn(super::TaskId) -> Digest,
+    ) -> Self {
         let mut text = String::new();
         let numerics = &numerics.of(task.kind);
-        walk(task, numerics, artifact_of, &mut |name, value| writeln!(text, "{name} = {value}").expect("a string grows"));
+        walk(task, numerics, artifact_of, &mut |name, value| {
+            writeln!(text, "{name} = {value}").expect("a string grows")
+        });
         Self { text, device: numerics.device.clone() }
     }
 
@@ -81,7 +95,8 @@ fn walk(
     artifact_of: impl Fn(super::TaskId) -> Digest,
     leaf: &mut dyn FnMut(&str, &dyn std::fmt::Display),
 ) {
-    let inputs: BTreeMap<&str, &Input> = task.inputs.iter().map(|(role, input)| (role.as_str(), input)).collect();
+    let inputs: BTreeMap<&str, &Input> =
+        task.inputs.iter().map(|(role, input)| (role.as_str(), input)).collect();
     for (role, input) in inputs {
         let name = format!("input.{}", component(role));
         match input {
@@ -89,8 +104,11 @@ fn walk(
             Input::Imported(artifact) => leaf(&name, &artifact.digest()),
             Input::Absent(what) => unreachable!("a task without {what} has no manifest"),
             Input::Files(files) => {
-                let files: BTreeMap<_, _> = files.iter().map(|file| (&file.name, file.digest)).collect();
-                files.into_iter().for_each(|(file, digest)| leaf(&format!("{name}.{}", component(file)), &digest));
+                let files: BTreeMap<_, _> =
+                    files.iter().map(|file| (&file.name, file.digest)).collect();
+                files.into_iter().for_each(|(file, digest)| {
+                    leaf(&format!("{name}.{}", component(file)), &digest)
+                });
             }
         }
     }
@@ -109,17 +127,23 @@ fn leaves(name: &str, value: &Value, leaf: &mut dyn FnMut(&str, &dyn std::fmt::D
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             let sorted: BTreeMap<_, _> = fields.iter().collect();
-            sorted.into_iter().for_each(|(field, value)| leaves(&format!("{name}.{}", component(field)), value, leaf));
+            sorted.into_iter().for_each(|(field, value)| {
+                leaves(&format!("{name}.{}", component(field)), value, leaf)
+            });
         }
         Value::Array(items) if !items.is_empty() => {
-            items.iter().enumerate().for_each(|(index, value)| leaves(&format!("{name}[{index}]"), value, leaf));
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| leaves(&format!("{name}[{index}]"), value, leaf));
         }
         scalar_or_empty => leaf(name, scalar_or_empty),
     }
 }
 
 fn component(name: &str) -> String {
-    let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let plain = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if plain { name.to_owned() } else { Value::from(name).to_string() }
 }
 
@@ -188,7 +212,9 @@ fn abridged(value: &str) -> &str {
 
 /// The lines that differ from manifest text `before` to `after`, in the order of names.
 pub fn differences(before: &str, after: &str) -> Vec<Change> {
-    let read = |text| -> BTreeMap<String, String> { lines(text).map(|(name, value)| (name.into(), value.into())).collect() };
+    let read = |text| -> BTreeMap<String, String> {
+        lines(text).map(|(name, value)| (name.into(), value.into())).collect()
+    };
     let (mut old, new) = (read(before), read(after));
     let mut changes = Vec::new();
     for (name, value) in new {
@@ -197,7 +223,11 @@ pub fn differences(before: &str, after: &str) -> Vec<Change> {
             changes.push(Change { name, before: earlier, after: Some(value) });
         }
     }
-    changes.extend(old.into_iter().map(|(name, value)| Change { name, before: Some(value), after: None }));
+    changes.extend(old.into_iter().map(|(name, value)| Change {
+        name,
+        before: Some(value),
+        after: None,
+    }));
     changes.sort_by(|a, b| a.name.cmp(&b.name));
     changes
 }

@@ -1,4 +1,5 @@
-//! The plan: task specifications, their keys, the graph they form, and which of them are fresh, with the reason.
+//! The plan: task specifications, their keys, the graph they form, and which of them are fresh,
+//! with the reason.
 //!
 //! May import store, study, seed and id. It knows no step: what a kind does is the steps' business.
 

@@ -1,4 +1,5 @@
-//! The parameters of each kind of task: exactly what its step reads, so exactly what its key depends on.
+//! The parameters of each kind of task: exactly what its step reads, so exactly what its key
+//! depends on.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,8 @@ pub struct Unpack {
     pub generations: usize,
 }
 
-/// The images `first..first + generations` of each of the pool's images of a class, of the inputs `unpacked/...`.
+/// The images `first..first + generations` of each of the pool's images of a class, of the inputs
+/// `unpacked/...`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Released {
     pub class: String,
@@ -46,7 +48,8 @@ pub struct Released {
     pub generations: usize,
 }
 
-/// A set of pictures, of the inputs `pictures/...`, `annotations`, `held_out_list` and `training_list`.
+/// A set of pictures, of the inputs `pictures/...`, `annotations`, `held_out_list` and
+/// `training_list`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PictureSet {
     pub source: ImageSource,
@@ -56,7 +59,8 @@ pub struct PictureSet {
     pub skin_type: study::SkinTypeScale,
     pub unusable: study::Unusable,
     pub dedupe: study::Dedupe,
-    /// The study's sets and their counts, in the order in which they draw. A cohort is the last of them; those after it are not named.
+    /// The study's sets and their counts, in the order in which they draw. A cohort is the last of
+    /// them; those after it are not named.
     pub sets: Vec<(String, usize)>,
 }
 
@@ -196,7 +200,8 @@ pub struct DreamBooth {
     pub precision: study::Precision,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gradient_checkpointing: bool,
-    /// Weight of the loss on the prior's images, the inputs `prior/latents` and `prior/prompt`; absent: there are none.
+    /// Weight of the loss on the prior's images, the inputs `prior/latents` and `prior/prompt`;
+    /// absent: there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior_weight: Option<f64>,
     /// How often samples are drawn to look at.
@@ -227,8 +232,12 @@ pub struct Generate {
     pub strength: f64,
 }
 
-/// A training without the keys that are as if they were not there: some came after results were stored, which stay valid.
-fn without_neutral<S: Serializer>(training: &study::Classifier, serializer: S) -> Result<S::Ok, S::Error> {
+/// A training without the keys that are as if they were not there: some came after results were
+/// stored, which stay valid.
+fn without_neutral<S: Serializer>(
+    training: &study::Classifier,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let neutral = [
         ("size", json!(0)),
         ("crop", json!("centre")),
@@ -243,7 +252,9 @@ fn without_neutral<S: Serializer>(training: &study::Classifier, serializer: S) -
     ];
     let mut value = serde_json::to_value(training).map_err(serde::ser::Error::custom)?;
     if let Some(keys) = value.as_object_mut() {
-        keys.retain(|key, value| !neutral.iter().any(|(name, neutral)| name == key && neutral == value));
+        keys.retain(|key, value| {
+            !neutral.iter().any(|(name, neutral)| name == key && neutral == value)
+        });
     }
     value.serialize(serializer)
 }
@@ -308,8 +319,8 @@ pub struct Probe {
     pub classes: Vec<String>,
 }
 
-/// The shards of a class and strategy are the inputs whose role begins with `<strategy>/<class>/`, `base/<class>/` for the
-/// untuned model's.
+/// The shards of a class and strategy are the inputs whose role begins with `<strategy>/<class>/`,
+/// `base/<class>/` for the untuned model's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Check {
     pub classes: Vec<String>,

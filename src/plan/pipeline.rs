@@ -49,13 +49,16 @@ impl BaseInputs {
         let unet = unet.into();
         let text_to_image = Pipeline { autoencoder: autoencoder.into(), text: unet.clone(), unet };
         let inpainting = Pipeline { unet: inpainting.into(), ..text_to_image.clone() };
-        let pipelines = [(Conditioning::TextToImage, text_to_image), (Conditioning::Inpainting, inpainting)];
+        let pipelines =
+            [(Conditioning::TextToImage, text_to_image), (Conditioning::Inpainting, inpainting)];
         Self { pipelines: BTreeMap::from(pipelines), backbone: backbone.into() }
     }
 
     /// The models that make images under this conditioning.
     pub fn pipeline(&self, conditioning: Conditioning) -> &Pipeline {
-        self.pipelines.get(&conditioning).expect("a study that generates has the pipelines that it needs")
+        self.pipelines
+            .get(&conditioning)
+            .expect("a study that generates has the pipelines that it needs")
     }
 }
 
@@ -137,7 +140,8 @@ struct Builder<'a> {
     released: BTreeMap<String, Vec<Block>>,
     /// The task that imports them, once there is one.
     import: Option<TaskId>,
-    /// What tasks that draw from a set of pictures have as inputs, by the frames' shorter side, once there are any.
+    /// What tasks that draw from a set of pictures have as inputs, by the frames' shorter side,
+    /// once there are any.
     decoded: HashMap<Option<usize>, Inputs>,
     /// Tasks that several parts of a study may ask for, by kind and parameters.
     shared: HashMap<(&'static str, String), Vec<TaskId>>,
@@ -196,10 +200,19 @@ impl Builder<'_> {
         cost: f64,
     ) -> Result<TaskId, PlanError> {
         let params = serde_json::to_value(params).expect("parameters are plain data");
-        self.graph.add(Task { label, kind: kind.name, version: kind.version, params, inputs, seed, cost })
+        self.graph.add(Task {
+            label,
+            kind: kind.name,
+            version: kind.version,
+            params,
+            inputs,
+            seed,
+            cost,
+        })
     }
 
-    /// The task that does the same already, under the label that it was first asked for by, or a new one.
+    /// The task that does the same already, under the label that it was first asked for by, or a
+    /// new one.
     fn add_once(
         &mut self,
         kind: &Kind,
@@ -218,19 +231,34 @@ impl Builder<'_> {
         if let Some(task) = same {
             return Ok(*task);
         }
-        let task = self.graph.add(Task { label, kind: kind.name, version: kind.version, params, inputs, seed, cost })?;
+        let task = self.graph.add(Task {
+            label,
+            kind: kind.name,
+            version: kind.version,
+            params,
+            inputs,
+            seed,
+            cost,
+        })?;
         known.push(task);
         Ok(task)
     }
 
-    /// Trains a base: its backbone, which its autoencoder learns from too, and its generators unless those that the study
-    /// needs are pretrained.
-    fn base(&mut self, pretrained: &BTreeMap<Conditioning, Pipeline>, backbone: Option<&Input>) -> Result<BaseInputs, PlanError> {
+    /// Trains a base: its backbone, which its autoencoder learns from too, and its generators
+    /// unless those that the study needs are pretrained.
+    fn base(
+        &mut self,
+        pretrained: &BTreeMap<Conditioning, Pipeline>,
+        backbone: Option<&Input>,
+    ) -> Result<BaseInputs, PlanError> {
         let study = self.study;
         let base = &study.base;
         let [text_to_image, inpainting] = study.pipelines();
-        let needed = [(Conditioning::TextToImage, text_to_image), (Conditioning::Inpainting, inpainting)];
-        let given = needed.iter().all(|(conditioning, needed)| !needed || pretrained.contains_key(conditioning));
+        let needed =
+            [(Conditioning::TextToImage, text_to_image), (Conditioning::Inpainting, inpainting)];
+        let given = needed
+            .iter()
+            .all(|(conditioning, needed)| !needed || pretrained.contains_key(conditioning));
         let generators = (study.goal == Goal::Report && given).then(|| pretrained.clone());
         if let (Some(pipelines), Some(backbone)) = (&generators, backbone) {
             return Ok(BaseInputs { pipelines: pipelines.clone(), backbone: backbone.clone() });
@@ -245,7 +273,14 @@ impl Builder<'_> {
         let images = self.imported()?;
         let seed = self.seed.child("base");
         let cost = params.train as f64 * cost::RENDER;
-        let corpus = self.add(&kind::CORPUS, "base/corpus".into(), &params, images, Some(seed.child("corpus")), cost)?;
+        let corpus = self.add(
+            &kind::CORPUS,
+            "base/corpus".into(),
+            &params,
+            images,
+            Some(seed.child("corpus")),
+            cost,
+        )?;
 
         let params = params::Backbone {
             architecture: base.backbone.architecture.clone(),
@@ -254,7 +289,14 @@ impl Builder<'_> {
         };
         let cost = (base.backbone.training.epochs * base.corpus.train) as f64 * cost::CLASSIFY;
         let inputs = vec![role("corpus", corpus)];
-        let backbone = self.add(&kind::BACKBONE, "base/backbone".into(), &params, inputs, Some(seed.child("backbone")), cost)?;
+        let backbone = self.add(
+            &kind::BACKBONE,
+            "base/backbone".into(),
+            &params,
+            inputs,
+            Some(seed.child("backbone")),
+            cost,
+        )?;
 
         if let Some(pipelines) = generators {
             return Ok(BaseInputs { pipelines, backbone: backbone.into() });
@@ -263,41 +305,82 @@ impl Builder<'_> {
         let params = params::Autoencoder { autoencoder: base.autoencoder.clone() };
         let cost = (base.autoencoder.steps * base.autoencoder.batch) as f64 * cost::AUTOENCODER;
         let inputs = vec![role("corpus", corpus), role("backbone", backbone)];
-        let autoencoder =
-            self.add(&kind::AUTOENCODER, "base/autoencoder".into(), &params, inputs, Some(seed.child("autoencoder")), cost)?;
+        let autoencoder = self.add(
+            &kind::AUTOENCODER,
+            "base/autoencoder".into(),
+            &params,
+            inputs,
+            Some(seed.child("autoencoder")),
+            cost,
+        )?;
 
-        let params =
-            params::UNet { text_encoder: base.text_encoder.clone(), diffusion: base.diffusion.clone(), unet: base.unet.clone() };
+        let params = params::UNet {
+            text_encoder: base.text_encoder.clone(),
+            diffusion: base.diffusion.clone(),
+            unet: base.unet.clone(),
+        };
         let cost = (base.unet.steps * base.unet.batch) as f64 * cost::DENOISE;
         let inputs = vec![role("corpus", corpus), role("autoencoder", autoencoder)];
-        let unet = self.add(&kind::UNET, "base/unet".into(), &params, inputs, Some(seed.child("unet")), cost)?;
+        let unet = self.add(
+            &kind::UNET,
+            "base/unet".into(),
+            &params,
+            inputs,
+            Some(seed.child("unet")),
+            cost,
+        )?;
 
         let params = params::Inpainting { unet: base.unet.clone(), steps: base.inpainting_steps };
         let cost = (base.inpainting_steps * base.unet.batch) as f64 * cost::DENOISE;
-        let inputs = vec![role("corpus", corpus), role("autoencoder", autoencoder), role("unet", unet)];
-        let inpainting =
-            self.add(&kind::INPAINTING, "base/inpainting".into(), &params, inputs, Some(seed.child("inpainting")), cost)?;
+        let inputs =
+            vec![role("corpus", corpus), role("autoencoder", autoencoder), role("unet", unet)];
+        let inpainting = self.add(
+            &kind::INPAINTING,
+            "base/inpainting".into(),
+            &params,
+            inputs,
+            Some(seed.child("inpainting")),
+            cost,
+        )?;
         Ok(BaseInputs::of_tasks(autoencoder, unet, inpainting, backbone))
     }
 
     /// The pipeline of a folder in diffusers' layout.
-    fn pretrained(&mut self, conditioning: Conditioning, files: Input) -> Result<Pipeline, PlanError> {
+    fn pretrained(
+        &mut self,
+        conditioning: Conditioning,
+        files: Input,
+    ) -> Result<Pipeline, PlanError> {
         let label = format!("pretrained/{}", conditioning.name());
         let inputs = vec![("files".to_owned(), files)];
         let params = params::Pretrained { conditioning };
-        let task = Input::Task(self.add(&kind::PRETRAINED, label, &params, inputs, None, 10.0 * cost::SMALL)?);
+        let task = Input::Task(self.add(
+            &kind::PRETRAINED,
+            label,
+            &params,
+            inputs,
+            None,
+            10.0 * cost::SMALL,
+        )?);
         Ok(Pipeline { autoencoder: task.clone(), text: task.clone(), unet: task })
     }
 
     /// The backbone of a file.
     fn pretrained_backbone(&mut self, file: Input) -> Result<Input, PlanError> {
-        let params = params::PretrainedBackbone { architecture: self.study.base.backbone.architecture.clone() };
+        let params = params::PretrainedBackbone {
+            architecture: self.study.base.backbone.architecture.clone(),
+        };
         let inputs = vec![("files".to_owned(), file)];
         let label = "pretrained/backbone".to_owned();
         Ok(self.add(&kind::PRETRAINED_BACKBONE, label, &params, inputs, None, cost::SMALL)?.into())
     }
 
-    fn experiment(&mut self, base: &BaseInputs, name: String, resolved: String) -> Result<(), PlanError> {
+    fn experiment(
+        &mut self,
+        base: &BaseInputs,
+        name: String,
+        resolved: String,
+    ) -> Result<(), PlanError> {
         let study = self.study;
         let images = &study.images;
         let mut start = 0;
@@ -308,17 +391,22 @@ impl Builder<'_> {
         };
         let held_out = self.cohort("held_out", next(images.held_out), images.held_out)?;
         let validation = self.cohort("validation", next(images.validation), images.validation)?;
-        // Without synthetic arms there is no generator to check and nothing to show; the pool is the same.
+        // Without synthetic arms there is no generator to check and nothing to show; the pool is
+        // the same.
         let has_synthetic = !study.arms().is_empty();
         let from = next(images.plentiful);
         let is_checked = has_synthetic && images.plentiful > 0;
-        let plentiful = is_checked.then(|| self.cohort("plentiful", from, images.plentiful)).transpose()?;
+        let plentiful =
+            is_checked.then(|| self.cohort("plentiful", from, images.plentiful)).transpose()?;
         let pool = self.cohort("pool", next(images.pool), images.pool)?;
         let real = Real { held_out, validation, plentiful, pool };
 
         let (shards, models) = self.generators(base, pool)?;
         let classifiers = self.classifiers(base, &real, &shards)?;
-        let check = real.plentiful.map(|plentiful| self.check(base, &real, plentiful, &shards)).transpose()?;
+        let check = real
+            .plentiful
+            .map(|plentiful| self.check(base, &real, plentiful, &shards))
+            .transpose()?;
         let contact = has_synthetic.then(|| self.contact(pool, &shards, &models)).transpose()?;
         let analysis = self.analysis(&classifiers)?;
 

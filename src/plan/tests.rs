@@ -9,15 +9,32 @@ use crate::seed::Seed;
 use crate::store::{Artifact, Entry};
 
 fn task(label: &str, params: Value) -> Task {
-    Task { label: label.into(), kind: "dreambooth", version: 3, params, inputs: Vec::new(), seed: None, cost: 1.0 }
+    Task {
+        label: label.into(),
+        kind: "dreambooth",
+        version: 3,
+        params,
+        inputs: Vec::new(),
+        seed: None,
+        cost: 1.0,
+    }
 }
 
 fn artifact(content: &[u8]) -> Artifact {
-    Artifact::new(vec![Entry { name: "unet".into(), digest: Digest::of(content), size: content.len() as u64 }]).unwrap()
+    Artifact::new(vec![Entry {
+        name: "unet".into(),
+        digest: Digest::of(content),
+        size: content.len() as u64,
+    }])
+    .unwrap()
 }
 
 fn full() -> Task {
-    let file = |name: &str| InputFile { name: name.into(), path: "/anywhere".into(), digest: Digest::of(name.as_bytes()) };
+    let file = |name: &str| InputFile {
+        name: name.into(),
+        path: "/anywhere".into(),
+        digest: Digest::of(name.as_bytes()),
+    };
     Task {
         seed: Some(Seed::of_study(1)),
         inputs: vec![
@@ -69,7 +86,8 @@ fn the_manifest_and_its_key_are_pinned() {
         version = 3
     "#]]
     .assert_eq(manifest.text());
-    expect!["f37de3d5780cb383e0fe3afd006236aa9e12478dae3049d0ece2772bf2e99d6e"].assert_eq(&manifest.key().to_string());
+    expect!["f37de3d5780cb383e0fe3afd006236aa9e12478dae3049d0ece2772bf2e99d6e"]
+        .assert_eq(&manifest.key().to_string());
 }
 
 #[test]
@@ -110,16 +128,29 @@ fn a_change_is_explained_by_the_lines_that_differ() {
         expected.assert_eq(&Reason::Changed(changes).to_string());
     };
     check(|task| task.params["steps"] = json!(300), expect!["params.steps: 200 -> 300"]);
-    check(|task| task.params["widths"] = json!([32, 96, 128]), expect!["params.widths[1]: 64 -> 96; params.widths[2]: new, 128"]);
+    check(
+        |task| task.params["widths"] = json!([32, 96, 128]),
+        expect!["params.widths[1]: 64 -> 96; params.widths[2]: new, 128"],
+    );
     let text = |sizes: &str| json!(format!("title = 1\nsize = {sizes}\n"));
     let (before, after) = (text("1\nsize = 1\nsize = 2"), text("1\nsize = 3\nsize = 4\nlast = 5"));
-    let change = Change { name: "study".into(), before: Some(before.to_string()), after: Some(after.to_string()) };
-    expect!["study: -size = 1, -size = 2, +size = 3, +size = 4, +last = 5"].assert_eq(&change.to_string());
+    let change = Change {
+        name: "study".into(),
+        before: Some(before.to_string()),
+        after: Some(after.to_string()),
+    };
+    expect!["study: -size = 1, -size = 2, +size = 3, +size = 4, +last = 5"]
+        .assert_eq(&change.to_string());
     check(|task| task.version = 4, expect!["version: 3 -> 4"]);
-    check(|task| task.inputs[0].1 = Input::Imported(artifact(b"other")), expect!["input.unet: fe221d1a49da -> eb79c4178334"]);
+    check(
+        |task| task.inputs[0].1 = Input::Imported(artifact(b"other")),
+        expect!["input.unet: fe221d1a49da -> eb79c4178334"],
+    );
     check(
         |task| drop(task.inputs.pop()),
-        expect![[r#"input.images."train-images.gz": gone, was db0f4c82615f; input.images.labels: gone, was 237213b959c9"#]],
+        expect![[
+            r#"input.images."train-images.gz": gone, was db0f4c82615f; input.images.labels: gone, was 237213b959c9"#
+        ]],
     );
 }
 
@@ -155,21 +186,27 @@ fn the_graph_refuses_what_has_no_key() {
 #[test]
 fn a_part_of_a_graph_is_a_task_with_what_it_is_made_from() {
     let mut graph = Graph::new(Numerics::cpu());
-    let ids = ["images", "weights", "aside"].map(|label| graph.add(task(label, json!({}))).unwrap());
+    let ids =
+        ["images", "weights", "aside"].map(|label| graph.add(task(label, json!({}))).unwrap());
     let reads = |input| vec![("x".to_owned(), Input::Task(input))];
     let shards = graph.add(Task { inputs: reads(ids[1]), ..task("shards", json!({})) }).unwrap();
     graph.add(Task { inputs: reads(shards), ..task("classifier", json!({})) }).unwrap();
     let part = graph.restricted_to("shards").unwrap();
     let labels: Vec<&str> = part.ids().map(|id| part.task(id).label.as_str()).collect();
     assert_eq!(labels, ["weights", "shards"]);
-    assert_eq!(part.dependants(part.by_label("weights").unwrap()), [part.by_label("shards").unwrap()]);
-    expect!["no task is called `shard`; the nearest is `shards`"].assert_eq(&graph.find("shard").unwrap_err().to_string());
+    assert_eq!(
+        part.dependants(part.by_label("weights").unwrap()),
+        [part.by_label("shards").unwrap()]
+    );
+    expect!["no task is called `shard`; the nearest is `shards`"]
+        .assert_eq(&graph.find("shard").unwrap_err().to_string());
 }
 
 #[test]
 fn the_backend_is_the_one_that_is_linked() {
     let lock = include_str!("../../Cargo.lock");
-    let (_, after) = lock.split_once("name = \"candle-core\"\nversion = \"").expect("candle-core is locked");
+    let (_, after) =
+        lock.split_once("name = \"candle-core\"\nversion = \"").expect("candle-core is locked");
     let (version, _) = after.split_once('"').unwrap();
     assert_eq!(Numerics::cpu().backend, format!("candle {version}"));
 }

@@ -39,27 +39,44 @@ fn units(task: &Task) -> Vec<(&'static str, u64)> {
     let params = &task.params;
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let of = |name: &str| number(&params[name]);
-    let evaluations = |images: u64| images * of("steps") * if params["guidance"] == 1.0 { 1 } else { 2 };
+    let evaluations =
+        |images: u64| images * of("steps") * if params["guidance"] == 1.0 { 1 } else { 2 };
     let trained = |settings: &Value, steps: u64| steps * number(&settings["batch"]);
     if task.kind == kind::AUTOENCODER.name {
         let settings = &params["autoencoder"];
-        vec![("images through an autoencoder, forward and back", trained(settings, number(&settings["steps"])))]
+        vec![(
+            "images through an autoencoder, forward and back",
+            trained(settings, number(&settings["steps"])),
+        )]
     } else if task.kind == kind::UNET.name {
-        vec![("images through a UNet, forward and back", trained(&params["unet"], number(&params["unet"]["steps"])))]
+        vec![(
+            "images through a UNet, forward and back",
+            trained(&params["unet"], number(&params["unet"]["steps"])),
+        )]
     } else if task.kind == kind::INPAINTING.name {
         vec![("images through a UNet, forward and back", trained(&params["unet"], of("steps")))]
     } else if task.kind == kind::DREAMBOOTH.name {
-        vec![("images through a UNet, forward and back", of("steps") * of("batch") * of("accumulate"))]
+        vec![(
+            "images through a UNet, forward and back",
+            of("steps") * of("batch") * of("accumulate"),
+        )]
     } else if task.kind == kind::GENERATE.name {
-        let images = params["sources"].as_array().map_or(0, |sources| sources.len() as u64) * of("generations");
+        let images = params["sources"].as_array().map_or(0, |sources| sources.len() as u64)
+            * of("generations");
         vec![("images", images), ("evaluations of a UNet", evaluations(images))]
     } else if task.kind == kind::PRIOR.name {
         vec![("images", of("images")), ("evaluations of a UNet", evaluations(of("images")))]
     } else if task.kind == kind::CLASSIFIER.name {
-        let sources = params["sources"].as_object().into_iter().flat_map(|sources| sources.values());
-        let reals = sources.map(|sources| sources.as_array().map_or(0, Vec::len) as u64).sum::<u64>();
-        let training = Classifier::deserialize(&params["training"]).expect("the parameters of a classifier have a training");
-        vec![("training images shown at most", training.shown((reals * (1 + of("dose"))) as usize) as u64)]
+        let sources =
+            params["sources"].as_object().into_iter().flat_map(|sources| sources.values());
+        let reals =
+            sources.map(|sources| sources.as_array().map_or(0, Vec::len) as u64).sum::<u64>();
+        let training = Classifier::deserialize(&params["training"])
+            .expect("the parameters of a classifier have a training");
+        vec![(
+            "training images shown at most",
+            training.shown((reals * (1 + of("dose"))) as usize) as u64,
+        )]
     } else {
         Vec::new()
     }
@@ -69,7 +86,9 @@ fn units(task: &Task) -> Vec<(&'static str, u64)> {
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
-    let groups = digits.as_bytes()[first..].chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let groups = digits.as_bytes()[first..]
+        .chunks(3)
+        .map(|group| String::from_utf8_lossy(group).into_owned());
     let head = (first > 0).then(|| digits[..first].to_owned());
     head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }
@@ -82,7 +101,15 @@ mod tests {
     use super::*;
 
     fn task(kind: &Kind, params: Value) -> Task {
-        Task { label: kind.name.into(), kind: kind.name, version: 1, params, inputs: Vec::new(), seed: None, cost: 0.0 }
+        Task {
+            label: kind.name.into(),
+            kind: kind.name,
+            version: 1,
+            params,
+            inputs: Vec::new(),
+            seed: None,
+            cost: 0.0,
+        }
     }
 
     fn training(epochs: usize, steps_per_epoch: usize) -> Value {
@@ -103,7 +130,11 @@ mod tests {
                 json!({"autoencoder": {"steps": 100, "batch": 16}}),
                 "1,600 images through an autoencoder, forward and back",
             ),
-            (&kind::UNET, json!({"unet": {"steps": 10, "batch": 8}}), "80 images through a UNet, forward and back"),
+            (
+                &kind::UNET,
+                json!({"unet": {"steps": 10, "batch": 8}}),
+                "80 images through a UNet, forward and back",
+            ),
             (
                 &kind::INPAINTING,
                 json!({"unet": {"steps": 10, "batch": 8}, "steps": 5}),

@@ -38,7 +38,8 @@ struct PairRow<'a> {
     likeness: &'static str,
 }
 
-/// The files of an audit: audit.html, complete in itself, and audit.md. `thumbnails` is a sheet of the pairs in two sets.
+/// The files of an audit: audit.html, complete in itself, and audit.md. `thumbnails` is a sheet of
+/// the pairs in two sets.
 pub fn render(audit: &Audit, thumbnails: Option<&[u8]>) -> Result<Vec<File>, ReportError> {
     let view = View {
         version: env!("CARGO_PKG_VERSION"),
@@ -61,14 +62,24 @@ pub fn render(audit: &Audit, thumbnails: Option<&[u8]>) -> Result<Vec<File>, Rep
         thumbnails: thumbnails.map(|png| format!("data:image/png;base64,{}", base64::encode(png))),
     };
     Ok(vec![
-        File { path: "audit.html", bytes: fill("audit.html", include_str!("templates/audit.html"), &view)? },
-        File { path: "audit.md", bytes: fill("audit.md", include_str!("templates/audit.md"), &view)? },
+        File {
+            path: "audit.html",
+            bytes: fill("audit.html", include_str!("templates/audit.html"), &view)?,
+        },
+        File {
+            path: "audit.md",
+            bytes: fill("audit.md", include_str!("templates/audit.md"), &view)?,
+        },
     ])
 }
 
 fn lead(audit: &Audit) -> String {
     let usable = audit.pictures - audit.unusable.len();
-    let state = if audit.passes() { "The study can run on them." } else { "The study can't run on them as it is." };
+    let state = if audit.passes() {
+        "The study can run on them."
+    } else {
+        "The study can't run on them as it is."
+    };
     format!(
         "{} of the study's {}, {:.1} MB, of which {usable} can be used. {state}",
         format::count(audit.pictures, "picture"),
@@ -78,10 +89,14 @@ fn lead(audit: &Audit) -> String {
 }
 
 fn formats(audit: &Audit) -> String {
-    let formats = audit.formats.iter().map(|(format, count)| format!("{count} {format}")).collect::<Vec<_>>();
+    let formats =
+        audit.formats.iter().map(|(format, count)| format!("{count} {format}")).collect::<Vec<_>>();
     match audit.short_side {
         Some((least, median, most)) => {
-            format!("Formats: {}. Shorter sides: {least} to {most} pixels, median {median}.", format::list(&formats))
+            format!(
+                "Formats: {}. Shorter sides: {least} to {most} pixels, median {median}.",
+                format::list(&formats)
+            )
         }
         None => "No picture could be read.".to_owned(),
     }
@@ -97,7 +112,9 @@ fn duplicates(audit: &Audit) -> String {
         (false, true) => {
             " The study keeps the pictures of such a pair in one set (images.dedupe); the sets named here are those without that."
         }
-        (false, false) => " The study keeps them there: images.dedupe = \"drop-from-train\" would not.",
+        (false, false) => {
+            " The study keeps them there: images.dedupe = \"drop-from-train\" would not."
+        }
     };
     let across = if audit.dedupe { "Pairs that would be in two sets" } else { "In two sets" };
     format!(

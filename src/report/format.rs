@@ -1,4 +1,5 @@
-//! How numbers are written in reports: one form for each kind of number, the same in HTML, Markdown and figures.
+//! How numbers are written in reports: one form for each kind of number, the same in HTML, Markdown
+//! and figures.
 
 use crate::stats::Interval;
 
@@ -9,7 +10,11 @@ pub fn percent(rate: f64) -> String {
 
 /// A rate's interval in percent: "[38.1, 44.4]".
 pub fn percent_interval(interval: Interval) -> String {
-    format!("[{}, {}]", decimal(interval.low * 100.0, 1, false), decimal(interval.high * 100.0, 1, false))
+    format!(
+        "[{}, {}]",
+        decimal(interval.low * 100.0, 1, false),
+        decimal(interval.high * 100.0, 1, false)
+    )
 }
 
 /// An area under a curve, 0 to 1, to three decimals: "0.912"; a dash where it is not defined.
@@ -136,7 +141,10 @@ mod tests {
     fn numbers_have_one_form() {
         assert_eq!(percent(0.41249), "41.2%");
         assert_eq!(percent_interval(Interval { low: 0.0, high: 1.0 }), "[0.0, 100.0]");
-        assert_eq!([0.031, -0.004, -0.0001, 0.0].map(points), ["+3.1", "\u{2212}0.4", "0.0", "0.0"]);
+        assert_eq!(
+            [0.031, -0.004, -0.0001, 0.0].map(points),
+            ["+3.1", "\u{2212}0.4", "0.0", "0.0"]
+        );
         assert_eq!(points_interval(Interval { low: -0.002, high: 0.064 }), "[\u{2212}0.2, +6.4]");
         assert_eq!(
             [0.0, 0.00099, 0.001, 0.0344, 0.0996, 0.27, 1.0].map(p),
@@ -145,7 +153,10 @@ mod tests {
         assert_eq!(p_phrase("adjusted p", 0.0), "adjusted p < 0.001");
         assert_eq!([0.95, 0.975].map(level), ["95%", "97.5%"]);
         assert_eq!(count(3, "set of latents"), "3 sets of latents");
-        assert_eq!(["class", "image", "family"].map(|name| count(2, name)), ["2 classes", "2 images", "2 families"]);
+        assert_eq!(
+            ["class", "image", "family"].map(|name| count(2, name)),
+            ["2 classes", "2 images", "2 families"]
+        );
     }
 
     #[test]

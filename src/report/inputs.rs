@@ -1,4 +1,5 @@
-//! What a report is made of: stored results, and what the study says of itself. Nothing here may depend on when or where it ran.
+//! What a report is made of: stored results, and what the study says of itself. Nothing here may
+//! depend on when or where it ran.
 
 use serde::{Deserialize, Serialize};
 
@@ -76,8 +77,9 @@ pub struct Size {
     pub count: usize,
 }
 
-/// A sheet of images in a grid: a band of equal height for each row label and one of equal width for each column label, no margins.
-/// The images are the first of each class and column, not chosen: the report says so.
+/// A sheet of images in a grid: a band of equal height for each row label and one of equal width
+/// for each column label, no margins. The images are the first of each class and column, not
+/// chosen: the report says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
     pub png: Vec<u8>,
@@ -95,9 +97,11 @@ pub struct TaskCount {
     pub kind: String,
     /// Tasks of the kind in the plan.
     pub tasks: usize,
-    /// Classifiers that depend on at least one of them; 0 for kinds that come after the classifiers.
+    /// Classifiers that depend on at least one of them; 0 for kinds that come after the
+    /// classifiers.
     pub serves: usize,
-    /// Tasks of the kind that there would be if each classifier had its own: for each classifier those that it depends on, summed.
+    /// Tasks of the kind that there would be if each classifier had its own: for each classifier
+    /// those that it depends on, summed.
     pub apart: usize,
 }
 

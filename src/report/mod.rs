@@ -1,5 +1,6 @@
-//! The report: from stored results to HTML, Markdown and figures. It formats and places numbers and computes none, reads no clock and
-//! no path, so that the same results give the same bytes. Imports `id`, `stats`; the templates lie beside the code.
+//! The report: from stored results to HTML, Markdown and figures. It formats and places numbers and
+//! computes none, reads no clock and no path, so that the same results give the same bytes. Imports
+//! `id`, `stats`; the templates lie beside the code.
 
 pub mod audit;
 mod base64;
@@ -35,15 +36,21 @@ pub enum ReportError {
     Template { name: &'static str, source: minijinja::Error },
 }
 
-/// The report's files: `index.html`, complete in itself, `report.md` with the figures that it links to, and of a set of pictures the
-/// audit.
+/// The report's files: `index.html`, complete in itself, `report.md` with the figures that it links
+/// to, and of a set of pictures the audit.
 pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
     let chance = inputs.check.as_ref().map(|check| check.chance);
     let figures = figure::Figures::of(&inputs.analysis, chance, &inputs.trainings);
     let view = View::of(inputs, &figures)?;
     let mut files = vec![
-        File { path: "index.html", bytes: fill("index.html", include_str!("templates/index.html"), &view)? },
-        File { path: "report.md", bytes: fill("report.md", include_str!("templates/report.md"), &view)? },
+        File {
+            path: "index.html",
+            bytes: fill("index.html", include_str!("templates/index.html"), &view)?,
+        },
+        File {
+            path: "report.md",
+            bytes: fill("report.md", include_str!("templates/report.md"), &view)?,
+        },
         File { path: "figures/accuracy.svg", bytes: figures.accuracy.into_bytes() },
     ];
     if let Some(contrasts) = figures.contrasts {
@@ -64,12 +71,22 @@ pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
     Ok(files)
 }
 
-fn fill(name: &'static str, template: &'static str, view: &impl serde::Serialize) -> Result<Vec<u8>, ReportError> {
+fn fill(
+    name: &'static str,
+    template: &'static str,
+    view: &impl serde::Serialize,
+) -> Result<Vec<u8>, ReportError> {
     let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    let syntax = SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .keep_trailing_newline(true)
+        .build();
     environment.set_syntax(syntax.expect("the usual delimiters"));
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|name| if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None });
+    environment.set_auto_escape_callback(|name| {
+        if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+    });
     environment.add_filter("md", |text: String| format::markdown(&text));
     let filled = environment.add_template(name, template).and_then(|()| environment.get_template(name)).and_then(|template| {
         template.render(context! { view => Value::from(Serde(view)), css => include_str!("templates/style.css") })

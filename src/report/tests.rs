@@ -12,7 +12,9 @@ use crate::metrics::{Prediction, Predictions};
 use crate::seed::Seed;
 use crate::stats::analysis::{Analysis, Cell, Config, FULL, Losses, REAL, analyse};
 use crate::stats::audit::{Audit, ClassCount, DuplicateCounts, DuplicatePair, SkinTypeCount};
-use crate::stats::check::{Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck};
+use crate::stats::check::{
+    Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck,
+};
 
 const CLASSES: [&str; 9] = [
     "allergic contact dermatitis",
@@ -31,7 +33,8 @@ const STRATEGIES: [&str; 3] = ["text-to-image", "inpaint", "in-then-outpaint"];
 const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00:~\x9bU\
     \x00\x00\x00\nIDATx\x9cch\x00\x00\x00\x82\x00\x81w\xcdr\xb6\x00\x00\x00\x00IEND\xaeB`\x82";
 
-/// Made-up predictions: an image is right if its own ease and the training's luck reach what the training lacks.
+/// Made-up predictions: an image is right if its own ease and the training's luck reach what the
+/// training lacks.
 fn predictions(skill: f64, seed: Seed) -> Predictions {
     let classes = CLASSES.map(String::from).to_vec();
     let mut luck = seed.rng();
@@ -42,9 +45,20 @@ fn predictions(skill: f64, seed: Seed) -> Predictions {
         let predicted = if right { label } else { (label + 1 + index % 8) % classes.len() };
         let mut probabilities = vec![0.05; classes.len()];
         probabilities[predicted] = 0.6;
-        let (id, fst, malignant) =
-            (format!("{index:03}"), Some(1 + (index % 6) as u8), Some(CLASSES[label].contains("carcinoma")));
-        Prediction { id, label, probabilities, fst, malignant, patient: String::new(), source: String::new() }
+        let (id, fst, malignant) = (
+            format!("{index:03}"),
+            Some(1 + (index % 6) as u8),
+            Some(CLASSES[label].contains("carcinoma")),
+        );
+        Prediction {
+            id,
+            label,
+            probabilities,
+            fst,
+            malignant,
+            patient: String::new(),
+            source: String::new(),
+        }
     };
     let images = (0..180).map(image).collect();
     Predictions::new(classes, images).unwrap()
@@ -57,11 +71,21 @@ fn analysis() -> Analysis {
 
 fn analysed() -> Analysis {
     let mut cells = Vec::new();
-    for (n, transforms, skill) in [(4, false, 0.34), (16, false, 0.52), (4, true, 0.38), (16, true, 0.61)] {
-        for (arm, gain) in [REAL, STRATEGIES[0], STRATEGIES[1], STRATEGIES[2]].into_iter().zip([0.0, 0.08, 0.05, -0.01]) {
+    for (n, transforms, skill) in
+        [(4, false, 0.34), (16, false, 0.52), (4, true, 0.38), (16, true, 0.61)]
+    {
+        for (arm, gain) in [REAL, STRATEGIES[0], STRATEGIES[1], STRATEGIES[2]]
+            .into_iter()
+            .zip([0.0, 0.08, 0.05, -0.01])
+        {
             for replicate in 0..3 {
-                let seed = Seed::of_study(7).child(arm).child(&format!("{n} {transforms}")).nth(replicate as u64);
-                let skill = skill + gain * 4.0 / n as f64 + 0.02 * seed.child("skill").rng().random::<f64>();
+                let seed = Seed::of_study(7)
+                    .child(arm)
+                    .child(&format!("{n} {transforms}"))
+                    .nth(replicate as u64);
+                let skill = skill
+                    + gain * 4.0 / n as f64
+                    + 0.02 * seed.child("skill").rng().random::<f64>();
                 let dose = if arm == REAL { 0 } else { 10 };
                 cells.push(Cell {
                     n,
@@ -100,13 +124,20 @@ fn check() -> Check {
         judge: 0.5,
         distance: "root mean square of pixel differences, 0 to 1".into(),
         classes: CLASSES.iter().enumerate().map(class).collect(),
-        reconstruction: Some(Reconstruction { accuracy_real: 0.861, accuracy_reconstructed: 0.844 }),
+        reconstruction: Some(Reconstruction {
+            accuracy_real: 0.861,
+            accuracy_reconstructed: 0.844,
+        }),
     }
 }
 
 fn inputs() -> Inputs {
-    let count = |kind: &str, tasks, serves, apart| TaskCount { kind: kind.into(), tasks, serves, apart };
-    let source = |task: &str| Source { task: task.into(), digest: Digest::of(task.to_uppercase().as_bytes()) };
+    let count =
+        |kind: &str, tasks, serves, apart| TaskCount { kind: kind.into(), tasks, serves, apart };
+    let source = |task: &str| Source {
+        task: task.into(),
+        digest: Digest::of(task.to_uppercase().as_bytes()),
+    };
     let study = StudyInfo {
         name: "sample".into(),
         title: "Do synthetic images help? <A sample & no result>".into(),
@@ -146,7 +177,11 @@ fn inputs() -> Inputs {
             rows: CLASSES.map(String::from).into(),
             columns: vec!["50%".into(), "100%".into()],
         }),
-        tasks: vec![count("fine-tuning", 9, 36, 324), count("classifier", 48, 48, 48), count("analysis", 1, 0, 0)],
+        tasks: vec![
+            count("fine-tuning", 9, 36, 324),
+            count("classifier", 48, 48, 48),
+            count("analysis", 1, 0, 0),
+        ],
         provenance: vec![source("analysis"), source("generator check"), source("contact sheet")],
     }
 }
@@ -159,7 +194,12 @@ fn audited() -> Audit {
         sets: sets.map(str::to_owned),
         exact,
     };
-    let class = |label: &str| ClassCount { label: label.into(), usable: 40, unusable: 1, sets: vec![20, 4, 8] };
+    let class = |label: &str| ClassCount {
+        label: label.into(),
+        usable: 40,
+        unusable: 1,
+        sets: vec![20, 4, 8],
+    };
     Audit {
         image_set: "folder".into(),
         pictures: 82,
@@ -170,8 +210,13 @@ fn audited() -> Audit {
         skin_types: vec![SkinTypeCount { bin: "12".into(), usable: 80, sets: vec![40, 8, 16] }],
         formats: [("JPEG".to_owned(), 79), ("PNG".to_owned(), 1)].into(),
         short_side: Some((60, 480, 12_000)),
-        shortfalls: vec!["2 pictures can't be used: images.unusable = \"drop\" goes on without them".into()],
-        unusable: vec!["picture `x.jpg` is empty: its file has no byte".into(), "picture `y.jpg` is not there".into()],
+        shortfalls: vec![
+            "2 pictures can't be used: images.unusable = \"drop\" goes on without them".into(),
+        ],
+        unusable: vec![
+            "picture `x.jpg` is empty: its file has no byte".into(),
+            "picture `y.jpg` is not there".into(),
+        ],
         duplicates: DuplicateCounts { exact: 1, near: 1 },
         across: vec![pair(true, ["psoriasis"; 2], ["held_out", "pool"])],
         conflicts: vec![pair(false, ["psoriasis", "lichen planus"], ["pool", ""])],
@@ -190,23 +235,30 @@ fn text(files: &[File], path: &str) -> String {
     String::from_utf8(files.iter().find(|file| file.path == path).unwrap().bytes.clone()).unwrap()
 }
 
-/// Whether every tag of the markup closes in its order and every bare `<` and `&` is escaped. `void` names may stay open.
+/// Whether every tag of the markup closes in its order and every bare `<` and `&` is escaped.
+/// `void` names may stay open.
 fn well_formed(markup: &str, void: &[&str]) -> Result<(), String> {
     let mut open = Vec::new();
     let mut rest = markup;
     while let Some(start) = rest.find('<') {
         let (content, tag) = rest.split_at(start);
         for (place, _) in content.match_indices('&') {
-            let entity = content[place..].split_once(';').map(|(name, _)| &name[1..]).unwrap_or_default();
-            let known = entity.starts_with('#') || ["amp", "lt", "gt", "quot", "ndash"].contains(&entity);
+            let entity =
+                content[place..].split_once(';').map(|(name, _)| &name[1..]).unwrap_or_default();
+            let known =
+                entity.starts_with('#') || ["amp", "lt", "gt", "quot", "ndash"].contains(&entity);
             known.then_some(()).ok_or(format!("bare & in {content:?}"))?;
         }
         let (tag, after) = tag[1..].split_once('>').ok_or("a tag without its end")?;
         let name = tag.trim_start_matches('/').split([' ', '\n', '/']).next().unwrap_or_default();
         match tag {
-            _ if tag.contains('<') || tag.matches('"').count() % 2 == 1 => return Err(format!("malformed tag <{tag}>")),
+            _ if tag.contains('<') || tag.matches('"').count() % 2 == 1 => {
+                return Err(format!("malformed tag <{tag}>"));
+            }
             _ if tag.starts_with('!') || tag.ends_with('/') || void.contains(&name) => {}
-            _ if tag.starts_with('/') && open.pop() != Some(name) => return Err(format!("<{tag}> closes another tag")),
+            _ if tag.starts_with('/') && open.pop() != Some(name) => {
+                return Err(format!("<{tag}> closes another tag"));
+            }
             _ if tag.starts_with('/') => {}
             _ => open.push(name),
         }
@@ -246,10 +298,14 @@ fn markup_is_well_formed_and_escaped() {
     for path in ["figures/accuracy.svg", "figures/contrasts.svg", "figures/training.svg"] {
         well_formed(&text(&files, path), &[]).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
-    well_formed(&text(&files, "audit.html"), &["meta", "img"]).unwrap_or_else(|error| panic!("audit: {error}"));
+    well_formed(&text(&files, "audit.html"), &["meta", "img"])
+        .unwrap_or_else(|error| panic!("audit: {error}"));
     let html = text(&files, "index.html");
     well_formed(&html, &["meta", "img"]).unwrap_or_else(|error| panic!("{error}"));
-    assert!(html.contains("&lt;A sample &amp; no result&gt;") && html.contains("squamous &lt;cell&gt; carcinoma"));
+    assert!(
+        html.contains("&lt;A sample &amp; no result&gt;")
+            && html.contains("squamous &lt;cell&gt; carcinoma")
+    );
     assert!(html.contains("They are no dermatology"));
     for outside in ["http://", "https://", "<script", "url("] {
         let found = html.replace("http://www.w3.org/2000/svg", "").contains(outside);
@@ -260,8 +316,10 @@ fn markup_is_well_formed_and_escaped() {
 #[test]
 fn a_study_without_synthetic_images_has_a_report_too() {
     let mut inputs = inputs();
-    let real =
-        analysis().accuracy.into_iter().filter(|row| row.design.arm == REAL && row.design.n == 4 && !row.design.transforms);
+    let real = analysis()
+        .accuracy
+        .into_iter()
+        .filter(|row| row.design.arm == REAL && row.design.n == 4 && !row.design.transforms);
     inputs.analysis.accuracy = real.collect();
     inputs.analysis.contrasts.clear();
     inputs.analysis.power = None;
@@ -269,7 +327,10 @@ fn a_study_without_synthetic_images_has_a_report_too() {
     (inputs.trainings, inputs.previews) = (Vec::new(), None);
     (inputs.check, inputs.sheet, inputs.audit, inputs.study.phantom) = (None, None, None, false);
     let files = render(&inputs).unwrap();
-    assert_eq!(files.iter().map(|file| file.path).collect::<Vec<_>>(), ["index.html", "report.md", "figures/accuracy.svg"]);
+    assert_eq!(
+        files.iter().map(|file| file.path).collect::<Vec<_>>(),
+        ["index.html", "report.md", "figures/accuracy.svg"]
+    );
     let summary = text(&files, "report.md");
     let summary = summary.split("## Summary\n\n").nth(1).unwrap().split("\n\n## ").next().unwrap();
     expect![[r#"

@@ -1,4 +1,5 @@
-//! What is known of an image set before anything is trained on it: counts, what can't be used, what is there twice.
+//! What is known of an image set before anything is trained on it: counts, what can't be used, what
+//! is there twice.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +16,12 @@ pub struct Audit {
     pub bytes: u64,
     /// Where the set differs from what is known of it.
     pub notes: Vec<String>,
-    /// The study's sets, in the order in which they draw; empty if there are too few pictures for them.
+    /// The study's sets, in the order in which they draw; empty if there are too few pictures for
+    /// them.
     pub sets: Vec<String>,
     pub classes: Vec<ClassCount>,
-    /// Usable pictures of each pair of Fitzpatrick skin types ("12", "34", "56"), and of none ("unknown").
+    /// Usable pictures of each pair of Fitzpatrick skin types ("12", "34", "56"), and of none
+    /// ("unknown").
     pub skin_types: Vec<SkinTypeCount>,
     /// Usable pictures of each format.
     pub formats: BTreeMap<String, usize>,
@@ -29,7 +32,8 @@ pub struct Audit {
     /// What is wrong with each picture that can't be used.
     pub unusable: Vec<String>,
     pub duplicates: DuplicateCounts,
-    /// Duplicates of which the study puts one into one set and one into another, or would if it did not keep them in one.
+    /// Duplicates of which the study puts one into one set and one into another, or would if it did
+    /// not keep them in one.
     pub across: Vec<DuplicatePair>,
     /// Duplicates that bear different labels.
     pub conflicts: Vec<DuplicatePair>,

@@ -12,7 +12,8 @@ pub struct Check {
     pub chance: f64,
     /// The judging classifier's own accuracy on the held-out images, 0 to 1.
     pub judge: f64,
-    /// What the nearest-image distances are measured in, e.g. "root mean square of pixel differences, 0 to 1".
+    /// What the nearest-image distances are measured in, e.g. "root mean square of pixel
+    /// differences, 0 to 1".
     pub distance: String,
     /// One entry a class, in the order of the classes.
     pub classes: Vec<ClassCheck>,
@@ -22,22 +23,28 @@ pub struct Check {
 }
 
 impl Check {
-    /// Classes whose images by `strategy` are recognised above chance and above the base model's, if there is one: the low end of their interval
-    /// is above both chance and the high end of the base model's interval.
+    /// Classes whose images by `strategy` are recognised above chance and above the base model's,
+    /// if there is one: the low end of their interval is above both chance and the high end of the
+    /// base model's interval.
     pub fn carried(&self, strategy: &str) -> usize {
         let carried = |class: &&ClassCheck| {
             let base = class.base.map_or(0.0, |base| base.interval.high);
             let threshold = self.chance.max(base);
-            class.strategies.iter().any(|check| check.strategy == strategy && check.recognition.interval.low > threshold)
+            class.strategies.iter().any(|check| {
+                check.strategy == strategy && check.recognition.interval.low > threshold
+            })
         };
         self.classes.iter().filter(carried).count()
     }
 
-    /// Classes whose closest text-to-image ones lie nearer to a real image than the closest held-out real ones do, at the 5th percentile
-    /// of each; none where there are no such images.
+    /// Classes whose closest text-to-image ones lie nearer to a real image than the closest
+    /// held-out real ones do, at the 5th percentile of each; none where there are no such images.
     pub fn nearer(&self) -> Option<usize> {
-        let compared =
-            self.classes.iter().filter_map(|class| Some(class.nearest_real?.p5 < class.held_out.p5)).collect::<Vec<_>>();
+        let compared = self
+            .classes
+            .iter()
+            .filter_map(|class| Some(class.nearest_real?.p5 < class.held_out.p5))
+            .collect::<Vec<_>>();
         (!compared.is_empty()).then(|| compared.into_iter().filter(|nearer| *nearer).count())
     }
 }
@@ -49,14 +56,16 @@ pub struct ClassCheck {
     pub label: String,
     /// The class's fine-tuned model, by each strategy, in the order of the study.
     pub strategies: Vec<StrategyCheck>,
-    /// The base model before fine-tuning, asked for the class by the same prompt; of studies that generate.
+    /// The base model before fine-tuning, asked for the class by the same prompt; of studies that
+    /// generate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Recognition>,
-    /// From each image made by text-to-image to the nearest real image of the pool; of studies that have such images. Inpainted ones keep
-    /// parts of an image of the pool, and would say nothing.
+    /// From each image made by text-to-image to the nearest real image of the pool; of studies that
+    /// have such images. Inpainted ones keep parts of an image of the pool, and would say nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest_real: Option<Distances>,
-    /// From each held-out real image to the nearest of the same real images: what independent images look like.
+    /// From each held-out real image to the nearest of the same real images: what independent
+    /// images look like.
     pub held_out: Distances,
 }
 
@@ -83,7 +92,11 @@ pub struct Recognition {
 impl Recognition {
     /// `recognised` of `images` (at least one), with Wilson's interval at `confidence`.
     pub fn of(recognised: usize, images: usize, confidence: f64) -> Self {
-        Self { recognised: recognised as f64 / images as f64, images, interval: wilson(recognised, images, confidence) }
+        Self {
+            recognised: recognised as f64 / images as f64,
+            images,
+            interval: wilson(recognised, images, confidence),
+        }
     }
 }
 
@@ -108,7 +121,8 @@ impl Distances {
     }
 }
 
-/// Whether images keep their class through the autoencoder: top-1 accuracy, 0 to 1, on the same held-out study images.
+/// Whether images keep their class through the autoencoder: top-1 accuracy, 0 to 1, on the same
+/// held-out study images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconstruction {
@@ -124,15 +138,23 @@ mod tests {
     fn a_class_is_carried_above_chance_and_base() {
         let class = |recognised, base| ClassCheck {
             label: "a".into(),
-            strategies: vec![StrategyCheck { strategy: "inpaint".into(), recognition: Recognition::of(recognised, 40, 0.95) }],
+            strategies: vec![StrategyCheck {
+                strategy: "inpaint".into(),
+                recognition: Recognition::of(recognised, 40, 0.95),
+            }],
             base: Some(Recognition::of(base, 40, 0.95)),
             nearest_real: Some(Distances { median: 0.2, p5: 0.1 }),
             held_out: Distances { median: 0.2, p5: 0.1 + base as f64 / 100.0 },
         };
-        let reconstruction = Some(Reconstruction { accuracy_real: 0.9, accuracy_reconstructed: 0.88 });
+        let reconstruction =
+            Some(Reconstruction { accuracy_real: 0.9, accuracy_reconstructed: 0.88 });
         let classes = vec![class(30, 2), class(30, 28), class(6, 0)];
-        let check = Check { chance: 0.111, judge: 0.9, distance: "pixels".into(), classes, reconstruction };
-        assert_eq!((check.carried("inpaint"), check.carried("text-to-image"), check.nearer()), (1, 0, Some(2)));
+        let check =
+            Check { chance: 0.111, judge: 0.9, distance: "pixels".into(), classes, reconstruction };
+        assert_eq!(
+            (check.carried("inpaint"), check.carried("text-to-image"), check.nearer()),
+            (1, 0, Some(2))
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Correction of a family of p values for multiple comparisons.
 
-/// Benjamini and Hochberg's adjusted p values (1995, the step-up procedure), in the order of `p`: a hypothesis is rejected at
-/// false discovery rate q exactly if its adjusted p is at most q. Equal p values get equal adjusted ones.
+/// Benjamini and Hochberg's adjusted p values (1995, the step-up procedure), in the order of `p`: a
+/// hypothesis is rejected at false discovery rate q exactly if its adjusted p is at most q. Equal p
+/// values get equal adjusted ones.
 pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let mut order = (0..p.len()).collect::<Vec<_>>();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));

@@ -1,14 +1,19 @@
-//! Inference over reruns: replicates and held-out images as crossed random factors, arms fixed. It is the multi-reader multi-case model
-//! with a replicate as the reader and an image as the case (Obuchowski and Rockette 1995; degrees of freedom by Hillis 2007).
+//! Inference over reruns: replicates and held-out images as crossed random factors, arms fixed. It
+//! is the multi-reader multi-case model with a replicate as the reader and an image as the case
+//! (Obuchowski and Rockette 1995; degrees of freedom by Hillis 2007).
 //!
-//! Any statistic enters by two things: its value in each replicate, and how its sampling error over held-out images covaries between
-//! replicates. With `values[r]` and covariances `S[r, s]`,
+//! Any statistic enters by two things: its value in each replicate, and how its sampling error over
+//! held-out images covaries between replicates. With `values[r]` and covariances `S[r, s]`,
 //!
-//! - MS, the mean square of the values, estimates the variance between replicates plus the error of one replicate;
-//! - `shared`, the mean of `S[r, s]` over r != s, is the error that all replicates have in common, as they are tested on the same images;
-//! - `own` less `shared`, `own` being the mean of `S[r, r]`, is what MS would be if replicates did not differ.
+//! - MS, the mean square of the values, estimates the variance between replicates plus the error of
+//!   one replicate;
+//! - `shared`, the mean of `S[r, s]` over r != s, is the error that all replicates have in common,
+//!   as they are tested on the same images;
+//! - `own` less `shared`, `own` being the mean of `S[r, r]`, is what MS would be if replicates did
+//!   not differ.
 //!
-//! The mean has the variance MS / R + shared, with (R - 1) (1 + R shared / MS)^2 degrees of freedom.
+//! The mean has the variance MS / R + shared, with (R - 1) (1 + R shared / MS)^2 degrees of
+//! freedom.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +34,8 @@ pub struct Crossed {
     pub values: Vec<f64>,
     /// Sampling variance of one replicate's value, mean over replicates.
     pub own: f64,
-    /// Sampling covariance of two replicates' values, mean over pairs; below 0 by chance, 0 with one replicate.
+    /// Sampling covariance of two replicates' values, mean over pairs; below 0 by chance, 0 with
+    /// one replicate.
     pub shared: f64,
     /// Sampled units: images, or patients where these are known.
     pub units: usize,
@@ -43,7 +49,8 @@ pub enum Basis {
     Reruns,
     /// New images and these trained classifiers only: there is one replicate.
     OneReplicate,
-    /// New images only: all replicates answer alike, so their seeds do not vary, or they are copies.
+    /// New images only: all replicates answer alike, so their seeds do not vary, or they are
+    /// copies.
     Copies,
     /// Both arms say the same of every image.
     Identical,
@@ -68,7 +75,8 @@ pub struct Inference {
     pub degrees: f64,
     /// None where nothing varies.
     pub interval: Option<Interval>,
-    /// Two-sided, of the hypothesis that the mean is 0; 1 where both arms are identical, none where nothing can be tested.
+    /// Two-sided, of the hypothesis that the mean is 0; 1 where both arms are identical, none where
+    /// nothing can be tested.
     pub p: Option<f64>,
 }
 
@@ -92,28 +100,38 @@ impl Components {
 }
 
 impl Crossed {
-    /// Of the `values` by replicate, and of each replicate the influence of every sampled unit, scaled so that the sampling covariance
-    /// of two replicates is the sum of the products of their influences.
+    /// Of the `values` by replicate, and of each replicate the influence of every sampled unit,
+    /// scaled so that the sampling covariance of two replicates is the sum of the products of their
+    /// influences.
     ///
     /// # Panics
     /// If there are no values, or not as many influences.
     pub fn new(values: Vec<f64>, influence: &[Vec<f64>], units: usize) -> Self {
-        assert!(!values.is_empty() && values.len() == influence.len(), "a value and influences for each replicate");
+        assert!(
+            !values.is_empty() && values.len() == influence.len(),
+            "a value and influences for each replicate"
+        );
         let count = values.len() as f64;
-        let squares = influence.iter().flatten().map(|influence| influence * influence).sum::<f64>();
+        let squares =
+            influence.iter().flatten().map(|influence| influence * influence).sum::<f64>();
         let mut sums = vec![0.0; influence[0].len()];
         for replicate in influence {
             sums.iter_mut().zip(replicate).for_each(|(sum, influence)| *sum += influence);
         }
         let total = sums.iter().map(|sum| sum * sum).sum::<f64>();
-        let shared = if values.len() > 1 { (total - squares) / (count * (count - 1.0)) } else { 0.0 };
+        let shared =
+            if values.len() > 1 { (total - squares) / (count * (count - 1.0)) } else { 0.0 };
         Self { values, own: squares / count, shared, units }
     }
 
     /// Of a statistic of each replicate's `scores`, by image.
     pub fn of(scores: &[Vec<f64>], units: usize, statistic: impl Fn(&[f64]) -> Influence) -> Self {
         let one = |scores: &Vec<f64>| statistic(scores);
-        let (values, influence) = scores.iter().map(one).map(|one| (one.value, one.units)).unzip::<_, _, Vec<_>, Vec<_>>();
+        let (values, influence) = scores
+            .iter()
+            .map(one)
+            .map(|one| (one.value, one.units))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
         Self::new(values, &influence, units)
     }
 
@@ -129,7 +147,8 @@ impl Crossed {
     pub fn mean_square(&self) -> f64 {
         let degrees = (self.values.len() - 1).max(1) as f64;
         let centre = self.mean();
-        let square = self.values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / degrees;
+        let square =
+            self.values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / degrees;
         if square < ROUNDING { 0.0 } else { square }
     }
 
@@ -142,7 +161,8 @@ impl Crossed {
     /// What the variance is made of.
     pub fn components(&self) -> Components {
         let units = self.units as f64;
-        let rerun = if self.replicates() > 1 { (self.mean_square() - self.error()).max(0.0) } else { 0.0 };
+        let rerun =
+            if self.replicates() > 1 { (self.mean_square() - self.error()).max(0.0) } else { 0.0 };
         Components { rerun, image: self.shared.max(0.0) * units, residual: self.error() * units }
     }
 
@@ -156,8 +176,9 @@ impl Crossed {
         Some(Interval { low: end(0.5 + confidence / 2.0), high: end(0.5 - confidence / 2.0) })
     }
 
-    /// The probability that the statistic is above 0 in one more replicate, tested on all images that there could be; none with one
-    /// replicate. It is a forecast by Student's t, with the uncertainty of the mean and of the variance in it.
+    /// The probability that the statistic is above 0 in one more replicate, tested on all images
+    /// that there could be; none with one replicate. It is a forecast by Student's t, with the
+    /// uncertainty of the mean and of the variance in it.
     pub fn better(&self) -> Option<f64> {
         let replicates = self.values.len() as f64;
         if self.values.len() < 2 {
@@ -176,7 +197,8 @@ impl Crossed {
         Some(t_cdf(centre / variance.sqrt(), degrees))
     }
 
-    /// The noise as it is (Hillis 2007). A small mean square of few replicates may be luck: then intervals are too short.
+    /// The noise as it is (Hillis 2007). A small mean square of few replicates may be luck: then
+    /// intervals are too short.
     pub fn plain(&self) -> Noise {
         Noise { mean_square: self.mean_square(), degrees: (self.values.len() - 1) as f64 }
     }
@@ -204,7 +226,8 @@ impl Crossed {
         self.answer(Basis::Reruns, variance, degrees, confidence)
     }
 
-    /// The variance of the mean over replicates, of which there are two or more, and its degrees of freedom.
+    /// The variance of the mean over replicates, of which there are two or more, and its degrees of
+    /// freedom.
     pub fn spread(&self, noise: Noise) -> (f64, f64) {
         let replicates = self.values.len() as f64;
         let (between, shared) = (noise.mean_square / replicates, self.shared.max(0.0));
@@ -214,15 +237,23 @@ impl Crossed {
             return (variance, degrees);
         }
         let within = ((self.own + (replicates - 1.0) * self.shared) / replicates).max(0.0);
-        let fewer = variance.powi(2) / (between.powi(2) / noise.degrees + within.powi(2) / (self.units as f64 - 1.0));
+        let fewer = variance.powi(2)
+            / (between.powi(2) / noise.degrees + within.powi(2) / (self.units as f64 - 1.0));
         (variance, degrees.min(fewer))
     }
 
     fn answer(&self, basis: Basis, variance: f64, degrees: f64, confidence: f64) -> Inference {
         let centre = self.mean();
         if variance < ROUNDING {
-            let (basis, p) = if centre == 0.0 { (Basis::Identical, Some(1.0)) } else { (Basis::Constant, None) };
-            return Inference { basis, standard_error: 0.0, degrees: f64::INFINITY, interval: None, p };
+            let (basis, p) =
+                if centre == 0.0 { (Basis::Identical, Some(1.0)) } else { (Basis::Constant, None) };
+            return Inference {
+                basis,
+                standard_error: 0.0,
+                degrees: f64::INFINITY,
+                interval: None,
+                p,
+            };
         }
         let standard_error = variance.sqrt();
         let half = t_quantile(0.5 + confidence / 2.0, degrees) * standard_error;

@@ -10,7 +10,8 @@ use crate::stats::paired::tests::close;
 
 /// Reference values of one name, made by tests/fixtures/reruns.py.
 pub fn references<T: DeserializeOwned>(name: &str) -> Vec<T> {
-    let all: serde_json::Value = serde_json::from_str(include_str!("../../tests/fixtures/reruns.json")).unwrap();
+    let all: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/fixtures/reruns.json")).unwrap();
     serde_json::from_value(all[name].clone()).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -85,7 +86,11 @@ fn contrast(case: &Case) -> Crossed {
 fn check(found: Inference, expected: &Answer, name: &str) {
     let interval = found.interval.unwrap_or_else(|| panic!("{name} has no interval"));
     let degrees = expected.df.map_or(1.0, |df| found.degrees / df);
-    close(&[found.standard_error, degrees, interval.low, interval.high], &[expected.se, 1.0, expected.low, expected.high], 1e-9);
+    close(
+        &[found.standard_error, degrees, interval.low, interval.high],
+        &[expected.se, 1.0, expected.low, expected.high],
+        1e-9,
+    );
     close(&[found.p.unwrap()], &[expected.p], 1e-9);
 }
 
@@ -100,19 +105,31 @@ fn contrasts_agree_with_the_reference() {
         if let Some(basis) = expected.basis {
             assert_eq!(floored.basis, basis, "{name}");
             match basis {
-                Basis::Identical => assert_eq!((floored.p, floored.interval), (Some(1.0), None), "{name}"),
-                Basis::Constant => assert_eq!((floored.p, floored.interval), (None, None), "{name}"),
+                Basis::Identical => {
+                    assert_eq!((floored.p, floored.interval), (Some(1.0), None), "{name}")
+                }
+                Basis::Constant => {
+                    assert_eq!((floored.p, floored.interval), (None, None), "{name}")
+                }
                 _ => check(floored, &expected.answer.unwrap(), &name),
             }
             continue;
         }
         assert_eq!((floored.basis, Some(crossed.units)), (Basis::Reruns, expected.units), "{name}");
         let found = [crossed.mean_square(), crossed.own, crossed.shared];
-        close(&found, &[expected.mean_square, expected.own, expected.shared].map(Option::unwrap), 1e-12);
+        close(
+            &found,
+            &[expected.mean_square, expected.own, expected.shared].map(Option::unwrap),
+            1e-12,
+        );
         let Components { rerun, image, residual } = crossed.components();
         let ExpectedComponents { rerun_interval, .. } = expected.components.as_ref().unwrap();
         let components = expected.components.as_ref().unwrap();
-        close(&[rerun, image, residual], &[components.rerun, components.image, components.residual], 1e-12);
+        close(
+            &[rerun, image, residual],
+            &[components.rerun, components.image, components.residual],
+            1e-12,
+        );
         let Interval { low, high } = crossed.rerun_interval(confidence).unwrap();
         close(&[low, high], rerun_interval, 1e-9);
         close(&[crossed.better().unwrap()], &[expected.better.unwrap()], 1e-9);
@@ -124,7 +141,8 @@ fn contrasts_agree_with_the_reference() {
     }
 }
 
-/// Where images vary within a class and never between replicates, nothing is NaN; where nothing varies, nothing is tested.
+/// Where images vary within a class and never between replicates, nothing is NaN; where nothing
+/// varies, nothing is tested.
 #[test]
 fn nothing_varies_is_an_answer_too() {
     let by_class = Crossed::new(vec![0.25; 3], &vec![vec![0.0; 8]; 3], 8);
@@ -134,7 +152,11 @@ fn nothing_varies_is_an_answer_too() {
     let copies = Crossed::new(vec![1.0 / 3.0 + 0.1; 7], &vec![vec![0.01, -0.01, 0.03]; 7], 3);
     assert_eq!(copies.infer(copies.floored(), 0.95).basis, Basis::Copies);
     let single = Crossed::new(vec![0.1], &[vec![0.2, -0.2]], 1);
-    assert_eq!(single.infer(single.floored(), 0.95).basis, Basis::Constant, "one image says nothing of others");
+    assert_eq!(
+        single.infer(single.floored(), 0.95).basis,
+        Basis::Constant,
+        "one image says nothing of others"
+    );
     assert_eq!((single.better(), single.rerun_interval(0.95)), (None, None));
 }
 
@@ -165,7 +187,9 @@ struct Ends {
 
 #[test]
 fn intervals_of_one_arm_agree_with_the_reference() {
-    for SingleArm { replicates, own, shared, units, confidence, expected } in references::<SingleArm>("single_arms") {
+    for SingleArm { replicates, own, shared, units, confidence, expected } in
+        references::<SingleArm>("single_arms")
+    {
         let crossed = Crossed { values: replicates, own, shared, units };
         let found = crossed.infer(crossed.floored(), confidence);
         let Interval { low, high } = found.interval.unwrap();
@@ -174,13 +198,15 @@ fn intervals_of_one_arm_agree_with_the_reference() {
             &[expected.se, 1.0, expected.low, expected.high],
             1e-9,
         );
-        let Interval { low, high } = crate::stats::scores::Estimate::of_rate(&crossed, confidence).interval.unwrap();
+        let Interval { low, high } =
+            crate::stats::scores::Estimate::of_rate(&crossed, confidence).interval.unwrap();
         close(&[low, high], &[expected.logit.low, expected.logit.high], 1e-9);
     }
 }
 
-/// Van Dyke's ratings (114 cases, 5 readers, 2 modalities): the published analysis of the areas under the ROC curve by the jackknife,
-/// as MRMCaov and RJafroc print it. The data are not the project's; without them, what is tested is that the file is absent.
+/// Van Dyke's ratings (114 cases, 5 readers, 2 modalities): the published analysis of the areas
+/// under the ROC curve by the jackknife, as MRMCaov and RJafroc print it. The data are not the
+/// project's; without them, what is tested is that the file is absent.
 #[test]
 fn published_multi_reader_values_are_met() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/vandyke.csv");
@@ -196,7 +222,11 @@ fn published_multi_reader_values_are_met() {
             let units = first.units.iter().zip(&second.units).map(|(a, b)| a - b).collect();
             Influence { value: first.value - second.value, units }
         };
-        let (values, influence) = readers.iter().map(of).map(|one| (one.value, one.units)).unzip::<_, _, Vec<_>, Vec<_>>();
+        let (values, influence) = readers
+            .iter()
+            .map(of)
+            .map(|one| (one.value, one.units))
+            .unzip::<_, _, Vec<_>, Vec<_>>();
         let crossed = Crossed::new(values, &influence, truth.len());
         crossed.infer(crossed.plain(), 0.95)
     };
@@ -224,9 +254,12 @@ struct Ratings {
 
 fn ratings(table: &str) -> Ratings {
     let rows = table.lines().skip(1).filter(|line| !line.trim().is_empty());
-    let numbers = rows.map(|line| line.split(',').map(|cell| cell.trim().parse::<f64>().unwrap()).collect::<Vec<_>>());
+    let numbers = rows.map(|line| {
+        line.split(',').map(|cell| cell.trim().parse::<f64>().unwrap()).collect::<Vec<_>>()
+    });
     let mut cases = std::collections::BTreeMap::new();
-    let mut of = std::collections::BTreeMap::<(usize, usize), std::collections::BTreeMap<usize, f64>>::new();
+    let mut of =
+        std::collections::BTreeMap::<(usize, usize), std::collections::BTreeMap<usize, f64>>::new();
     for row in numbers {
         let [reader, case, modality, truth, rating] = row[..] else { panic!("a row of five") };
         cases.insert(case as usize, truth == 1.0);

@@ -1,8 +1,10 @@
-//! Student's t and chi-squared with quantiles as exact as their distribution functions, and trigamma, which statrs lacks.
+//! Student's t and chi-squared with quantiles as exact as their distribution functions, and
+//! trigamma, which statrs lacks.
 
 use statrs::distribution::{ChiSquared, Continuous, ContinuousCDF, Normal, StudentsT};
 
-/// Beyond so many degrees of freedom Student's t is the normal distribution to the last digit that matters.
+/// Beyond so many degrees of freedom Student's t is the normal distribution to the last digit that
+/// matters.
 const NORMAL: f64 = 1e9;
 
 fn normal() -> Normal {
@@ -32,7 +34,12 @@ pub fn two_sided(t: f64, degrees: f64) -> f64 {
 pub fn t_quantile(probability: f64, degrees: f64) -> f64 {
     if degrees > NORMAL {
         let normal = normal();
-        return polished(normal.inverse_cdf(probability), probability, |x| normal.cdf(x), |x| normal.pdf(x));
+        return polished(
+            normal.inverse_cdf(probability),
+            probability,
+            |x| normal.cdf(x),
+            |x| normal.pdf(x),
+        );
     }
     let student = student(degrees);
     polished(student.inverse_cdf(probability), probability, |x| student.cdf(x), |x| student.pdf(x))
@@ -45,7 +52,12 @@ pub fn chi_squared_quantile(probability: f64, degrees: f64) -> f64 {
 }
 
 /// Newton's steps from a quantile that is right to a few digits.
-fn polished(start: f64, probability: f64, cdf: impl Fn(f64) -> f64, pdf: impl Fn(f64) -> f64) -> f64 {
+fn polished(
+    start: f64,
+    probability: f64,
+    cdf: impl Fn(f64) -> f64,
+    pdf: impl Fn(f64) -> f64,
+) -> f64 {
     let mut quantile = start;
     for _ in 0..8 {
         let step = (cdf(quantile) - probability) / pdf(quantile);
@@ -60,7 +72,8 @@ fn polished(start: f64, probability: f64, cdf: impl Fn(f64) -> f64, pdf: impl Fn
     quantile
 }
 
-/// The second derivative of the logarithm of the gamma function, for x above 0 (Abramowitz and Stegun 6.4.6 and 6.4.12).
+/// The second derivative of the logarithm of the gamma function, for x above 0 (Abramowitz and
+/// Stegun 6.4.6 and 6.4.12).
 pub fn trigamma(x: f64) -> f64 {
     let (mut x, mut sum) = (x, 0.0);
     while x < 20.0 {
@@ -68,14 +81,18 @@ pub fn trigamma(x: f64) -> f64 {
         x += 1.0;
     }
     let inverse = 1.0 / (x * x);
-    let series = 1.0 / 6.0 - inverse * (1.0 / 30.0 - inverse * (1.0 / 42.0 - inverse * (1.0 / 30.0 - inverse * 5.0 / 66.0)));
+    let series = 1.0 / 6.0
+        - inverse
+            * (1.0 / 30.0 - inverse * (1.0 / 42.0 - inverse * (1.0 / 30.0 - inverse * 5.0 / 66.0)));
     sum + 1.0 / x + inverse / 2.0 + inverse / x * series
 }
 
-/// The x above 0 whose trigamma is `value`, above 0. In 1 / trigamma, which is close to a line, the root is found by bisection.
+/// The x above 0 whose trigamma is `value`, above 0. In 1 / trigamma, which is close to a line, the
+/// root is found by bisection.
 pub fn inverse_trigamma(value: f64) -> f64 {
     // trigamma lies between 1/x + 1/(2 x^2) and 1/x + 1/x^2.
-    let (mut low, mut high) = (0.5 / (value + value.sqrt()), 2.0 * (1.0 / value + 1.0 / value.sqrt()));
+    let (mut low, mut high) =
+        (0.5 / (value + value.sqrt()), 2.0 * (1.0 / value + 1.0 / value.sqrt()));
     while high - low > 4.0 * f64::EPSILON * high {
         let middle = 0.5 * (low + high);
         if middle <= low || middle >= high {
@@ -98,7 +115,8 @@ mod tests {
                 let missed = (t_cdf(t, degrees) - probability).abs();
                 assert!(missed < 1e-12, "t {degrees} {probability}: {missed:e}");
                 let chi = ChiSquared::new(degrees).unwrap();
-                let missed = (chi.cdf(chi_squared_quantile(probability, degrees)) - probability).abs();
+                let missed =
+                    (chi.cdf(chi_squared_quantile(probability, degrees)) - probability).abs();
                 assert!(missed < 1e-11, "chi squared {degrees} {probability}: {missed:e}");
             }
         }

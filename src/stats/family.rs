@@ -1,9 +1,12 @@
-//! A family of contrasts: what their mean squares together say of the variance between replicates, and which are rejected.
+//! A family of contrasts: what their mean squares together say of the variance between replicates,
+//! and which are rejected.
 //!
-//! With few replicates some of many mean squares are small by luck, and their contrasts look sure. A family of fewer than
-//! [`SHRUNK_FROM`] contrasts floors each at what it would be if replicates did not differ. In a larger one each is drawn towards what
-//! the family has in common (Smyth 2004), under guard: never below that floor, and never below the contrast's own where that is larger.
-//! The floor and the guard are rules of this project, calibrated by simulation (`cargo xtask calibrate`).
+//! With few replicates some of many mean squares are small by luck, and their contrasts look sure.
+//! A family of fewer than [`SHRUNK_FROM`] contrasts floors each at what it would be if replicates
+//! did not differ. In a larger one each is drawn towards what the family has in common (Smyth
+//! 2004), under guard: never below that floor, and never below the contrast's own where that is
+//! larger. The floor and the guard are rules of this project, calibrated by simulation (`cargo
+//! xtask calibrate`).
 
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::digamma;
@@ -26,10 +29,12 @@ pub enum Rule {
     Guarded(Prior),
 }
 
-/// What the mean squares of a family have in common, each in units of what it would be if replicates did not differ.
+/// What the mean squares of a family have in common, each in units of what it would be if
+/// replicates did not differ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prior {
-    /// Degrees of freedom that the family adds to a contrast's own; none: infinitely many, the mean squares differ by chance alone.
+    /// Degrees of freedom that the family adds to a contrast's own; none: infinitely many, the mean
+    /// squares differ by chance alone.
     pub degrees: Option<f64>,
     pub scale: f64,
     /// How far the contrasts' noise is shared, as by a common control; 1/2 to 1.
@@ -68,23 +73,33 @@ impl Rule {
 }
 
 impl Prior {
-    /// By the moments of the mean squares' logarithms (Smyth 2004, section 6.2); none with one replicate, replicates of different
-    /// numbers, or fewer than [`SHRUNK_FROM`] contrasts that vary.
+    /// By the moments of the mean squares' logarithms (Smyth 2004, section 6.2); none with one
+    /// replicate, replicates of different numbers, or fewer than [`SHRUNK_FROM`] contrasts that
+    /// vary.
     pub fn fit(contrasts: &[Crossed]) -> Option<Self> {
         let replicates = contrasts.first()?.replicates();
         if replicates < 2 || contrasts.iter().any(|contrast| contrast.replicates() != replicates) {
             return None;
         }
         let degrees = (replicates - 1) as f64;
-        let varying = contrasts.iter().filter(|contrast| contrast.mean_square() > 0.0 && contrast.error() > 0.0);
+        let varying = contrasts
+            .iter()
+            .filter(|contrast| contrast.mean_square() > 0.0 && contrast.error() > 0.0);
         let varying = varying.collect::<Vec<_>>();
-        let ratios = varying.iter().map(|contrast| contrast.mean_square() / contrast.error()).collect::<Vec<_>>();
+        let ratios = varying
+            .iter()
+            .map(|contrast| contrast.mean_square() / contrast.error())
+            .collect::<Vec<_>>();
         if ratios.len() < SHRUNK_FROM {
             return None;
         }
-        let logs = ratios.iter().map(|ratio| ratio.ln() - digamma(degrees / 2.0) + (degrees / 2.0).ln()).collect::<Vec<_>>();
+        let logs = ratios
+            .iter()
+            .map(|ratio| ratio.ln() - digamma(degrees / 2.0) + (degrees / 2.0).ln())
+            .collect::<Vec<_>>();
         let centre = mean(&logs);
-        let spread = logs.iter().map(|log| (log - centre).powi(2)).sum::<f64>() / (logs.len() - 1) as f64;
+        let spread =
+            logs.iter().map(|log| (log - centre).powi(2)).sum::<f64>() / (logs.len() - 1) as f64;
         let surplus = spread - trigamma(degrees / 2.0);
         let (correlation, contrasts) = (correlation(&varying, replicates), ratios.len());
         Some(match surplus > 0.0 {
@@ -104,7 +119,10 @@ impl Prior {
             return own;
         }
         let shrunk = match self.degrees {
-            Some(prior) => (prior * self.scale + own.degrees * own.mean_square / error) / (prior + own.degrees) * error,
+            Some(prior) => {
+                (prior * self.scale + own.degrees * own.mean_square / error) / (prior + own.degrees)
+                    * error
+            }
             None => self.scale * error,
         };
         let shrunk = shrunk.max(error);
@@ -112,22 +130,27 @@ impl Prior {
             return own;
         }
         let count = self.contrasts as f64;
-        let joint = own.degrees * (count / (1.0 + (count - 1.0) * self.correlation.powi(2))).max(1.0);
+        let joint =
+            own.degrees * (count / (1.0 + (count - 1.0) * self.correlation.powi(2))).max(1.0);
         let degrees = self.degrees.map_or(joint, |prior| joint.min(own.degrees + prior));
         Noise { mean_square: shrunk, degrees }
     }
 }
 
-/// The mean correlation of the contrasts' values over replicates, not below the 1/2 of contrasts with a common control.
+/// The mean correlation of the contrasts' values over replicates, not below the 1/2 of contrasts
+/// with a common control.
 fn correlation(contrasts: &[&Crossed], replicates: usize) -> f64 {
     let count = contrasts.len() as f64;
-    let means = (0..replicates).map(|r| mean(&contrasts.iter().map(|contrast| contrast.values[r]).collect::<Vec<_>>()));
-    let together = Crossed { values: means.collect(), own: 0.0, shared: 0.0, units: 1 }.mean_square();
+    let means = (0..replicates)
+        .map(|r| mean(&contrasts.iter().map(|contrast| contrast.values[r]).collect::<Vec<_>>()));
+    let together =
+        Crossed { values: means.collect(), own: 0.0, shared: 0.0, units: 1 }.mean_square();
     let apart = mean(&contrasts.iter().map(|contrast| contrast.mean_square()).collect::<Vec<_>>());
     ((count * together / apart - 1.0) / (count - 1.0)).clamp(0.5, 1.0)
 }
 
-/// The adjusted p of each hypothesis by Benjamini and Hochberg, of those that have a p; the others take no part.
+/// The adjusted p of each hypothesis by Benjamini and Hochberg, of those that have a p; the others
+/// take no part.
 pub fn adjusted(p: &[Option<f64>]) -> Vec<Option<f64>> {
     let known = p.iter().flatten().copied().collect::<Vec<_>>();
     let mut adjusted = benjamini_hochberg(&known).into_iter();
@@ -183,8 +206,12 @@ mod tests {
     #[test]
     fn guarded_families_agree_with_the_reference() {
         for case in crate::stats::crossed::tests::references::<Case>("families") {
-            let crossed =
-                |values: Values| Crossed { values: values.replicates, own: values.own, shared: values.shared, units: case.units };
+            let crossed = |values: Values| Crossed {
+                values: values.replicates,
+                own: values.own,
+                shared: values.shared,
+                units: case.units,
+            };
             let contrasts = case.contrasts.into_iter().map(crossed).collect::<Vec<_>>();
             let rule = Rule::of(&contrasts);
             let prior = if let Rule::Guarded(prior) = rule { Some(prior) } else { None };
@@ -200,9 +227,17 @@ mod tests {
                 let expected = [1.0, expected.scale.unwrap(), expected.correlation.unwrap()];
                 close(&[relative, scale, correlation], &expected, 1e-9);
             }
-            for (found, expected) in rule.infer(&contrasts, case.confidence).iter().zip(case.expected.contrasts) {
+            for (found, expected) in
+                rule.infer(&contrasts, case.confidence).iter().zip(case.expected.contrasts)
+            {
                 let interval = found.interval.unwrap();
-                let found = [found.standard_error, found.degrees / expected.df, interval.low, interval.high, found.p.unwrap()];
+                let found = [
+                    found.standard_error,
+                    found.degrees / expected.df,
+                    interval.low,
+                    interval.high,
+                    found.p.unwrap(),
+                ];
                 close(&found, &[expected.se, 1.0, expected.low, expected.high, expected.p], 1e-9);
             }
         }

@@ -1,14 +1,15 @@
-//! How much each sampled unit moves a statistic: what the sampling covariance between replicates is computed from.
+//! How much each sampled unit moves a statistic: what the sampling covariance between replicates is
+//! computed from.
 //!
-//! A unit is a held-out image, or all images of a patient where patients are known: a patient's images resemble each other, so taking
-//! them for independent ones makes intervals too short.
+//! A unit is a held-out image, or all images of a patient where patients are known: a patient's
+//! images resemble each other, so taking them for independent ones makes intervals too short.
 
 use std::collections::BTreeMap;
 
 use crate::metrics::Predictions;
 
-/// A statistic's value, and the influence of each unit, scaled so that the sampling covariance of two classifiers' values on the same
-/// images is the sum of the products of their influences.
+/// A statistic's value, and the influence of each unit, scaled so that the sampling covariance of
+/// two classifiers' values on the same images is the sum of the products of their influences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Influence {
     pub value: f64,
@@ -35,7 +36,8 @@ impl Sample {
         for (place, image) in predictions.images().iter().enumerate() {
             classes[image.label].push(place);
             // Where nothing is known of a patient, the image is one of its own.
-            let name = if image.patient.is_empty() { (false, &image.id) } else { (true, &image.patient) };
+            let name =
+                if image.patient.is_empty() { (false, &image.id) } else { (true, &image.patient) };
             let next = known.len();
             unit.push(*known.entry(name).or_insert(next));
         }
@@ -58,11 +60,16 @@ impl Sample {
         if !self.patients {
             return images.len();
         }
-        images.iter().map(|image| self.unit[*image]).collect::<std::collections::BTreeSet<_>>().len()
+        images
+            .iter()
+            .map(|image| self.unit[*image])
+            .collect::<std::collections::BTreeSet<_>>()
+            .len()
     }
 
-    /// The mean of `scores` over all images. As many images of each class are in every sample, so only what varies within a class
-    /// counts; with patients, who may have images of several classes, all does.
+    /// The mean of `scores` over all images. As many images of each class are in every sample, so
+    /// only what varies within a class counts; with patients, who may have images of several
+    /// classes, all does.
     pub fn mean(&self, scores: &[f64]) -> Influence {
         if self.patients || self.classes.iter().any(|class| class.len() == 1) {
             return self.mean_of(scores, &(0..scores.len()).collect::<Vec<_>>());
@@ -73,13 +80,15 @@ impl Sample {
             let count = class.len() as f64;
             let centre = class.iter().map(|image| scores[*image]).sum::<f64>() / count;
             let scale = count / images / (count * (count - 1.0)).sqrt();
-            class.iter().for_each(|image| units[self.unit[*image]] = (scores[*image] - centre) * scale);
+            class
+                .iter()
+                .for_each(|image| units[self.unit[*image]] = (scores[*image] - centre) * scale);
         }
         Influence { value: scores.iter().sum::<f64>() / images, units }
     }
 
-    /// The mean of `scores` over some `images`, at least one, whose number by class was left to chance. With patients it is a ratio of
-    /// two sums over patients (Obuchowski 1997).
+    /// The mean of `scores` over some `images`, at least one, whose number by class was left to
+    /// chance. With patients it is a ratio of two sums over patients (Obuchowski 1997).
     pub fn mean_of(&self, scores: &[f64], images: &[usize]) -> Influence {
         let count = images.len() as f64;
         let value = images.iter().map(|image| scores[*image]).sum::<f64>() / count;
@@ -91,12 +100,16 @@ impl Sample {
         Influence { value, units }
     }
 
-    /// Of a statistic of all images, from its value without each unit (the jackknife), by the unit's place.
+    /// Of a statistic of all images, from its value without each unit (the jackknife), by the
+    /// unit's place.
     pub fn jackknife(&self, value: f64, without: &[f64]) -> Influence {
         let count = without.len() as f64;
         let centre = without.iter().sum::<f64>() / count;
         let scale = -((count - 1.0) / count).sqrt();
-        Influence { value, units: without.iter().map(|without| (without - centre) * scale).collect() }
+        Influence {
+            value,
+            units: without.iter().map(|without| (without - centre) * scale).collect(),
+        }
     }
 
     /// The images of each unit.

@@ -10,7 +10,8 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Wilson's score interval of `successes` among `trials` (Wilson 1927), without continuity correction; [0, 1] without trials.
+/// Wilson's score interval of `successes` among `trials` (Wilson 1927), without continuity
+/// correction; [0, 1] without trials.
 pub fn wilson(successes: usize, trials: usize, confidence: f64) -> Interval {
     if trials == 0 {
         return Interval { low: 0.0, high: 1.0 };
@@ -32,7 +33,8 @@ pub fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The sample standard deviation (divisor one less than the count); none with fewer than two values.
+/// The sample standard deviation (divisor one less than the count); none with fewer than two
+/// values.
 pub fn deviation(values: &[f64]) -> Option<f64> {
     let degrees = values.len().checked_sub(1).filter(|degrees| *degrees > 0)?;
     let centre = mean(values);
@@ -40,7 +42,8 @@ pub fn deviation(values: &[f64]) -> Option<f64> {
     Some((squares / degrees as f64).sqrt())
 }
 
-/// The quantile of an ascending sample, linear between order statistics (Hyndman and Fan's type 7, NumPy's default).
+/// The quantile of an ascending sample, linear between order statistics (Hyndman and Fan's type 7,
+/// NumPy's default).
 ///
 /// # Panics
 /// If the sample is empty.

@@ -1,4 +1,5 @@
-//! Intervals, tests and corrections, and the analysis that joins them. Imports `seed` and `metrics`.
+//! Intervals, tests and corrections, and the analysis that joins them. Imports `seed` and
+//! `metrics`.
 
 pub mod analysis;
 pub mod audit;

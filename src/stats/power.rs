@@ -1,4 +1,5 @@
-//! What a design could find: the power of its test, the smallest gain, the replicates and images that a gain takes.
+//! What a design could find: the power of its test, the smallest gain, the replicates and images
+//! that a gain takes.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +19,8 @@ pub const MOST_REPLICATES: usize = 200;
 /// Images that no need is looked for beyond.
 pub const MOST_IMAGES: usize = 1_000_000;
 
-/// Contrasts drawn for a power; its simulation error is below half a point, as only the mean squares are drawn.
+/// Contrasts drawn for a power; its simulation error is below half a point, as only the mean
+/// squares are drawn.
 const DRAWN: usize = 6_000;
 
 /// A design as its test sees it.
@@ -36,13 +38,14 @@ pub struct Design {
     pub q: f64,
 }
 
-/// What a design could find, and what finding less takes. All gains are differences of rates, 0 to 1.
+/// What a design could find, and what finding less takes. All gains are differences of rates, 0 to
+/// 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Power {
     pub design: Design,
-    /// The smallest gain found with [`WANTED`] power by one contrast that is tested alone; none with fewer than two replicates, where
-    /// nothing varies, or where no gain is.
+    /// The smallest gain found with [`WANTED`] power by one contrast that is tested alone; none
+    /// with fewer than two replicates, where nothing varies, or where no gain is.
     pub alone: Option<f64>,
     /// And by one that has to stand out among a family without other effects.
     pub in_family: Option<f64>,
@@ -63,10 +66,14 @@ pub struct Need {
 impl Power {
     pub fn of(design: Design) -> Self {
         let (alone, family) = (Critical::of(design.q), Critical::of(design.level()));
-        let finds = |design: Design, gain: f64| Test::of(&design, &family).is_some_and(|test| test.power(gain) >= WANTED);
+        let finds = |design: Design, gain: f64| {
+            Test::of(&design, &family).is_some_and(|test| test.power(gain) >= WANTED)
+        };
         let need = |&gain: &f64| Need {
             gain,
-            replicates: least(2, MOST_REPLICATES, |replicates| finds(Design { replicates, ..design }, gain)),
+            replicates: least(2, MOST_REPLICATES, |replicates| {
+                finds(Design { replicates, ..design }, gain)
+            }),
             images: least(2, MOST_IMAGES, |units| finds(Design { units, ..design }, gain)),
         };
         Self {
@@ -79,19 +86,21 @@ impl Power {
 }
 
 impl Design {
-    /// The level at which a contrast is rejected that is the only effect of its family (the first step of Benjamini and Hochberg).
+    /// The level at which a contrast is rejected that is the only effect of its family (the first
+    /// step of Benjamini and Hochberg).
     pub fn level(&self) -> f64 {
         self.q / self.contrasts.max(1) as f64
     }
 
-    /// The power of the test of one contrast of this gain at a level; 0 with fewer than two replicates, which say nothing of reruns.
+    /// The power of the test of one contrast of this gain at a level; 0 with fewer than two
+    /// replicates, which say nothing of reruns.
     pub fn power(&self, gain: f64, level: f64) -> f64 {
         Test::of(self, &Critical::of(level)).map_or(0.0, |test| test.power(gain))
     }
 }
 
-/// Student's t beyond which a level rejects, by the inverse of the degrees of freedom: between the points of a table, logarithms of t are
-/// close to lines.
+/// Student's t beyond which a level rejects, by the inverse of the degrees of freedom: between the
+/// points of a table, logarithms of t are close to lines.
 struct Critical {
     logs: Vec<f64>,
 }
@@ -101,7 +110,11 @@ impl Critical {
 
     fn of(level: f64) -> Self {
         let degrees = |point: usize| Self::POINTS as f64 / point as f64;
-        Self { logs: (0..=Self::POINTS).map(|point| t_quantile(1.0 - level / 2.0, degrees(point)).ln()).collect() }
+        Self {
+            logs: (0..=Self::POINTS)
+                .map(|point| t_quantile(1.0 - level / 2.0, degrees(point)).ln())
+                .collect(),
+        }
     }
 
     fn at(&self, degrees: f64) -> f64 {
@@ -112,7 +125,8 @@ impl Critical {
     }
 }
 
-/// The test of a design: how far from 0 a mean has to lie, for each draw of the family's mean squares.
+/// The test of a design: how far from 0 a mean has to lie, for each draw of the family's mean
+/// squares.
 struct Test {
     /// Standard deviation of the mean.
     deviation: f64,
@@ -136,7 +150,11 @@ impl Test {
         while bounds.len() < DRAWN {
             let control = draw(replicates);
             let mut contrast = || {
-                let values = draw(replicates).iter().zip(&control).map(|(arm, control)| deviation * (arm - control)).collect();
+                let values = draw(replicates)
+                    .iter()
+                    .zip(&control)
+                    .map(|(arm, control)| deviation * (arm - control))
+                    .collect();
                 Crossed { values, own: error + shared, shared, units }
             };
             let family = (0..contrasts).map(|_| contrast()).collect::<Vec<_>>();
@@ -150,7 +168,10 @@ impl Test {
     }
 
     fn power(&self, gain: f64) -> f64 {
-        let beyond = |bound: &f64| normal_cdf((gain - bound) / self.deviation) + normal_cdf((-gain - bound) / self.deviation);
+        let beyond = |bound: &f64| {
+            normal_cdf((gain - bound) / self.deviation)
+                + normal_cdf((-gain - bound) / self.deviation)
+        };
         self.bounds.iter().map(beyond).sum::<f64>() / self.bounds.len() as f64
     }
 
@@ -168,7 +189,8 @@ impl Test {
     }
 }
 
-/// The least number from `low` to `high` that is enough, of a property that larger numbers keep; none if `high` is not.
+/// The least number from `low` to `high` that is enough, of a property that larger numbers keep;
+/// none if `high` is not.
 fn least(mut low: usize, mut high: usize, enough: impl Fn(usize) -> bool) -> Option<usize> {
     if !enough(high) {
         return None;
@@ -203,20 +225,31 @@ mod tests {
             crate::stats::crossed::tests::references::<Case>("power")
         {
             let components = Components { rerun, image, residual };
-            let found = Design { components, replicates, units, contrasts: 1, q: level }.power(gain, level);
-            assert!((found - power).abs() < 0.01, "{replicates} replicates, {units} images: {found} is not {power}");
+            let found =
+                Design { components, replicates, units, contrasts: 1, q: level }.power(gain, level);
+            assert!(
+                (found - power).abs() < 0.01,
+                "{replicates} replicates, {units} images: {found} is not {power}"
+            );
         }
     }
 
     #[test]
     fn what_more_replicates_or_images_can_and_cannot_do() {
         let components = Components { rerun: 0.02f64.powi(2), image: 0.04, residual: 0.2 };
-        let power = Power::of(Design { components, replicates: 6, units: 1800, contrasts: 12, q: 0.05 });
+        let power =
+            Power::of(Design { components, replicates: 6, units: 1800, contrasts: 12, q: 0.05 });
         let (alone, family) = (power.alone.unwrap(), power.in_family.unwrap());
         assert!(alone < family && alone > 0.02, "{alone} {family}");
         let at = |need: &Need| (need.replicates, need.images);
-        assert!(power.needs.is_sorted_by(|a, b| a.replicates >= b.replicates || b.replicates.is_none()), "{:?}", power.needs);
-        let Need { replicates: Some(replicates), .. } = power.needs[1] else { panic!("{:?}", power.needs) };
+        assert!(
+            power.needs.is_sorted_by(|a, b| a.replicates >= b.replicates || b.replicates.is_none()),
+            "{:?}",
+            power.needs
+        );
+        let Need { replicates: Some(replicates), .. } = power.needs[1] else {
+            panic!("{:?}", power.needs)
+        };
         let design = power.design;
         let found = |replicates| Design { replicates, ..design }.power(0.04, design.level());
         assert!(found(replicates) >= WANTED && found(replicates - 1) < WANTED);

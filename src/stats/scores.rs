@@ -1,4 +1,5 @@
-//! Scores of a design with their intervals: each a mean over replicates, for new replicates and new images.
+//! Scores of a design with their intervals: each a mean over replicates, for new replicates and new
+//! images.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +29,9 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// A rate or an area, 0 to 1. Its interval is made on the scale of log odds, so that it stays inside. Where all images of all
-    /// replicates agree, it is Wilson's for as many trials as there are units.
+    /// A rate or an area, 0 to 1. Its interval is made on the scale of log odds, so that it stays
+    /// inside. Where all images of all replicates agree, it is Wilson's for as many trials as there
+    /// are units.
     pub fn of_rate(crossed: &Crossed, confidence: f64) -> Self {
         let mean = crossed.mean();
         let inference = crossed.infer(crossed.floored(), confidence);
@@ -52,15 +54,19 @@ impl Estimate {
         Self { mean, interval }
     }
 
-    /// The root of a mean square, such as the calibration error, from the square's. Squares are skewed, so that their interval alone is
-    /// too short: each end is the farther one of the square's interval and of the root's.
+    /// The root of a mean square, such as the calibration error, from the square's. Squares are
+    /// skewed, so that their interval alone is too short: each end is the farther one of the
+    /// square's interval and of the root's.
     fn of_square(crossed: &Crossed, confidence: f64) -> Self {
         let root = |square: f64| square.max(0.0).sqrt();
         let mean = root(crossed.mean());
         let inference = crossed.infer(crossed.floored(), confidence);
         let ends = |Interval { low, high }: Interval| {
             let half = 0.5 * (high - low) / (2.0 * mean);
-            Interval { low: root(low).min((mean - half).max(0.0)), high: root(high).max(mean + half) }
+            Interval {
+                low: root(low).min((mean - half).max(0.0)),
+                high: root(high).max(mean + half),
+            }
         };
         let interval = inference.interval.map(|interval| match mean {
             0.0 => Interval { low: 0.0, high: root(interval.high) },
@@ -76,18 +82,21 @@ impl Estimate {
 pub struct Scores {
     /// The true class is among the [`AMONG`] most probable.
     pub top_3: Estimate,
-    /// One class against the rest, averaged over classes; none where a class has fewer than two images or units.
+    /// One class against the rest, averaged over classes; none where a class has fewer than two
+    /// images or units.
     pub auroc: Option<Estimate>,
-    /// Brier's score: the squared distance of the probabilities from the truth, summed over classes; 0 to 2.
+    /// Brier's score: the squared distance of the probabilities from the truth, summed over
+    /// classes; 0 to 2.
     pub brier: Estimate,
-    /// Root mean square distance between confidence and accuracy over [`BINS`] bins, without the bias that binning few images has
-    /// (Kumar, Liang and Ma 2019); 0 to 1.
+    /// Root mean square distance between confidence and accuracy over [`BINS`] bins, without the
+    /// bias that binning few images has (Kumar, Liang and Ma 2019); 0 to 1.
     pub calibration_error: Estimate,
     /// Where malignant and benign classes are known.
     pub malignancy: Option<Malignancy>,
 }
 
-/// How well malignant classes are told from benign ones, by the sum of the malignant classes' probabilities.
+/// How well malignant classes are told from benign ones, by the sum of the malignant classes'
+/// probabilities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Malignancy {
@@ -103,16 +112,25 @@ impl Scores {
     /// The scores of one design's `replicates`, of which there is at least one.
     pub fn of(replicates: &[Predictions], sample: &Sample, confidence: f64) -> Self {
         let rate = |score: &dyn Fn(&Prediction) -> bool| {
-            let scores = |one: &Predictions| sample.mean(&scored(one, |image| f64::from(score(image))));
-            Estimate::of_rate(&crossed(replicates, sample.units, |one| Some(scores(one))).expect("defined"), confidence)
+            let scores =
+                |one: &Predictions| sample.mean(&scored(one, |image| f64::from(score(image))));
+            Estimate::of_rate(
+                &crossed(replicates, sample.units, |one| Some(scores(one))).expect("defined"),
+                confidence,
+            )
         };
-        let brier = crossed(replicates, sample.units, |one| Some(sample.mean(&scored(one, brier)))).expect("defined");
-        let calibration = crossed(replicates, sample.units, |one| Some(calibration(one, sample))).expect("defined");
+        let brier = crossed(replicates, sample.units, |one| Some(sample.mean(&scored(one, brier))))
+            .expect("defined");
+        let calibration = crossed(replicates, sample.units, |one| Some(calibration(one, sample)))
+            .expect("defined");
         Self {
             top_3: rate(&|image| image.within(AMONG)),
             auroc: crossed(replicates, sample.units, |one| macro_auroc(one, sample))
                 .map(|crossed| Estimate::of_rate(&crossed, confidence)),
-            brier: Estimate { mean: brier.mean(), interval: brier.infer(brier.floored(), confidence).interval },
+            brier: Estimate {
+                mean: brier.mean(),
+                interval: brier.infer(brier.floored(), confidence).interval,
+            },
             calibration_error: Estimate::of_square(&calibration, confidence),
             malignancy: Malignancy::of(replicates, sample, confidence),
         }
@@ -123,23 +141,34 @@ impl Malignancy {
     fn of(replicates: &[Predictions], sample: &Sample, confidence: f64) -> Option<Self> {
         let malignant = replicates.first()?.malignant_classes()?;
         let images = replicates[0].images();
-        let of = |wanted: bool| (0..images.len()).filter(|place| malignant[images[*place].label] == wanted).collect::<Vec<_>>();
+        let of = |wanted: bool| {
+            (0..images.len())
+                .filter(|place| malignant[images[*place].label] == wanted)
+                .collect::<Vec<_>>()
+        };
         let (positives, negatives) = (of(true), of(false));
         if positives.is_empty() || negatives.is_empty() {
             return None;
         }
         let called = |one: &Predictions, is: bool| {
             let scores = malignant_scores(one, &malignant);
-            scores.into_iter().map(|score| f64::from((score >= THRESHOLD) == is)).collect::<Vec<_>>()
+            scores
+                .into_iter()
+                .map(|score| f64::from((score >= THRESHOLD) == is))
+                .collect::<Vec<_>>()
         };
         let share = |images: &[usize], is: bool| {
-            let crossed = crossed(replicates, sample.units_of(images), |one| Some(sample.mean_of(&called(one, is), images)));
+            let crossed = crossed(replicates, sample.units_of(images), |one| {
+                Some(sample.mean_of(&called(one, is), images))
+            });
             Estimate::of_rate(&crossed.expect("defined"), confidence)
         };
         let positive = images.iter().map(|image| malignant[image.label]).collect::<Vec<_>>();
         let scores = |one: &Predictions| malignant_scores(one, &malignant);
         let area = crossed(replicates, sample.units, |one| area(&scores(one), &positive, sample))?;
-        let precision = crossed(replicates, sample.units, |one| average_precision(&scores(one), &positive, sample))?;
+        let precision = crossed(replicates, sample.units, |one| {
+            average_precision(&scores(one), &positive, sample)
+        })?;
         Some(Self {
             auroc: Estimate::of_rate(&area, confidence),
             average_precision: Estimate::of_rate(&precision, confidence),
@@ -169,7 +198,9 @@ fn scored(predictions: &Predictions, score: impl Fn(&Prediction) -> f64) -> Vec<
 }
 
 fn brier(image: &Prediction) -> f64 {
-    let of = |(class, probability): (usize, &f32)| (f64::from(*probability) - f64::from(class == image.label)).powi(2);
+    let of = |(class, probability): (usize, &f32)| {
+        (f64::from(*probability) - f64::from(class == image.label)).powi(2)
+    };
     image.probabilities.iter().enumerate().map(of).sum()
 }
 
@@ -186,9 +217,11 @@ fn area(scores: &[f64], positive: &[bool], sample: &Sample) -> Option<Influence>
     auroc(scores, positive, sample).map(|(value, without)| sample.jackknife(value, &without))
 }
 
-/// The area under the ROC curve, and what it is without each unit; none where it is not defined, or would not be without one.
+/// The area under the ROC curve, and what it is without each unit; none where it is not defined, or
+/// would not be without one.
 ///
-/// Without a unit it is the sum over pairs, less those that have one of the unit's images, over the pairs that are left.
+/// Without a unit it is the sum over pairs, less those that have one of the unit's images, over the
+/// pairs that are left.
 pub fn auroc(scores: &[f64], positive: &[bool], sample: &Sample) -> Option<(f64, Vec<f64>)> {
     let count = |wanted: bool| positive.iter().filter(|positive| **positive == wanted).count();
     let (positives, negatives) = (count(true), count(false));
@@ -196,15 +229,24 @@ pub fn auroc(scores: &[f64], positive: &[bool], sample: &Sample) -> Option<(f64,
         return None;
     }
     let pairs = pair_sums(scores, positive);
-    let total = pairs.iter().zip(positive).filter(|(_, positive)| **positive).map(|(sum, _)| sum).sum::<f64>();
+    let total = pairs
+        .iter()
+        .zip(positive)
+        .filter(|(_, positive)| **positive)
+        .map(|(sum, _)| sum)
+        .sum::<f64>();
     let mut without = Vec::with_capacity(sample.units);
     for members in sample.members() {
-        let (inside, outside): (Vec<usize>, Vec<usize>) = members.iter().partition(|image| positive[**image]);
+        let (inside, outside): (Vec<usize>, Vec<usize>) =
+            members.iter().partition(|image| positive[**image]);
         let left = (positives - inside.len()) * (negatives - outside.len());
         if left == 0 {
             return None;
         }
-        let both = inside.iter().flat_map(|a| outside.iter().map(move |b| won(scores[*a], scores[*b]))).sum::<f64>();
+        let both = inside
+            .iter()
+            .flat_map(|a| outside.iter().map(move |b| won(scores[*a], scores[*b])))
+            .sum::<f64>();
         let lost = members.iter().map(|image| pairs[*image]).sum::<f64>() - both;
         without.push((total - lost) / left as f64);
     }
@@ -216,7 +258,8 @@ fn won(positive: f64, negative: f64) -> f64 {
     if positive == negative { 0.5 } else { f64::from(positive > negative) }
 }
 
-/// Of each image the pairs with one of the other kind in which the positive one ranks higher, equal scores counting half.
+/// Of each image the pairs with one of the other kind in which the positive one ranks higher, equal
+/// scores counting half.
 fn pair_sums(scores: &[f64], positive: &[bool]) -> Vec<f64> {
     let mut order = (0..scores.len()).collect::<Vec<_>>();
     order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
@@ -227,7 +270,8 @@ fn pair_sums(scores: &[f64], positive: &[bool]) -> Vec<f64> {
         let ones = tied.iter().filter(|image| positive[**image]).count() as f64;
         let zeros = tied.len() as f64 - ones;
         for image in tied {
-            sums[*image] = if positive[*image] { below + zeros / 2.0 } else { all - passed - ones / 2.0 };
+            sums[*image] =
+                if positive[*image] { below + zeros / 2.0 } else { all - passed - ones / 2.0 };
         }
         below += zeros;
         passed += ones;
@@ -241,7 +285,8 @@ fn macro_auroc(predictions: &Predictions, sample: &Sample) -> Option<Influence> 
     let (mut value, mut without) = (0.0, vec![0.0; sample.units]);
     for class in 0..classes {
         let scores = scored(predictions, |image| f64::from(image.probabilities[class]));
-        let positive = predictions.images().iter().map(|image| image.label == class).collect::<Vec<_>>();
+        let positive =
+            predictions.images().iter().map(|image| image.label == class).collect::<Vec<_>>();
         let (area, areas) = auroc(&scores, &positive, sample)?;
         value += area / classes as f64;
         without.iter_mut().zip(areas).for_each(|(mean, area)| *mean += area / classes as f64);
@@ -249,8 +294,8 @@ fn macro_auroc(predictions: &Predictions, sample: &Sample) -> Option<Influence> 
     Some(sample.jackknife(value, &without))
 }
 
-/// Average precision: the precision at each distinct score, weighted by the recall gained there; none where it is not defined, or would
-/// not be without one unit.
+/// Average precision: the precision at each distinct score, weighted by the recall gained there;
+/// none where it is not defined, or would not be without one unit.
 fn average_precision(scores: &[f64], positive: &[bool], sample: &Sample) -> Option<Influence> {
     let mut order = (0..scores.len()).collect::<Vec<_>>();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
@@ -263,7 +308,8 @@ fn average_precision(scores: &[f64], positive: &[bool], sample: &Sample) -> Opti
     Some(sample.jackknife(value, &without))
 }
 
-/// The average precision of scores in descending order, each of a positive image or not; none without a positive one.
+/// The average precision of scores in descending order, each of a positive image or not; none
+/// without a positive one.
 fn precision(ranked: &[(f64, bool)]) -> Option<f64> {
     let (mut found, mut named, mut sum) = (0, 0, 0.0);
     for tied in ranked.chunk_by(|(a, _), (b, _)| a == b) {
@@ -275,10 +321,12 @@ fn precision(ranked: &[(f64, bool)]) -> Option<f64> {
     (found > 0).then(|| sum / found as f64)
 }
 
-/// The squared calibration error without bias: in each bin the product of two images' gaps, mean over pairs of images.
+/// The squared calibration error without bias: in each bin the product of two images' gaps, mean
+/// over pairs of images.
 fn calibration(predictions: &Predictions, sample: &Sample) -> Influence {
     let mut bins = [Gaps::default(); BINS];
-    let gaps = scored(predictions, |image| f64::from(image.confidence()) - f64::from(image.correct()));
+    let gaps =
+        scored(predictions, |image| f64::from(image.confidence()) - f64::from(image.correct()));
     let bin = predictions.images().iter().map(|image| image.bin(BINS)).collect::<Vec<_>>();
     bin.iter().zip(&gaps).for_each(|(bin, gap)| bins[*bin].add(*gap));
     let total = bins.iter().map(Gaps::square).sum::<f64>();
@@ -318,7 +366,11 @@ impl Gaps {
 
     /// The squared mean gap, times the images; 0 with fewer than two, which say nothing of it.
     fn square(&self) -> f64 {
-        if self.images < 2 { 0.0 } else { (self.sum * self.sum - self.squares) / (self.images - 1) as f64 }
+        if self.images < 2 {
+            0.0
+        } else {
+            (self.sum * self.sum - self.squares) / (self.images - 1) as f64
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Scores against scikit-learn's, and their sampling covariances against brute force in another language.
+//! Scores against scikit-learn's, and their sampling covariances against brute force in another
+//! language.
 
 use std::collections::BTreeMap;
 
@@ -48,25 +49,35 @@ fn scores_agree_with_brute_force() {
         let replicates = predictions(&case);
         let sample = Sample::of(&replicates[0]);
         let all = (0..case.labels.len()).collect::<Vec<_>>();
-        let places =
-            |wanted: &dyn Fn(usize) -> bool| all.iter().copied().filter(|at| wanted(case.labels[*at])).collect::<Vec<_>>();
+        let places = |wanted: &dyn Fn(usize) -> bool| {
+            all.iter().copied().filter(|at| wanted(case.labels[*at])).collect::<Vec<_>>()
+        };
         let malignant = |class: usize| case.malignant_classes[class];
         let positive = case.labels.iter().map(|label| malignant(*label)).collect::<Vec<_>>();
         let scores = |one: &Predictions| malignant_scores(one, &case.malignant_classes);
         let called = |one: &Predictions, is: bool| {
-            scores(one).into_iter().map(|score| f64::from((score >= THRESHOLD) == is)).collect::<Vec<_>>()
+            scores(one)
+                .into_iter()
+                .map(|score| f64::from((score >= THRESHOLD) == is))
+                .collect::<Vec<_>>()
         };
         let right = |one: &Predictions| scored(one, |image| f64::from(image.correct()));
         let found = |name: &str| {
             let of = |one: &Predictions| match name {
                 "auroc" => macro_auroc(one, &sample),
                 "malignant_auroc" => area(&scores(one), &positive, &sample),
-                "malignant_average_precision" => average_precision(&scores(one), &positive, &sample),
+                "malignant_average_precision" => {
+                    average_precision(&scores(one), &positive, &sample)
+                }
                 "calibration" => Some(calibration(one, &sample)),
                 "brier" => Some(sample.mean_of(&scored(one, brier), &all)),
                 "sensitivity" => Some(sample.mean_of(&called(one, true), &places(&malignant))),
-                "specificity" => Some(sample.mean_of(&called(one, false), &places(&|class| !malignant(class)))),
-                "class_accuracy_0" => Some(sample.mean_of(&right(one), &places(&|class| class == 0))),
+                "specificity" => {
+                    Some(sample.mean_of(&called(one, false), &places(&|class| !malignant(class))))
+                }
+                "class_accuracy_0" => {
+                    Some(sample.mean_of(&right(one), &places(&|class| class == 0)))
+                }
                 name => panic!("no score {name}"),
             };
             let units = match name {
@@ -77,9 +88,12 @@ fn scores_agree_with_brute_force() {
             };
             crossed(&replicates, units, of).filter(|crossed| crossed.units > 1)
         };
-        // Probabilities are kept in single precision, so confidences of exactly a bin's edge may fall on its other side.
+        // Probabilities are kept in single precision, so confidences of exactly a bin's edge may
+        // fall on its other side.
         let edges = case.name.contains("edges");
-        for (name, expected) in case.expected.iter().filter(|(name, _)| !edges || *name != "calibration") {
+        for (name, expected) in
+            case.expected.iter().filter(|(name, _)| !edges || *name != "calibration")
+        {
             let found = found(name);
             let Some(expected) = expected else {
                 assert!(found.is_none(), "{}: {name}", case.name);
@@ -105,12 +119,17 @@ fn areas_without_a_patient_are_those_of_the_other_images() {
     let area = |left_out: Option<usize>| {
         let kept = (0..labels.len()).filter(|at| Some(patients[*at]) != left_out);
         let (ones, zeros): (Vec<usize>, Vec<usize>) = kept.partition(|at| positive[*at]);
-        let pairs = ones.iter().flat_map(|one| zeros.iter().map(move |zero| won(scores[*one], scores[*zero])));
+        let pairs = ones
+            .iter()
+            .flat_map(|one| zeros.iter().map(move |zero| won(scores[*one], scores[*zero])));
         pairs.sum::<f64>() / (ones.len() * zeros.len()) as f64
     };
     close(&[value], &[area(None)], 1e-12);
     close(&without, &(0..6).map(|patient| area(Some(patient))).collect::<Vec<_>>(), 1e-12);
-    assert_eq!(auroc(&scores[..2], &positive[..2], &crate::stats::crossed::tests::sample(&[0, 1], None)), None);
+    assert_eq!(
+        auroc(&scores[..2], &positive[..2], &crate::stats::crossed::tests::sample(&[0, 1], None)),
+        None
+    );
 }
 
 #[test]
@@ -131,11 +150,20 @@ fn what_is_not_known_to_be_malignant_has_no_such_scores() {
         classes: 2,
         labels: vec![0, 1, 0, 1],
         malignant_classes: vec![false, false],
-        probabilities: vec![vec![vec![0.75, 0.25], vec![0.5, 0.5], vec![0.25, 0.75], vec![0.0, 1.0]]],
+        probabilities: vec![vec![
+            vec![0.75, 0.25],
+            vec![0.5, 0.5],
+            vec![0.25, 0.75],
+            vec![0.0, 1.0],
+        ]],
         expected: BTreeMap::new(),
     };
     let replicates = predictions(&case);
-    assert_eq!(Scores::of(&replicates, &Sample::of(&replicates[0]), 0.95).malignancy, None, "nothing is malignant");
+    assert_eq!(
+        Scores::of(&replicates, &Sample::of(&replicates[0]), 0.95).malignancy,
+        None,
+        "nothing is malignant"
+    );
 }
 
 /// Predictions and what scikit-learn makes of them (tests/fixtures/metrics/metrics.py).
@@ -172,14 +200,18 @@ impl Reference {
         let image = |(at, (label, counts)): (usize, (&usize, &Vec<u32>))| Prediction {
             id: format!("{at:03}"),
             label: *label,
-            probabilities: counts.iter().map(|count| *count as f32 / self.denominator as f32).collect(),
+            probabilities: counts
+                .iter()
+                .map(|count| *count as f32 / self.denominator as f32)
+                .collect(),
             fst: None,
             malignant: None,
             patient: String::new(),
             source: String::new(),
         };
         let images = self.labels.iter().zip(&self.counts).enumerate().map(image).collect();
-        Predictions::new((0..self.confusion.len()).map(|class| class.to_string()).collect(), images).unwrap()
+        Predictions::new((0..self.confusion.len()).map(|class| class.to_string()).collect(), images)
+            .unwrap()
     }
 }
 
@@ -193,7 +225,8 @@ fn agree(at: usize, score: &str, found: Option<f64>, expected: Option<f64>) {
 
 #[test]
 fn scores_agree_with_scikit_learn() {
-    let cases: Vec<Reference> = serde_json::from_str(include_str!("../../tests/fixtures/metrics/metrics.json")).unwrap();
+    let cases: Vec<Reference> =
+        serde_json::from_str(include_str!("../../tests/fixtures/metrics/metrics.json")).unwrap();
     assert_eq!(cases.len(), 50);
     for (at, case) in cases.iter().enumerate() {
         let predictions = case.predictions();
@@ -210,7 +243,8 @@ fn scores_agree_with_scikit_learn() {
         }
         assert_eq!(predictions.confusion(), case.confusion, "case {at}");
 
-        // Without one image of a class that has no other, an area has no value, and so no jackknife.
+        // Without one image of a class that has no other, an area has no value, and so no
+        // jackknife.
         let jackknifed = |positive: &[bool]| {
             let ones = positive.iter().filter(|positive| **positive).count();
             ones > 1 && positive.len() - ones > 1
@@ -222,9 +256,16 @@ fn scores_agree_with_scikit_learn() {
             agree(at, "AUROC of a class", found, expected.filter(|_| jackknifed(&is(class))));
         }
         let all = (0..case.confusion.len()).all(|class| jackknifed(&is(class)));
-        agree(at, "AUROC", macro_auroc(&predictions, &sample).map(|of| of.value), case.auroc.filter(|_| all));
+        agree(
+            at,
+            "AUROC",
+            macro_auroc(&predictions, &sample).map(|of| of.value),
+            case.auroc.filter(|_| all),
+        );
 
-        let set = (0..case.confusion.len()).map(|class| case.ranking.positive.contains(&class)).collect::<Vec<_>>();
+        let set = (0..case.confusion.len())
+            .map(|class| case.ranking.positive.contains(&class))
+            .collect::<Vec<_>>();
         let positive = case.labels.iter().map(|label| set[*label]).collect::<Vec<_>>();
         let scores = malignant_scores(&predictions, &set);
         let found = auroc(&scores, &positive, &sample).map(|(value, _)| value);
@@ -232,9 +273,13 @@ fn scores_agree_with_scikit_learn() {
         let several = positive.iter().filter(|positive| **positive).count() > 1;
         let found = average_precision(&scores, &positive, &sample).map(|of| of.value);
         agree(at, "average precision", found, case.ranking.average_precision.filter(|_| several));
-        for (is, expected) in [(true, case.ranking.sensitivity), (false, case.ranking.specificity)] {
+        for (is, expected) in [(true, case.ranking.sensitivity), (false, case.ranking.specificity)]
+        {
             let images = (0..positive.len()).filter(|at| positive[*at] == is).collect::<Vec<_>>();
-            let called = scores.iter().map(|score| f64::from((*score >= THRESHOLD) == is)).collect::<Vec<_>>();
+            let called = scores
+                .iter()
+                .map(|score| f64::from((*score >= THRESHOLD) == is))
+                .collect::<Vec<_>>();
             let found = (!images.is_empty()).then(|| sample.mean_of(&called, &images).value);
             agree(at, "sensitivity or specificity", found, expected);
         }

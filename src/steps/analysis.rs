@@ -13,7 +13,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let mut cells = Vec::new();
     for (role, cell) in &params.cells {
         let curve: Vec<Epoch> = context.json(role, "curve.json")?;
-        let losses = curve.iter().map(|epoch| (epoch.training_loss, epoch.validation_loss)).collect::<Vec<_>>();
+        let losses = curve
+            .iter()
+            .map(|epoch| (epoch.training_loss, epoch.validation_loss))
+            .collect::<Vec<_>>();
         cells.push(Cell {
             n: cell.n,
             arm: match (&cell.synthetic, cell.control) {

@@ -1,4 +1,5 @@
-//! The audit of a set of pictures: what there is, what can't be used, what is there twice, and in which of the study's sets.
+//! The audit of a set of pictures: what there is, what can't be used, what is there twice, and in
+//! which of the study's sets.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,8 @@ pub struct Duplicate {
     pub difference: Option<f32>,
 }
 
-/// Outputs: audit.json, duplicates.json and, if the study would put duplicates into two sets, duplicates.png.
+/// Outputs: audit.json, duplicates.json and, if the study would put duplicates into two sets,
+/// duplicates.png.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::PictureSet = context.params()?;
     let seed = context.seed()?;
@@ -57,7 +59,9 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let alone = (0..records.len()).collect::<Vec<_>>();
     let together = match params.dedupe {
         Dedupe::Keep => alone.clone(),
-        Dedupe::DropFromTrain => split::joined(records.len(), pairs.iter().map(|([a, b], _)| (*a, *b))),
+        Dedupe::DropFromTrain => {
+            split::joined(records.len(), pairs.iter().map(|([a, b], _)| (*a, *b)))
+        }
     };
     match set.split(&params, &together, seed) {
         Err(too_few) => audit.shortfalls.push(too_few.to_string()),
@@ -68,7 +72,9 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     }
     // Which duplicates are in two sets, or would be if the study did nothing about it.
     let mut set_of = vec![""; records.len()];
-    for ((name, _), members) in params.sets.iter().zip(set.split(&params, &alone, seed).unwrap_or_default()) {
+    for ((name, _), members) in
+        params.sets.iter().zip(set.split(&params, &alone, seed).unwrap_or_default())
+    {
         members.into_iter().for_each(|at| set_of[at] = name);
     }
     let pair = |([a, b], difference): &([usize; 2], Option<f32>)| DuplicatePair {
@@ -77,12 +83,18 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         sets: [set_of[*a].to_owned(), set_of[*b].to_owned()],
         exact: difference.is_none(),
     };
-    let crosses = |[a, b]: [usize; 2]| !set_of[a].is_empty() && !set_of[b].is_empty() && set_of[a] != set_of[b];
+    let crosses = |[a, b]: [usize; 2]| {
+        !set_of[a].is_empty() && !set_of[b].is_empty() && set_of[a] != set_of[b]
+    };
     let across = pairs.iter().filter(|(pair, _)| crosses(*pair)).collect::<Vec<_>>();
     let exact = pairs.iter().filter(|(_, difference)| difference.is_none()).count();
     audit.duplicates = DuplicateCounts { exact, near: pairs.len() - exact };
     audit.across = across.iter().map(|found| pair(found)).collect();
-    audit.conflicts = pairs.iter().filter(|([a, b], _)| records[*a].label != records[*b].label).map(pair).collect();
+    audit.conflicts = pairs
+        .iter()
+        .filter(|([a, b], _)| records[*a].label != records[*b].label)
+        .map(pair)
+        .collect();
 
     let named = |([a, b], difference): &([usize; 2], Option<f32>)| Duplicate {
         first: records[*a].id.clone(),
@@ -108,13 +120,18 @@ fn counted(set: &PictureSet, params: &params::PictureSet) -> Audit {
         dedupe: params.dedupe == Dedupe::DropFromTrain,
         ..Audit::default()
     };
-    let mut classes =
-        params.classes.iter().map(|label| ClassCount { label: label.clone(), ..ClassCount::default() }).collect::<Vec<_>>();
+    let mut classes = params
+        .classes
+        .iter()
+        .map(|label| ClassCount { label: label.clone(), ..ClassCount::default() })
+        .collect::<Vec<_>>();
     let mut bins = BTreeMap::<&str, usize>::new();
     let mut sides = Vec::new();
     for record in &set.catalogue.records {
-        let class =
-            classes.iter_mut().find(|class| class.label == record.label).expect("the catalogue has the study's classes only");
+        let class = classes
+            .iter_mut()
+            .find(|class| class.label == record.label)
+            .expect("the catalogue has the study's classes only");
         audit.pictures += 1;
         let picture = set.pictures.get(&record.id);
         audit.bytes += picture.map_or(0, |picture| picture.bytes);
@@ -138,12 +155,17 @@ fn counted(set: &PictureSet, params: &params::PictureSet) -> Audit {
         }
     }
     sides.sort_unstable();
-    audit.short_side = sides.first().map(|&least| (least, sides[sides.len() / 2], sides[sides.len() - 1]));
-    audit.skin_types =
-        bins.into_iter().map(|(bin, usable)| SkinTypeCount { bin: bin.to_owned(), usable, sets: Vec::new() }).collect();
+    audit.short_side =
+        sides.first().map(|&least| (least, sides[sides.len() / 2], sides[sides.len() - 1]));
+    audit.skin_types = bins
+        .into_iter()
+        .map(|(bin, usable)| SkinTypeCount { bin: bin.to_owned(), usable, sets: Vec::new() })
+        .collect();
     if params.unusable == Unusable::Refuse && !audit.unusable.is_empty() {
         let count = audit.unusable.len();
-        audit.shortfalls.push(format!("{count} pictures can't be used: images.unusable = \"drop\" goes on without them"));
+        audit.shortfalls.push(format!(
+            "{count} pictures can't be used: images.unusable = \"drop\" goes on without them"
+        ));
     }
     audit.classes = classes;
     audit
@@ -151,9 +173,14 @@ fn counted(set: &PictureSet, params: &params::PictureSet) -> Audit {
 
 fn count_sets(audit: &mut Audit, set: &PictureSet, sets: &[Vec<usize>]) {
     let records = &set.catalogue.records;
-    let count = |members: &Vec<usize>, is: &dyn Fn(usize) -> bool| members.iter().filter(|&&at| is(at)).count();
+    let count = |members: &Vec<usize>, is: &dyn Fn(usize) -> bool| {
+        members.iter().filter(|&&at| is(at)).count()
+    };
     for class in &mut audit.classes {
-        class.sets = sets.iter().map(|members| count(members, &|at| records[at].label == class.label)).collect();
+        class.sets = sets
+            .iter()
+            .map(|members| count(members, &|at| records[at].label == class.label))
+            .collect();
     }
     for row in &mut audit.skin_types {
         let bin = |at: usize| fst::bin(records[at].fst).unwrap_or("unknown");

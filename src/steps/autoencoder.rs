@@ -40,7 +40,9 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         perceptual: settings.perceptual_weight,
         judge: &judge,
     };
-    let train = |session: Session<'_>| train_autoencoder(&config, &weights, &budget, &terms, &images, &seed, session);
+    let train = |session: Session<'_>| {
+        train_autoencoder(&config, &weights, &budget, &terms, &images, &seed, session)
+    };
     let (config, losses) = context.training(train)?;
     Ok(vec![
         (VAE.0.into(), config.to_json().into_bytes()),

@@ -1,4 +1,5 @@
-//! Pretrains the classifier's body on the kinds of the base corpus: the stand-in for ImageNet weights.
+//! Pretrains the classifier's body on the kinds of the base corpus: the stand-in for ImageNet
+//! weights.
 
 use candle_core::{DType, Device};
 
@@ -18,13 +19,18 @@ use crate::plan::params;
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Backbone = context.params()?;
     let seed = context.seed()?;
-    let (train, validation) = (named_shard(context, "corpus", "train.tar")?, named_shard(context, "corpus", "validation.tar")?);
+    let (train, validation) = (
+        named_shard(context, "corpus", "train.tar")?,
+        named_shard(context, "corpus", "validation.tar")?,
+    );
     let mut kinds = train.iter().map(|item| item.label.clone()).collect::<Vec<_>>();
     kinds.sort();
     kinds.dedup();
     let (labels, validation) = (labels(&train, &kinds)?, labelled(&validation, &kinds)?);
-    let config = efficientnet::Config::named(&params.architecture, kinds.len())
-        .ok_or_else(|| format!("base.backbone.architecture: unknown architecture `{}`", params.architecture))?;
+    let config =
+        efficientnet::Config::named(&params.architecture, kinds.len()).ok_or_else(|| {
+            format!("base.backbone.architecture: unknown architecture `{}`", params.architecture)
+        })?;
     let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
     let model = Model::new(weights, |vb| EfficientNet::new(&config, vb))?;
     let transforms = transforms_config(&params.transforms);
@@ -34,7 +40,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         train: Examples { inputs: &inputs, labels: &labels },
         validation: Examples { inputs: &validation.pixels, labels: &validation.labels },
     };
-    let curve = context.training(|session| fit(&model, &settings, lesson, &seed.child("train"), session))?;
+    let curve = context
+        .training(|session| fit(&model, &settings, lesson, &seed.child("train"), session))?;
     Ok(vec![
         json_output(BACKBONE.0, &config),
         (BACKBONE.1.into(), model.params.to_safetensors(DType::F16)?),

@@ -25,8 +25,17 @@ pub fn frozen(bytes: &[u8]) -> Result<Params, StepError> {
 }
 
 /// The weights of an entry as constants, where the task's models compute.
-fn constants(context: &Context, role: &str, entry: &str, dtype: DType) -> Result<Params, StepError> {
-    Ok(Params::frozen_from(StateDict::read(&context.read(role, entry)?)?, dtype, &context.device()?))
+fn constants(
+    context: &Context,
+    role: &str,
+    entry: &str,
+    dtype: DType,
+) -> Result<Params, StepError> {
+    Ok(Params::frozen_from(
+        StateDict::read(&context.read(role, entry)?)?,
+        dtype,
+        &context.device()?,
+    ))
 }
 
 /// The precision that a study asks for.
@@ -40,16 +49,22 @@ pub fn dtype(precision: Precision) -> DType {
 
 pub fn autoencoder(context: &Context) -> Result<AutoencoderKl, StepError> {
     let config = vae::Config::from_json(&context.text("autoencoder", VAE.0)?)?;
-    Ok(constants(context, "autoencoder", VAE.1, DType::F32)?.build(|vb| AutoencoderKl::new(&config, vb))?)
+    Ok(constants(context, "autoencoder", VAE.1, DType::F32)?
+        .build(|vb| AutoencoderKl::new(&config, vb))?)
 }
 
 pub fn unet_config(context: &Context, role: &str) -> Result<unet::Config, StepError> {
     Ok(unet::Config::from_json(&context.text(role, UNET.0)?)?)
 }
 
-pub fn frozen_unet(context: &Context, role: &str, precision: Precision) -> Result<UNet2DConditionModel, StepError> {
+pub fn frozen_unet(
+    context: &Context,
+    role: &str,
+    precision: Precision,
+) -> Result<UNet2DConditionModel, StepError> {
     let config = unet_config(context, role)?;
-    Ok(constants(context, role, UNET.1, dtype(precision))?.build(|vb| UNet2DConditionModel::new(&config, vb))?)
+    Ok(constants(context, role, UNET.1, dtype(precision))?
+        .build(|vb| UNet2DConditionModel::new(&config, vb))?)
 }
 
 pub fn schedule(context: &Context, role: &str) -> Result<Schedule, StepError> {
@@ -65,13 +80,15 @@ pub struct Prompts {
 impl Prompts {
     pub fn load(context: &Context, role: &str) -> Result<Self, StepError> {
         let config = context.json::<clip::Config>(role, TEXT.0)?;
-        let (vocabulary, merges) = (context.read(role, TOKENIZER.0)?, context.read(role, TOKENIZER.1)?);
+        let (vocabulary, merges) =
+            (context.read(role, TOKENIZER.0)?, context.read(role, TOKENIZER.1)?);
         let input = context.input(role)?;
         let some = |name: &str| input.entry(name).map(|_| context.read(role, name)).transpose();
         let (settings, special) = (some(TOKENIZER_CONFIG)?, some(SPECIAL_TOKENS)?);
         let tokenizer = ClipTokenizer::new(&vocabulary, &merges, config.max_position_embeddings)?;
         let tokenizer = tokenizer.padded_as(settings.as_deref(), special.as_deref())?;
-        let encoder = constants(context, role, TEXT.1, DType::F32)?.build(|vb| TextEncoder::new(&config, vb))?;
+        let encoder = constants(context, role, TEXT.1, DType::F32)?
+            .build(|vb| TextEncoder::new(&config, vb))?;
         Ok(Self { tokenizer, encoder })
     }
 
@@ -89,7 +106,8 @@ impl Prompts {
 /// The backbone as it was trained, frozen.
 pub fn backbone(context: &Context) -> Result<EfficientNet, StepError> {
     let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;
-    Ok(frozen(&context.read("backbone", BACKBONE.1)?)?.build(|vb| EfficientNet::new(&config, vb))?)
+    Ok(frozen(&context.read("backbone", BACKBONE.1)?)?
+        .build(|vb| EfficientNet::new(&config, vb))?)
 }
 
 /// `vision_learner`'s `ps`.
@@ -116,7 +134,11 @@ pub fn classifier_config(
 }
 
 /// Weights of the network of `config`: the backbone's, with a head drawn from `seed`.
-pub fn start(context: &Context, config: &efficientnet::Config, seed: &crate::seed::Seed) -> Result<StateDict, StepError> {
+pub fn start(
+    context: &Context,
+    config: &efficientnet::Config,
+    seed: &crate::seed::Seed,
+) -> Result<StateDict, StepError> {
     let drawn = Params::drawn(*seed, DType::F32, &Device::Cpu);
     drawn.build(|vb| Head::new(config, vb))?;
     let mut start = drawn.state_dict()?;

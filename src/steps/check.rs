@@ -1,4 +1,5 @@
-//! The generator check: does the probe recognise each class in the images made for it, and are they copies of real ones?
+//! The generator check: does the probe recognise each class in the images made for it, and are they
+//! copies of real ones?
 
 use std::borrow::Cow;
 
@@ -13,7 +14,9 @@ use crate::ml::classify::judge::{most_likely, predict};
 use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
 use crate::plan::params;
-use crate::stats::check::{Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck};
+use crate::stats::check::{
+    Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck,
+};
 use crate::study::Strategy;
 
 const DISTANCE: &str = "root mean square of pixel differences, 0 to 1";
@@ -23,20 +26,28 @@ const BATCH: usize = 64;
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Check = context.params()?;
     let config: efficientnet::Config = context.json("probe", BACKBONE.0)?;
-    let probe = base::frozen(&context.read("probe", BACKBONE.1)?)?.build(|vb| EfficientNet::new(&config, vb))?;
+    let probe = base::frozen(&context.read("probe", BACKBONE.1)?)?
+        .build(|vb| EfficientNet::new(&config, vb))?;
     let (pool, held_out) = (shard(context, "pool")?, shard(context, "held_out")?);
     let mut classes = Vec::new();
     for (index, class) in params.classes.iter().enumerate() {
-        let recognise = |images: &[Item]| recognition(&probe, &at_size(&pixels(images)?, params.size), index, params.confidence);
+        let recognise = |images: &[Item]| {
+            recognition(&probe, &at_size(&pixels(images)?, params.size), index, params.confidence)
+        };
         let mut strategies = Vec::new();
         for strategy in &params.strategies {
             let recognition = recognise(&shards(context, strategy, class)?)?;
             strategies.push(StrategyCheck { strategy: strategy.clone(), recognition });
         }
-        let painted = params.strategies.iter().find(|arm| arm.starts_with(Strategy::TextToImage.name()));
-        let of_class = |items: &[Item]| items.iter().filter(|item| item.label == *class).cloned().collect::<Vec<_>>();
+        let painted =
+            params.strategies.iter().find(|arm| arm.starts_with(Strategy::TextToImage.name()));
+        let of_class = |items: &[Item]| {
+            items.iter().filter(|item| item.label == *class).cloned().collect::<Vec<_>>()
+        };
         let real = pixels(&of_class(&pool))?;
-        let nearest = |items: &[Item]| -> Result<Distances, StepError> { Ok(nearest(&pixels(items)?, &real)) };
+        let nearest = |items: &[Item]| -> Result<Distances, StepError> {
+            Ok(nearest(&pixels(items)?, &real))
+        };
         classes.push(ClassCheck {
             label: class.clone(),
             strategies,
@@ -60,7 +71,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         false => None,
     };
     let chance = 1.0 / params.classes.len() as f64;
-    Ok(vec![json_output("check.json", &Check { chance, judge, distance: DISTANCE.into(), classes, reconstruction })])
+    Ok(vec![json_output(
+        "check.json",
+        &Check { chance, judge, distance: DISTANCE.into(), classes, reconstruction },
+    )])
 }
 
 /// All images of a class by a strategy, each source and generation once.
@@ -82,13 +96,22 @@ fn at_size(images: &Pixels, size: usize) -> Cow<'_, Pixels> {
     }
     let mut sized = Pixels::new(size);
     for image in 0..images.count() {
-        let image = RgbImage { width: images.size(), height: images.size(), pixels: images.image(image).to_vec() };
+        let image = RgbImage {
+            width: images.size(),
+            height: images.size(),
+            pixels: images.image(image).to_vec(),
+        };
         sized.push(&fit::fit(&image, size, Fit::Squish).pixels);
     }
     Cow::Owned(sized)
 }
 
-fn recognition(probe: &EfficientNet, images: &Pixels, class: usize, confidence: f64) -> Result<Recognition, StepError> {
+fn recognition(
+    probe: &EfficientNet,
+    images: &Pixels,
+    class: usize,
+    confidence: f64,
+) -> Result<Recognition, StepError> {
     let rows = predict(probe, images)?;
     let recognised = rows.iter().filter(|row| most_likely(row) == class).count();
     Ok(Recognition::of(recognised, images.count(), confidence))
@@ -118,9 +141,16 @@ fn restored(autoencoder: &AutoencoderKl, real: &Pixels) -> Result<Pixels, StepEr
     Ok(restored)
 }
 
-/// The share of images whose class the probe names, which sees squares of `size` pixels; 0: as they are.
-fn accuracy(probe: &EfficientNet, images: &Pixels, labels: &[u32], size: usize) -> Result<f64, StepError> {
+/// The share of images whose class the probe names, which sees squares of `size` pixels; 0: as they
+/// are.
+fn accuracy(
+    probe: &EfficientNet,
+    images: &Pixels,
+    labels: &[u32],
+    size: usize,
+) -> Result<f64, StepError> {
     let rows = predict(probe, at_size(images, size).as_ref())?;
-    let right = rows.iter().zip(labels).filter(|(row, label)| most_likely(row) == **label as usize).count();
+    let right =
+        rows.iter().zip(labels).filter(|(row, label)| most_likely(row) == **label as usize).count();
     Ok(right as f64 / rows.len() as f64)
 }

@@ -1,4 +1,5 @@
-//! What an unfinished task keeps of itself for its next attempt: one file in the attempt's folder, which goes when the task is done.
+//! What an unfinished task keeps of itself for its next attempt: one file in the attempt's folder,
+//! which goes when the task is done.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -19,11 +20,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Bytes that are written and hashed a second, until it is known: a fast disk's.
 const KEPT_A_SECOND: f64 = 1e9;
 
-/// To be raised when a task comes to keep other things, or under other names: a new program finds what an old one left.
+/// To be raised when a task comes to keep other things, or under other names: a new program finds
+/// what an old one left.
 const LAYOUT: u8 = 1;
 
-/// A file that is replaced as a whole. It ends with its layout and the digest of what comes before, so that one of another layout and a
-/// torn or damaged one count as none: the task then starts anew, which costs time and no result.
+/// A file that is replaced as a whole. It ends with its layout and the digest of what comes before,
+/// so that one of another layout and a torn or damaged one count as none: the task then starts
+/// anew, which costs time and no result.
 pub struct Checkpoint {
     path: PathBuf,
     /// When something was last kept, and how long that took.
@@ -45,7 +48,9 @@ impl Checkpoint {
         let mut bytes = bytes;
         let known = bytes.split_last().filter(|(layout, _)| **layout == LAYOUT);
         let parts = known.and_then(|(_, rest)| rest.split_last_chunk());
-        let Some((content, _)) = parts.filter(|(content, digest)| Digest::of(content).as_bytes() == *digest) else {
+        let Some((content, _)) =
+            parts.filter(|(content, digest)| Digest::of(content).as_bytes() == *digest)
+        else {
             return Ok(None);
         };
         bytes.truncate(content.len());
@@ -56,7 +61,8 @@ impl Checkpoint {
         self.last.elapsed() >= PAUSE.max(self.took * SHARE)
     }
 
-    /// Keeps what `bytes` gives instead if it is time to; making the bytes counts as time of keeping them.
+    /// Keeps what `bytes` gives instead if it is time to; making the bytes counts as time of
+    /// keeping them.
     pub fn offer<E: From<std::io::Error>>(
         &mut self,
         bytes: impl FnOnce() -> std::result::Result<Vec<u8>, E>,
@@ -71,7 +77,8 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Puts the file that `write` makes in the place of the one before. Not synced: a power cut costs at most what is kept here.
+    /// Puts the file that `write` makes in the place of the one before. Not synced: a power cut
+    /// costs at most what is kept here.
     fn replace(&self, write: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
         let aside = self.path.with_extension("new");
         write(&aside)?;
@@ -102,7 +109,9 @@ impl Keep for Checkpoint {
             }
         }
         // One tensor after the other: together they may be as large as what there is of memory.
-        self.replace(|path| safetensors::serialize_to_file(state.iter(), None, path).map_err(std::io::Error::other))?;
+        self.replace(|path| {
+            safetensors::serialize_to_file(state.iter(), None, path).map_err(std::io::Error::other)
+        })?;
         (self.last, self.took) = (Instant::now(), started.elapsed());
         Ok(())
     }
@@ -118,7 +127,12 @@ mod tests {
         let mut checkpoint = Checkpoint::new(folder.path().join("checkpoint"));
         checkpoint.last = Instant::now().checked_sub(2 * PAUSE).unwrap();
         let values = |count| {
-            let zeros = candle_core::Tensor::zeros(count, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
+            let zeros = candle_core::Tensor::zeros(
+                count,
+                candle_core::DType::F32,
+                &candle_core::Device::Cpu,
+            )
+            .unwrap();
             StateDict::from_iter([("values".to_owned(), zeros)])
         };
         Keep::offer(&mut checkpoint, &|| Ok(values(25_000_000))).unwrap();

@@ -1,4 +1,5 @@
-//! A classifier of the experiment: trained on real, or real and synthetic, images; tested on every held-out image.
+//! A classifier of the experiment: trained on real, or real and synthetic, images; tested on every
+//! held-out image.
 
 use candle_core::DType;
 
@@ -18,8 +19,8 @@ use crate::ml::optim::Schedule;
 use crate::plan::params;
 use crate::study;
 
-/// Outputs: backbone/config.json, backbone/model.safetensors (what the regime trains, as it is kept; all else is the input `backbone`'s),
-/// predictions.json, curve.json.
+/// Outputs: backbone/config.json, backbone/model.safetensors (what the regime trains, as it is
+/// kept; all else is the input `backbone`'s), predictions.json, curve.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Classifier = context.params()?;
     let train = training_items(context, &params)?;
@@ -27,7 +28,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     outputs(context, &train, &params.classes, &params.training, params.regime, transforms.as_ref())
 }
 
-/// Trains from the backbone on `train`, and predicts every held-out image with the weights that are kept.
+/// Trains from the backbone on `train`, and predicts every held-out image with the weights that are
+/// kept.
 pub fn outputs(
     context: &mut Context,
     train: &[Item],
@@ -39,7 +41,8 @@ pub fn outputs(
     let seed = context.seed()?;
     let validation = labelled(&shard_at(context, "validation", settings.size)?, classes)?;
     let held_out = shard_at(context, "held_out", settings.size)?;
-    let config = base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
+    let config =
+        base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
     let start = base::start(context, &config, &seed.child("head"))?;
     let model = Model::of_regime(model_regime(regime), &config, start)?;
     let labels = labels(train, classes)?;
@@ -49,7 +52,8 @@ pub fn outputs(
         validation: Examples { inputs: &validation.pixels, labels: &validation.labels },
     };
     let training = training(settings, classes, labels.len());
-    let curve = context.training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
+    let curve = context
+        .training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
     let rows = predict(model.twin.as_ref(), &pixels(&held_out)?)?;
     Ok(vec![
         json_output(BACKBONE.0, &config),
@@ -63,7 +67,10 @@ pub fn outputs(
 fn training_items(context: &Context, params: &params::Classifier) -> Result<Vec<Item>, StepError> {
     let pool = frames_at(context, "pool", params.training.size)?;
     let entries = pool.iter().map(Entry::from).collect::<Vec<_>>();
-    let mut items = reals(&entries, &params.classes, &params.sources)?.into_iter().map(|at| pool[at].clone()).collect::<Vec<_>>();
+    let mut items = reals(&entries, &params.classes, &params.sources)?
+        .into_iter()
+        .map(|at| pool[at].clone())
+        .collect::<Vec<_>>();
     let wanted = wanted(items.iter().map(Entry::from), params.dose);
     let before = items.len();
     if params.dose > 0 {
@@ -93,14 +100,20 @@ pub fn predictions<'a>(
             source: entry.source.into_owned(),
         })
     });
-    let predictions = Predictions::new(classes.to_vec(), images.collect::<Result<_, StepError>>()?)?;
+    let predictions =
+        Predictions::new(classes.to_vec(), images.collect::<Result<_, StepError>>()?)?;
     Ok(("predictions.json".into(), serde_json::to_vec(&predictions)?))
 }
 
 /// What a study says of a training on so many `images`.
 pub fn training(settings: &study::Classifier, classes: &[String], images: usize) -> Training {
-    let weight = |class: &String| settings.class_weights.get(class).map_or(1.0, |weight| *weight as f32);
-    let class_weights = if settings.class_weights.is_empty() { Vec::new() } else { classes.iter().map(weight).collect() };
+    let weight =
+        |class: &String| settings.class_weights.get(class).map_or(1.0, |weight| *weight as f32);
+    let class_weights = if settings.class_weights.is_empty() {
+        Vec::new()
+    } else {
+        classes.iter().map(weight).collect()
+    };
     Training {
         epochs: settings.epochs,
         steps_per_epoch: settings.steps_per_epoch,
@@ -110,7 +123,9 @@ pub fn training(settings: &study::Classifier, classes: &[String], images: usize)
         weight_decay: settings.weight_decay,
         decay_norms_and_biases: settings.decay_norms_and_biases,
         schedule: match settings.schedule {
-            study::ClassifierSchedule::WarmupCosine => Schedule::WarmupCosine { warmup: 10, floor: 0.0 },
+            study::ClassifierSchedule::WarmupCosine => {
+                Schedule::WarmupCosine { warmup: 10, floor: 0.0 }
+            }
             study::ClassifierSchedule::Constant => Schedule::Constant,
         },
         patience: settings.patience,

@@ -18,10 +18,12 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         ImageSource::Phantom => {
             let mut items = Vec::new();
             for class in &params.classes {
-                let condition = phantom::Condition::named(class)
-                    .ok_or_else(|| format!("images.classes: the phantom has no condition called `{class}`"))?;
+                let condition = phantom::Condition::named(class).ok_or_else(|| {
+                    format!("images.classes: the phantom has no condition called `{class}`")
+                })?;
                 items.extend(
-                    (params.start..params.start + params.count).map(|index| phantom::render(condition, index, params.size, seed)),
+                    (params.start..params.start + params.count)
+                        .map(|index| phantom::render(condition, index, params.size, seed)),
                 );
                 context.images(items.len(), params.count * params.classes.len());
             }
@@ -30,9 +32,18 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         ImageSource::Idx => {
             let all = fashion_mnist(context)?;
             let range = params.start..params.start + params.count;
-            selection::of_each(all, &params.classes, range, &format!("images.{}", params.set), seed)?
+            selection::of_each(
+                all,
+                &params.classes,
+                range,
+                &format!("images.{}", params.set),
+                seed,
+            )?
         }
-        _ => pictures(context, params.pictures.as_ref().ok_or("a set of pictures without its parameters")?)?,
+        _ => pictures(
+            context,
+            params.pictures.as_ref().ok_or("a set of pictures without its parameters")?,
+        )?,
     };
     Ok(vec![(SHARD.into(), webdataset::write_shard(&items)?)])
 }

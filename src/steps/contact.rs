@@ -12,7 +12,8 @@ use crate::plan::params;
 
 /// Screen pixels for one image pixel.
 const SCALE: usize = 2;
-/// Sides of shown images in pixels, at most: a page of photographs is to be looked at, not searched.
+/// Sides of shown images in pixels, at most: a page of photographs is to be looked at, not
+/// searched.
 const SIDE: usize = 128;
 
 /// What the sheet's rows and bands of columns show.
@@ -22,8 +23,9 @@ pub struct Legend {
     pub columns: Vec<String>,
 }
 
-/// Outputs: contact.png (a row a class; a band of columns for the real images, each strategy and the untuned model) and
-/// legend.json; where models drew previews, training.png (a row a model, a column a stage) and training.json.
+/// Outputs: contact.png (a row a class; a band of columns for the real images, each strategy and
+/// the untuned model) and legend.json; where models drew previews, training.png (a row a model, a
+/// column a stage) and training.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Contact = context.params()?;
     let pool = shard(context, "pool")?;
@@ -35,13 +37,19 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let mut images = Vec::new();
     for class in &params.classes {
         let of_class = pool.iter().filter(|item| item.label == *class).collect::<Vec<_>>();
-        let real = params.sources[class].iter().map(|&position| of_class[position].clone()).collect::<Vec<_>>();
+        let real = params.sources[class]
+            .iter()
+            .map(|&position| of_class[position].clone())
+            .collect::<Vec<_>>();
         images.extend(real.iter().map(|item| item.image.clone()));
         for column in &columns[1..] {
             let made = made_from(context, column.split(' ').next().unwrap_or(column), class)?;
             for source in &real {
-                let found = made.iter().find(|item| item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id));
-                let found = found.ok_or_else(|| format!("no {column} image was made from `{}`", source.id))?;
+                let found = made.iter().find(|item| {
+                    item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id)
+                });
+                let found = found
+                    .ok_or_else(|| format!("no {column} image was made from `{}`", source.id))?;
                 images.push(found.image.clone());
             }
         }
@@ -49,7 +57,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let across = columns.len() * params.sources.values().map(Vec::len).max().unwrap_or(1);
     let sheet = laid_out(&images, across);
     let legend = Legend { rows: params.classes, columns };
-    let mut outputs = vec![("contact.png".into(), sheet.to_png("contact sheet")?), json_output("legend.json", &legend)];
+    let mut outputs = vec![
+        ("contact.png".into(), sheet.to_png("contact sheet")?),
+        json_output("legend.json", &legend),
+    ];
     if !params.trainings.is_empty() {
         outputs.extend(training(context, &params.trainings)?);
     }
@@ -59,7 +70,11 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 /// A sheet of squares, those that are too large made smaller.
 pub fn laid_out(images: &[RgbImage], columns: usize) -> RgbImage {
     let large = images.iter().any(|image| image.width > SIDE);
-    let smaller = images.iter().filter(|_| large).map(|image| fit::fit(image, SIDE, Fit::Squish)).collect::<Vec<_>>();
+    let smaller = images
+        .iter()
+        .filter(|_| large)
+        .map(|image| fit::fit(image, SIDE, Fit::Squish))
+        .collect::<Vec<_>>();
     let (images, scale) = if large { (smaller.as_slice(), 1) } else { (images, SCALE) };
     sheet::contact_sheet(&images.iter().collect::<Vec<_>>(), columns, scale)
 }
@@ -76,7 +91,10 @@ fn training(context: &Context, trainings: &[params::Training]) -> Result<Outputs
     let rows = trainings.iter().map(|training| training.model.clone()).collect();
     let columns = (1..=stages).map(|stage| format!("{}%", 100 * stage / stages)).collect();
     let sheet = laid_out(&images, stages);
-    Ok(vec![("training.png".into(), sheet.to_png("previews")?), json_output("training.json", &Legend { rows, columns })])
+    Ok(vec![
+        ("training.png".into(), sheet.to_png("previews")?),
+        json_output("training.json", &Legend { rows, columns }),
+    ])
 }
 
 fn made_from(context: &Context, prefix: &str, class: &str) -> Result<Vec<Item>, StepError> {

@@ -60,22 +60,30 @@ impl<'a> Context<'a> {
 
     /// One entry of an input.
     pub fn read(&self, role: &str, entry: &str) -> Result<Vec<u8>, StepError> {
-        let found = self.input(role)?.entry(entry).ok_or_else(|| format!("input `{role}` has no entry `{entry}`"))?;
+        let found = self
+            .input(role)?
+            .entry(entry)
+            .ok_or_else(|| format!("input `{role}` has no entry `{entry}`"))?;
         Ok(self.objects.read(&found.digest)?)
     }
 
     /// One entry of an input as UTF-8 text.
     pub fn text(&self, role: &str, entry: &str) -> Result<String, StepError> {
-        String::from_utf8(self.read(role, entry)?).map_err(|error| format!("input `{role}`, `{entry}`: {error}").into())
+        String::from_utf8(self.read(role, entry)?)
+            .map_err(|error| format!("input `{role}`, `{entry}`: {error}").into())
     }
 
     /// One entry of an input as JSON.
     pub fn json<T: DeserializeOwned>(&self, role: &str, entry: &str) -> Result<T, StepError> {
-        serde_json::from_slice(&self.read(role, entry)?).map_err(|error| format!("input `{role}`, `{entry}`: {error}").into())
+        serde_json::from_slice(&self.read(role, entry)?)
+            .map_err(|error| format!("input `{role}`, `{entry}`: {error}").into())
     }
 
     /// The names and contents of the files of an input, read one by one.
-    pub fn files(&self, role: &str) -> impl Iterator<Item = Result<(&'a str, Vec<u8>), StepError>> + use<'a> {
+    pub fn files(
+        &self,
+        role: &str,
+    ) -> impl Iterator<Item = Result<(&'a str, Vec<u8>), StepError>> + use<'a> {
         let files = self.job.files.get(role).map(Vec::as_slice).unwrap_or_default();
         files.iter().map(|file| Ok((file.name.as_str(), file.read()?)))
     }
@@ -94,7 +102,9 @@ impl<'a> Context<'a> {
     }
 
     /// Tells how far a training has come.
-    pub fn steps(&mut self) -> impl FnMut(usize, usize, f64) -> candle_core::Result<()> + use<'_, 'a> {
+    pub fn steps(
+        &mut self,
+    ) -> impl FnMut(usize, usize, f64) -> candle_core::Result<()> + use<'_, 'a> {
         |done, total, loss| {
             self.tell("steps", done, total, format!("loss {loss:.4}"));
             Ok(())
@@ -103,12 +113,25 @@ impl<'a> Context<'a> {
 
     fn tell(&mut self, unit: &str, done: usize, total: usize, message: String) {
         let (started, first) = *self.begun.get_or_insert_with(|| (Instant::now(), done));
-        let rate = if done > first { (done - first) as f64 / started.elapsed().as_secs_f64() } else { 0.0 };
-        (self.progress)(Progress { done: done as u64, total: total as u64, unit: unit.into(), rate, message });
+        let rate = if done > first {
+            (done - first) as f64 / started.elapsed().as_secs_f64()
+        } else {
+            0.0
+        };
+        (self.progress)(Progress {
+            done: done as u64,
+            total: total as u64,
+            unit: unit.into(),
+            rate,
+            message,
+        });
     }
 
     /// Runs a training that tells how far it is and goes on where an earlier attempt was.
-    pub fn training<T>(&mut self, train: impl FnOnce(Session<'_>) -> candle_core::Result<T>) -> Result<T, StepError> {
+    pub fn training<T>(
+        &mut self,
+        train: impl FnOnce(Session<'_>) -> candle_core::Result<T>,
+    ) -> Result<T, StepError> {
         let mut keep = self.checkpoint();
         Ok(train(Session { watch: &mut self.steps(), keep: Some(&mut keep) })?)
     }

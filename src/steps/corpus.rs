@@ -23,8 +23,14 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             }
             items
         }
-        ImageSource::Idx => selection::of_all(fashion_mnist(context)?, &params.classes, total, "base.corpus", seed)?,
-        source => return Err(format!("no base is trained on images of the source {}", source.name()).into()),
+        ImageSource::Idx => {
+            selection::of_all(fashion_mnist(context)?, &params.classes, total, "base.corpus", seed)?
+        }
+        source => {
+            return Err(
+                format!("no base is trained on images of the source {}", source.name()).into()
+            );
+        }
     };
     let (train, validation) = items.split_at(params.train);
     Ok(vec![

@@ -1,4 +1,5 @@
-//! Pictures from outside, whatever their format and size, as squares: a block of files, or one shard.
+//! Pictures from outside, whatever their format and size, as squares: a block of files, or one
+//! shard.
 
 use std::io::{self, Read};
 
@@ -45,8 +46,8 @@ pub struct Picture {
     pub record: Option<Record>,
 }
 
-/// Outputs: shard.tar (the squares or frames, called by their ids), pictures.json (every picture in the order of its input), fingerprints.bin
-/// (of the shard's pictures as they came).
+/// Outputs: shard.tar (the squares or frames, called by their ids), pictures.json (every picture in
+/// the order of its input), fingerprints.bin (of the shard's pictures as they came).
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Decode = context.params()?;
     let mut block = Block::new(&params);
@@ -58,7 +59,12 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             webdataset::for_each_sample(&mut checked, &shard, |sample| {
                 let Sample { member, picture, .. } = &sample;
                 let (member, bytes) = (format!("{shard}/{member}"), picture.clone());
-                block.push(Waiting { id: plain(sample.id()), file: member, bytes, sample: Some(sample) })
+                block.push(Waiting {
+                    id: plain(sample.id()),
+                    file: member,
+                    bytes,
+                    sample: Some(sample),
+                })
             })?;
             checked.finish(file)?;
             context.images(block.pictures.len(), 0);
@@ -66,7 +72,12 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     } else {
         for (at, file) in files.iter().enumerate() {
             let bytes = file.read()?;
-            block.push(Waiting { id: id_of(&file.name), file: file.name.clone(), bytes, sample: None })?;
+            block.push(Waiting {
+                id: id_of(&file.name),
+                file: file.name.clone(),
+                bytes,
+                sample: None,
+            })?;
             if block.waiting.is_empty() {
                 context.images(at + 1, files.len());
             }
@@ -74,7 +85,11 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     }
     block.flush()?;
     let Block { pictures, fingerprints, squares, .. } = block;
-    Ok(vec![(SHARD.into(), squares.finish()?), json_output(PICTURES, &pictures), (FINGERPRINTS.into(), fingerprints)])
+    Ok(vec![
+        (SHARD.into(), squares.finish()?),
+        json_output(PICTURES, &pictures),
+        (FINGERPRINTS.into(), fingerprints),
+    ])
 }
 
 /// An id as one word: others' records may have any.
@@ -119,7 +134,10 @@ impl<'a> Block<'a> {
     /// Decodes what waits; one picture's fault is its own.
     fn flush(&mut self) -> Result<(), StepError> {
         let waiting = std::mem::take(&mut self.waiting);
-        let decoded = waiting.into_par_iter().map(|waiting| decoded(waiting, self.params, &self.memory)).collect::<Vec<_>>();
+        let decoded = waiting
+            .into_par_iter()
+            .map(|waiting| decoded(waiting, self.params, &self.memory))
+            .collect::<Vec<_>>();
         for (picture, square) in decoded {
             if let Some((item, fingerprint)) = square {
                 self.squares.append(&item)?;
@@ -131,13 +149,29 @@ impl<'a> Block<'a> {
     }
 }
 
-fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Picture, Option<(Item, Fingerprint)>) {
+fn decoded(
+    waiting: Waiting,
+    params: &params::Decode,
+    memory: &Memory,
+) -> (Picture, Option<(Item, Fingerprint)>) {
     let Waiting { id, file, bytes, sample } = waiting;
     let record = sample.as_ref().map(|sample| sample.record.clone());
     let length = bytes.len() as u64;
-    let picture = Picture { id: id.clone(), file: file.clone(), bytes: length, error: None, size: None, format: None, record };
+    let picture = Picture {
+        id: id.clone(),
+        file: file.clone(),
+        bytes: length,
+        error: None,
+        size: None,
+        format: None,
+        record,
+    };
     let square = with_picture(&bytes, &file, memory, |header, image| {
-        let made = if params.frames { fit::frame(image, params.size) } else { square(image, params.size, params.fit) };
+        let made = if params.frames {
+            fit::frame(image, params.size)
+        } else {
+            square(image, params.size, params.fit)
+        };
         ((header.format, (image.width, image.height), Fingerprint::of(image)), made)
     });
     match square {
@@ -157,7 +191,10 @@ fn decoded(waiting: Waiting, params: &params::Decode, memory: &Memory) -> (Pictu
                     synthetic: None,
                 },
             };
-            (Picture { size: Some(size), format: Some(format.name().to_owned()), ..picture }, Some((item, fingerprint)))
+            (
+                Picture { size: Some(size), format: Some(format.name().to_owned()), ..picture },
+                Some((item, fingerprint)),
+            )
         }
     }
 }
@@ -192,8 +229,12 @@ pub struct Checked {
 
 impl Checked {
     pub fn open(file: &InputFile) -> Result<Self, StepError> {
-        let opened = std::fs::File::open(&file.path).map_err(|error| format!("{}: {error}", file.path.display()))?;
-        Ok(Self { source: io::BufReader::with_capacity(1 << 20, opened), hasher: blake3::Hasher::new() })
+        let opened = std::fs::File::open(&file.path)
+            .map_err(|error| format!("{}: {error}", file.path.display()))?;
+        Ok(Self {
+            source: io::BufReader::with_capacity(1 << 20, opened),
+            hasher: blake3::Hasher::new(),
+        })
     }
 
     /// Whether what was read is what the plan saw.
@@ -201,7 +242,11 @@ impl Checked {
         io::copy(&mut self, &mut io::sink())?;
         match self.hasher.finalize().as_bytes() == file.digest.as_bytes() {
             true => Ok(()),
-            false => Err(format!("{} has changed since the run began: run it again", file.path.display()).into()),
+            false => Err(format!(
+                "{} has changed since the run began: run it again",
+                file.path.display()
+            )
+            .into()),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! DreamBooth: tunes the UNet on the photographs of one class, or of each under its own, by the prompt that names it.
+//! DreamBooth: tunes the UNet on the photographs of one class, or of each under its own, by the
+//! prompt that names it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,18 +34,29 @@ const CURVE: usize = 40;
 /// The products of a low-rank adaptation, as diffusers' `load_lora_weights` reads them.
 const LORA: &str = "lora/pytorch_lora_weights.safetensors";
 
-/// Outputs: unet/* (f32), losses.json, previews.png (a row a stage of the training); with a low-rank adaptation its products beside the UNet that they are merged into.
+/// Outputs: unet/* (f32), losses.json, previews.png (a row a stage of the training); with a
+/// low-rank adaptation its products beside the UNet that they are merged into.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::DreamBooth = context.params()?;
     let seed = context.seed()?;
     let examples = Examples::read(context, &params)?;
     let schedule = base::schedule(context, "text")?;
     let snr_gamma = (params.snr_gamma > 0.0).then_some(params.snr_gamma);
-    let denoising = Denoising { schedule: &schedule, snr_gamma, gradient_checkpointing: params.gradient_checkpointing };
-    let prior = params.prior_weight.map(|weight| Prior::read(context, weight, params.views)).transpose()?;
+    let denoising = Denoising {
+        schedule: &schedule,
+        snr_gamma,
+        gradient_checkpointing: params.gradient_checkpointing,
+    };
+    let prior =
+        params.prior_weight.map(|weight| Prior::read(context, weight, params.views)).transpose()?;
     let config = base::unet_config(context, "unet")?;
     let device = context.device()?;
-    let tuned = Tuned::new(&config, StateDict::read(&context.read("unet", UNET.1)?)?, &params, (&device, &seed))?;
+    let tuned = Tuned::new(
+        &config,
+        StateDict::read(&context.read("unet", UNET.1)?)?,
+        &params,
+        (&device, &seed),
+    )?;
     let loss = |part: Part| {
         let Part { indices, passes, stream } = part;
         let drop = dropped(indices.len(), params.caption_dropout, &stream.child("dropout"));
@@ -53,7 +65,12 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             let (mut loss, mut gradients) = denoising.gradients(unet, &batch, 1.0, &stream)?;
             if let Some(prior) = &prior {
                 let stream = stream.child("prior");
-                let (more, its) = denoising.gradients(unet, &prior.batch(indices.len(), &stream)?, prior.weight, &stream)?;
+                let (more, its) = denoising.gradients(
+                    unet,
+                    &prior.batch(indices.len(), &stream)?,
+                    prior.weight,
+                    &stream,
+                )?;
                 loss += more;
                 gradients.extend(its)?;
             }
@@ -62,7 +79,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     };
     let budget = budget(&params);
     let autoencoder = if params.previews > 0 { Some(base::autoencoder(context)?) } else { None };
-    let scene = autoencoder.as_ref().map(|vae| examples.scene(vae, &schedule, &seed)).transpose()?;
+    let scene =
+        autoencoder.as_ref().map(|vae| examples.scene(vae, &schedule, &seed)).transpose()?;
     let stages = previews::stages(params.previews, params.steps);
     let made = RefCell::new(BTreeMap::new());
     let mut keep = Kept { checkpoint: context.checkpoint(), made: &made };
@@ -114,7 +132,8 @@ fn budget(params: &params::DreamBooth) -> Budget {
     }
 }
 
-/// What is trained: the UNet's own weights, masters of what it computes with, or products beside them.
+/// What is trained: the UNet's own weights, masters of what it computes with, or products beside
+/// them.
 enum Tuned {
     Whole { params: Params, unet: Box<UNet2DConditionModel> },
     Masters { params: Params, dtype: DType },
@@ -130,7 +149,13 @@ impl Tuned {
     ) -> Result<Self, StepError> {
         let dtype = base::dtype(params.precision);
         if let Some(Lora { rank, alpha, targets }) = &params.lora {
-            let adapted = Adapted::new(&weights, (*rank, *alpha), targets, (DType::F32, device), &seed.child("lora"))?;
+            let adapted = Adapted::new(
+                &weights,
+                (*rank, *alpha),
+                targets,
+                (DType::F32, device),
+                &seed.child("lora"),
+            )?;
             return Ok(Self::Products { adapted, dtype });
         }
         let params = Params::trainable_from(weights, DType::F32, device);
@@ -156,8 +181,12 @@ impl Tuned {
     ) -> candle_core::Result<T> {
         match self {
             Self::Whole { unet, .. } => f(unet),
-            Self::Masters { params, dtype } => f(&UNet2DConditionModel::new(config, params.builder_as(*dtype))?),
-            Self::Products { adapted, dtype } => f(&UNet2DConditionModel::new(config, adapted.builder(*dtype)?)?),
+            Self::Masters { params, dtype } => {
+                f(&UNet2DConditionModel::new(config, params.builder_as(*dtype))?)
+            }
+            Self::Products { adapted, dtype } => {
+                f(&UNet2DConditionModel::new(config, adapted.builder(*dtype)?)?)
+            }
         }
     }
 
@@ -201,12 +230,19 @@ impl Prior {
     /// `count` views drawn from `stream`.
     fn batch(&self, count: usize, stream: &Seed) -> candle_core::Result<Batch> {
         let mut rng = stream.child("order").rng();
-        let mut drawn = || (rng.random_range(0..self.views), rng.random_range(0..self.latents.images()));
+        let mut drawn =
+            || (rng.random_range(0..self.views), rng.random_range(0..self.latents.images()));
         let views = (0..count).map(|_| drawn()).map(|(view, image)| self.latents.view(view, image));
-        let (clean, conditions): (Vec<_>, Vec<_>) = views.collect::<candle_core::Result<Vec<_>>>()?.into_iter().unzip();
+        let (clean, conditions): (Vec<_>, Vec<_>) =
+            views.collect::<candle_core::Result<Vec<_>>>()?.into_iter().unzip();
         let conditions = conditions.into_iter().flatten().collect::<Vec<_>>();
-        let condition = if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
-        Ok(Batch { clean: Tensor::cat(&clean, 0)?, condition, context: self.prompt.repeat((count, 1, 1))? })
+        let condition =
+            if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
+        Ok(Batch {
+            clean: Tensor::cat(&clean, 0)?,
+            condition,
+            context: self.prompt.repeat((count, 1, 1))?,
+        })
     }
 }
 
@@ -218,7 +254,14 @@ impl Examples {
             let latents = Latents::read(context, &format!("latents/{class}"), params.views)?;
             let all = 0..latents.images();
             match positions.iter().find(|position| !all.contains(position)) {
-                Some(beyond) => return Err(format!("`{class}` has {} images, not {}", latents.images(), beyond + 1).into()),
+                Some(beyond) => {
+                    return Err(format!(
+                        "`{class}` has {} images, not {}",
+                        latents.images(),
+                        beyond + 1
+                    )
+                    .into());
+                }
                 None if positions.is_empty() => images.extend(all.map(|image| (at, image))),
                 None => images.extend(positions.iter().map(|&image| (at, image))),
             }
@@ -240,14 +283,36 @@ impl Examples {
         seed: &Seed,
     ) -> candle_core::Result<previews::Scene<'a>> {
         let (Class { latents, prompt, empty }, seed) = (&self.classes[0], seed.child("previews"));
-        let own = self.images.iter().filter(|(class, _)| *class == 0).map(|(_, image)| *image).cycle().take(previews::IMAGES);
-        let views = own.map(|image| latents.view(0, image)).collect::<candle_core::Result<Vec<_>>>()?;
-        let conditions = views.iter().filter_map(|(_, condition)| condition.as_ref()).collect::<Vec<_>>();
-        let condition = if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
-        Ok(previews::Scene { vae, schedule, prompt, empty, condition, side: views[0].0.dim(1)?, seed })
+        let own = self
+            .images
+            .iter()
+            .filter(|(class, _)| *class == 0)
+            .map(|(_, image)| *image)
+            .cycle()
+            .take(previews::IMAGES);
+        let views =
+            own.map(|image| latents.view(0, image)).collect::<candle_core::Result<Vec<_>>>()?;
+        let conditions =
+            views.iter().filter_map(|(_, condition)| condition.as_ref()).collect::<Vec<_>>();
+        let condition =
+            if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
+        Ok(previews::Scene {
+            vae,
+            schedule,
+            prompt,
+            empty,
+            condition,
+            side: views[0].0.dim(1)?,
+            seed,
+        })
     }
 
-    fn batch(&self, indices: &[usize], passes: &[usize], dropped: &[bool]) -> candle_core::Result<Batch> {
+    fn batch(
+        &self,
+        indices: &[usize],
+        passes: &[usize],
+        dropped: &[bool],
+    ) -> candle_core::Result<Batch> {
         let (mut clean, mut conditions, mut contexts) = (Vec::new(), Vec::new(), Vec::new());
         for ((&index, &pass), &dropped) in indices.iter().zip(passes).zip(dropped) {
             let (class, image) = self.images[index];
@@ -257,7 +322,8 @@ impl Examples {
             conditions.extend(condition);
             contexts.push(if dropped { &class.empty } else { &class.prompt });
         }
-        let condition = if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
+        let condition =
+            if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
         Ok(Batch { clean: Tensor::cat(&clean, 0)?, condition, context: Tensor::cat(&contexts, 0)? })
     }
 }

@@ -22,14 +22,16 @@ pub const TENSOR: &str = "features";
 /// Names of the outputs.
 pub const FILES: (&str, &str) = ("features.safetensors", "items.json");
 
-/// Outputs: features.safetensors (f32), items.json (what is known of each image), backbone/config.json (with the head's kind).
+/// Outputs: features.safetensors (f32), items.json (what is known of each image),
+/// backbone/config.json (with the head's kind).
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Features = context.params()?;
     let seed = context.seed()?;
     // The head's classes do not matter to what comes before it.
     let config = base::classifier_config(context, 1, params.head, params.normalisation)?;
     let weights = base::start(context, &config, &seed)?;
-    let body = Params::frozen_from(weights, DType::F32, &Device::Cpu).build(|vb| EfficientNet::new(&config, vb))?;
+    let body = Params::frozen_from(weights, DType::F32, &Device::Cpu)
+        .build(|vb| EfficientNet::new(&config, vb))?;
     let items = shard_at(context, "images", params.size)?;
     let features = features(context, &body, &items, params.views.as_ref(), &seed)?;
     let stored = StateDict::from_iter([(TENSOR.to_owned(), features.tensor()?)]);
@@ -40,7 +42,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     ])
 }
 
-/// The features of the views of `items`. An image's views are drawn from a stream of its own, whatever it is computed beside.
+/// The features of the views of `items`. An image's views are drawn from a stream of its own,
+/// whatever it is computed beside.
 fn features(
     context: &mut Context,
     body: &EfficientNet,
@@ -74,6 +77,8 @@ fn features(
 /// The features of an input, and what is known of each image.
 pub fn read(context: &Context, role: &str) -> Result<(Features, Vec<Entry<'static>>), StepError> {
     let stored = StateDict::read(&context.read(role, FILES.0)?)?;
-    let tensor = stored.get(TENSOR).ok_or_else(|| format!("input `{role}`, `{}` has no tensor `{TENSOR}`", FILES.0))?;
+    let tensor = stored
+        .get(TENSOR)
+        .ok_or_else(|| format!("input `{role}`, `{}` has no tensor `{TENSOR}`", FILES.0))?;
     Ok((Features::from_tensor(tensor)?, context.json(role, FILES.1)?))
 }

@@ -30,7 +30,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Generate = context.params()?;
     let sources = of_class_at(context, "pool", &params.class, &params.sources)?;
     let generations = params.first_generation..params.first_generation + params.generations;
-    let of_source = |source| generations.clone().map(move |generation| Wanted { source, generation });
+    let of_source =
+        |source| generations.clone().map(move |generation| Wanted { source, generation });
     let wanted = sources.iter().flat_map(of_source).collect::<Vec<_>>();
     let first_pass = match context.has_input("first_pass") {
         true => Some(shard(context, "first_pass")?),
@@ -40,20 +41,29 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let models = Models::load(context, params.precision)?;
     let sampler = models.sampler((params.solver, params.steps, params.guidance), size)?;
     // A stream an image, named by what the image is: batches and shards cannot change it.
-    let root = context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
+    let root =
+        context.seed()?.child(&params.model).child(params.strategy.name()).child(&params.class);
     painted(context, wanted.len(), |batch| {
         let chunk = &wanted[batch.clone()];
-        let streams = chunk.iter().map(|wanted| root.child(&wanted.source.id).nth(wanted.generation as u64)).collect::<Vec<_>>();
+        let streams = chunk
+            .iter()
+            .map(|wanted| root.child(&wanted.source.id).nth(wanted.generation as u64))
+            .collect::<Vec<_>>();
         let start = match &first_pass {
             Some(first) => pixels(&first[batch])?,
             None => pixels(chunk.iter().map(|wanted| wanted.source))?,
         };
         let made = paint(&sampler, &params, &start, &streams)?;
-        Ok(chunk.iter().enumerate().map(|(at, wanted)| item(&params, wanted, made.image(at), made.size())).collect())
+        Ok(chunk
+            .iter()
+            .enumerate()
+            .map(|(at, wanted)| item(&params, wanted, made.image(at), made.size()))
+            .collect())
     })
 }
 
-/// The shard of `count` images, of which `paint` makes those of a batch, from where the last attempt was.
+/// The shard of `count` images, of which `paint` makes those of a batch, from where the last
+/// attempt was.
 pub fn painted(
     context: &mut Context,
     count: usize,
@@ -73,7 +83,12 @@ pub fn painted(
     Ok(vec![(SHARD.into(), webdataset::write_shard(&items)?)])
 }
 
-fn paint(sampler: &Sampler, params: &params::Generate, start: &Pixels, streams: &[Seed]) -> Result<Pixels, StepError> {
+fn paint(
+    sampler: &Sampler,
+    params: &params::Generate,
+    start: &Pixels,
+    streams: &[Seed],
+) -> Result<Pixels, StepError> {
     let mask = match params.strategy {
         Strategy::TextToImage => return Ok(sampler.text_to_image(streams)?),
         Strategy::Inpaint => Mask::centre(start.size()),
@@ -85,7 +100,13 @@ fn paint(sampler: &Sampler, params: &params::Generate, start: &Pixels, streams: 
 
 fn item(params: &params::Generate, wanted: &Wanted, rgb: &[u8], size: usize) -> Item {
     let source = wanted.source;
-    let id = format!("{}-{}-{}-{:02}", source.id, params.model, params.strategy.name(), wanted.generation);
+    let id = format!(
+        "{}-{}-{}-{:02}",
+        source.id,
+        params.model,
+        params.strategy.name(),
+        wanted.generation
+    );
     Item {
         id: id.clone(),
         label: params.class.clone(),
@@ -129,11 +150,19 @@ impl Models {
     }
 
     /// A sampler, with so many steps and so much guidance, of images of `size` pixels.
-    pub fn sampler(&self, (solver, steps, guidance): (Solver, usize, f64), size: usize) -> Result<Sampler<'_>, StepError> {
+    pub fn sampler(
+        &self,
+        (solver, steps, guidance): (Solver, usize, f64),
+        size: usize,
+    ) -> Result<Sampler<'_>, StepError> {
         let timesteps = self.schedule.timesteps();
         if steps > timesteps {
-            // What a study says of its own base was checked; a pretrained pipeline brings a schedule of its own.
-            return Err(format!("generator.sampling.steps is {steps}, but the scheduler has {timesteps} timesteps").into());
+            // What a study says of its own base was checked; a pretrained pipeline brings a
+            // schedule of its own.
+            return Err(format!(
+                "generator.sampling.steps is {steps}, but the scheduler has {timesteps} timesteps"
+            )
+            .into());
         }
         Ok(Sampler {
             vae: &self.vae,

@@ -1,4 +1,5 @@
-//! A classifier of the experiment that is a head over features of a frozen body: its arms differ by which features they are shown.
+//! A classifier of the experiment that is a head over features of a frozen body: its arms differ by
+//! which features they are shown.
 
 use candle_core::{DType, Device};
 
@@ -17,8 +18,8 @@ use crate::ml::classify::train::{Examples, Lesson, fit};
 use crate::ml::params::Params;
 use crate::plan::params;
 
-/// Outputs: head/config.json (the whole network's), head/model.safetensors (the head's weights that are kept), predictions.json,
-/// curve.json.
+/// Outputs: head/config.json (the whole network's), head/model.safetensors (the head's weights that
+/// are kept), predictions.json, curve.json.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Head = context.params()?;
     let seed = context.seed()?;
@@ -27,7 +28,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let (validation, known) = read(context, "validation")?;
     let (held_out, tested) = read(context, "held_out")?;
     let (labels, validation_labels) = (labels(&entries, classes)?, labels(&known, classes)?);
-    let config = efficientnet::Config { classes: classes.len(), ..context.json("pool", BACKBONE.0)? };
+    let config =
+        efficientnet::Config { classes: classes.len(), ..context.json("pool", BACKBONE.0)? };
     let drawn = Params::drawn(seed.child("head"), DType::F32, &Device::Cpu);
     let model = Model::new(drawn, |vb| Head::new(&config, vb))?;
     let lesson = Lesson {
@@ -35,7 +37,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         validation: Examples { inputs: &validation, labels: &validation_labels },
     };
     let training = training(&params.training, classes, labels.len());
-    let curve = context.training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
+    let curve = context
+        .training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
     let rows = predict(model.twin.as_ref(), &held_out)?;
     Ok(vec![
         json_output("head/config.json", &config),
@@ -46,7 +49,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 }
 
 /// Features of the sampled reals and, of each, of the first `dose` synthetic images.
-fn training_features(context: &Context, params: &params::Head) -> Result<(Features, Vec<Entry<'static>>), StepError> {
+fn training_features(
+    context: &Context,
+    params: &params::Head,
+) -> Result<(Features, Vec<Entry<'static>>), StepError> {
     let (pool, known) = read(context, "pool")?;
     let mut features = Features::new(pool.views(), pool.width());
     let mut entries = Vec::new();
@@ -59,7 +65,9 @@ fn training_features(context: &Context, params: &params::Head) -> Result<(Featur
     if params.dose > 0 {
         for role in context.roles("synthetic/") {
             let (made, known) = read(context, role)?;
-            for (at, entry) in known.into_iter().enumerate().filter(|(_, entry)| wanted.takes(entry)) {
+            for (at, entry) in
+                known.into_iter().enumerate().filter(|(_, entry)| wanted.takes(entry))
+            {
                 features.push(made.item(at));
                 entries.push(entry);
             }

@@ -19,17 +19,24 @@ pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {
     named_shard(context, role, SHARD)
 }
 
-/// All items of an input's shard as squares of `size` pixels, the centres of frames; 0: their own size.
+/// All items of an input's shard as squares of `size` pixels, the centres of frames; 0: their own
+/// size.
 pub fn shard_at(context: &Context, role: &str, size: usize) -> Result<Vec<Item>, StepError> {
     resized(context, role, size, |image, size| fit::fit(image, size, Fit::Crop))
 }
 
-/// All items of an input's shard as frames with shorter sides of `size` pixels; 0: their own size. Squares are frames.
+/// All items of an input's shard as frames with shorter sides of `size` pixels; 0: their own size.
+/// Squares are frames.
 pub fn frames_at(context: &Context, role: &str, size: usize) -> Result<Vec<Item>, StepError> {
     resized(context, role, size, fit::frame)
 }
 
-fn resized(context: &Context, role: &str, size: usize, resize: fn(&RgbImage, usize) -> RgbImage) -> Result<Vec<Item>, StepError> {
+fn resized(
+    context: &Context,
+    role: &str,
+    size: usize,
+    resize: fn(&RgbImage, usize) -> RgbImage,
+) -> Result<Vec<Item>, StepError> {
     let mut items = shard(context, role)?;
     items.par_iter_mut().for_each(|item| {
         let size = if size == 0 { item.image.width.min(item.image.height) } else { size };
@@ -47,7 +54,11 @@ pub fn fashion_mnist(context: &Context) -> Result<Vec<Item>, StepError> {
     let mut items = Vec::new();
     for part in [idx::Part::Train, idx::Part::Test] {
         let [images, labels] = part.unpacked();
-        items.extend(idx::items(part, &context.read("images", images)?, &context.read("images", labels)?)?);
+        items.extend(idx::items(
+            part,
+            &context.read("images", images)?,
+            &context.read("images", labels)?,
+        )?);
     }
     Ok(items)
 }
@@ -59,7 +70,12 @@ pub fn pixels<'a>(items: impl IntoIterator<Item = &'a Item>) -> Result<Pixels, S
         let (width, height) = (item.image.width, item.image.height);
         let all = all.get_or_insert_with(|| Pixels::new(width));
         if width != all.size() || height != all.size() {
-            return Err(format!("image `{}` is {width} x {height}, the others {} pixels square", item.id, all.size()).into());
+            return Err(format!(
+                "image `{}` is {width} x {height}, the others {} pixels square",
+                item.id,
+                all.size()
+            )
+            .into());
         }
         all.push(&item.image.pixels);
     }
@@ -73,7 +89,10 @@ pub fn frames(items: &[Item]) -> Result<Frames, StepError> {
     let mut frames = Frames::new(side);
     for Item { id, image: RgbImage { width, height, pixels }, .. } in items {
         if *width.min(height) != side {
-            return Err(format!("image `{id}` is {width} x {height}, the others' shorter sides have {side} pixels").into());
+            return Err(format!(
+                "image `{id}` is {width} x {height}, the others' shorter sides have {side} pixels"
+            )
+            .into());
         }
         frames.push(*width, *height, pixels);
     }
@@ -81,12 +100,18 @@ pub fn frames(items: &[Item]) -> Result<Frames, StepError> {
 }
 
 /// The items with their classes' positions in `classes`.
-pub fn labelled<'a>(items: impl IntoIterator<Item = &'a Item> + Copy, classes: &[String]) -> Result<Labelled, StepError> {
+pub fn labelled<'a>(
+    items: impl IntoIterator<Item = &'a Item> + Copy,
+    classes: &[String],
+) -> Result<Labelled, StepError> {
     Ok(Labelled { labels: labels(items, classes)?, pixels: pixels(items)? })
 }
 
 /// The positions of the items' classes in `classes`.
-pub fn labels<'a>(items: impl IntoIterator<Item = &'a Item>, classes: &[String]) -> Result<Vec<u32>, StepError> {
+pub fn labels<'a>(
+    items: impl IntoIterator<Item = &'a Item>,
+    classes: &[String],
+) -> Result<Vec<u32>, StepError> {
     items.into_iter().map(|item| Entry::from(item).label_in(classes)).collect()
 }
 
@@ -95,31 +120,48 @@ pub fn of_class(context: &Context, role: &str, class: &str) -> Result<Vec<Item>,
     some_of_class(context, role, class, |_| true)
 }
 
-/// The items at some positions among those of one class of an input's shard, in the order of the positions. Others are not decoded.
-pub fn of_class_at(context: &Context, role: &str, class: &str, positions: &[usize]) -> Result<Vec<Item>, StepError> {
+/// The items at some positions among those of one class of an input's shard, in the order of the
+/// positions. Others are not decoded.
+pub fn of_class_at(
+    context: &Context,
+    role: &str,
+    class: &str,
+    positions: &[usize],
+) -> Result<Vec<Item>, StepError> {
     let mut chosen = positions.to_vec();
     chosen.sort_unstable();
     chosen.dedup();
-    let items = some_of_class(context, role, class, |position| chosen.binary_search(&position).is_ok())?;
+    let items =
+        some_of_class(context, role, class, |position| chosen.binary_search(&position).is_ok())?;
     let item = |position| {
         let at = chosen.binary_search(position).expect("of the same positions");
-        let lacks = || format!("`{role}` has less than {} images of `{class}`", position + 1).into();
+        let lacks =
+            || format!("`{role}` has less than {} images of `{class}`", position + 1).into();
         items.get(at).cloned().ok_or_else(lacks)
     };
     positions.iter().map(item).collect()
 }
 
-fn some_of_class(context: &Context, role: &str, class: &str, wanted: impl Fn(usize) -> bool) -> Result<Vec<Item>, StepError> {
+fn some_of_class(
+    context: &Context,
+    role: &str,
+    class: &str,
+    wanted: impl Fn(usize) -> bool,
+) -> Result<Vec<Item>, StepError> {
     let mut items = Vec::new();
     let mut position = 0;
-    webdataset::for_each_sample(Cursor::new(context.read(role, SHARD)?), role, |sample| -> Result<(), ShardError> {
-        if sample.record.label == class {
-            if wanted(position) {
-                items.push(sample.into_item(role)?);
+    webdataset::for_each_sample(
+        Cursor::new(context.read(role, SHARD)?),
+        role,
+        |sample| -> Result<(), ShardError> {
+            if sample.record.label == class {
+                if wanted(position) {
+                    items.push(sample.into_item(role)?);
+                }
+                position += 1;
             }
-            position += 1;
-        }
-        Ok(())
-    })?;
+            Ok(())
+        },
+    )?;
     Ok(items)
 }

@@ -1,4 +1,5 @@
-//! The files of an image set, checked and unpacked, so that nothing after it depends on how they were packed.
+//! The files of an image set, checked and unpacked, so that nothing after it depends on how they
+//! were packed.
 
 use super::context::Context;
 use super::{Outputs, StepError};

@@ -1,4 +1,5 @@
-//! Continues the pretrained UNet as an inpainting model, as Stable Diffusion's was: further input channels start at zero.
+//! Continues the pretrained UNet as an inpainting model, as Stable Diffusion's was: further input
+//! channels start at zero.
 
 use candle_core::DType;
 
@@ -28,27 +29,37 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     start.build(|vb| UNet2DConditionModel::new(&narrow, vb))?;
     // Noisy latents, the mask, the masked image's latents.
     let config = unet::Config { in_channels: 2 * narrow.in_channels + 1, ..narrow };
-    let weights = Params::trainable_from(inpainting_from(&start, config.in_channels)?, DType::F32, &candle_core::Device::Cpu);
+    let weights = Params::trainable_from(
+        inpainting_from(&start, config.in_channels)?,
+        DType::F32,
+        &candle_core::Device::Cpu,
+    );
     let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
-    let denoising =
-        Denoising { schedule: &schedule, snr_gamma: super::unet::snr_gamma(&settings), gradient_checkpointing: false };
+    let denoising = Denoising {
+        schedule: &schedule,
+        snr_gamma: super::unet::snr_gamma(&settings),
+        gradient_checkpointing: false,
+    };
     let side = images.size() / autoencoder.config().downsampling();
 
     let budget = super::unet::budget(&settings, steps);
     let loss = |part: Part| {
         let Part { indices, stream, .. } = part;
         let drop = dropped(indices.len(), settings.caption_dropout, &stream.child("dropout"));
-        let caption = |(&index, drop): (&usize, bool)| if drop { "" } else { items[index].caption.as_str() };
+        let caption =
+            |(&index, drop): (&usize, bool)| if drop { "" } else { items[index].caption.as_str() };
         let captions = indices.iter().zip(drop).map(caption).collect::<Vec<_>>();
         let context = prompts.embed(&captions).map_err(candle_core::Error::wrap)?;
         let (pixels, masks) = (images.signed_batch(indices)?, stream.child("mask"));
-        let mask = |item| Mask::random(images.size(), &Distribution::AUTHORS, &masks.nth(item as u64));
+        let mask =
+            |item| Mask::random(images.size(), &Distribution::AUTHORS, &masks.nth(item as u64));
         let masks = (0..indices.len()).map(mask).collect::<Vec<_>>();
         let condition = Some(inpainting_condition(&autoencoder, &pixels, &masks, side)?);
         let batch = Batch { clean: encode(&autoencoder, &pixels)?, condition, context };
         denoising.gradients(&unet, &batch, 1.0, &stream)
     };
-    let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
+    let losses = context
+        .training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
     Ok(vec![
         (UNET.0.into(), config.to_json().into_bytes()),
         (UNET.1.into(), weights.to_safetensors(DType::F16)?),

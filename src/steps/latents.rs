@@ -1,4 +1,5 @@
-//! The images that a UNet is tuned on, transformed and encoded once: what every model of the class is then tuned on.
+//! The images that a UNet is tuned on, transformed and encoded once: what every model of the class
+//! is then tuned on.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -18,8 +19,9 @@ const LATENTS: &str = "latents.safetensors";
 /// Images encoded at once.
 const BATCH: usize = 16;
 
-/// Output: latents.safetensors in f32, view by view, the pool's images in order: `clean` [views * images, h, w, C], the scaled latents
-/// (the posterior's mode); for inpainting `condition` [views * images, h, w, 1 + C], the mask and the masked view's latents.
+/// Output: latents.safetensors in f32, view by view, the pool's images in order: `clean` [views *
+/// images, h, w, C], the scaled latents (the posterior's mode); for inpainting `condition` [views *
+/// images, h, w, 1 + C], the mask and the masked view's latents.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Latents = context.params()?;
     let seed = context.seed()?;
@@ -28,13 +30,21 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let size = images.size();
     let side = size / autoencoder.config().downsampling();
     let (mut clean, mut conditions) = (Vec::new(), Vec::new());
-    let all = (0..params.views).flat_map(|view| (0..images.count()).map(move |image| (view, image))).collect::<Vec<_>>();
+    let all = (0..params.views)
+        .flat_map(|view| (0..images.count()).map(move |image| (view, image)))
+        .collect::<Vec<_>>();
     for chunk in all.chunks(BATCH) {
-        let streams = chunk.iter().map(|&(view, image)| seed.nth(view as u64).nth(image as u64)).collect::<Vec<_>>();
+        let streams = chunk
+            .iter()
+            .map(|&(view, image)| seed.nth(view as u64).nth(image as u64))
+            .collect::<Vec<_>>();
         let views = views(&images, chunk, &streams, &params)?;
         if let Some(mask) = &params.mask {
             let distribution = Distribution { rectangles: mask.rectangles, sides: mask.sides };
-            let masks = streams.iter().map(|stream| Mask::random(size, &distribution, &stream.child("mask"))).collect::<Vec<_>>();
+            let masks = streams
+                .iter()
+                .map(|stream| Mask::random(size, &distribution, &stream.child("mask")))
+                .collect::<Vec<_>>();
             conditions.push(inpainting_condition(&autoencoder, &views, &masks, side)?);
         }
         clean.push(encode(&autoencoder, &views)?);
@@ -49,12 +59,19 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 }
 
 /// Transformed images [B, size, size, 3] in [-1, 1].
-fn views(images: &Pixels, chunk: &[(usize, usize)], streams: &[Seed], params: &params::Latents) -> Result<Tensor, StepError> {
+fn views(
+    images: &Pixels,
+    chunk: &[(usize, usize)],
+    streams: &[Seed],
+    params: &params::Latents,
+) -> Result<Tensor, StepError> {
     let crate::study::TuningTransforms { scale, ratio, jitter, flip } = params.transforms;
     let config = augment::Config { scale, ratio, jitter, flip_p: flip };
     let size = images.size();
     let mut views = vec![0.0; chunk.len() * size * size * 3];
-    for ((&(_, image), stream), view) in chunk.iter().zip(streams).zip(views.chunks_mut(size * size * 3)) {
+    for ((&(_, image), stream), view) in
+        chunk.iter().zip(streams).zip(views.chunks_mut(size * size * 3))
+    {
         augment(&images.unit(image), size, size, &config, &stream.child("view"), view);
     }
     Ok(Tensor::from_vec(views, (chunk.len(), size, size, 3), &Device::Cpu)?.affine(2.0, -1.0)?)
@@ -70,7 +87,8 @@ pub struct Latents {
 impl Latents {
     pub fn read(context: &Context, role: &str, views: usize) -> Result<Self, StepError> {
         let stored = StateDict::read(&context.read(role, LATENTS)?)?;
-        let clean = stored.get("clean").ok_or_else(|| format!("input `{role}` has no latents"))?.clone();
+        let clean =
+            stored.get("clean").ok_or_else(|| format!("input `{role}` has no latents"))?.clone();
         let images = clean.dim(0)? / views;
         Ok(Self { clean, condition: stored.get("condition").cloned(), images })
     }
@@ -80,10 +98,12 @@ impl Latents {
         self.images
     }
 
-    /// A view of an image: its latents, and what is appended to them once noisy; [1, h, w, ..] each.
+    /// A view of an image: its latents, and what is appended to them once noisy; [1, h, w, ..]
+    /// each.
     pub fn view(&self, view: usize, image: usize) -> candle_core::Result<(Tensor, Option<Tensor>)> {
         let at = view * self.images + image;
-        let condition = self.condition.as_ref().map(|condition| condition.narrow(0, at, 1)).transpose()?;
+        let condition =
+            self.condition.as_ref().map(|condition| condition.narrow(0, at, 1)).transpose()?;
         Ok((self.clean.narrow(0, at, 1)?, condition))
     }
 }

@@ -1,7 +1,9 @@
-//! The code that each kind of task runs: it joins specs, image sets, models, metrics and statistics. One file a kind.
+//! The code that each kind of task runs: it joins specs, image sets, models, metrics and
+//! statistics. One file a kind.
 //!
-//! May import plan, store, study, data, ml, metrics, stats, report, id and seed. A step reads its parameters and inputs from the
-//! job, draws from the job's seed, and returns named outputs; it touches neither the store's index nor the terminal.
+//! May import plan, store, study, data, ml, metrics, stats, report, id and seed. A step reads its
+//! parameters and inputs from the job, draws from the job's seed, and returns named outputs; it
+//! touches neither the store's index nor the terminal.
 
 mod analysis;
 mod audit;
@@ -51,7 +53,11 @@ pub type Outputs = Vec<(String, Vec<u8>)>;
 pub type StepError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the step of `job`.
-pub fn run(job: &Job, objects: &Objects, progress: &mut dyn FnMut(Progress)) -> Result<Outputs, StepError> {
+pub fn run(
+    job: &Job,
+    objects: &Objects,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outputs, StepError> {
     let mut context = Context::new(job, objects, progress);
     let step = STEPS.iter().find(|(kind, _)| *kind == job.kind);
     let (_, step) = step.ok_or_else(|| format!("no step runs tasks of kind `{}`", job.kind))?;

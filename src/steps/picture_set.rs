@@ -1,4 +1,5 @@
-//! A set of pictures from outside: what its annotations and its decoded pictures say together, and which set of the study takes which.
+//! A set of pictures from outside: what its annotations and its decoded pictures say together, and
+//! which set of the study takes which.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
@@ -6,7 +7,9 @@ use std::io::Cursor;
 use super::StepError;
 use super::context::Context;
 use super::decode::{FINGERPRINTS, PICTURES, Picture, SHARD};
-use crate::data::catalogue::{Catalogue, Part, Record, SkinType, Table, ddi, fitzpatrick17k, folder};
+use crate::data::catalogue::{
+    Catalogue, Part, Record, SkinType, Table, ddi, fitzpatrick17k, folder,
+};
 use crate::data::duplicates::{self, Fingerprint};
 use crate::data::split::{self, Strata, TooFew, Wanted};
 use crate::data::webdataset::{self, Sample, ShardError};
@@ -18,7 +21,8 @@ use crate::study::{ImageSource, SkinTypeScale, Unusable};
 /// Roles of the inputs: the decoded blocks, and the tables.
 pub const BLOCK: &str = "pictures/";
 pub const TABLES: [&str; 3] = ["annotations", "held_out_list", "training_list"];
-/// The set whose pictures every accuracy is measured on, and so on: the study's keys below `images`.
+/// The set whose pictures every accuracy is measured on, and so on: the study's keys below
+/// `images`.
 pub const HELD_OUT: &str = "held_out";
 pub const VALIDATION: &str = "validation";
 
@@ -41,7 +45,11 @@ impl PictureSet {
                 files.push(picture.file.clone());
                 if let Some(twice) = pictures.insert(picture.id.clone(), picture) {
                     let now = &pictures[&twice.id].file;
-                    return Err(format!("`{}` and `{now}` have the one id `{}`", twice.file, twice.id).into());
+                    return Err(format!(
+                        "`{}` and `{now}` have the one id `{}`",
+                        twice.file, twice.id
+                    )
+                    .into());
                 }
             }
         }
@@ -56,13 +64,18 @@ impl PictureSet {
 
     /// Leaves out the records without a usable picture, where the study says so.
     pub fn keep_usable(&mut self, unusable: Unusable) -> Result<(), StepError> {
-        let lost = self.catalogue.records.iter().filter(|record| !self.usable(record)).collect::<Vec<_>>();
+        let lost =
+            self.catalogue.records.iter().filter(|record| !self.usable(record)).collect::<Vec<_>>();
         if unusable == Unusable::Refuse && !lost.is_empty() {
             let why = |record: &&Record| match self.pictures.get(&record.id) {
                 Some(picture) => picture.error.clone().unwrap_or_default(),
                 None => format!("picture `{}` is not there", record.file),
             };
-            let shown = lost.iter().take(5).map(|record| format!("\n  {}", why(record))).collect::<String>();
+            let shown = lost
+                .iter()
+                .take(5)
+                .map(|record| format!("\n  {}", why(record)))
+                .collect::<String>();
             let more = lost.len().saturating_sub(5);
             let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
             let count = lost.len();
@@ -73,12 +86,19 @@ impl PictureSet {
             return Err(message.into());
         }
         let Self { catalogue, pictures, .. } = self;
-        catalogue.records.retain(|record| pictures.get(&record.id).is_some_and(|picture| picture.error.is_none()));
+        catalogue.records.retain(|record| {
+            pictures.get(&record.id).is_some_and(|picture| picture.error.is_none())
+        });
         Ok(())
     }
 
     /// The records of each of the study's sets, by position.
-    pub fn split(&self, params: &params::PictureSet, together: &[usize], seed: Seed) -> Result<Vec<Vec<usize>>, TooFew> {
+    pub fn split(
+        &self,
+        params: &params::PictureSet,
+        together: &[usize],
+        seed: Seed,
+    ) -> Result<Vec<Vec<usize>>, TooFew> {
         let keys = params.sets.iter().map(|(set, _)| format!("images.{set}")).collect::<Vec<_>>();
         let wanted = params.sets.iter().zip(&keys).map(|((set, count), key)| Wanted {
             key,
@@ -94,32 +114,62 @@ impl PictureSet {
             },
         });
         let wanted = wanted.collect::<Vec<_>>();
-        split::split(&self.catalogue.records, together, &params.classes, &wanted, seed.child("split"))
+        split::split(
+            &self.catalogue.records,
+            together,
+            &params.classes,
+            &wanted,
+            seed.child("split"),
+        )
     }
 
     /// The records that go together, as `pairs` of ids say.
     pub fn together(&self, pairs: &[(String, String)]) -> Vec<usize> {
         let records = &self.catalogue.records;
-        let places = records.iter().enumerate().map(|(at, record)| (record.id.as_str(), at)).collect::<HashMap<_, _>>();
-        let pairs = pairs.iter().filter_map(|(a, b)| Some((*places.get(a.as_str())?, *places.get(b.as_str())?)));
+        let places = records
+            .iter()
+            .enumerate()
+            .map(|(at, record)| (record.id.as_str(), at))
+            .collect::<HashMap<_, _>>();
+        let pairs = pairs
+            .iter()
+            .filter_map(|(a, b)| Some((*places.get(a.as_str())?, *places.get(b.as_str())?)));
         split::joined(records.len(), pairs)
     }
 
     /// The images of some records, in their order.
-    pub fn images(&self, context: &mut Context, records: &[usize]) -> Result<Vec<RgbImage>, StepError> {
-        let wanted = records.iter().map(|&at| self.catalogue.records[at].id.as_str()).collect::<HashSet<_>>();
+    pub fn images(
+        &self,
+        context: &mut Context,
+        records: &[usize],
+    ) -> Result<Vec<RgbImage>, StepError> {
+        let wanted = records
+            .iter()
+            .map(|&at| self.catalogue.records[at].id.as_str())
+            .collect::<HashSet<_>>();
         let mut found = HashMap::new();
         for block in &self.blocks {
             let bytes = context.read(block, SHARD)?;
-            webdataset::for_each_sample(Cursor::new(bytes), block, |sample: Sample| -> Result<(), ShardError> {
-                if wanted.contains(sample.id()) {
-                    let id = sample.id().to_owned();
-                    let image = RgbImage::from_png(&sample.picture, &id);
-                    let member = sample.member;
-                    found.insert(id, image.map_err(|cause| ShardError::Image { shard: block.clone(), member, cause })?);
-                }
-                Ok(())
-            })?;
+            webdataset::for_each_sample(
+                Cursor::new(bytes),
+                block,
+                |sample: Sample| -> Result<(), ShardError> {
+                    if wanted.contains(sample.id()) {
+                        let id = sample.id().to_owned();
+                        let image = RgbImage::from_png(&sample.picture, &id);
+                        let member = sample.member;
+                        found.insert(
+                            id,
+                            image.map_err(|cause| ShardError::Image {
+                                shard: block.clone(),
+                                member,
+                                cause,
+                            })?,
+                        );
+                    }
+                    Ok(())
+                },
+            )?;
             context.images(found.len(), records.len());
         }
         let image = |&at: &usize| {
@@ -130,20 +180,35 @@ impl PictureSet {
     }
 
     /// Some records with their images, as items.
-    pub fn items(&self, context: &mut Context, source: ImageSource, records: &[usize]) -> Result<Vec<Item>, StepError> {
+    pub fn items(
+        &self,
+        context: &mut Context,
+        source: ImageSource,
+        records: &[usize],
+    ) -> Result<Vec<Item>, StepError> {
         let images = self.images(context, records)?;
         let records = records.iter().map(|&at| &self.catalogue.records[at]);
         Ok(records.zip(images).map(|(record, image)| item(record, source, image)).collect())
     }
 
     /// The fingerprints of the records' pictures, with their positions.
-    pub fn fingerprints(&self, context: &Context) -> Result<(Vec<usize>, Vec<Fingerprint>), StepError> {
+    pub fn fingerprints(
+        &self,
+        context: &Context,
+    ) -> Result<(Vec<usize>, Vec<Fingerprint>), StepError> {
         let records = &self.catalogue.records;
-        let places = records.iter().enumerate().map(|(at, record)| (record.id.as_str(), at)).collect::<HashMap<_, _>>();
+        let places = records
+            .iter()
+            .enumerate()
+            .map(|(at, record)| (record.id.as_str(), at))
+            .collect::<HashMap<_, _>>();
         let (mut at, mut all) = (Vec::new(), Vec::new());
         for block in &self.blocks {
             let bytes = context.read(block, FINGERPRINTS)?;
-            let usable = context.json::<Vec<Picture>>(block, PICTURES)?.into_iter().filter(|picture| picture.error.is_none());
+            let usable = context
+                .json::<Vec<Picture>>(block, PICTURES)?
+                .into_iter()
+                .filter(|picture| picture.error.is_none());
             for (picture, bytes) in usable.zip(bytes.as_chunks::<{ duplicates::BYTES }>().0) {
                 if let Some(&place) = places.get(picture.id.as_str()) {
                     at.push(place);
@@ -174,17 +239,25 @@ fn catalogue(
             tables.insert(role, Table::read(&bytes, name)?);
         }
     }
-    let table = |role: &str| tables.get(role).ok_or_else(|| format!("the set has no table `{role}`"));
+    let table =
+        |role: &str| tables.get(role).ok_or_else(|| format!("the set has no table `{role}`"));
     Ok(match params.source {
         ImageSource::Fitzpatrick17k => {
             let skin_type = match params.skin_type {
                 SkinTypeScale::Scale => SkinType::Scale,
                 SkinTypeScale::Centaur => SkinType::Centaur,
             };
-            fitzpatrick17k::catalogue(table(TABLES[0])?, tables.get(TABLES[1]), tables.get(TABLES[2]), skin_type)?
+            fitzpatrick17k::catalogue(
+                table(TABLES[0])?,
+                tables.get(TABLES[1]),
+                tables.get(TABLES[2]),
+                skin_type,
+            )?
         }
         ImageSource::Ddi => ddi::catalogue(table(TABLES[0])?)?,
-        ImageSource::Folder => folder::catalogue(files.iter().map(String::as_str), tables.get(TABLES[0]))?,
+        ImageSource::Folder => {
+            folder::catalogue(files.iter().map(String::as_str), tables.get(TABLES[0]))?
+        }
         ImageSource::Webdataset => packed(pictures),
         ImageSource::Phantom | ImageSource::Idx => return Err("the set has no pictures".into()),
     })
@@ -218,38 +291,60 @@ mod tests {
     }
 
     fn in_shards() -> Catalogue {
-        let records = [("a", r#","patient":"p1""#), ("a", ""), ("b", r#","patient":" p1""#), ("b", r#","patient":null"#)];
+        let records = [
+            ("a", r#","patient":"p1""#),
+            ("a", ""),
+            ("b", r#","patient":" p1""#),
+            ("b", r#","patient":null"#),
+        ];
         let picture = |(at, (label, patient)): (usize, (&str, &str))| {
             let id = format!("{label}-{}", at + 1);
-            let json = format!(r#"{{"id":"{id}","file":"{id}.png","bytes":1,"record":{{"label":"{label}"{patient}}}}}"#);
+            let json = format!(
+                r#"{{"id":"{id}","file":"{id}.png","bytes":1,"record":{{"label":"{label}"{patient}}}}}"#
+            );
             (id, serde_json::from_str(&json).unwrap())
         };
         packed(&records.into_iter().enumerate().map(picture).collect())
     }
 
-    /// From a cohort's shard to the predictions of its images, seen as pixels or, through the features' list, by a head.
+    /// From a cohort's shard to the predictions of its images, seen as pixels or, through the
+    /// features' list, by a head.
     fn predicted(catalogue: &Catalogue, of_features: bool) -> Predictions {
-        let items = catalogue.records.iter().map(|record| item(record, ImageSource::Folder, RgbImage::new(1, 1)));
+        let items = catalogue
+            .records
+            .iter()
+            .map(|record| item(record, ImageSource::Folder, RgbImage::new(1, 1)));
         let items = items.collect::<Vec<_>>();
-        let items = webdataset::read_shard(&webdataset::write_shard(&items).unwrap(), "shard.tar").unwrap();
+        let items =
+            webdataset::read_shard(&webdataset::write_shard(&items).unwrap(), "shard.tar").unwrap();
         let mut entries = items.iter().map(Entry::from).collect::<Vec<_>>();
         let listed = serde_json::to_vec(&entries).unwrap();
         if of_features {
             entries = serde_json::from_slice(&listed).unwrap();
         }
         let classes = ["a", "b"].map(str::to_owned);
-        let (_, stored) = predictions(entries.into_iter(), vec![vec![0.5, 0.5]; items.len()], &classes).unwrap();
+        let (_, stored) =
+            predictions(entries.into_iter(), vec![vec![0.5, 0.5]; items.len()], &classes).unwrap();
         serde_json::from_slice(&stored).unwrap()
     }
 
     #[test]
     fn patients_are_in_the_predictions() {
-        for (catalogue, set) in [(in_a_folder(), "a folder with a table"), (in_shards(), "shards with records")] {
+        for (catalogue, set) in
+            [(in_a_folder(), "a folder with a table"), (in_shards(), "shards with records")]
+        {
             for of_features in [false, true] {
                 let found = predicted(&catalogue, of_features);
-                let found = found.images().iter().map(|Prediction { id, patient, .. }| (id.as_str(), patient.as_str()));
+                let found = found
+                    .images()
+                    .iter()
+                    .map(|Prediction { id, patient, .. }| (id.as_str(), patient.as_str()));
                 let expected = [("a-1", "p1"), ("a-2", ""), ("b-3", "p1"), ("b-4", "")];
-                assert_eq!(found.collect::<Vec<_>>(), expected, "{set}, of features: {of_features}");
+                assert_eq!(
+                    found.collect::<Vec<_>>(),
+                    expected,
+                    "{set}, of features: {of_features}"
+                );
             }
         }
     }
@@ -265,7 +360,10 @@ mod tests {
             (entry, images)
         };
         let (entry, images) = stored(&catalogue);
-        assert!(entry.contains(r#""patient":"p1""#) && images.contains(r#""patient":"p1""#), "{entry}\n{images}");
+        assert!(
+            entry.contains(r#""patient":"p1""#) && images.contains(r#""patient":"p1""#),
+            "{entry}\n{images}"
+        );
         catalogue.records.iter_mut().for_each(|record| record.patient.clear());
         let (entry, images) = stored(&catalogue);
         assert_eq!(entry, r#"{"id":"a-1","label":"a","fst":0,"source":"folder"}"#);

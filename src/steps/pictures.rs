@@ -1,4 +1,5 @@
-//! The picture of every transform in reports/transforms/: made from a phantom image by the code that training runs.
+//! The picture of every transform in reports/transforms/: made from a phantom image by the code
+//! that training runs.
 
 use std::path::Path;
 
@@ -9,7 +10,8 @@ use crate::seed::Seed;
 
 const SIZE: usize = 96;
 const COLUMNS: usize = 4;
-/// How far the committed picture may be from one that is made anew, of 255: floating-point numbers of another machine.
+/// How far the committed picture may be from one that is made anew, of 255: floating-point numbers
+/// of another machine.
 const TOLERANCE: u8 = 2;
 
 /// In the order of the legend in reports/transforms/README.md.
@@ -59,6 +61,7 @@ fn the_picture_in_the_documentation_shows_what_training_does() {
     }
     let committed = RgbImage::from_png(&std::fs::read(&path).unwrap(), name).unwrap();
     assert_eq!((made.width, made.height), (committed.width, committed.height));
-    let furthest = made.pixels.iter().zip(&committed.pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    let furthest =
+        made.pixels.iter().zip(&committed.pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
     assert!(furthest <= TOLERANCE, "{name} is off by {furthest}: UPDATE_EXPECT=1 writes it anew");
 }

@@ -1,4 +1,5 @@
-//! A pipeline in diffusers' layout: read, checked to be one that the study can use, and put into one form whatever it came in.
+//! A pipeline in diffusers' layout: read, checked to be one that the study can use, and put into
+//! one form whatever it came in.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::ClipTokenizer;
 use crate::plan::params::{self, Conditioning};
 
-/// Outputs: vae/*, unet/*, text_encoder/*, tokenizer/*, scheduler/*, each model's weights in one file and in the precision they came in.
+/// Outputs: vae/*, unet/*, text_encoder/*, tokenizer/*, scheduler/*, each model's weights in one
+/// file and in the precision they came in.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Pretrained = context.params()?;
     let mut texts = BTreeMap::new();
@@ -26,7 +28,11 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         if name.ends_with(".safetensors") {
             let room = name.split('/').next().unwrap_or(name).to_owned();
             let part = StateDict::read(&bytes).map_err(|error| format!("{name}: {error}"))?;
-            weights.entry(room).or_default().extend(part).map_err(|error| format!("{name}: {error}"))?;
+            weights
+                .entry(room)
+                .or_default()
+                .extend(part)
+                .map_err(|error| format!("{name}: {error}"))?;
         } else {
             texts.insert(name.to_owned(), bytes);
         }
@@ -55,48 +61,80 @@ impl Models {
         Ok(std::str::from_utf8(bytes).map_err(|error| format!("{name}: {error}"))?)
     }
 
-    /// That every tensor is there in its shape, and that the models fit each other and the conditioning.
+    /// That every tensor is there in its shape, and that the models fit each other and the
+    /// conditioning.
     fn check(&self, conditioning: Conditioning) -> Result<(), StepError> {
-        let of = |name: &'static str| move |error: &dyn std::fmt::Display| StepError::from(format!("{name}: {error}"));
+        let of = |name: &'static str| {
+            move |error: &dyn std::fmt::Display| StepError::from(format!("{name}: {error}"))
+        };
         let vae = vae::Config::from_json(self.text(VAE.0)?).map_err(|error| of(VAE.0)(&error))?;
-        let unet = unet::Config::from_json(self.text(UNET.0)?).map_err(|error| of(UNET.0)(&error))?;
-        let text: clip::Config = serde_json::from_str(self.text(TEXT.0)?).map_err(|error| of(TEXT.0)(&error))?;
-        let scheduler = schedule::Config::from_json(self.text(SCHEDULER)?).map_err(|error| of(SCHEDULER)(&error))?;
+        let unet =
+            unet::Config::from_json(self.text(UNET.0)?).map_err(|error| of(UNET.0)(&error))?;
+        let text: clip::Config =
+            serde_json::from_str(self.text(TEXT.0)?).map_err(|error| of(TEXT.0)(&error))?;
+        let scheduler = schedule::Config::from_json(self.text(SCHEDULER)?)
+            .map_err(|error| of(SCHEDULER)(&error))?;
         Schedule::new(&scheduler).map_err(|error| of(SCHEDULER)(&error))?;
         let (vocabulary, merges) = (self.text(TOKENIZER.0)?, self.text(TOKENIZER.1)?);
-        let tokenizer = ClipTokenizer::new(vocabulary.as_bytes(), merges.as_bytes(), text.max_position_embeddings)?;
+        let tokenizer = ClipTokenizer::new(
+            vocabulary.as_bytes(),
+            merges.as_bytes(),
+            text.max_position_embeddings,
+        )?;
         let some = |name: &str| self.texts.get(name).map(Vec::as_slice);
         tokenizer.padded_as(some(TOKENIZER_CONFIG), some(SPECIAL_TOKENS))?;
         fits(&unet, &vae, &text, conditioning)?;
         self.build(VAE.1, |params| params.build(|vb| AutoencoderKl::new(&vae, vb)).map(drop))?;
-        self.build(UNET.1, |params| params.build(|vb| UNet2DConditionModel::new(&unet, vb)).map(drop))?;
+        self.build(UNET.1, |params| {
+            params.build(|vb| UNet2DConditionModel::new(&unet, vb)).map(drop)
+        })?;
         self.build(TEXT.1, |params| params.build(|vb| TextEncoder::new(&text, vb)).map(drop))
     }
 
-    fn build(&self, name: &str, build: impl FnOnce(Params) -> Result<(), ParamsError>) -> Result<(), StepError> {
+    fn build(
+        &self,
+        name: &str,
+        build: impl FnOnce(Params) -> Result<(), ParamsError>,
+    ) -> Result<(), StepError> {
         let room = name.split('/').next().unwrap_or(name);
         let stored = self.weights.get(room).ok_or_else(|| format!("{name} is missing"))?;
         let dtype = stored.iter().next().map_or(DType::F32, |(_, tensor)| tensor.dtype());
-        build(Params::frozen_from(stored.clone(), dtype, &Device::Cpu)).map_err(|error| format!("{room}: {error}").into())
+        build(Params::frozen_from(stored.clone(), dtype, &Device::Cpu))
+            .map_err(|error| format!("{room}: {error}").into())
     }
 }
 
-fn fits(unet: &unet::Config, vae: &vae::Config, text: &clip::Config, conditioning: Conditioning) -> Result<(), StepError> {
+fn fits(
+    unet: &unet::Config,
+    vae: &vae::Config,
+    text: &clip::Config,
+    conditioning: Conditioning,
+) -> Result<(), StepError> {
     let latents = vae.latent_channels;
     let (expected, other, key) = match conditioning {
         Conditioning::TextToImage => (latents, 2 * latents + 1, "base.pretrained.inpainting"),
         Conditioning::Inpainting => (2 * latents + 1, latents, "base.pretrained.text_to_image"),
     };
     if unet.in_channels != expected {
-        let hint = if unet.in_channels == other { format!("; this one belongs under {key}") } else { String::new() };
+        let hint = if unet.in_channels == other {
+            format!("; this one belongs under {key}")
+        } else {
+            String::new()
+        };
         let (name, found) = (conditioning.name(), unet.in_channels);
-        return Err(format!("{}: {name} takes a UNet of {expected} input channels, this one has {found}{hint}", UNET.0).into());
+        return Err(format!(
+            "{}: {name} takes a UNet of {expected} input channels, this one has {found}{hint}",
+            UNET.0
+        )
+        .into());
     }
     if unet.cross_attention_dim != text.hidden_size {
         let (width, given) = (unet.cross_attention_dim, text.hidden_size);
-        return Err(
-            format!("{}: the UNet attends to embeddings of {width} values, the text encoder gives {given}", UNET.0).into()
-        );
+        return Err(format!(
+            "{}: the UNet attends to embeddings of {width} values, the text encoder gives {given}",
+            UNET.0
+        )
+        .into());
     }
     Ok(())
 }

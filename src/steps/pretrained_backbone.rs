@@ -1,4 +1,5 @@
-//! A file of a classifier's weights: read, checked to be the network that the study names, and put into one form whatever it came in.
+//! A file of a classifier's weights: read, checked to be the network that the study names, and put
+//! into one form whatever it came in.
 
 use super::base::BACKBONE;
 use super::context::{Context, json_output};
@@ -12,9 +13,12 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params::PretrainedBackbone { architecture } = context.params()?;
     let (name, bytes) = context.files("files").next().ok_or("no file of weights")??;
     let weights = checkpoint::read(&bytes).map_err(|error| format!("{name}: {error}"))?;
-    let found = network(&architecture, weights)
-        .map_err(|error| format!("{name}, with base.backbone.architecture = \"{architecture}\": {error}"))?;
-    let (config, weights) = found.ok_or_else(|| format!("base.backbone.architecture: unknown architecture `{architecture}`"))?;
+    let found = network(&architecture, weights).map_err(|error| {
+        format!("{name}, with base.backbone.architecture = \"{architecture}\": {error}")
+    })?;
+    let (config, weights) = found.ok_or_else(|| {
+        format!("base.backbone.architecture: unknown architecture `{architecture}`")
+    })?;
     Ok(vec![json_output(BACKBONE.0, &config), (BACKBONE.1.into(), weights.to_single_precision()?)])
 }
 

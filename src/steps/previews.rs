@@ -1,4 +1,5 @@
-//! Samples at intervals of a training, from noise that stays the same: what one looks at to see whether it learns.
+//! Samples at intervals of a training, from noise that stays the same: what one looks at to see
+//! whether it learns.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +20,8 @@ use crate::seed::Seed;
 
 /// Images of a preview.
 pub const IMAGES: usize = 4;
-/// How they are sampled: not as the study samples, so that a change there leaves trained models as they are.
+/// How they are sampled: not as the study samples, so that a change there leaves trained models as
+/// they are.
 const STEPS: usize = 12;
 const GUIDANCE: f64 = 3.0;
 /// In a checkpoint, before the step's number.
@@ -41,8 +43,17 @@ pub struct Scene<'a> {
 impl Scene<'_> {
     pub fn sample(&self, unet: &UNet2DConditionModel) -> Result<Pixels> {
         let Self { vae, schedule, prompt, empty, side, .. } = *self;
-        let sampler =
-            Sampler { vae, unet, schedule, prompt, empty, method: Method::DpmSolver, steps: STEPS, guidance: GUIDANCE, side };
+        let sampler = Sampler {
+            vae,
+            unet,
+            schedule,
+            prompt,
+            empty,
+            method: Method::DpmSolver,
+            steps: STEPS,
+            guidance: GUIDANCE,
+            side,
+        };
         let streams = (0..IMAGES as u64).map(|image| self.seed.nth(image)).collect::<Vec<_>>();
         sampler.from_noise(&streams, self.condition.as_ref())
     }
@@ -50,7 +61,8 @@ impl Scene<'_> {
 
 /// `count` steps of `steps`, evenly apart, the last of them among them.
 pub fn stages(count: usize, steps: usize) -> Vec<usize> {
-    let mut stages = (1..=count).map(|stage| steps * stage / count).filter(|&step| step > 0).collect::<Vec<_>>();
+    let mut stages =
+        (1..=count).map(|stage| steps * stage / count).filter(|&step| step > 0).collect::<Vec<_>>();
     stages.dedup();
     stages
 }
@@ -65,7 +77,8 @@ impl Keep for Kept<'_> {
     fn load(&mut self) -> Result<Option<StateDict>> {
         let Some(state) = self.checkpoint.load()? else { return Ok(None) };
         for (step, images) in state.under(PREFIX).iter() {
-            let step = step.parse().map_err(|_| candle_core::Error::msg(format!("no step: {step}")))?;
+            let step =
+                step.parse().map_err(|_| candle_core::Error::msg(format!("no step: {step}")))?;
             self.made.borrow_mut().insert(step, from_signed(&images.affine(2.0, -1.0)?)?);
         }
         Ok(Some(state))
@@ -76,7 +89,10 @@ impl Keep for Kept<'_> {
             let mut state = state()?;
             for (step, images) in self.made.borrow().iter() {
                 let all = (0..images.count()).collect::<Vec<_>>();
-                state.insert(format!("{PREFIX}{step:09}"), images.unit_batch(&all)?.to_dtype(DType::F32)?);
+                state.insert(
+                    format!("{PREFIX}{step:09}"),
+                    images.unit_batch(&all)?.to_dtype(DType::F32)?,
+                );
             }
             Ok(state)
         };
@@ -86,9 +102,15 @@ impl Keep for Kept<'_> {
 
 /// A row a preview, from the first.
 pub fn sheet(made: &BTreeMap<usize, Pixels>) -> std::result::Result<Vec<u8>, StepError> {
-    let rgb =
-        |images: &Pixels, at: usize| RgbImage { width: images.size(), height: images.size(), pixels: images.image(at).to_vec() };
-    let images = made.values().flat_map(|images| (0..images.count()).map(move |at| rgb(images, at))).collect::<Vec<_>>();
+    let rgb = |images: &Pixels, at: usize| RgbImage {
+        width: images.size(),
+        height: images.size(),
+        pixels: images.image(at).to_vec(),
+    };
+    let images = made
+        .values()
+        .flat_map(|images| (0..images.count()).map(move |at| rgb(images, at)))
+        .collect::<Vec<_>>();
     Ok(sheet::contact_sheet(&images.iter().collect::<Vec<_>>(), IMAGES, 1).to_png("previews")?)
 }
 

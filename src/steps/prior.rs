@@ -15,7 +15,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     painted(context, params.images, |batch| {
         let streams = batch.clone().map(|image| seed.nth(image as u64)).collect::<Vec<_>>();
         let made = sampler.text_to_image(&streams)?;
-        Ok(batch.enumerate().map(|(at, index)| item(&params, index, made.image(at), made.size())).collect())
+        Ok(batch
+            .enumerate()
+            .map(|(at, index)| item(&params, index, made.image(at), made.size()))
+            .collect())
     })
 }
 

@@ -1,4 +1,5 @@
-//! A classifier trained on plentiful real images: the judge of generators and autoencoders, never an arm of the experiment.
+//! A classifier trained on plentiful real images: the judge of generators and autoencoders, never
+//! an arm of the experiment.
 
 use super::classifier::{outputs, transforms_config};
 use super::context::Context;

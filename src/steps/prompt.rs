@@ -1,4 +1,5 @@
-//! What the text encoder makes of a prompt and of the empty prompt, which guidance and dropped captions need.
+//! What the text encoder makes of a prompt and of the empty prompt, which guidance and dropped
+//! captions need.
 
 use candle_core::Tensor;
 
@@ -23,6 +24,11 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 /// The embeddings of an input that such a task made: of its prompt and of the empty one.
 pub fn read(context: &Context, role: &str) -> Result<(Tensor, Tensor), StepError> {
     let embeddings = StateDict::read(&context.read(role, EMBEDDINGS)?)?;
-    let get = |name| embeddings.get(name).cloned().ok_or_else(|| format!("input `{role}` has no embedding `{name}`"));
+    let get = |name| {
+        embeddings
+            .get(name)
+            .cloned()
+            .ok_or_else(|| format!("input `{role}` has no embedding `{name}`"))
+    };
     Ok((get("prompt")?, get("empty")?))
 }

@@ -1,4 +1,5 @@
-//! From a released synthetic set to what generators make: the images of one class by one strategy that were made from the pool's.
+//! From a released synthetic set to what generators make: the images of one class by one strategy
+//! that were made from the pool's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Cursor;
@@ -17,22 +18,31 @@ const NAMED: usize = 5;
 /// An image of the set: the input that has it, and its id there.
 type Found<'a> = (&'a str, String);
 
-/// Output: shard.tar, source by source, generations in order. An image's generation number is its place among those of its source.
+/// Output: shard.tar, source by source, generations in order. An image's generation number is its
+/// place among those of its source.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Released = context.params()?;
     let pool = of_class(context, "pool", &params.class)?;
     let entry = unpack::entry(params.strategy, &params.class);
     let roles = context.roles("unpacked/");
-    let roles = roles.into_iter().filter(|role| context.input(role).is_ok_and(|input| input.entry(&entry).is_some()));
+    let roles = roles
+        .into_iter()
+        .filter(|role| context.input(role).is_ok_and(|input| input.entry(&entry).is_some()));
     let roles = roles.collect::<Vec<_>>();
 
     let mut made = BTreeMap::<usize, Vec<_>>::new();
-    let places = pool.iter().enumerate().map(|(at, item)| (item.id.to_ascii_lowercase(), at)).collect::<HashMap<_, _>>();
+    let places = pool
+        .iter()
+        .enumerate()
+        .map(|(at, item)| (item.id.to_ascii_lowercase(), at))
+        .collect::<HashMap<_, _>>();
     for &role in &roles {
         each(context, role, &entry, |sample| {
             let Some(synthetic) = &sample.synthetic else { return Ok(()) };
             if let Some(&source) = places.get(&synthetic.md5hash.to_ascii_lowercase()) {
-                made.entry(source).or_default().push((released::order(synthetic), (role, sample.id().to_owned())));
+                made.entry(source)
+                    .or_default()
+                    .push((released::order(synthetic), (role, sample.id().to_owned())));
             }
             Ok(())
         })?;
@@ -44,8 +54,15 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             if let Some(&place) = wanted.get(&(role, sample.id().to_owned())) {
                 let image = RgbImage::from_png(&sample.picture, sample.id());
                 let member = sample.member.clone();
-                let image = image.map_err(|cause| ShardError::Image { shard: role.to_owned(), member, cause })?;
-                items.insert(place, item(&params, &pool[place.0], place.1, sample.with_image(image)));
+                let image = image.map_err(|cause| ShardError::Image {
+                    shard: role.to_owned(),
+                    member,
+                    cause,
+                })?;
+                items.insert(
+                    place,
+                    item(&params, &pool[place.0], place.1, sample.with_image(image)),
+                );
             }
             Ok(())
         })?;
@@ -54,7 +71,12 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     Ok(vec![(SHARD.into(), webdataset::write_shard(items.values())?)])
 }
 
-fn each(context: &Context, role: &str, entry: &str, each: impl FnMut(Sample) -> Result<(), ShardError>) -> Result<(), StepError> {
+fn each(
+    context: &Context,
+    role: &str,
+    entry: &str,
+    each: impl FnMut(Sample) -> Result<(), ShardError>,
+) -> Result<(), StepError> {
     Ok(webdataset::for_each_sample(Cursor::new(context.read(role, entry)?), role, each)?)
 }
 
@@ -79,8 +101,17 @@ fn wanted<'a, K: Ord>(
     if too_few.is_empty() {
         return Ok(wanted);
     }
-    let named = too_few.iter().take(NAMED).map(|(id, count)| format!("{id} ({count})")).collect::<Vec<_>>().join(", ");
-    let more = if too_few.len() > NAMED { format!(" and {} more", too_few.len() - NAMED) } else { String::new() };
+    let named = too_few
+        .iter()
+        .take(NAMED)
+        .map(|(id, count)| format!("{id} ({count})"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let more = if too_few.len() > NAMED {
+        format!(" and {} more", too_few.len() - NAMED)
+    } else {
+        String::new()
+    };
     let message = format!(
         "{} of the pool's {} images of `{}` have fewer than {last} released {} images: {named}{more}\n  \
          lower experiment.doses, or keep the pool to the images that the set was made from (images.training_list)",
@@ -92,7 +123,8 @@ fn wanted<'a, K: Ord>(
     Err(message.into())
 }
 
-/// As a generator of the study would have made it: named by its source, the name that it was released under kept.
+/// As a generator of the study would have made it: named by its source, the name that it was
+/// released under kept.
 fn item(params: &params::Released, source: &Item, generation: usize, mut item: Item) -> Item {
     let strategy = params.strategy.name();
     let id = format!("{}-released-{strategy}-{generation:02}", source.id);
@@ -101,5 +133,12 @@ fn item(params: &params::Released, source: &Item, generation: usize, mut item: I
         made.method = strategy.to_owned();
         made.generation_num = generation as u32;
     }
-    Item { id, label: params.class.clone(), fst: 0, malignant: source.malignant, source: "released set".to_owned(), ..item }
+    Item {
+        id,
+        label: params.class.clone(),
+        fst: 0,
+        malignant: source.malignant,
+        source: "released set".to_owned(),
+        ..item
+    }
 }

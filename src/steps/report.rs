@@ -7,7 +7,9 @@ use super::dreambooth::LOSSES;
 use super::{Outputs, StepError};
 use crate::plan::params;
 use crate::report;
-use crate::report::inputs::{AuditPage, Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training};
+use crate::report::inputs::{
+    AuditPage, Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training,
+};
 use crate::study::ImageSource;
 
 /// Outputs: index.html, report.md, figures/*.
@@ -20,15 +22,25 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     // A study without synthetic images has nothing to show.
     let has_sheet = context.has_input("contact");
     let has_previews = has_sheet && context.input("contact")?.entry("training.png").is_some();
-    let sources = ["analysis", "check", "contact", "audit"].into_iter().filter(|role| context.has_input(role));
-    let source = |task: &str| Ok(Source { task: task.to_owned(), digest: context.input(task)?.digest() });
+    let sources = ["analysis", "check", "contact", "audit"]
+        .into_iter()
+        .filter(|role| context.has_input(role));
+    let source =
+        |task: &str| Ok(Source { task: task.to_owned(), digest: context.input(task)?.digest() });
     let inputs = Inputs {
         analysis: context.json("analysis", "analysis.json")?,
-        check: context.has_input("check").then(|| context.json("check", "check.json")).transpose()?,
+        check: context
+            .has_input("check")
+            .then(|| context.json("check", "check.json"))
+            .transpose()?,
         sheet: has_sheet.then(|| sheet("contact.png", "legend.json")).transpose()?,
         previews: has_previews.then(|| sheet("training.png", "training.json")).transpose()?,
         audit: audit(context)?,
-        trainings: params.trainings.iter().map(|training| curve(context, training)).collect::<Result<_, _>>()?,
+        trainings: params
+            .trainings
+            .iter()
+            .map(|training| curve(context, training))
+            .collect::<Result<_, _>>()?,
         tasks: params.tasks.iter().map(count).collect(),
         provenance: sources.map(source).collect::<Result<_, StepError>>()?,
         study: study(params),
@@ -43,14 +55,20 @@ fn audit(context: &Context) -> Result<Option<AuditPage>, StepError> {
         return Ok(None);
     }
     let has_thumbnails = context.input("audit")?.entry(audit::THUMBNAILS).is_some();
-    let thumbnails = has_thumbnails.then(|| context.read("audit", audit::THUMBNAILS)).transpose()?;
+    let thumbnails =
+        has_thumbnails.then(|| context.read("audit", audit::THUMBNAILS)).transpose()?;
     Ok(Some(AuditPage { audit: context.json("audit", audit::AUDIT)?, thumbnails }))
 }
 
 fn curve(context: &Context, training: &params::Training) -> Result<Training, StepError> {
     let params::Training { role, model, conditioning, steps } = training;
     let losses = context.json(role, LOSSES)?;
-    Ok(Training { model: model.clone(), group: conditioning.name().to_owned(), steps: *steps, losses })
+    Ok(Training {
+        model: model.clone(),
+        group: conditioning.name().to_owned(),
+        steps: *steps,
+        losses,
+    })
 }
 
 fn study(params: params::Report) -> StudyInfo {
@@ -77,7 +95,9 @@ fn study(params: params::Report) -> StudyInfo {
 
 fn count(count: &params::KindCount) -> TaskCount {
     let noun = match count.kind.as_str() {
-        "autoencoder" | "unet" | "inpainting" | "backbone" => format!("pretraining ({})", count.kind),
+        "autoencoder" | "unet" | "inpainting" | "backbone" => {
+            format!("pretraining ({})", count.kind)
+        }
         "import" => "imported files".to_owned(),
         "decode" => "block of pictures".to_owned(),
         "unpack" => "unpacked shard".to_owned(),

@@ -29,8 +29,10 @@ pub struct Entry<'a> {
 
 impl<'a> From<&'a Item> for Entry<'a> {
     fn from(item: &'a Item) -> Self {
-        let made_from = item.synthetic.as_ref().map(|made| (made.md5hash.as_str().into(), made.generation_num));
-        let [id, label, patient, source] = [&item.id, &item.label, &item.patient, &item.source].map(|text| text.as_str().into());
+        let made_from =
+            item.synthetic.as_ref().map(|made| (made.md5hash.as_str().into(), made.generation_num));
+        let [id, label, patient, source] =
+            [&item.id, &item.label, &item.patient, &item.source].map(|text| text.as_str().into());
         Self { id, label, fst: item.fst, malignant: item.malignant, patient, source, made_from }
     }
 }
@@ -39,17 +41,26 @@ impl Entry<'_> {
     /// The position of its class in `classes`.
     pub fn label_in(&self, classes: &[String]) -> Result<u32, StepError> {
         let position = classes.iter().position(|class| *class == self.label);
-        position.map(|at| at as u32).ok_or_else(|| format!("image `{}` is of the unknown class `{}`", self.id, self.label).into())
+        position.map(|at| at as u32).ok_or_else(|| {
+            format!("image `{}` is of the unknown class `{}`", self.id, self.label).into()
+        })
     }
 }
 
-/// Where in the pool the sampled images are: class by class those that `sources` names among the class's own.
-pub fn reals(pool: &[Entry<'_>], classes: &[String], sources: &BTreeMap<String, Vec<usize>>) -> Result<Vec<usize>, StepError> {
+/// Where in the pool the sampled images are: class by class those that `sources` names among the
+/// class's own.
+pub fn reals(
+    pool: &[Entry<'_>],
+    classes: &[String],
+    sources: &BTreeMap<String, Vec<usize>>,
+) -> Result<Vec<usize>, StepError> {
     let mut chosen = Vec::new();
     for class in classes {
         let of_class = (0..pool.len()).filter(|&at| pool[at].label == *class).collect::<Vec<_>>();
         for &position in &sources[class] {
-            let lacks = || format!("the pool has {} images of `{class}`, not {}", of_class.len(), position + 1);
+            let lacks = || {
+                format!("the pool has {} images of `{class}`, not {}", of_class.len(), position + 1)
+            };
             chosen.push(*of_class.get(position).ok_or_else(lacks)?);
         }
     }
@@ -71,7 +82,9 @@ impl Wanted {
     /// Whether the arm trains on it.
     pub fn takes(&self, entry: &Entry<'_>) -> bool {
         let made = entry.made_from.as_ref();
-        made.is_some_and(|(source, number)| self.sources.contains(source.as_ref()) && (*number as usize) < self.dose)
+        made.is_some_and(|(source, number)| {
+            self.sources.contains(source.as_ref()) && (*number as usize) < self.dose
+        })
     }
 
     /// Whether `found` is how many there are to be.

@@ -1,5 +1,5 @@
-//! Pretrains UNet and text encoder together on the captioned corpus, as the first latent diffusion models were (Rombach et al.
-//! 2022, section 3.3).
+//! Pretrains UNet and text encoder together on the captioned corpus, as the first latent diffusion
+//! models were (Rombach et al. 2022, section 3.3).
 
 use candle_core::{DType, Device, Tensor};
 
@@ -28,35 +28,59 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let items = named_shard(context, "corpus", "train.tar")?;
     let images = pixels(&items)?;
     let autoencoder = base::autoencoder(context)?;
-    let vocabulary = Vocabulary::train(items.iter().map(|item| &item.caption), settings.text_encoder.vocabulary)?;
+    let vocabulary = Vocabulary::train(
+        items.iter().map(|item| &item.caption),
+        settings.text_encoder.vocabulary,
+    )?;
     let tokenizer = ClipTokenizer::of(&vocabulary, settings.text_encoder.context)?;
-    let captions = items.iter().map(|item| tokenizer.encode(&item.caption)).collect::<Result<Vec<_>, _>>()?;
+    let captions =
+        items.iter().map(|item| tokenizer.encode(&item.caption)).collect::<Result<Vec<_>, _>>()?;
     let nothing = tokenizer.encode("")?;
 
     let side = images.size() / autoencoder.config().downsampling();
     let unet_config = unet_config(&settings, side, autoencoder.config().latent_channels);
-    let text_config = text_config(&settings.text_encoder, tokenizer.vocab_size(), tokenizer.start(), tokenizer.end());
+    let text_config = text_config(
+        &settings.text_encoder,
+        tokenizer.vocab_size(),
+        tokenizer.start(),
+        tokenizer.end(),
+    );
     let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
     let unet = weights.build(|vb| UNet2DConditionModel::new(&unet_config, vb.pp("unet")))?;
     let text = weights.build(|vb| TextEncoder::new(&text_config, vb.pp("text_encoder")))?;
     let schedule_config = schedule_config(&settings.diffusion);
     let schedule = Schedule::new(&schedule_config)?;
-    let denoising = Denoising { schedule: &schedule, snr_gamma: snr_gamma(&settings.unet), gradient_checkpointing: false };
+    let denoising = Denoising {
+        schedule: &schedule,
+        snr_gamma: snr_gamma(&settings.unet),
+        gradient_checkpointing: false,
+    };
     let latents = encode_all(&autoencoder, &images)?;
 
     let budget = budget(&settings.unet, settings.unet.steps);
     let loss = |part: Part| {
         let Part { indices, stream, .. } = part;
         let drop = dropped(indices.len(), settings.unet.caption_dropout, &stream.child("dropout"));
-        let ids =
-            indices.iter().zip(drop).flat_map(|(&index, drop)| if drop { nothing.clone() } else { captions[index].clone() });
-        let ids = Tensor::from_vec(ids.collect::<Vec<u32>>(), (indices.len(), nothing.len()), &Device::Cpu)?;
+        let ids = indices.iter().zip(drop).flat_map(|(&index, drop)| {
+            if drop { nothing.clone() } else { captions[index].clone() }
+        });
+        let ids = Tensor::from_vec(
+            ids.collect::<Vec<u32>>(),
+            (indices.len(), nothing.len()),
+            &Device::Cpu,
+        )?;
         let positions = indices.iter().map(|&index| index as u32).collect::<Vec<_>>();
         let clean = latents.index_select(&Tensor::new(positions, &Device::Cpu)?, 0)?;
-        backward(&denoising.loss(&unet, &Batch { clean, condition: None, context: text.forward(&ids)? }, &stream)?)
+        backward(&denoising.loss(
+            &unet,
+            &Batch { clean, condition: None, context: text.forward(&ids)? },
+            &stream,
+        )?)
     };
-    let losses = context.training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
-    let [unet, text] = ["unet.", "text_encoder."].map(|prefix| weights.state_dict().map(|all| all.under(prefix)));
+    let losses = context
+        .training(|session| optimise(&weights, &budget, images.count(), &seed, loss, session))?;
+    let [unet, text] =
+        ["unet.", "text_encoder."].map(|prefix| weights.state_dict().map(|all| all.under(prefix)));
     Ok(vec![
         (UNET.0.into(), unet_config.to_json().into_bytes()),
         (UNET.1.into(), unet?.to_safetensors(DType::F16)?),
@@ -122,7 +146,12 @@ fn unet_config(settings: &params::UNet, side: usize, latent_channels: usize) -> 
     }
 }
 
-fn text_config(settings: &study::TextEncoder, vocab_size: usize, start: u32, end: u32) -> clip::Config {
+fn text_config(
+    settings: &study::TextEncoder,
+    vocab_size: usize,
+    start: u32,
+    end: u32,
+) -> clip::Config {
     clip::Config {
         vocab_size,
         hidden_size: settings.width,

@@ -1,4 +1,5 @@
-//! A shard of a released synthetic set: the images that a study can use, as squares, by strategy and class.
+//! A shard of a released synthetic set: the images that a study can use, as squares, by strategy
+//! and class.
 
 use std::collections::BTreeMap;
 
@@ -40,11 +41,16 @@ struct Waiting {
     sample: Sample,
 }
 
-/// Outputs: unpacked.json and, for each strategy and class of which the shard has images, `<strategy>/<class>.tar`.
+/// Outputs: unpacked.json and, for each strategy and class of which the shard has images,
+/// `<strategy>/<class>.tar`.
 pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     let params: params::Unpack = context.params()?;
-    let mut taken =
-        Taken { params: &params, memory: Memory::new(DECODED), shards: BTreeMap::new(), unpacked: Unpacked::default() };
+    let mut taken = Taken {
+        params: &params,
+        memory: Memory::new(DECODED),
+        shards: BTreeMap::new(),
+        unpacked: Unpacked::default(),
+    };
     for file in context.file_list("files") {
         let shard = file.name.clone();
         let mut waiting = Vec::new();
@@ -52,7 +58,8 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         webdataset::for_each_sample(&mut checked, &shard, |sample| -> Result<(), StepError> {
             taken.unpacked.samples += 1;
             if let Some((strategy, class)) = wanted(&sample, &params) {
-                let (entry, member) = (entry(strategy, class), format!("{shard}/{}", sample.member));
+                let (entry, member) =
+                    (entry(strategy, class), format!("{shard}/{}", sample.member));
                 waiting.push(Waiting { entry, class: class.to_owned(), member, sample });
             }
             if waiting.len() == ABREAST {
@@ -74,7 +81,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 
 /// The strategy and the study's class of a sample that is to be taken.
 fn wanted<'a>(sample: &Sample, params: &'a params::Unpack) -> Option<(Strategy, &'a str)> {
-    let made = sample.synthetic.as_ref().filter(|made| (made.generation_num as usize) < params.generations)?;
+    let made = sample
+        .synthetic
+        .as_ref()
+        .filter(|made| (made.generation_num as usize) < params.generations)?;
     let name = released::strategy(made)?;
     let strategy = *params.strategies.iter().find(|strategy| strategy.name() == name)?;
     let label = released::slug(&sample.record.label);
@@ -95,18 +105,30 @@ impl Taken<'_> {
         let params::Unpack { size, fit, .. } = *self.params;
         let decoded = waiting.into_par_iter().map(|waiting| {
             let square =
-                with_picture(&waiting.sample.picture, &waiting.member, &self.memory, |_, image| square(image, size, fit));
+                with_picture(&waiting.sample.picture, &waiting.member, &self.memory, |_, image| {
+                    square(image, size, fit)
+                });
             (waiting, square)
         });
         for (Waiting { entry, class, sample, .. }, square) in decoded.collect::<Vec<_>>() {
             match square {
-                Err(error) if self.params.unusable == Unusable::Drop => self.unpacked.unusable.push(error.to_string()),
-                Err(error) => return Err(format!("{error}\n  images.unusable = \"drop\" goes on without it").into()),
+                Err(error) if self.params.unusable == Unusable::Drop => {
+                    self.unpacked.unusable.push(error.to_string())
+                }
+                Err(error) => {
+                    return Err(format!(
+                        "{error}\n  images.unusable = \"drop\" goes on without it"
+                    )
+                    .into());
+                }
                 Ok(image) => {
                     *self.unpacked.taken.entry(entry.clone()).or_default() += 1;
                     let (id, patient) = (plain(sample.id()), String::new());
                     let item = Item { id, label: class, patient, ..sample.with_image(image) };
-                    self.shards.entry(entry).or_insert_with(|| ShardWriter::new(Vec::new())).append(&item)?;
+                    self.shards
+                        .entry(entry)
+                        .or_insert_with(|| ShardWriter::new(Vec::new()))
+                        .append(&item)?;
                 }
             }
         }

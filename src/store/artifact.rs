@@ -1,4 +1,5 @@
-//! Artifacts: ordered lists of named outputs, and the canonical text whose digest is the artifact's own.
+//! Artifacts: ordered lists of named outputs, and the canonical text whose digest is the artifact's
+//! own.
 
 use std::collections::HashSet;
 use std::path::{Component, Path};
@@ -30,13 +31,16 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Sorts `entries` by name. Errors: a name that is empty, absolute, climbs (`..`), holds a control character or comes twice.
+    /// Sorts `entries` by name. Errors: a name that is empty, absolute, climbs (`..`), holds a
+    /// control character or comes twice.
     pub fn new(mut entries: Vec<Entry>) -> Result<Self> {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let mut seen = HashSet::new();
         for entry in &entries {
             let refuse = |cause| Err(StoreError::EntryName { name: entry.name.clone(), cause });
-            let plain = Path::new(&entry.name).components().all(|part| matches!(part, Component::Normal(_)));
+            let plain = Path::new(&entry.name)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
             if entry.name.is_empty() || !plain {
                 return refuse("a relative path without `.` and `..` expected");
             }
@@ -56,7 +60,10 @@ impl Artifact {
 
     /// The entry called `name`.
     pub fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok().map(|at| &self.entries[at])
+        self.entries
+            .binary_search_by(|entry| entry.name.as_str().cmp(name))
+            .ok()
+            .map(|at| &self.entries[at])
     }
 
     /// Bytes of all entries together.
@@ -69,7 +76,8 @@ impl Artifact {
         Digest::of(&self.to_bytes())
     }
 
-    /// The canonical list: a header, then a line `digest size name` for each entry in order of name.
+    /// The canonical list: a header, then a line `digest size name` for each entry in order of
+    /// name.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = String::with_capacity(HEADER.len() + self.entries.len() * 96);
         text.push_str(HEADER);
@@ -81,16 +89,26 @@ impl Artifact {
 
     /// The inverse of [`Artifact::to_bytes`]; `place` names the source of the bytes in the error.
     pub fn from_bytes(bytes: &[u8], place: &str) -> Result<Self> {
-        let malformed =
-            |cause: &str| StoreError::Malformed { place: place.to_owned(), expected: "an artifact list", cause: cause.into() };
+        let malformed = |cause: &str| StoreError::Malformed {
+            place: place.to_owned(),
+            expected: "an artifact list",
+            cause: cause.into(),
+        };
         let text = std::str::from_utf8(bytes).map_err(|error| malformed(&error.to_string()))?;
         let lines = text.strip_prefix(HEADER).ok_or_else(|| malformed("no artifact header"))?;
         let entry = |line: &str| {
             let mut parts = line.splitn(3, ' ');
             let (digest, size, name) = (parts.next()?, parts.next()?, parts.next()?);
-            Some(Entry { name: name.to_owned(), digest: digest.parse().ok()?, size: size.parse().ok()? })
+            Some(Entry {
+                name: name.to_owned(),
+                digest: digest.parse().ok()?,
+                size: size.parse().ok()?,
+            })
         };
-        let entries = lines.lines().map(|line| entry(line).ok_or_else(|| malformed(line))).collect::<Result<_>>()?;
+        let entries = lines
+            .lines()
+            .map(|line| entry(line).ok_or_else(|| malformed(line)))
+            .collect::<Result<_>>()?;
         let artifact = Self::new(entries)?;
         if artifact.to_bytes() != bytes {
             return Err(malformed("not in canonical form"));
@@ -139,7 +157,10 @@ mod tests {
     fn names_that_leave_the_artifact_or_repeat_are_refused() {
         for names in [&[""][..], &["/etc/passwd"], &["../x"], &["a/../b"], &["a\nb"], &["a", "a"]] {
             let entries = names.iter().map(|name| entry(name, b"x")).collect();
-            assert!(matches!(Artifact::new(entries), Err(StoreError::EntryName { .. })), "{names:?}");
+            assert!(
+                matches!(Artifact::new(entries), Err(StoreError::EntryName { .. })),
+                "{names:?}"
+            );
         }
     }
 

@@ -13,10 +13,12 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub enum StoreError {
     #[error("{action} {}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
-    /// The disk or the quota is used up. Nothing partial stays behind. `wanted` is 0 where the size is not known.
+    /// The disk or the quota is used up. Nothing partial stays behind. `wanted` is 0 where the size
+    /// is not known.
     #[error("no space left on the disk of {} ({wanted} bytes wanted); free some and run again, finished tasks are kept", path.display())]
     NoSpace { path: PathBuf, wanted: u64 },
-    /// The bytes are not those that the digest names. The file has been moved to `moved_to`, so the next plan makes it again.
+    /// The bytes are not those that the digest names. The file has been moved to `moved_to`, so the
+    /// next plan makes it again.
     #[error("object {digest} is corrupt: the bytes at {} do not match it; moved to {}", path.display(), moved_to.display())]
     Corrupt { digest: Digest, path: PathBuf, moved_to: PathBuf },
     #[error("object {digest} is missing: no file {}", path.display())]
@@ -33,7 +35,8 @@ pub enum StoreError {
     EntryName { name: String, cause: &'static str },
     #[error("{place} is not {expected}: {cause}")]
     Malformed { place: String, expected: &'static str, cause: String },
-    /// A receipt whose key is not the BLAKE3 of its manifest, or whose output is not (whole) in the store.
+    /// A receipt whose key is not the BLAKE3 of its manifest, or whose output is not (whole) in the
+    /// store.
     #[error("receipt of {label} ({}) refused: {cause}", key.short())]
     Receipt { label: String, key: Key, cause: String },
     #[error("index {}: {source}; delete the folder, it is rebuilt from the objects", path.display())]
@@ -49,7 +52,9 @@ impl StoreError {
     /// Like [`StoreError::io`] for a write of `wanted` bytes.
     pub(super) fn write(action: &'static str, path: &Path, wanted: u64, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path: path.to_owned(), wanted },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoSpace { path: path.to_owned(), wanted }
+            }
             _ => Self::Io { action, path: path.to_owned(), source },
         }
     }

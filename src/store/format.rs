@@ -21,9 +21,12 @@ pub(super) fn is_new(root: &Path) -> Result<bool> {
         Ok(text) => check(root, &text).map(|()| false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Only what a process killed before `write` was done can have left is taken over.
-            let foreign = names(root)?.into_iter().find(|name| !["lock", ".format"].contains(&name.as_str()));
-            let refuse =
-                |name| StoreError::NotAStore { root: root.to_owned(), cause: format!("it holds `{name}` and no file `format`") };
+            let foreign =
+                names(root)?.into_iter().find(|name| !["lock", ".format"].contains(&name.as_str()));
+            let refuse = |name| StoreError::NotAStore {
+                root: root.to_owned(),
+                cause: format!("it holds `{name}` and no file `format`"),
+            };
             foreign.map_or(Ok(true), |name| Err(refuse(name)))
         }
         Err(error) => Err(StoreError::io("read", &path, error)),
@@ -36,20 +39,31 @@ pub(super) fn write(root: &Path) -> Result<()> {
     let temporary = root.join(".format");
     let _ = fs::remove_file(&temporary);
     let text = format!("{NAME} {VERSION}\nread by titrate {RELEASE}\n");
-    let written = write_synced(&temporary, text.as_bytes(), 0o644).and_then(|()| fs::rename(&temporary, &path));
+    let written = write_synced(&temporary, text.as_bytes(), 0o644)
+        .and_then(|()| fs::rename(&temporary, &path));
     written.map_err(|error| StoreError::write("write", &path, text.len() as u64, error))?;
     sync_folder(root)
 }
 
 fn check(root: &Path, text: &str) -> Result<()> {
     let mut lines = text.lines();
-    let version = lines.next().and_then(|line| line.strip_prefix(NAME)).and_then(|rest| rest.trim().parse::<u32>().ok());
+    let version = lines
+        .next()
+        .and_then(|line| line.strip_prefix(NAME))
+        .and_then(|rest| rest.trim().parse::<u32>().ok());
     let Some(found) = version else {
-        return Err(StoreError::NotAStore { root: root.to_owned(), cause: "its file `format` names another format".into() });
+        return Err(StoreError::NotAStore {
+            root: root.to_owned(),
+            cause: "its file `format` names another format".into(),
+        });
     };
     if found <= VERSION {
         return Ok(());
     }
-    let release = lines.next().and_then(|line| line.strip_prefix("read by titrate ")).unwrap_or("of a newer release").to_owned();
+    let release = lines
+        .next()
+        .and_then(|line| line.strip_prefix("read by titrate "))
+        .unwrap_or("of a newer release")
+        .to_owned();
     Err(StoreError::NewerFormat { root: root.to_owned(), found, known: VERSION, release })
 }

@@ -25,8 +25,9 @@ pub struct GcReport {
 }
 
 impl Store {
-    /// Keeps `live` and pinned keys, and the keys whose outputs these consumed, with receipts, outputs, logs and divergences; drops the
-    /// rest, with attempts of dropped keys and the quarantine. `dry_run` only counts.
+    /// Keeps `live` and pinned keys, and the keys whose outputs these consumed, with receipts,
+    /// outputs, logs and divergences; drops the rest, with attempts of dropped keys and the
+    /// quarantine. `dry_run` only counts.
     pub fn gc(&self, live: &HashSet<Key>, dry_run: bool) -> Result<GcReport> {
         let (live, reached) = self.reach(live)?;
         let mut report = GcReport::default();
@@ -40,8 +41,10 @@ impl Store {
                 dead.push(digest);
             }
         }
-        let dead_receipts: HashSet<Digest> = self.index.results()?.into_iter().map(|(_, indexed)| indexed.receipt).collect();
-        // Receipts go first: a collection cut short leaves outputs without a receipt, never the reverse.
+        let dead_receipts: HashSet<Digest> =
+            self.index.results()?.into_iter().map(|(_, indexed)| indexed.receipt).collect();
+        // Receipts go first: a collection cut short leaves outputs without a receipt, never the
+        // reverse.
         dead.sort_by_key(|digest| (!dead_receipts.contains(digest), *digest));
         report.receipts = dead.iter().filter(|digest| dead_receipts.contains(digest)).count();
         if !dry_run {
@@ -55,14 +58,16 @@ impl Store {
         Ok(report)
     }
 
-    /// All keys that `live` and the pins reach through what they consumed, and all objects that belong to them.
+    /// All keys that `live` and the pins reach through what they consumed, and all objects that
+    /// belong to them.
     fn reach(&self, live: &HashSet<Key>) -> Result<(HashSet<Key>, HashSet<Digest>)> {
         let results: HashMap<_, _> = self.index.results()?.into_iter().collect();
         let mut makers: HashMap<Digest, Vec<Key>> = HashMap::new();
         for (key, indexed) in &results {
             makers.entry(indexed.output.digest()).or_default().push(*key);
         }
-        let mut keys: HashSet<Key> = live.iter().copied().chain(self.pins()?.into_iter().map(|(key, _)| key)).collect();
+        let mut keys: HashSet<Key> =
+            live.iter().copied().chain(self.pins()?.into_iter().map(|(key, _)| key)).collect();
         let mut waiting: Vec<Key> = keys.iter().copied().collect();
         let mut reached = HashSet::new();
         while let Some(key) = waiting.pop() {
@@ -81,7 +86,8 @@ impl Store {
             }
         }
         for (refused, record) in self.index.divergences()? {
-            let key = serde_json::from_slice::<super::Divergence>(&self.objects.read(&record)?).map(|divergence| divergence.key);
+            let key = serde_json::from_slice::<super::Divergence>(&self.objects.read(&record)?)
+                .map(|divergence| divergence.key);
             if key.is_ok_and(|key| keys.contains(&key)) {
                 reached.extend([refused, record]);
             }
@@ -118,14 +124,17 @@ impl Store {
         let folder = self.root().join("pins");
         fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
         let path = folder.join(key.to_string());
-        fs::write(&path, reason).map_err(|error| StoreError::write("write", &path, reason.len() as u64, error))
+        fs::write(&path, reason)
+            .map_err(|error| StoreError::write("write", &path, reason.len() as u64, error))
     }
 
     /// Takes a pin away; nothing happens where there is none.
     pub fn unpin(&self, key: &Key) -> Result<()> {
         let path = self.root().join("pins").join(key.to_string());
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StoreError::io("remove", &path, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &path, error))
+            }
             _ => Ok(()),
         }
     }
@@ -136,7 +145,8 @@ impl Store {
         let mut pins = Vec::new();
         for name in names(&folder)? {
             let path = folder.join(&name);
-            let reason = fs::read_to_string(&path).map_err(|error| StoreError::io("read", &path, error))?;
+            let reason =
+                fs::read_to_string(&path).map_err(|error| StoreError::io("read", &path, error))?;
             pins.extend(name.parse().ok().map(|key| (key, reason)));
         }
         Ok(pins)

@@ -30,14 +30,18 @@ impl Inbox {
         Self { folder: root.as_ref().join("inbox") }
     }
 
-    /// Publishes a receipt durably, by rename; call it when every output is in `objects`. Returns the receipt's digest.
+    /// Publishes a receipt durably, by rename; call it when every output is in `objects`. Returns
+    /// the receipt's digest.
     pub fn publish(&self, objects: &Objects, receipt: &Receipt) -> Result<Digest> {
         receipt.check_key()?;
         let bytes = receipt.to_bytes();
         let digest = Digest::of(&bytes);
-        fs::create_dir_all(&self.folder).map_err(|error| StoreError::io("create", &self.folder, error))?;
-        let (temporary, path) = (objects.temporary()?, self.folder.join(format!("{digest}{SUFFIX}")));
-        let written = write_synced(&temporary, &bytes, 0o444).and_then(|()| fs::rename(&temporary, &path));
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| StoreError::io("create", &self.folder, error))?;
+        let (temporary, path) =
+            (objects.temporary()?, self.folder.join(format!("{digest}{SUFFIX}")));
+        let written =
+            write_synced(&temporary, &bytes, 0o444).and_then(|()| fs::rename(&temporary, &path));
         written.map_err(|error| {
             let _ = fs::remove_file(&temporary);
             StoreError::write("write", &path, bytes.len() as u64, error)
@@ -63,7 +67,8 @@ impl Inbox {
         Ok(delivered)
     }
 
-    /// Forgets a file that has been dealt with. A crash before its removal reaches the disk only makes it come again.
+    /// Forgets a file that has been dealt with. A crash before its removal reaches the disk only
+    /// makes it come again.
     pub(super) fn remove(&self, path: &Path) -> Result<()> {
         fs::remove_file(path).map_err(|error| StoreError::io("remove", path, error))
     }
@@ -72,13 +77,15 @@ impl Inbox {
     pub(super) fn refuse(&self, objects: &Objects, path: &Path) -> Result<PathBuf> {
         let folder = objects.root().join("quarantine");
         fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
-        let aside = folder.join(format!("inbox-{}", path.file_name().unwrap_or_default().to_string_lossy()));
+        let aside = folder
+            .join(format!("inbox-{}", path.file_name().unwrap_or_default().to_string_lossy()));
         fs::rename(path, &aside).map_err(|error| StoreError::io("move aside", path, error))?;
         Ok(aside)
     }
 }
 
-/// A file's name is the digest of its bytes, so a half-written one is found out even where its JSON happens to parse.
+/// A file's name is the digest of its bytes, so a half-written one is found out even where its JSON
+/// happens to parse.
 fn read(path: &Path, name: &str) -> Result<Receipt> {
     let place = path.display().to_string();
     let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, error))?;

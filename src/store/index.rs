@@ -1,7 +1,8 @@
 //! The sled index: small values found fast, every one of them rebuilt from the objects when lost.
 //!
-//! Trees: `results` key -> receipt and output; `history` label and start -> key; `divergences` receipt -> divergence blob;
-//! `stamps` digest -> stamp at its last verification; `files` path -> stamp and digest of an input file.
+//! Trees: `results` key -> receipt and output; `history` label and start -> key; `divergences`
+//! receipt -> divergence blob; `stamps` digest -> stamp at its last verification; `files` path ->
+//! stamp and digest of an input file.
 
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
@@ -18,8 +19,9 @@ use super::objects::{Stamp, sync_folder, write_synced};
 
 /// Raised when the meaning of an entry changes: an index of another version is rebuilt.
 const VERSION: u32 = 1;
-/// Says that the index holds all that the objects tell. Gone from the first change until the index is closed, so that an index whose
-/// process was killed is rebuilt instead of believed, and no change needs a sync of its own.
+/// Says that the index holds all that the objects tell. Gone from the first change until the index
+/// is closed, so that an index whose process was killed is rebuilt instead of believed, and no
+/// change needs a sync of its own.
 const WHOLE: &str = "whole";
 const CACHE_BYTES: u64 = 16 << 20;
 
@@ -51,8 +53,8 @@ pub(super) struct Publication {
 }
 
 impl Index {
-    /// Opens the index at `path`, with the reason why its derived trees are to be filled again, if they are. An index that cannot be
-    /// read is replaced by an empty one.
+    /// Opens the index at `path`, with the reason why its derived trees are to be filled again, if
+    /// they are. An index that cannot be read is replaced by an empty one.
     pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
         if !path.exists() {
             return Ok((Self::create(path)?, Some("there was none".to_owned())));
@@ -82,14 +84,17 @@ impl Index {
     fn create(path: &Path) -> Result<Self> {
         let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         match removed {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", path, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", path, error));
+            }
             _ => {}
         }
         Self::open_trees(path).map_err(|error| StoreError::index(path, error))
     }
 
     fn open_trees(path: &Path) -> sled::Result<Self> {
-        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        let config =
+            sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let mut db = config.open();
         for _ in 0..50 {
             // The files of an index just closed stay locked until sled's threads have ended.
@@ -97,7 +102,9 @@ impl Index {
                 Err(sled::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     thread::sleep(Duration::from_millis(20))
                 }
-                Err(sled::Error::Io(error)) if error.to_string().contains("lock") => thread::sleep(Duration::from_millis(20)),
+                Err(sled::Error::Io(error)) if error.to_string().contains("lock") => {
+                    thread::sleep(Duration::from_millis(20))
+                }
                 _ => break,
             }
             db = config.open();
@@ -124,7 +131,9 @@ impl Index {
         }
         let mark = self.path.join(WHOLE);
         match fs::remove_file(&mark) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(StoreError::io("remove", &mark, error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", &mark, error));
+            }
             _ => {}
         }
         sync_folder(&self.path)?;
@@ -163,7 +172,8 @@ impl Index {
         let mut all = Vec::new();
         for item in self.results.iter() {
             let (key, value) = self.done(item)?;
-            if let (Ok(key), Some(indexed)) = (<[u8; 32]>::try_from(&*key), decode_indexed(&value)) {
+            if let (Ok(key), Some(indexed)) = (<[u8; 32]>::try_from(&*key), decode_indexed(&value))
+            {
                 all.push((Key::from_bytes(key), indexed));
             }
         }
@@ -222,7 +232,9 @@ impl Index {
 
     pub fn file(&self, path: &[u8]) -> Result<Option<(Stamp, Digest)>> {
         let value = self.done(self.files.get(path))?;
-        Ok(value.and_then(|value| Some((decode_stamp(value.get(..32)?)?, decode_digest(value.get(32..)?)?))))
+        Ok(value.and_then(|value| {
+            Some((decode_stamp(value.get(..32)?)?, decode_digest(value.get(32..)?)?))
+        }))
     }
 
     pub fn set_file(&self, path: &[u8], stamp: &Stamp, digest: &Digest) -> Result<()> {
@@ -234,7 +246,9 @@ impl Index {
     /// Forgets what the objects tell, and keeps the stamps, which they do not.
     pub fn clear_derived(&self) -> Result<()> {
         self.change()?;
-        [&self.results, &self.history, &self.divergences].into_iter().try_for_each(|tree| self.done(tree.clear()))
+        [&self.results, &self.history, &self.divergences]
+            .into_iter()
+            .try_for_each(|tree| self.done(tree.clear()))
     }
 
     fn done<T>(&self, outcome: sled::Result<T>) -> Result<T> {
@@ -244,7 +258,11 @@ impl Index {
     /// All that [`Index::clear_derived`] forgets, for comparison.
     #[cfg(test)]
     pub fn derived(&self) -> Vec<(sled::IVec, sled::IVec)> {
-        [&self.results, &self.history, &self.divergences].into_iter().flat_map(|tree| tree.iter()).map(Result::unwrap).collect()
+        [&self.results, &self.history, &self.divergences]
+            .into_iter()
+            .flat_map(|tree| tree.iter())
+            .map(Result::unwrap)
+            .collect()
     }
 }
 
@@ -253,10 +271,22 @@ fn whole(results: usize) -> String {
     format!("titrate-index {VERSION}\n{results} results\n")
 }
 
-/// Whether an I/O error of sled speaks of the content of its files, not of the disk or of permissions.
+/// Whether an I/O error of sled speaks of the content of its files, not of the disk or of
+/// permissions.
 fn is_damage(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{AlreadyExists, InvalidData, InvalidInput, IsADirectory, NotADirectory, Other, UnexpectedEof};
-    matches!(error.kind(), AlreadyExists | InvalidData | InvalidInput | IsADirectory | NotADirectory | Other | UnexpectedEof)
+    use std::io::ErrorKind::{
+        AlreadyExists, InvalidData, InvalidInput, IsADirectory, NotADirectory, Other, UnexpectedEof,
+    };
+    matches!(
+        error.kind(),
+        AlreadyExists
+            | InvalidData
+            | InvalidInput
+            | IsADirectory
+            | NotADirectory
+            | Other
+            | UnexpectedEof
+    )
 }
 
 fn decode_digest(bytes: &[u8]) -> Option<Digest> {

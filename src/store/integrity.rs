@@ -12,7 +12,8 @@ use super::artifact::Artifact;
 use super::error::{Result, StoreError};
 use super::objects::Stamp;
 
-/// A file changed this recently may change again without a new time stamp: file systems' clocks tick as coarsely as this.
+/// A file changed this recently may change again without a new time stamp: file systems' clocks
+/// tick as coarsely as this.
 const RACY: Duration = Duration::from_secs(2);
 
 /// What is wrong with an artifact; nothing, when there are no damages.
@@ -40,7 +41,13 @@ impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.state {
             BlobState::Corrupt { moved_to } => {
-                write!(f, "`{}` ({}) was corrupt; moved to {}", self.name, self.digest.short(), moved_to.display())
+                write!(
+                    f,
+                    "`{}` ({}) was corrupt; moved to {}",
+                    self.name,
+                    self.digest.short(),
+                    moved_to.display()
+                )
             }
             _ => write!(f, "`{}` ({}) is missing", self.name, self.digest.short()),
         }
@@ -69,13 +76,18 @@ pub struct VerifyReport {
 }
 
 impl Store {
-    /// Whether every entry is there, unchanged since it was last verified; what changed is hashed again, and moved aside if wrong.
+    /// Whether every entry is there, unchanged since it was last verified; what changed is hashed
+    /// again, and moved aside if wrong.
     pub fn integrity(&self, artifact: &Artifact) -> Result<Integrity> {
         let mut integrity = Integrity::default();
         for entry in artifact.entries() {
             let state = self.blob_state(&entry.digest)?;
             if state != BlobState::Intact {
-                integrity.damages.push(Damage { name: entry.name.clone(), digest: entry.digest, state });
+                integrity.damages.push(Damage {
+                    name: entry.name.clone(),
+                    digest: entry.digest,
+                    state,
+                });
             }
         }
         // The list is known here, so a lost one is written again instead of being reported.
@@ -85,7 +97,8 @@ impl Store {
         Ok(integrity)
     }
 
-    /// The digest of an input file, hashed only when its size, times or inode changed since it was last hashed.
+    /// The digest of an input file, hashed only when its size, times or inode changed since it was
+    /// last hashed.
     pub fn file_digest(&self, path: impl AsRef<Path>) -> Result<Digest> {
         let path = path.as_ref();
         let failed = |error| StoreError::io("read", path, error);
@@ -106,7 +119,8 @@ impl Store {
         Ok(digest)
     }
 
-    /// Hashes every object and moves aside those that do not match; then looks for results that are no longer whole.
+    /// Hashes every object and moves aside those that do not match; then looks for results that are
+    /// no longer whole.
     pub fn verify(&self) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
         for digest in self.objects.list()? {
@@ -118,7 +132,9 @@ impl Store {
             }
         }
         for (key, indexed) in self.index.results()? {
-            if !self.blob_is_intact(&indexed.receipt)? || !self.integrity(&indexed.output)?.is_intact() {
+            if !self.blob_is_intact(&indexed.receipt)?
+                || !self.integrity(&indexed.output)?.is_intact()
+            {
                 report.unfinished.push(key);
             }
         }
@@ -150,7 +166,9 @@ impl Store {
 
 /// BLAKE3 of a file's bytes.
 fn hash_file(path: &Path) -> Result<Digest> {
-    File::open(path).and_then(Digest::of_reader).map_err(|error| StoreError::io("read", path, error))
+    File::open(path)
+        .and_then(Digest::of_reader)
+        .map_err(|error| StoreError::io("read", path, error))
 }
 
 /// Whether a file last changed long enough before `now` for its stamp to be trusted.

@@ -1,4 +1,5 @@
-//! Who holds a store: an advisory lock that dies with its process, and a note for whoever finds it taken.
+//! Who holds a store: an advisory lock that dies with its process, and a note for whoever finds it
+//! taken.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -21,7 +22,10 @@ impl Holder {
     /// This process.
     pub fn this_process() -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let command = std::env::args_os().map(|part| part.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        let command = std::env::args_os()
+            .map(|part| part.to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+            .join(" ");
         Self { pid: std::process::id(), host, command }
     }
 }
@@ -39,10 +43,17 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// Locks `path` (made where absent) and writes this process's [`Holder`] into it. `Ok(Err(holder))`: another has it.
+    /// Locks `path` (made where absent) and writes this process's [`Holder`] into it.
+    /// `Ok(Err(holder))`: another has it.
     pub fn take(path: &Path) -> Result<Result<Self, Holder>> {
         let open = |error| StoreError::io("open the lock file", path, error);
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(open)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(open)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(Err(read_holder(path))),
@@ -64,5 +75,8 @@ impl Drop for Lock {
 
 fn read_holder(path: &Path) -> Holder {
     let unknown = || Holder { pid: 0, host: "an unknown host".into(), command: "unknown".into() };
-    fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_else(unknown)
+    fs::read(path)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_else(unknown)
 }

@@ -1,4 +1,5 @@
-//! Object files: blobs named by digest. No index is needed here, so workers and the coordinator share this part.
+//! Object files: blobs named by digest. No index is needed here, so workers and the coordinator
+//! share this part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +14,8 @@ use super::artifact::{Artifact, Entry};
 use super::error::{Result, StoreError};
 use super::scratch::Scratch;
 
-/// The blobs of a store. Cheap to clone; every clone writes its temporary files into the same locked folder.
+/// The blobs of a store. Cheap to clone; every clone writes its temporary files into the same
+/// locked folder.
 #[derive(Clone, Debug)]
 pub struct Objects {
     inner: Arc<Inner>,
@@ -26,7 +28,8 @@ struct Inner {
     scratch: OnceLock<Scratch>,
 }
 
-/// What the file system says of a file; a change of content changes at least one of these (times in nanoseconds since the epoch).
+/// What the file system says of a file; a change of content changes at least one of these (times in
+/// nanoseconds since the epoch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// Bytes.
@@ -38,7 +41,8 @@ pub struct Stamp {
 
 impl Stamp {
     pub(super) fn of(metadata: &fs::Metadata) -> Self {
-        let nanoseconds = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
+        let nanoseconds =
+            |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
         Self {
             size: metadata.len(),
             mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -65,7 +69,8 @@ impl Objects {
     /// Where the blob lies, or would lie.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
-        let mut path = PathBuf::with_capacity(self.inner.objects.as_os_str().len() + 2 + name.len());
+        let mut path =
+            PathBuf::with_capacity(self.inner.objects.as_os_str().len() + 2 + name.len());
         path.push(&self.inner.objects);
         path.push(&name[..2]);
         path.push(&name[2..]);
@@ -83,7 +88,8 @@ impl Objects {
         }
     }
 
-    /// The blob's bytes, verified. Errors: [`StoreError::Missing`]; [`StoreError::Corrupt`], after moving the file aside.
+    /// The blob's bytes, verified. Errors: [`StoreError::Missing`]; [`StoreError::Corrupt`], after
+    /// moving the file aside.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
         let path = self.path(digest);
         let bytes = fs::read(&path).map_err(|error| match error.kind() {
@@ -97,12 +103,14 @@ impl Objects {
         Err(StoreError::Corrupt { digest: *digest, path, moved_to })
     }
 
-    /// The artifact whose list has this digest, verified. Errors as [`Objects::read`], and a blob that is no list.
+    /// The artifact whose list has this digest, verified. Errors as [`Objects::read`], and a blob
+    /// that is no list.
     pub fn read_artifact(&self, digest: &Digest) -> Result<Artifact> {
         Artifact::from_bytes(&self.read(digest)?, &self.path(digest).display().to_string())
     }
 
-    /// Stores `bytes` durably and read-only. Nothing is written when the blob is there with the right size.
+    /// Stores `bytes` durably and read-only. Nothing is written when the blob is there with the
+    /// right size.
     ///
     /// Errors: [`StoreError::NoSpace`] on a full disk; no partial object stays behind.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
@@ -111,10 +119,14 @@ impl Objects {
         Ok(digest)
     }
 
-    /// Stores named blobs and their list in one batch, so that each folder is synced once. Errors as [`Objects::put`].
+    /// Stores named blobs and their list in one batch, so that each folder is synced once. Errors
+    /// as [`Objects::put`].
     pub fn put_artifact(&self, files: Vec<(String, Vec<u8>)>) -> Result<Artifact> {
-        let entry =
-            |(name, bytes): &(String, Vec<u8>)| Entry { name: name.clone(), digest: Digest::of(bytes), size: bytes.len() as u64 };
+        let entry = |(name, bytes): &(String, Vec<u8>)| Entry {
+            name: name.clone(),
+            digest: Digest::of(bytes),
+            size: bytes.len() as u64,
+        };
         let artifact = Artifact::new(files.iter().map(entry).collect())?;
         let list = artifact.to_bytes();
         let mut batch = BTreeMap::from([(artifact.digest(), list.as_slice())]);
@@ -140,7 +152,9 @@ impl Objects {
         let mut digests = Vec::new();
         for folder in names(&self.inner.objects)?.into_iter().filter(|name| name.len() == 2) {
             let rest = names(&self.inner.objects.join(&folder))?;
-            digests.extend(rest.iter().filter_map(|rest| format!("{folder}{rest}").parse::<Digest>().ok()));
+            digests.extend(
+                rest.iter().filter_map(|rest| format!("{folder}{rest}").parse::<Digest>().ok()),
+            );
         }
         digests.sort();
         Ok(digests)
@@ -150,7 +164,9 @@ impl Objects {
     pub(super) fn remove(&self, digest: &Digest) -> Result<()> {
         let path = self.path(digest);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("remove", &path, error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::io("remove", &path, error))
+            }
             _ => Ok(()),
         }
     }
@@ -164,7 +180,8 @@ impl Objects {
         Ok(self.inner.scratch.get().expect("set above").fresh_path())
     }
 
-    /// Write and sync all files, rename them all, sync each folder once: a crash leaves only whole objects.
+    /// Write and sync all files, rename them all, sync each folder once: a crash leaves only whole
+    /// objects.
     fn put_batch(&self, blobs: &BTreeMap<Digest, &[u8]>) -> Result<()> {
         let mut written = Vec::new();
         let outcome = self.write_batch(blobs, &mut written);
@@ -176,23 +193,30 @@ impl Objects {
         outcome
     }
 
-    fn write_batch(&self, blobs: &BTreeMap<Digest, &[u8]>, written: &mut Vec<(PathBuf, PathBuf)>) -> Result<()> {
+    fn write_batch(
+        &self,
+        blobs: &BTreeMap<Digest, &[u8]>,
+        written: &mut Vec<(PathBuf, PathBuf)>,
+    ) -> Result<()> {
         for (digest, bytes) in blobs {
             if self.stat(digest)?.is_none_or(|stamp| stamp.size != bytes.len() as u64) {
                 let (temporary, path) = (self.temporary()?, self.path(digest));
                 written.push((temporary.clone(), path.clone()));
                 let wanted = bytes.len() as u64;
-                write_synced(&temporary, bytes, 0o444).map_err(|error| StoreError::write("write", &path, wanted, error))?;
+                write_synced(&temporary, bytes, 0o444)
+                    .map_err(|error| StoreError::write("write", &path, wanted, error))?;
             }
         }
         let mut folders = BTreeSet::new();
         for (temporary, path) in written.iter() {
             let folder = path.parent().expect("an object lies in a folder");
             if !folder.is_dir() {
-                fs::create_dir_all(folder).map_err(|error| StoreError::io("create", folder, error))?;
+                fs::create_dir_all(folder)
+                    .map_err(|error| StoreError::io("create", folder, error))?;
                 folders.insert(self.inner.objects.as_path());
             }
-            fs::rename(temporary, path).map_err(|error| StoreError::io("rename a temporary file to", path, error))?;
+            fs::rename(temporary, path)
+                .map_err(|error| StoreError::io("rename a temporary file to", path, error))?;
             folders.insert(folder);
         }
         folders.into_iter().try_for_each(sync_folder)
@@ -208,10 +232,13 @@ pub(super) fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<(
 
 /// Makes the renames and removals in a folder durable.
 pub(super) fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(|error| StoreError::io("sync", path, error))
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| StoreError::io("sync", path, error))
 }
 
-/// The names in a folder, sorted; those that are not UTF-8 are left out, a folder that is not there has none.
+/// The names in a folder, sorted; those that are not UTF-8 are left out, a folder that is not there
+/// has none.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let failed = |error| StoreError::io("list", folder, error);
     let listing = match fs::read_dir(folder) {

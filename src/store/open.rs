@@ -1,4 +1,5 @@
-//! Opening a store: lock, format, index, and what crashed processes and workers left to be taken in.
+//! Opening a store: lock, format, index, and what crashed processes and workers left to be taken
+//! in.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,8 @@ pub enum IndexState {
     /// The store is new.
     Created,
     Opened,
-    /// Derived anew from the objects, since the index was lost, unreadable, or not closed (its process was killed).
+    /// Derived anew from the objects, since the index was lost, unreadable, or not closed (its
+    /// process was killed).
     Rebuilt {
         cause: String,
         refusals: Vec<Refusal>,
@@ -43,7 +45,8 @@ pub struct Collected {
     pub refusals: Vec<Refusal>,
 }
 
-/// A file that is not the receipt that its place calls for, or whose output is not whole; its task runs again.
+/// A file that is not the receipt that its place calls for, or whose output is not whole; its task
+/// runs again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Where the file lies now.
@@ -52,15 +55,17 @@ pub struct Refusal {
 }
 
 impl Store {
-    /// Opens the store at `root`, making it where the folder is absent or empty, and takes in what lies in the inbox.
+    /// Opens the store at `root`, making it where the folder is absent or empty, and takes in what
+    /// lies in the inbox.
     ///
-    /// Errors: [`StoreError::Busy`] with the holder; [`StoreError::NewerFormat`]; [`StoreError::NotAStore`]. A lost or damaged index
-    /// is no error: see [`Store::opening`].
+    /// Errors: [`StoreError::Busy`] with the holder; [`StoreError::NewerFormat`];
+    /// [`StoreError::NotAStore`]. A lost or damaged index is no error: see [`Store::opening`].
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref();
         fs::create_dir_all(root).map_err(|error| StoreError::io("create", root, error))?;
         let new = format::is_new(root)?;
-        let lock = Lock::take(&root.join("lock"))?.map_err(|holder| StoreError::Busy { root: root.to_owned(), holder })?;
+        let lock = Lock::take(&root.join("lock"))?
+            .map_err(|holder| StoreError::Busy { root: root.to_owned(), holder })?;
         if new {
             format::write(root)?;
         }
@@ -69,12 +74,15 @@ impl Store {
         let path = root.join("index");
         let fresh = !path.exists() && objects.list()?.is_empty();
         let (index, damage) = Index::open(&path)?;
-        let opening = Opening { index: IndexState::Opened, collected: Collected::default(), leftovers };
+        let opening =
+            Opening { index: IndexState::Opened, collected: Collected::default(), leftovers };
         let inbox = Inbox::at(root);
-        let mut store = Self { objects, inbox, index, opening, publishing: Mutex::new(()), _lock: lock };
+        let mut store =
+            Self { objects, inbox, index, opening, publishing: Mutex::new(()), _lock: lock };
         if let Some(cause) = damage {
             let refusals = store.rebuild_index()?;
-            store.opening.index = if fresh { IndexState::Created } else { IndexState::Rebuilt { cause, refusals } };
+            store.opening.index =
+                if fresh { IndexState::Created } else { IndexState::Rebuilt { cause, refusals } };
         }
         store.opening.collected = store.collect()?;
         Ok(store)
@@ -95,7 +103,8 @@ impl Store {
         self.objects.root()
     }
 
-    /// Takes in what workers have published since. A file leaves the inbox only when its receipt is durably among the objects.
+    /// Takes in what workers have published since. A file leaves the inbox only when its receipt is
+    /// durably among the objects.
     pub fn collect(&self) -> Result<Collected> {
         let delivered = self.inbox.delivered()?;
         let mut collected = Collected::default();

@@ -1,4 +1,5 @@
-//! Receipts: the proof that a task finished, what it consumed and produced, and where and how it ran.
+//! Receipts: the proof that a task finished, what it consumed and produced, and where and how it
+//! ran.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ pub(super) const RECEIPT_PREFIX: &[u8] = b"{\"titrate_receipt\":1,";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// Format version; [`Receipt::FORMAT`]. First, so that the blob is recognised by its first bytes.
+    /// Format version; [`Receipt::FORMAT`]. First, so that the blob is recognised by its first
+    /// bytes.
     pub titrate_receipt: u32,
     pub key: Key,
     /// The canonical manifest; its BLAKE3 is `key`.
@@ -81,13 +83,21 @@ impl Receipt {
         Digest::of(&self.to_bytes())
     }
 
-    /// Parses and checks a receipt; `place` names the source in the error. Errors: not JSON, another format, a key that is not
-    /// the BLAKE3 of the manifest.
+    /// Parses and checks a receipt; `place` names the source in the error. Errors: not JSON,
+    /// another format, a key that is not the BLAKE3 of the manifest.
     pub fn from_bytes(bytes: &[u8], place: &str) -> Result<Self> {
-        let malformed = |cause: String| StoreError::Malformed { place: place.to_owned(), expected: "a receipt", cause };
-        let receipt: Self = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+        let malformed = |cause: String| StoreError::Malformed {
+            place: place.to_owned(),
+            expected: "a receipt",
+            cause,
+        };
+        let receipt: Self =
+            serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
         if receipt.titrate_receipt != VERSION {
-            return Err(malformed(format!("format {} instead of {VERSION}", receipt.titrate_receipt)));
+            return Err(malformed(format!(
+                "format {} instead of {VERSION}",
+                receipt.titrate_receipt
+            )));
         }
         receipt.check_key()?;
         Ok(receipt)

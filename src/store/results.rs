@@ -1,4 +1,5 @@
-//! Finished tasks: publishing receipts, finding them by key, and what happens when one key gave two outputs.
+//! Finished tasks: publishing receipts, finding them by key, and what happens when one key gave two
+//! outputs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
@@ -17,7 +18,8 @@ use super::{Refusal, Store};
 const DIVERGENCE_VERSION: u32 = 1;
 const DIVERGENCE_PREFIX: &[u8] = b"{\"titrate_divergence\":1,";
 
-/// Two receipts of one key whose outputs differ: the task is not deterministic, or its VERSION was forgotten.
+/// Two receipts of one key whose outputs differ: the task is not deterministic, or its VERSION was
+/// forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
     titrate_divergence: u32,
@@ -47,9 +49,12 @@ pub enum Published {
 }
 
 impl Store {
-    /// The key's result, if its receipt is there and unharmed. Its output may still be damaged: see [`Store::integrity`].
+    /// The key's result, if its receipt is there and unharmed. Its output may still be damaged: see
+    /// [`Store::integrity`].
     pub fn finished(&self, key: &Key) -> Result<Option<Finished>> {
-        let Some(Indexed { receipt, output, .. }) = self.index.result(key)? else { return Ok(None) };
+        let Some(Indexed { receipt, output, .. }) = self.index.result(key)? else {
+            return Ok(None);
+        };
         Ok(self.blob_is_intact(&receipt)?.then_some(Finished { receipt, output }))
     }
 
@@ -58,9 +63,13 @@ impl Store {
         self.finished(key)?.map(|finished| self.read_receipt(&finished.receipt)).transpose()
     }
 
-    /// The receipt with this digest: that of a [`Finished`] or of a [`Divergence`]. Errors as [`super::Objects::read`].
+    /// The receipt with this digest: that of a [`Finished`] or of a [`Divergence`]. Errors as
+    /// [`super::Objects::read`].
     pub fn read_receipt(&self, digest: &Digest) -> Result<Receipt> {
-        Receipt::from_bytes(&self.objects.read(digest)?, &self.objects.path(digest).display().to_string())
+        Receipt::from_bytes(
+            &self.objects.read(digest)?,
+            &self.objects.path(digest).display().to_string(),
+        )
     }
 
     /// Publishes a receipt durably; publishing it twice changes nothing.
@@ -72,7 +81,8 @@ impl Store {
         if let Some(damage) = integrity.damages.first() {
             return Err(receipt.refused(format!("its output {damage}")));
         }
-        let _one_at_a_time = self.publishing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let _one_at_a_time =
+            self.publishing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let earlier = self.index.result(&receipt.key)?;
         let standing = match &earlier {
             Some(earlier) => self.blob_is_intact(&earlier.receipt)?,
@@ -86,9 +96,16 @@ impl Store {
     }
 
     /// Indexes a receipt whose blob is stored. `standing`: the receipt of `earlier` is unharmed.
-    fn enter_stored(&self, digest: Digest, receipt: &Receipt, earlier: Option<Indexed>, standing: bool) -> Result<Published> {
+    fn enter_stored(
+        &self,
+        digest: Digest,
+        receipt: &Receipt,
+        earlier: Option<Indexed>,
+        standing: bool,
+    ) -> Result<Published> {
         let started_unix_ms = receipt.cost.started_unix_ms;
-        self.index.add_history(&receipt.label, Publication { started_unix_ms, key: receipt.key })?;
+        self.index
+            .add_history(&receipt.label, Publication { started_unix_ms, key: receipt.key })?;
         if self.index.is_refused(&digest)? {
             return self.divergence_of(&digest);
         }
@@ -98,9 +115,13 @@ impl Store {
             return Ok(Published::New);
         };
         let earlier_stands = standing && self.integrity(&earlier.output)?.is_intact();
-        let (kept, refused) = if earlier_stands { (earlier.receipt, digest) } else { (digest, earlier.receipt) };
-        let divergence = Divergence { titrate_divergence: DIVERGENCE_VERSION, key: receipt.key, kept, refused };
-        let record = self.objects.put(&serde_json::to_vec(&divergence).expect("a divergence is plain JSON"))?;
+        let (kept, refused) =
+            if earlier_stands { (earlier.receipt, digest) } else { (digest, earlier.receipt) };
+        let divergence =
+            Divergence { titrate_divergence: DIVERGENCE_VERSION, key: receipt.key, kept, refused };
+        let record = self
+            .objects
+            .put(&serde_json::to_vec(&divergence).expect("a divergence is plain JSON"))?;
         self.index.add_divergence(&refused, &record)?;
         if !earlier_stands {
             self.index.set_result(&receipt.key, &indexed)?;
@@ -111,7 +132,9 @@ impl Store {
     fn divergence_of(&self, refused: &Digest) -> Result<Published> {
         let all = self.divergences()?;
         let found = all.into_iter().find(|divergence| divergence.refused == *refused);
-        found.map(Published::Diverged).ok_or(StoreError::Missing { digest: *refused, path: self.objects.path(refused) })
+        found
+            .map(Published::Diverged)
+            .ok_or(StoreError::Missing { digest: *refused, path: self.objects.path(refused) })
     }
 
     /// All divergences on record, sorted by key.
@@ -135,7 +158,8 @@ impl Store {
         Ok(keys)
     }
 
-    /// Derives the index anew from the objects. Blobs that look like receipts and are none are returned.
+    /// Derives the index anew from the objects. Blobs that look like receipts and are none are
+    /// returned.
     pub fn rebuild_index(&self) -> Result<Vec<Refusal>> {
         self.index.clear_derived()?;
         let Scan { receipts, refused, records, refusals } = self.scan()?;
@@ -144,14 +168,16 @@ impl Store {
         }
         let mut latest: HashMap<Key, Indexed> = HashMap::new();
         // Those refused come last, so that they find what they lost against.
-        let (lost, stood): (Vec<_>, Vec<_>) = receipts.into_iter().partition(|((_, digest), _)| refused.contains(digest));
+        let (lost, stood): (Vec<_>, Vec<_>) =
+            receipts.into_iter().partition(|((_, digest), _)| refused.contains(digest));
         for ((started_unix_ms, digest), receipt) in stood.into_iter().chain(lost) {
             let earlier = latest.get(&receipt.key).cloned();
             if earlier.as_ref().is_some_and(|earlier| earlier.output == receipt.output) {
                 continue;
             }
             let standing = earlier.is_some();
-            let indexed = Indexed { receipt: digest, started_unix_ms, output: receipt.output.clone() };
+            let indexed =
+                Indexed { receipt: digest, started_unix_ms, output: receipt.output.clone() };
             if self.enter_stored(digest, &receipt, earlier, standing)? == Published::New {
                 latest.insert(receipt.key, indexed);
             }
@@ -166,7 +192,8 @@ impl Store {
         for digest in self.objects.list()? {
             let path = self.objects.path(&digest);
             let mut head = Vec::with_capacity(DIVERGENCE_PREFIX.len());
-            let read = File::open(&path).and_then(|file| file.take(DIVERGENCE_PREFIX.len() as u64).read_to_end(&mut head));
+            let read = File::open(&path)
+                .and_then(|file| file.take(DIVERGENCE_PREFIX.len() as u64).read_to_end(&mut head));
             read.map_err(|error| StoreError::io("read", &path, error))?;
             let outcome = if head.starts_with(RECEIPT_PREFIX) {
                 self.read_receipt(&digest).map(|receipt| {
@@ -184,7 +211,11 @@ impl Store {
             };
             match outcome {
                 Ok(()) => {}
-                Err(error @ (StoreError::Corrupt { .. } | StoreError::Malformed { .. } | StoreError::Receipt { .. })) => {
+                Err(
+                    error @ (StoreError::Corrupt { .. }
+                    | StoreError::Malformed { .. }
+                    | StoreError::Receipt { .. }),
+                ) => {
                     scan.refusals.push(Refusal { path, cause: error.to_string() });
                 }
                 Err(error) => return Err(error),

@@ -1,4 +1,5 @@
-//! The record of runs: a small JSON file each, kept for the last few, readable while another process has the store open.
+//! The record of runs: a small JSON file each, kept for the last few, readable while another
+//! process has the store open.
 
 use std::fs;
 use std::io;
@@ -30,7 +31,8 @@ impl Runs {
     pub fn record<T: Serialize>(&self, run_id: &str, record: &T) -> Result<()> {
         self.create()?;
         let path = self.path(run_id);
-        let bytes = serde_json::to_vec_pretty(record).map_err(|error| self.malformed(&path, "writable as JSON", &error))?;
+        let bytes = serde_json::to_vec_pretty(record)
+            .map_err(|error| self.malformed(&path, "writable as JSON", &error))?;
         let temporary = self.folder.join(format!(".{run_id}.{}", std::process::id()));
         let written = fs::write(&temporary, &bytes).and_then(|()| fs::rename(&temporary, &path));
         written.map_err(|error| {
@@ -40,7 +42,8 @@ impl Runs {
         let ids = self.ids()?;
         for old in &ids[..ids.len().saturating_sub(KEPT)] {
             let _ = fs::remove_file(self.journal(old));
-            fs::remove_file(self.path(old)).map_err(|error| StoreError::io("remove", &self.path(old), error))?;
+            fs::remove_file(self.path(old))
+                .map_err(|error| StoreError::io("remove", &self.path(old), error))?;
         }
         Ok(())
     }
@@ -48,16 +51,21 @@ impl Runs {
     /// Ids of the runs on record, newest last.
     pub fn ids(&self) -> Result<Vec<String>> {
         let all = names(&self.folder)?;
-        Ok(all.iter().filter_map(|name| name.strip_suffix(SUFFIX)).filter(|id| !id.starts_with('.')).map(str::to_owned).collect())
+        Ok(all
+            .iter()
+            .filter_map(|name| name.strip_suffix(SUFFIX))
+            .filter(|id| !id.starts_with('.'))
+            .map(str::to_owned)
+            .collect())
     }
 
     /// A run's record; `None` where there is none. Errors: the file is not what `T` says.
     pub fn read<T: DeserializeOwned>(&self, run_id: &str) -> Result<Option<T>> {
         let path = self.path(run_id);
         match fs::read(&path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes).map(Some).map_err(|error| self.malformed(&path, "the record of a run", &error))
-            }
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| self.malformed(&path, "the record of a run", &error)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(StoreError::io("read", &path, error)),
         }
@@ -70,7 +78,8 @@ impl Runs {
     }
 
     fn create(&self) -> Result<()> {
-        fs::create_dir_all(&self.folder).map_err(|error| StoreError::io("create", &self.folder, error))
+        fs::create_dir_all(&self.folder)
+            .map_err(|error| StoreError::io("create", &self.folder, error))
     }
 
     fn path(&self, run_id: &str) -> PathBuf {
@@ -81,8 +90,17 @@ impl Runs {
         self.folder.join(format!("{run_id}{JOURNAL_SUFFIX}"))
     }
 
-    fn malformed(&self, path: &Path, expected: &'static str, error: &serde_json::Error) -> StoreError {
-        StoreError::Malformed { place: path.display().to_string(), expected, cause: error.to_string() }
+    fn malformed(
+        &self,
+        path: &Path,
+        expected: &'static str,
+        error: &serde_json::Error,
+    ) -> StoreError {
+        StoreError::Malformed {
+            place: path.display().to_string(),
+            expected,
+            cause: error.to_string(),
+        }
     }
 }
 

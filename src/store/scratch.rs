@@ -1,4 +1,5 @@
-//! Temporary files: each process has a locked folder under `tmp/`, so that what a crash left is told from what is in use.
+//! Temporary files: each process has a locked folder under `tmp/`, so that what a crash left is
+//! told from what is in use.
 
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -26,18 +27,26 @@ impl Scratch {
         fs::create_dir_all(&tmp).map_err(|error| StoreError::io("create", &tmp, error))?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         loop {
-            let name = format!("{host}-{}-{}", std::process::id(), CLAIMS.fetch_add(1, Ordering::Relaxed));
+            let name =
+                format!("{host}-{}-{}", std::process::id(), CLAIMS.fetch_add(1, Ordering::Relaxed));
             let lock_path = tmp.join(format!("{name}{LOCK_SUFFIX}"));
             let failed = |error| StoreError::io("create", &lock_path, error);
-            let lock = OpenOptions::new().write(true).create(true).truncate(false).open(&lock_path).map_err(failed)?;
-            // A cleaner may have found the file between its creation and its lock; then it is locked or already removed.
+            let lock = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&lock_path)
+                .map_err(failed)?;
+            // A cleaner may have found the file between its creation and its lock; then it is
+            // locked or already removed.
             if lock.try_lock().is_err() || !lock_path.exists() {
                 continue;
             }
             let folder = tmp.join(&name);
             // A dead process of the same number may have left its files.
             let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
+            fs::create_dir_all(&folder)
+                .map_err(|error| StoreError::io("create", &folder, error))?;
             return Ok(Self { folder, lock_path, _lock: lock, count: AtomicU64::new(0) });
         }
     }
@@ -54,7 +63,8 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes the folders whose owner is gone, with what is in them. Returns the number of files removed.
+/// Removes the folders whose owner is gone, with what is in them. Returns the number of files
+/// removed.
 pub(super) fn clean(root: &Path) -> Result<usize> {
     let tmp = root.join("tmp");
     let present = names(&tmp)?;
@@ -69,7 +79,8 @@ pub(super) fn clean(root: &Path) -> Result<usize> {
         let folder = tmp.join(name);
         removed += names(&folder)?.len();
         if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(|error| StoreError::io("remove", &folder, error))?;
+            fs::remove_dir_all(&folder)
+                .map_err(|error| StoreError::io("remove", &folder, error))?;
         }
         fs::remove_file(&lock_path).map_err(|error| StoreError::io("remove", &lock_path, error))?;
     }

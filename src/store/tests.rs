@@ -1,4 +1,5 @@
-//! The store's promises: what is written is found again, what is damaged is noticed, and what is derived can be lost.
+//! The store's promises: what is written is found again, what is damaged is noticed, and what is
+//! derived can be lost.
 
 mod disaster;
 
@@ -21,7 +22,11 @@ fn receipt(name: &str, inputs: &[&Artifact], output: Artifact, started_unix_ms: 
         kind: "test".into(),
         version: 1,
         label: format!("test {name}"),
-        inputs: inputs.iter().enumerate().map(|(nth, input)| (format!("input {nth}"), input.digest())).collect(),
+        inputs: inputs
+            .iter()
+            .enumerate()
+            .map(|(nth, input)| (format!("input {nth}"), input.digest()))
+            .collect(),
         output,
         cost: Cost { started_unix_ms, wall_s: 0.1, cpu_s: 0.3, peak_memory: 1 << 20 },
         origin: Origin {
@@ -39,18 +44,28 @@ fn receipt(name: &str, inputs: &[&Artifact], output: Artifact, started_unix_ms: 
 }
 
 fn files(content: &str) -> Vec<(String, Vec<u8>)> {
-    vec![("shared".into(), b"the same in all".to_vec()), ("weights".into(), content.as_bytes().to_vec())]
+    vec![
+        ("shared".into(), b"the same in all".to_vec()),
+        ("weights".into(), content.as_bytes().to_vec()),
+    ]
 }
 
 /// A task called `name` with output `content`, published to the open store.
-fn finish(store: &Store, name: &str, inputs: &[&Artifact], content: &str, started: u64) -> (Receipt, Published) {
+fn finish(
+    store: &Store,
+    name: &str,
+    inputs: &[&Artifact],
+    content: &str,
+    started: u64,
+) -> (Receipt, Published) {
     let output = store.objects().put_artifact(files(content)).unwrap();
     let receipt = receipt(name, inputs, output, started);
     let published = store.publish(&receipt).unwrap();
     (receipt, published)
 }
 
-/// Flips the last bit of an object as a failing disk would, `later` (or with its times as they are).
+/// Flips the last bit of an object as a failing disk would, `later` (or with its times as they
+/// are).
 fn flip(store: &Store, digest: &Digest, later: bool) {
     let path = store.objects().path(digest);
     let mut bytes = fs::read(&path).unwrap();
@@ -91,7 +106,10 @@ fn a_published_result_is_found_after_reopening() {
     assert_eq!(finished.output, receipt.output);
     assert_eq!(store.receipt(&receipt.key).unwrap().unwrap(), receipt);
     assert_eq!(store.objects().read_artifact(&receipt.output.digest()).unwrap(), receipt.output);
-    assert_eq!(store.objects().read(&finished.output.entry("weights").unwrap().digest).unwrap(), b"alpha");
+    assert_eq!(
+        store.objects().read(&finished.output.entry("weights").unwrap().digest).unwrap(),
+        b"alpha"
+    );
     assert!(store.integrity(&finished.output).unwrap().is_intact());
     assert_eq!(store.history("test a").unwrap(), [receipt.key]);
     assert_eq!(store.finished(&Key::of(b"another")).unwrap(), None);
@@ -114,16 +132,28 @@ fn a_flipped_byte_is_found_by_the_plan_or_at_the_latest_by_the_read() {
     let weights = receipt.output.entry("weights").unwrap().digest;
     flip(&store, &weights, true);
     let integrity = store.integrity(&receipt.output).unwrap();
-    assert!(matches!(&integrity.damages[..], [Damage { name, state: BlobState::Corrupt { moved_to }, .. }]
-        if name == "weights" && moved_to.exists()));
-    assert_eq!(store.integrity(&receipt.output).unwrap().damages[0].state, BlobState::Missing, "moved aside the first time");
+    assert!(
+        matches!(&integrity.damages[..], [Damage { name, state: BlobState::Corrupt { moved_to }, .. }]
+        if name == "weights" && moved_to.exists())
+    );
+    assert_eq!(
+        store.integrity(&receipt.output).unwrap().damages[0].state,
+        BlobState::Missing,
+        "moved aside the first time"
+    );
 
-    assert_eq!(finish(&store, "a", &[], "alpha", 8).1, Published::Confirmed, "made again, the result is whole again");
+    assert_eq!(
+        finish(&store, "a", &[], "alpha", 8).1,
+        Published::Confirmed,
+        "made again, the result is whole again"
+    );
     assert!(store.integrity(&receipt.output).unwrap().is_intact());
 
     flip(&store, &weights, false);
     assert!(store.integrity(&receipt.output).unwrap().is_intact(), "no stamp tells");
-    assert!(matches!(store.objects().read(&weights), Err(StoreError::Corrupt { digest, .. }) if digest == weights));
+    assert!(
+        matches!(store.objects().read(&weights), Err(StoreError::Corrupt { digest, .. }) if digest == weights)
+    );
     assert!(matches!(store.objects().read(&weights), Err(StoreError::Missing { .. })));
     assert!(!store.integrity(&receipt.output).unwrap().is_intact());
 }
@@ -168,7 +198,10 @@ fn a_second_output_for_a_key_is_recorded_and_never_substituted() {
 
     store.objects().quarantine(&first.output.entry("weights").unwrap().digest).unwrap();
     let (third, published) = finish(&store, "a", &[], "third", 9);
-    assert!(matches!(published, Published::Diverged(Divergence { kept, .. }) if kept == third.digest()), "the first is lost");
+    assert!(
+        matches!(published, Published::Diverged(Divergence { kept, .. }) if kept == third.digest()),
+        "the first is lost"
+    );
     assert_eq!(store.finished(&first.key).unwrap().unwrap().output, third.output);
     let derived = store.index.derived();
     store.rebuild_index().unwrap();
@@ -197,7 +230,11 @@ fn workers_publish_through_the_inbox_and_half_written_files_are_refused() {
     let good = receipt("good", &[], objects.put_artifact(files("g")).unwrap(), 1);
     inbox.publish(&objects, &good).unwrap();
     let cut = receipt("cut", &[], objects.put_artifact(files("c")).unwrap(), 2).to_bytes();
-    fs::write(folder.path().join(format!("inbox/{}.receipt.json", Digest::of(&cut))), &cut[..cut.len() / 2]).unwrap();
+    fs::write(
+        folder.path().join(format!("inbox/{}.receipt.json", Digest::of(&cut))),
+        &cut[..cut.len() / 2],
+    )
+    .unwrap();
     let hollow = receipt("hollow", &[], Artifact::new(vec![entry("x")]).unwrap(), 3);
     inbox.publish(&objects, &hollow).unwrap();
 
@@ -206,12 +243,23 @@ fn workers_publish_through_the_inbox_and_half_written_files_are_refused() {
     assert_eq!(collected.receipts, [(good.key, Published::New)]);
     assert_eq!(collected.refusals.len(), 2, "{collected:?}");
     assert!(collected.refusals.iter().all(|refusal| refusal.path.exists()));
-    assert!(collected.refusals[0].cause.contains("`x`") && collected.refusals[0].cause.contains("missing"), "{collected:?}");
+    assert!(
+        collected.refusals[0].cause.contains("`x`")
+            && collected.refusals[0].cause.contains("missing"),
+        "{collected:?}"
+    );
     assert_eq!(fs::read_dir(folder.path().join("inbox")).unwrap().count(), 0);
-    assert!(store.finished(&good.key).unwrap().is_some() && store.finished(&hollow.key).unwrap().is_none());
+    assert!(
+        store.finished(&good.key).unwrap().is_some()
+            && store.finished(&hollow.key).unwrap().is_none()
+    );
 
     inbox.publish(&objects, &good).unwrap();
-    assert_eq!(store.collect().unwrap().receipts, [(good.key, Published::Confirmed)], "delivered again after a crash");
+    assert_eq!(
+        store.collect().unwrap().receipts,
+        [(good.key, Published::Confirmed)],
+        "delivered again after a crash"
+    );
     let forged = Receipt { manifest: "another".into(), ..good };
     assert!(matches!(inbox.publish(&objects, &forged), Err(StoreError::Receipt { .. })));
 }
@@ -224,7 +272,10 @@ fn entry(name: &str) -> Entry {
 fn a_second_opener_is_told_who_holds_the_store() {
     let (folder, store) = opened();
     let Err(error) = Store::open(folder.path()) else { panic!("opened twice") };
-    assert!(matches!(&error, StoreError::Busy { holder, .. } if holder.pid == std::process::id()), "{error}");
+    assert!(
+        matches!(&error, StoreError::Busy { holder, .. } if holder.pid == std::process::id()),
+        "{error}"
+    );
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     drop(store);
     Store::open(folder.path()).unwrap();
@@ -286,7 +337,9 @@ fn gc_keeps_live_and_pinned_keys_and_what_they_came_from() {
         assert!(store.integrity(&kept.output).unwrap().is_intact(), "{}", kept.label);
     }
     assert_eq!(store.finished(&dead.key).unwrap(), None);
-    assert!(store.divergences().unwrap().is_empty() && store.history("test dead").unwrap().is_empty());
+    assert!(
+        store.divergences().unwrap().is_empty() && store.history("test dead").unwrap().is_empty()
+    );
     assert_eq!(store.gc(&roots, false).unwrap().objects, 0);
     store.unpin(&pinned.key).unwrap();
     assert_eq!(store.gc(&roots, false).unwrap().receipts, 1);
@@ -312,9 +365,11 @@ fn what_one_store_exports_another_imports_by_digest() {
     let (unet, _) = finish(&store, "unet", &[], "u", 1);
     let (vae, _) = finish(&store, "vae", &[], "v", 2);
     let shipped = tempfile::tempdir().unwrap();
-    let exported = store.export(&[(unet.key, "unet"), (vae.key, "deep/vae")], shipped.path()).unwrap();
+    let exported =
+        store.export(&[(unet.key, "unet"), (vae.key, "deep/vae")], shipped.path()).unwrap();
     assert_eq!(exported.files, 6);
-    fs::rename(shipped.path().join("unet/weights"), shipped.path().join("renamed.safetensors")).unwrap();
+    fs::rename(shipped.path().join("unet/weights"), shipped.path().join("renamed.safetensors"))
+        .unwrap();
 
     let (_other_folder, other) = opened();
     let mut keys = vec![unet.key, vae.key];
@@ -340,13 +395,21 @@ fn an_input_file_is_hashed_again_when_it_changed() {
     fs::write(&path, b"one").unwrap();
     assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"one"));
     fs::write(&path, b"two").unwrap();
-    assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"two"), "same size within one tick of the clock");
+    assert_eq!(
+        store.file_digest(&path).unwrap(),
+        Digest::of(b"two"),
+        "same size within one tick of the clock"
+    );
 
     let name = path.as_os_str().as_encoded_bytes();
     assert_eq!(store.index.file(name).unwrap(), None, "too fresh to be trusted");
     let stamp = Stamp::of(&fs::metadata(&path).unwrap());
     store.index.set_file(name, &stamp, &Digest::of(b"cached")).unwrap();
-    assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"cached"), "a settled stamp is trusted");
+    assert_eq!(
+        store.file_digest(&path).unwrap(),
+        Digest::of(b"cached"),
+        "a settled stamp is trusted"
+    );
     fs::write(&path, b"three").unwrap();
     assert_eq!(store.file_digest(&path).unwrap(), Digest::of(b"three"));
 }

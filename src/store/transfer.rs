@@ -1,4 +1,5 @@
-//! Results that travel with a repository: exported as plain files beside their receipts, imported by digest.
+//! Results that travel with a repository: exported as plain files beside their receipts, imported
+//! by digest.
 
 use std::collections::HashMap;
 use std::fs;
@@ -22,7 +23,8 @@ pub struct Exported {
 }
 
 impl Store {
-    /// Writes each key's output under `to/<folder>/<entry name>` and its receipt to `to/<folder>/receipt.json`.
+    /// Writes each key's output under `to/<folder>/<entry name>` and its receipt to
+    /// `to/<folder>/receipt.json`.
     ///
     /// Errors: a key that is not finished; what [`super::Objects::read`] says.
     pub fn export(&self, folders: &[(Key, &str)], to: impl AsRef<Path>) -> Result<Exported> {
@@ -30,7 +32,8 @@ impl Store {
         let mut write = |path: PathBuf, bytes: &[u8]| {
             let folder = path.parent().expect("a file below the target");
             fs::create_dir_all(folder).map_err(|error| StoreError::io("create", folder, error))?;
-            fs::write(&path, bytes).map_err(|error| StoreError::write("write", &path, bytes.len() as u64, error))?;
+            fs::write(&path, bytes)
+                .map_err(|error| StoreError::write("write", &path, bytes.len() as u64, error))?;
             exported.files += 1;
             exported.size += bytes.len() as u64;
             Ok(())
@@ -52,17 +55,21 @@ impl Store {
         Ok(exported)
     }
 
-    /// Takes in every `receipt.json` (or `*.receipt.json`) below `from`, with the files there that its output names by digest,
-    /// whatever they are called. Returns the keys, sorted. Costs little when all is in already.
+    /// Takes in every `receipt.json` (or `*.receipt.json`) below `from`, with the files there that
+    /// its output names by digest, whatever they are called. Returns the keys, sorted. Costs little
+    /// when all is in already.
     ///
-    /// Errors: a receipt that is not valid; an output that is neither below `from` nor in the store.
+    /// Errors: a receipt that is not valid; an output that is neither below `from` nor in the
+    /// store.
     pub fn import(&self, from: impl AsRef<Path>) -> Result<Vec<Key>> {
         let mut files = Vec::new();
         walk(from.as_ref(), &mut files)?;
         let (receipts, others): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|path| path.to_string_lossy().ends_with(RECEIPT_NAME));
-        let by_digest: HashMap<Digest, PathBuf> =
-            others.into_iter().map(|path| Ok((self.file_digest(&path)?, path))).collect::<Result<_>>()?;
+        let by_digest: HashMap<Digest, PathBuf> = others
+            .into_iter()
+            .map(|path| Ok((self.file_digest(&path)?, path)))
+            .collect::<Result<_>>()?;
         let mut keys = Vec::new();
         for path in receipts {
             let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
@@ -75,10 +82,18 @@ impl Store {
         Ok(keys)
     }
 
-    fn import_output(&self, receipt: &Receipt, from: &Path, by_digest: &HashMap<Digest, PathBuf>) -> Result<()> {
+    fn import_output(
+        &self,
+        receipt: &Receipt,
+        from: &Path,
+        by_digest: &HashMap<Digest, PathBuf>,
+    ) -> Result<()> {
         for damage in self.integrity(&receipt.output)?.damages {
             let Some(path) = by_digest.get(&damage.digest) else {
-                return Err(receipt.refused(format!("its output {damage}: no file below {} has this digest", from.display())));
+                return Err(receipt.refused(format!(
+                    "its output {damage}: no file below {} has this digest",
+                    from.display()
+                )));
             };
             let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, error))?;
             self.objects.put(&bytes)?;

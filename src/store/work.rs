@@ -8,7 +8,8 @@ use crate::id::Key;
 use super::error::{Result, StoreError};
 use super::lock::Lock;
 
-/// The claim on `work/<key>/`: checkpoints, partial output and the log of an attempt. Released when dropped or when the process ends.
+/// The claim on `work/<key>/`: checkpoints, partial output and the log of an attempt. Released when
+/// dropped or when the process ends.
 #[derive(Debug)]
 pub struct Attempt {
     folder: PathBuf,
@@ -16,7 +17,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Claims the folder, with what an earlier attempt left in it. Errors: [`StoreError::AttemptRunning`].
+    /// Claims the folder, with what an earlier attempt left in it. Errors:
+    /// [`StoreError::AttemptRunning`].
     pub fn claim(root: impl AsRef<Path>, key: &Key) -> Result<Self> {
         let folder = folder(root.as_ref(), key);
         fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
@@ -32,7 +34,8 @@ impl Attempt {
 
     /// Removes the folder: the task is done, or is to start from nothing.
     pub fn clear(self) -> Result<()> {
-        fs::remove_dir_all(&self.folder).map_err(|error| StoreError::io("remove", &self.folder, error))
+        fs::remove_dir_all(&self.folder)
+            .map_err(|error| StoreError::io("remove", &self.folder, error))
     }
 }
 

@@ -35,7 +35,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// `n=8/text-to-image-x10/transforms/r0`, with the regime before the replicate where it is not the full one.
+    /// `n=8/text-to-image-x10/transforms/r0`, with the regime before the replicate where it is not
+    /// the full one.
     pub fn label(&self) -> String {
         let arm = match (&self.synthetic, self.control) {
             (Some(synthetic), _) => format!("{}-x{}", synthetic.arm(), synthetic.dose),
@@ -43,7 +44,8 @@ impl Cell {
             (None, None) => "real".to_owned(),
         };
         let transforms = if self.transforms { "transforms" } else { "plain" };
-        let regime = if self.regime.is_full() { String::new() } else { format!("{}/", self.regime.name()) };
+        let regime =
+            if self.regime.is_full() { String::new() } else { format!("{}/", self.regime.name()) };
         format!("n={}/{arm}/{transforms}/{regime}r{}", self.n, self.replicate)
     }
 }
@@ -65,9 +67,14 @@ impl Synthetic {
 }
 
 impl Strategy {
-    /// The name of the arm of this strategy and a variant of the generator (empty: the generator itself).
+    /// The name of the arm of this strategy and a variant of the generator (empty: the generator
+    /// itself).
     pub fn arm(self, variant: &str) -> String {
-        if variant.is_empty() { self.name().to_owned() } else { format!("{}@{variant}", self.name()) }
+        if variant.is_empty() {
+            self.name().to_owned()
+        } else {
+            format!("{}@{variant}", self.name())
+        }
     }
 
     /// The name in study files, labels and reports.
@@ -93,7 +100,8 @@ impl Study {
         arms.extend(experiment.controls.iter().map(|&control| (Some(control), None)));
         for (variant, _) in self.generators() {
             for &strategy in &experiment.strategies {
-                let synthetic = |&dose| (None, Some(Synthetic { strategy, variant: variant.to_owned(), dose }));
+                let synthetic =
+                    |&dose| (None, Some(Synthetic { strategy, variant: variant.to_owned(), dose }));
                 arms.extend(experiment.doses.iter().map(synthetic));
             }
         }
@@ -103,7 +111,14 @@ impl Study {
                 for &transforms in &experiment.transforms {
                     for &regime in &experiment.regimes {
                         let (synthetic, control) = (synthetic.clone(), *control);
-                        let cell = |replicate| Cell { n, synthetic: synthetic.clone(), control, transforms, regime, replicate };
+                        let cell = |replicate| Cell {
+                            n,
+                            synthetic: synthetic.clone(),
+                            control,
+                            transforms,
+                            regime,
+                            replicate,
+                        };
                         cells.extend((0..experiment.replicates).map(cell));
                     }
                 }
@@ -112,8 +127,8 @@ impl Study {
         cells
     }
 
-    /// The order in which `replicate` draws the real images of class number `class` from the pool: n images are the first n, so
-    /// that samples are nested in n and shared by all arms.
+    /// The order in which `replicate` draws the real images of class number `class` from the pool:
+    /// n images are the first n, so that samples are nested in n and shared by all arms.
     pub fn sample_order(&self, class: &str, replicate: usize) -> Vec<usize> {
         let mut order = (0..self.images.pool).collect::<Vec<_>>();
         let seed = self.root_seed().child("sample").child(class).nth(replicate as u64);
@@ -121,10 +136,11 @@ impl Study {
         order
     }
 
-    /// The generators that arms have their images from: the generator, under an empty name, and its variants under theirs. Without a
-    /// strategy there are none.
+    /// The generators that arms have their images from: the generator, under an empty name, and its
+    /// variants under theirs. Without a strategy there are none.
     pub fn generators(&self) -> impl Iterator<Item = (&str, &Generator)> {
-        let variants = self.generator.variants.iter().map(|(name, generator)| (name.as_str(), generator));
+        let variants =
+            self.generator.variants.iter().map(|(name, generator)| (name.as_str(), generator));
         let all = std::iter::once(("", &self.generator)).chain(variants);
         all.filter(|_| !self.experiment.strategies.is_empty())
     }
@@ -138,12 +154,15 @@ impl Study {
     pub fn pipelines(&self) -> [bool; 2] {
         let strategies = &self.experiment.strategies;
         let text_to_image = strategies.contains(&Strategy::TextToImage);
-        let has_prior = self.generators().any(|(_, generator)| generator.is_tuned() && generator.dreambooth.prior.images > 0);
+        let has_prior = self
+            .generators()
+            .any(|(_, generator)| generator.is_tuned() && generator.dreambooth.prior.images > 0);
         let inpainting = strategies.iter().any(|&strategy| strategy != Strategy::TextToImage);
         [text_to_image || has_prior, inpainting].map(|needed| needed && self.generates())
     }
 
-    /// What all replicates have in common, so that an analysis over replicates says nothing of other choices of it.
+    /// What all replicates have in common, so that an analysis over replicates says nothing of
+    /// other choices of it.
     pub fn shared_by_replicates(&self) -> Vec<String> {
         let mut shared = vec!["the pool".to_owned(), "the pretrained weights".to_owned()];
         if self.classifier.patience > 0 || self.classifier.keep == Keep::Best {
@@ -157,7 +176,11 @@ impl Study {
             return shared;
         }
         for (variant, generator) in self.generators() {
-            let of = if variant.is_empty() { String::new() } else { format!(" of the variant {variant}") };
+            let of = if variant.is_empty() {
+                String::new()
+            } else {
+                format!(" of the variant {variant}")
+            };
             if generator.is_released() {
                 shared.push(format!("the released images{of}"));
             } else if generator.is_tuned() && !generator.per_replicate() {
@@ -170,7 +193,9 @@ impl Study {
     /// The names of the synthetic arms, whatever their doses.
     pub fn arms(&self) -> Vec<String> {
         let strategies = &self.experiment.strategies;
-        self.generators().flat_map(|(variant, _)| strategies.iter().map(move |strategy| strategy.arm(variant))).collect()
+        self.generators()
+            .flat_map(|(variant, _)| strategies.iter().map(move |strategy| strategy.arm(variant)))
+            .collect()
     }
 }
 
@@ -192,7 +217,10 @@ impl Generator {
 
     /// Whether each replicate has models of its own.
     pub fn per_replicate(&self) -> bool {
-        matches!(self.dreambooth.models, Models::PerReplicate | Models::AllPerReplicate | Models::LeakFree)
+        matches!(
+            self.dreambooth.models,
+            Models::PerReplicate | Models::AllPerReplicate | Models::LeakFree
+        )
     }
 
     /// Whether each model has seen the images that its classifiers see, and no other.

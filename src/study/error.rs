@@ -53,7 +53,8 @@ impl Place {
         }
     }
 
-    /// The folder that a relative path written here starts from; `None` on the command line (the current folder).
+    /// The folder that a relative path written here starts from; `None` on the command line (the
+    /// current folder).
     pub(super) fn folder(&self) -> Option<&Path> {
         match self {
             Self::At { path, .. } | Self::Default { path } => path.parent(),

@@ -35,7 +35,8 @@ pub(super) struct Leaf {
 pub(super) struct Said(BTreeMap<String, usize>);
 
 impl Said {
-    /// The leaves of layer number `layer`, above those before. One that says every key, as a resolved study does, means none of them.
+    /// The leaves of layer number `layer`, above those before. One that says every key, as a
+    /// resolved study does, means none of them.
     pub fn add(&mut self, layer: usize, leaves: &[Leaf]) {
         if KNOWN.is_covered(leaves) {
             self.0.clear();
@@ -66,7 +67,8 @@ impl Known {
 
     /// The study that is nothing but defaults.
     pub fn study(&self) -> Study {
-        toml_edit::de::from_document(DocumentMut::from(self.table().clone())).expect("the built-in defaults are a study")
+        toml_edit::de::from_document(DocumentMut::from(self.table().clone()))
+            .expect("the built-in defaults are a study")
     }
 
     /// Whether `leaves` leave nothing to the defaults.
@@ -91,7 +93,13 @@ impl Known {
     /// What is wrong with a layer: keys that no study has and values of the wrong kind.
     pub fn check(&self, layer: &Layer) -> Vec<Problem> {
         let mut problems = Vec::new();
-        self.check_table(layer, &mut Vec::new(), layer.document.as_table(), self.table(), &mut problems);
+        self.check_table(
+            layer,
+            &mut Vec::new(),
+            layer.document.as_table(),
+            self.table(),
+            &mut problems,
+        );
         problems
     }
 
@@ -104,18 +112,28 @@ impl Known {
         problems: &mut Vec<Problem>,
     ) {
         for (name, item) in given.iter() {
-            if path.is_empty() && name == EXTENDS && matches!(layer.origin, super::layer::Origin::File(_)) {
+            if path.is_empty()
+                && name == EXTENDS
+                && matches!(layer.origin, super::layer::Origin::File(_))
+            {
                 continue;
             }
             path.push(name);
             match known.get(name) {
                 None => {
                     let span = given.get_key_value(name).and_then(|(key, _)| key.span());
-                    problems.push(Problem { place: layer.place(span), message: self.unknown(path, known) });
+                    problems.push(Problem {
+                        place: layer.place(span),
+                        message: self.unknown(path, known),
+                    });
                 }
                 Some(default) => match (item.as_table_like(), default.as_table_like()) {
-                    (Some(variants), _) if path.as_slice() == VARIANTS => self.check_variants(layer, path, variants, problems),
-                    (Some(given), Some(known)) if !is_open(known) => self.check_table(layer, path, given, known, problems),
+                    (Some(variants), _) if path.as_slice() == VARIANTS => {
+                        self.check_variants(layer, path, variants, problems)
+                    }
+                    (Some(given), Some(known)) if !is_open(known) => {
+                        self.check_table(layer, path, given, known, problems)
+                    }
                     _ => {
                         if let Some((part, message)) = mismatch(item, default) {
                             let message = format!("`{}` {message}", dotted(path));
@@ -136,17 +154,22 @@ impl Known {
         variants: &'a dyn TableLike,
         problems: &mut Vec<Problem>,
     ) {
-        let generator = self.get(&VARIANTS[..1]).and_then(Item::as_table_like).expect("the defaults have a generator");
+        let generator = self
+            .get(&VARIANTS[..1])
+            .and_then(Item::as_table_like)
+            .expect("the defaults have a generator");
         for (name, item) in variants.iter() {
             path.push(name);
             match item.as_table_like() {
                 Some(variant) if variant.contains_key(VARIANTS[1]) => {
-                    let message = format!("`{}` is a variant and has none of its own", dotted(path));
+                    let message =
+                        format!("`{}` is a variant and has none of its own", dotted(path));
                     problems.push(Problem { place: layer.place(item.span()), message });
                 }
                 Some(variant) => self.check_table(layer, path, variant, generator, problems),
                 None => {
-                    let message = format!("`{}` is {}; a table is expected", dotted(path), kind(item));
+                    let message =
+                        format!("`{}` is {}; a table is expected", dotted(path), kind(item));
                     problems.push(Problem { place: layer.place(item.span()), message });
                 }
             }
@@ -182,7 +205,10 @@ impl Known {
         every_path(self.table(), &mut Vec::new(), &mut all);
         let likeness = |path: &Vec<&str>| {
             let last = path.last().expect("a key has a name");
-            (strsim::normalized_damerau_levenshtein(name, last), strsim::normalized_damerau_levenshtein(full, &dotted(path)))
+            (
+                strsim::normalized_damerau_levenshtein(name, last),
+                strsim::normalized_damerau_levenshtein(full, &dotted(path)),
+            )
         };
         all.iter()
             .map(|path| (likeness(path), path))
@@ -193,14 +219,23 @@ impl Known {
 }
 
 /// Lays `layer` over `base`: tables merge, everything else replaces. Returns what was laid.
-pub(super) fn merge(base: &mut Table, layer: &Layer, places: &mut BTreeMap<String, Place>) -> Vec<Leaf> {
+pub(super) fn merge(
+    base: &mut Table,
+    layer: &Layer,
+    places: &mut BTreeMap<String, Place>,
+) -> Vec<Leaf> {
     let mut leaves = Vec::new();
     merge_table(base, layer.document.as_table(), &mut Vec::new(), &mut leaves);
     places.extend(leaves.iter().map(|leaf| (leaf.key.clone(), layer.place(leaf.span.clone()))));
     leaves
 }
 
-fn merge_table<'a>(base: &mut dyn TableLike, over: &'a dyn TableLike, path: &mut Vec<&'a str>, leaves: &mut Vec<Leaf>) {
+fn merge_table<'a>(
+    base: &mut dyn TableLike,
+    over: &'a dyn TableLike,
+    path: &mut Vec<&'a str>,
+    leaves: &mut Vec<Leaf>,
+) {
     for (name, item) in over.iter() {
         if path.is_empty() && name == EXTENDS {
             continue;
@@ -211,7 +246,10 @@ fn merge_table<'a>(base: &mut dyn TableLike, over: &'a dyn TableLike, path: &mut
                 if !base.get(name).is_some_and(Item::is_table_like) {
                     base.insert(name, Item::Table(Table::new()));
                 }
-                let base = base.get_mut(name).and_then(Item::as_table_like_mut).expect("it is a table by now");
+                let base = base
+                    .get_mut(name)
+                    .and_then(Item::as_table_like_mut)
+                    .expect("it is a table by now");
                 merge_table(base, over, path, leaves);
             }
             None => {
@@ -223,14 +261,19 @@ fn merge_table<'a>(base: &mut dyn TableLike, over: &'a dyn TableLike, path: &mut
     }
 }
 
-/// `merged` with each variant of the generator complete: the generator with the variant laid over it.
+/// `merged` with each variant of the generator complete: the generator with the variant laid over
+/// it.
 pub(super) fn complete(merged: &Table) -> Table {
     let mut table = merged.clone();
-    let Some(generator) = table.get_mut(VARIANTS[0]).and_then(Item::as_table_like_mut) else { return table };
+    let Some(generator) = table.get_mut(VARIANTS[0]).and_then(Item::as_table_like_mut) else {
+        return table;
+    };
     let Some(variants) = generator.remove(VARIANTS[1]) else { return table };
     let mut complete = Table::new();
-    for (name, variant) in variants.as_table_like().into_iter().flat_map(|variants| variants.iter()) {
-        let mut whole = Table::from_iter(generator.iter().map(|(key, item)| (key.to_owned(), item.clone())));
+    for (name, variant) in variants.as_table_like().into_iter().flat_map(|variants| variants.iter())
+    {
+        let mut whole =
+            Table::from_iter(generator.iter().map(|(key, item)| (key.to_owned(), item.clone())));
         if let Some(variant) = variant.as_table_like() {
             merge_table(&mut whole, variant, &mut Vec::new(), &mut Vec::new());
         }
@@ -240,14 +283,20 @@ pub(super) fn complete(merged: &Table) -> Table {
     table
 }
 
-/// What is wrong with a layer's arrays of fixed length, of which a type reads the beginning; `read` is what became of the layer.
+/// What is wrong with a layer's arrays of fixed length, of which a type reads the beginning; `read`
+/// is what became of the layer.
 pub(super) fn check_lengths(layer: &Layer, read: &Item) -> Vec<Problem> {
     let mut paths = Vec::new();
     every_path(layer.document.as_table(), &mut Vec::new(), &mut paths);
     let problem = |path: &Vec<&str>| {
-        let [given, read] = [layer.document.as_item(), read].map(|item| at(item, path).and_then(Item::as_value));
+        let [given, read] =
+            [layer.document.as_item(), read].map(|item| at(item, path).and_then(Item::as_value));
         let (longer, taken) = longer(given?, read?)?;
-        let message = format!("`{}`: invalid length {}, expected an array of length {taken}", dotted(path), longer.len());
+        let message = format!(
+            "`{}`: invalid length {}, expected an array of length {taken}",
+            dotted(path),
+            longer.len()
+        );
         Some(Problem { place: layer.place(longer.span()), message })
     };
     paths.iter().filter_map(problem).collect()
@@ -272,9 +321,12 @@ fn is_open(default: &dyn TableLike) -> bool {
     default.is_empty()
 }
 
-/// The span and the complaint if `item` is of another kind than the default; elements of arrays count too.
+/// The span and the complaint if `item` is of another kind than the default; elements of arrays
+/// count too.
 fn mismatch(item: &Item, default: &Item) -> Option<(Option<Range<usize>>, String)> {
-    let complaint = |span, found: &str, expected: &str| Some((span, format!("is {found}; {expected} is expected")));
+    let complaint = |span, found: &str, expected: &str| {
+        Some((span, format!("is {found}; {expected} is expected")))
+    };
     match (item.as_value(), default.as_value()) {
         (Some(Value::Integer(whole)), Some(Value::Integer(_))) if *whole.value() < 0 => {
             complaint(item.span(), &whole.value().to_string(), "a whole number of at least 0")
@@ -283,7 +335,14 @@ fn mismatch(item: &Item, default: &Item) -> Option<(Option<Range<usize>>, String
         (Some(Value::Array(given)), Some(Value::Array(defaults))) => {
             let example = defaults.get(0)?;
             let wrong = given.iter().find(|element| !same_kind(element, example))?;
-            Some((wrong.span(), format!("has {} in it; each element must be {}", value_kind(wrong), value_kind(example))))
+            Some((
+                wrong.span(),
+                format!(
+                    "has {} in it; each element must be {}",
+                    value_kind(wrong),
+                    value_kind(example)
+                ),
+            ))
         }
         _ if item.is_table_like() && default.is_table_like() => None,
         (Some(given), Some(default)) if same_kind(given, default) => None,
@@ -319,11 +378,18 @@ fn value_kind(value: &Value) -> &'static str {
 
 /// A path of names as TOML writes it, quoted where it must be.
 pub(super) fn dotted(path: &[&str]) -> String {
-    path.iter().map(|name| Key::new(*name).display_repr().into_owned()).collect::<Vec<_>>().join(".")
+    path.iter()
+        .map(|name| Key::new(*name).display_repr().into_owned())
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// Adds the path of every item below `table`, tables before what is in them.
-pub(super) fn every_path<'a>(table: &'a dyn TableLike, path: &mut Vec<&'a str>, all: &mut Vec<Vec<&'a str>>) {
+pub(super) fn every_path<'a>(
+    table: &'a dyn TableLike,
+    path: &mut Vec<&'a str>,
+    all: &mut Vec<Vec<&'a str>>,
+) {
     for (name, item) in table.iter() {
         path.push(name);
         all.push(path.clone());

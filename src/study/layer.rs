@@ -1,4 +1,5 @@
-//! The layers of a study, lowest first: the defaults, the files that it extends, the file itself, each `--set`.
+//! The layers of a study, lowest first: the defaults, the files that it extends, the file itself,
+//! each `--set`.
 
 use std::collections::HashSet;
 use std::fs;
@@ -27,7 +28,9 @@ impl Layer {
     /// Where the bytes `span` of this layer are.
     pub fn place(&self, span: Option<Range<usize>>) -> Place {
         match &self.origin {
-            Origin::File(path) => Place::in_text(path, self.document.raw(), span.map_or(0, |span| span.start)),
+            Origin::File(path) => {
+                Place::in_text(path, self.document.raw(), span.map_or(0, |span| span.start))
+            }
             Origin::Set(assignment) => Place::Set { assignment: assignment.clone() },
         }
     }
@@ -46,7 +49,11 @@ pub(super) fn files(path: &Path) -> Result<Vec<Layer>, StudyError> {
     let mut chain: Vec<PathBuf> = Vec::new();
     let mut next = Some(path.to_owned());
     while let Some(path) = next {
-        let read = |source| StudyError::Read { path: path.clone(), extended_by: chain.last().cloned(), source };
+        let read = |source| StudyError::Read {
+            path: path.clone(),
+            extended_by: chain.last().cloned(),
+            source,
+        };
         let real = path.canonicalize().map_err(read)?;
         let text = fs::read_to_string(&path).map_err(read)?;
         chain.push(path.clone());
@@ -79,7 +86,10 @@ fn extended(layer: &Layer, path: &Path) -> Result<Option<PathBuf>, StudyError> {
         None => Ok(None),
         Some(item) => match item.as_str() {
             Some(name) => Ok(Some(path.parent().unwrap_or(Path::new("")).join(name))),
-            None => Err(layer.problem(item.span(), format!("`extends` is {}; a file's name is expected", keys::kind(item)))),
+            None => Err(layer.problem(
+                item.span(),
+                format!("`extends` is {}; a file's name is expected", keys::kind(item)),
+            )),
         },
     }
 }
@@ -89,9 +99,14 @@ fn extended(layer: &Layer, path: &Path) -> Result<Option<PathBuf>, StudyError> {
 /// The value is written as in TOML; where the study has a string, quotes may be left out.
 pub(super) fn assignment(text: &str, known: &Known) -> Result<Layer, StudyError> {
     let origin = Origin::Set(text.to_owned());
-    let refuse =
-        |message: String| StudyError::Invalid(vec![Problem { place: Place::Set { assignment: text.to_owned() }, message }]);
-    let (path, written) = text.split_once('=').ok_or_else(|| refuse("key=value is expected".into()))?;
+    let refuse = |message: String| {
+        StudyError::Invalid(vec![Problem {
+            place: Place::Set { assignment: text.to_owned() },
+            message,
+        }])
+    };
+    let (path, written) =
+        text.split_once('=').ok_or_else(|| refuse("key=value is expected".into()))?;
     let path = Key::parse(path).map_err(|_| refuse(format!("`{}` is not a key", path.trim())))?;
     let written = written.trim();
     let names: Vec<&str> = path.iter().map(Key::get).collect();
@@ -99,8 +114,13 @@ pub(super) fn assignment(text: &str, known: &Known) -> Result<Layer, StudyError>
         (Ok(value), Some(Item::Value(Value::String(_)))) if value.is_str() => value,
         (_, Some(Item::Value(Value::String(_)))) => Value::from(written),
         (Ok(value), _) => value,
-        (Err(error), _) if written.starts_with(['[', '{', '"', '\'']) || written.parse::<u128>().is_ok() => {
-            return Err(refuse(format!("`{written}` is not a TOML value: {}", one_line(error.message()))));
+        (Err(error), _)
+            if written.starts_with(['[', '{', '"', '\'']) || written.parse::<u128>().is_ok() =>
+        {
+            return Err(refuse(format!(
+                "`{written}` is not a TOML value: {}",
+                one_line(error.message())
+            )));
         }
         (Err(_), _) => Value::from(written),
     };
@@ -111,5 +131,8 @@ pub(super) fn assignment(text: &str, known: &Known) -> Result<Layer, StudyError>
 
 fn one_line(message: &str) -> String {
     let overflow = "integer number overflowed";
-    message.trim().replace('\n', "; ").replace(overflow, &format!("{overflow}; the largest is 2^63 - 1"))
+    message
+        .trim()
+        .replace('\n', "; ")
+        .replace(overflow, &format!("{overflow}; the largest is 2^63 - 1"))
 }

@@ -1,11 +1,11 @@
 //! Studies: a TOML file becomes a typed, resolved and validated [`Study`].
 //!
-//! A study file says what differs from `defaults.toml`, or from the file that its `extends` names. Unknown keys, wrong types and
-//! values out of range are refused with the place where they are written. What leaves this room is complete: nothing further
-//! down has a default.
+//! A study file says what differs from `defaults.toml`, or from the file that its `extends` names.
+//! Unknown keys, wrong types and values out of range are refused with the place where they are
+//! written. What leaves this room is complete: nothing further down has a default.
 //!
-//! Imports `id` and `seed` only. It reads study files and no others; whether images and weights exist is asked by the rooms that
-//! open them.
+//! Imports `id` and `seed` only. It reads study files and no others; whether images and weights
+//! exist is asked by the rooms that open them.
 
 mod design;
 mod error;
@@ -21,7 +21,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use toml_edit::visit_mut::{VisitMut, visit_array_mut, visit_item_mut, visit_table_mut, visit_value_mut};
+use toml_edit::visit_mut::{
+    VisitMut, visit_array_mut, visit_item_mut, visit_table_mut, visit_value_mut,
+};
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 pub use design::{Cell, Synthetic};
@@ -36,8 +38,9 @@ pub struct LoadedStudy {
     pub name: String,
     /// As it was asked for.
     pub path: PathBuf,
-    /// Every parameter as TOML: the same text for the same study, however its files and options are written. Loading it
-    /// gives the same study again, but for its paths: each is as in the file that names it, and relative to that file.
+    /// Every parameter as TOML: the same text for the same study, however its files and options are
+    /// written. Loading it gives the same study again, but for its paths: each is as in the file
+    /// that names it, and relative to that file.
     pub resolved: String,
     places: BTreeMap<String, Place>,
 }
@@ -80,25 +83,39 @@ impl LoadedStudy {
     /// Where the value of `key` (dotted) was written last; of a table, that of its first key.
     pub fn place(&self, key: &str) -> Place {
         let below = format!("{key}.");
-        let first =
-            || self.places.range(below.clone()..).next().filter(|(key, _)| key.starts_with(&below)).map(|(_, place)| place);
-        self.places.get(key).or_else(first).cloned().unwrap_or(Place::Default { path: self.path.clone() })
+        let first = || {
+            self.places
+                .range(below.clone()..)
+                .next()
+                .filter(|(key, _)| key.starts_with(&below))
+                .map(|(_, place)| place)
+        };
+        self.places
+            .get(key)
+            .or_else(first)
+            .cloned()
+            .unwrap_or(Place::Default { path: self.path.clone() })
     }
 
-    /// Folder of shipped base weights, or `None` where the study trains its own. Relative to the file that names it.
+    /// Folder of shipped base weights, or `None` where the study trains its own. Relative to the
+    /// file that names it.
     pub fn base_folder(&self) -> Option<PathBuf> {
         let from = &self.study.base.from;
         (!from.is_empty()).then(|| self.relative("base.from", from))
     }
 
-    /// Folder of the pipeline in diffusers' layout that the text-to-image and the inpainting generators start from; `None` where it is
-    /// the base, and where the study's strategies need none.
+    /// Folder of the pipeline in diffusers' layout that the text-to-image and the inpainting
+    /// generators start from; `None` where it is the base, and where the study's strategies need
+    /// none.
     pub fn pretrained_folders(&self) -> [Option<PathBuf>; 2] {
         let Pretrained { text_to_image, inpainting, .. } = &self.study.base.pretrained;
         let [of_text, of_images] = self.study.pipelines();
-        [("text_to_image", text_to_image, of_text), ("inpainting", inpainting, of_images)].map(|(key, path, needed)| {
-            (needed && !path.is_empty()).then(|| self.relative(&format!("base.pretrained.{key}"), path))
-        })
+        [("text_to_image", text_to_image, of_text), ("inpainting", inpainting, of_images)].map(
+            |(key, path, needed)| {
+                (needed && !path.is_empty())
+                    .then(|| self.relative(&format!("base.pretrained.{key}"), path))
+            },
+        )
     }
 
     /// File of the weights that classifiers start from; `None` where it is the base.
@@ -112,10 +129,15 @@ impl LoadedStudy {
         let folder = |(variant, generator): (&str, &Generator)| {
             let own = keys::dotted(&["generator", "variants", variant, "released"]);
             // A variant that says nothing of it has the generator's, written where that was.
-            let key = if self.places.contains_key(&own) { own } else { "generator.released".to_owned() };
+            let key =
+                if self.places.contains_key(&own) { own } else { "generator.released".to_owned() };
             (variant.to_owned(), self.relative(&key, &generator.released))
         };
-        self.study.generators().filter(|(_, generator)| generator.is_released()).map(folder).collect()
+        self.study
+            .generators()
+            .filter(|(_, generator)| generator.is_released())
+            .map(folder)
+            .collect()
     }
 
     /// Folder of the real images' files, relative to the file that names it.
@@ -135,8 +157,8 @@ impl LoadedStudy {
         (!path.is_empty()).then(|| self.relative(&format!("images.{name}"), path))
     }
 
-    /// A path beside the file that names it; one in the hub as it is. A `${NAME}` in it stands for the environment's value; without one it stays, and so leads
-    /// nowhere.
+    /// A path beside the file that names it; one in the hub as it is. A `${NAME}` in it stands for
+    /// the environment's value; without one it stays, and so leads nowhere.
     fn relative(&self, key: &str, path: &str) -> PathBuf {
         let mut expanded = String::new();
         let mut rest = path;
@@ -171,10 +193,13 @@ pub fn unset_variable(path: &Path) -> Option<&str> {
     variable(path.to_str()?).map(|(_, name, _)| name)
 }
 
-/// The file of the study that `argument` means: a path (it has a separator or ends in `.toml`), or a name in `experiments`.
+/// The file of the study that `argument` means: a path (it has a separator or ends in `.toml`), or
+/// a name in `experiments`.
 pub fn find(argument: &str, experiments: &Path) -> Result<PathBuf, StudyError> {
     let path = Path::new(argument);
-    if path.components().count() > 1 || path.extension().is_some_and(|extension| extension == "toml") {
+    if path.components().count() > 1
+        || path.extension().is_some_and(|extension| extension == "toml")
+    {
         return Ok(path.to_owned());
     }
     let named = experiments.join(format!("{argument}.toml"));
@@ -186,7 +211,11 @@ pub fn find(argument: &str, experiments: &Path) -> Result<PathBuf, StudyError> {
         Ok(_) => "has none".to_owned(),
         Err(error) => format!("cannot be read ({error})"),
     };
-    Err(StudyError::UnknownStudy { name: argument.to_owned(), folder: experiments.to_owned(), known })
+    Err(StudyError::UnknownStudy {
+        name: argument.to_owned(),
+        folder: experiments.to_owned(),
+        known,
+    })
 }
 
 /// The studies of a folder by name, sorted.
@@ -208,14 +237,21 @@ fn refuse(problems: Vec<Problem>) -> Result<(), StudyError> {
 
 /// The study that the merged table says; what it cannot say is an error of the layer merged last.
 fn typed(merged: &Table, layer: &layer::Layer, leaves: &[keys::Leaf]) -> Result<Study, StudyError> {
-    let study = toml_edit::de::from_document(DocumentMut::from(keys::complete(merged))).map_err(|error| {
-        let span = error.span();
-        let start = span.as_ref().map_or(0, |span| span.start);
-        let holds = |leaf: &&keys::Leaf| leaf.span.as_ref().is_some_and(|span| span.contains(&start));
-        let key = leaves.iter().find(holds).map_or(String::new(), |leaf| format!("`{}`: ", leaf.key));
-        let message = format!("{key}{}", error.message().trim().replace("expected usize", "expected a whole number"));
-        StudyError::Invalid(vec![Problem { place: layer.place(span), message }])
-    })?;
+    let study = toml_edit::de::from_document(DocumentMut::from(keys::complete(merged))).map_err(
+        |error| {
+            let span = error.span();
+            let start = span.as_ref().map_or(0, |span| span.start);
+            let holds =
+                |leaf: &&keys::Leaf| leaf.span.as_ref().is_some_and(|span| span.contains(&start));
+            let key =
+                leaves.iter().find(holds).map_or(String::new(), |leaf| format!("`{}`: ", leaf.key));
+            let message = format!(
+                "{key}{}",
+                error.message().trim().replace("expected usize", "expected a whole number")
+            );
+            StudyError::Invalid(vec![Problem { place: layer.place(span), message }])
+        },
+    )?;
     refuse(keys::check_lengths(layer, document(&study).as_item()))?;
     Ok(study)
 }

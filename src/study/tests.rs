@@ -29,7 +29,10 @@ fn loaded(text: &str, sets: &[&str]) -> LoadedStudy {
 }
 
 fn check(cases: &[(&str, &[&str])], expected: Expect) {
-    let said: Vec<String> = cases.iter().map(|(text, sets)| load(&folder(&[("study.toml", text)]), sets).unwrap_err()).collect();
+    let said: Vec<String> = cases
+        .iter()
+        .map(|(text, sets)| load(&folder(&[("study.toml", text)]), sets).unwrap_err())
+        .collect();
     expected.assert_eq(&format!("{}\n", said.join("\n")));
 }
 
@@ -139,14 +142,23 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[images]\nsize = 40\n[base.autoencoder]\nchannels = [32, 32, 32, 32]", &[]),
             ("[images]\nclasses = [\"acne\", \"acne\"]\npool = 0", &[]),
             ("[images]\nclasses = []", &[]),
-            ("images = { classes = [\"acne\", \"eczema\"], pool = 64 }\nexperiment.n = [4, 128]", &[]),
-            ("[experiment]\nstrategies = [\"inpaint\", \"inpaint\"]\ndoses = [0]\nreplicates = 0", &[]),
+            (
+                "images = { classes = [\"acne\", \"eczema\"], pool = 64 }\nexperiment.n = [4, 128]",
+                &[],
+            ),
+            (
+                "[experiment]\nstrategies = [\"inpaint\", \"inpaint\"]\ndoses = [0]\nreplicates = 0",
+                &[],
+            ),
             ("[experiment]\nstrategies = []", &[]),
             ("[experiment]\ncontrols = [\"reseeded\", \"reseeded\"]", &[]),
             ("[transforms]\nflip = 1.5\nzoom = 0.5", &["transforms.probability=nan"]),
             ("[generator]\nprompt = \"a skin disease\"", &[]),
             ("[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\nacne = 3", &[]),
-            ("[generator.variants]\n\"a/b\" = { prompt = \"{label}\" }\nlora.dreambooth.lora.alpha = 0.0", &[]),
+            (
+                "[generator.variants]\n\"a/b\" = { prompt = \"{label}\" }\nlora.dreambooth.lora.alpha = 0.0",
+                &[],
+            ),
             ("[generator.variants]\nlora.variants.more = {}", &[]),
             ("", &["generator.dreambooth.prior.weight=0"]),
             ("goal = \"base\"", &[]),
@@ -155,26 +167,57 @@ fn values_out_of_range_are_refused_by_full_name() {
             (&idx_shared, &[]),
             ("[base.corpus]\nclasses = [\"dress\"]", &[]),
             ("[base.unet]\nheads = 5\n[base.autoencoder]\nnorm_groups = 7", &[]),
-            ("", &["analysis.q=1", "generator.sampling.steps=1001", "base.diffusion.beta_start=0.5"]),
-            ("", &["base.unet.batch=5", "base.autoencoder.perceptual_weight=-1", "base.unet.snr_gamma=-1"]),
-            ("[generator.dreambooth]\nepochs = 4\nbetas = [0.9, 1.0]\nviews = 0", &["generator.dreambooth.lora.alpha=0"]),
-            ("generator.dreambooth.transforms.scale = [1.1, 0.9]\ngenerator.dreambooth.mask.sides = [0.0, 2.0]", &[]),
+            (
+                "",
+                &["analysis.q=1", "generator.sampling.steps=1001", "base.diffusion.beta_start=0.5"],
+            ),
+            (
+                "",
+                &[
+                    "base.unet.batch=5",
+                    "base.autoencoder.perceptual_weight=-1",
+                    "base.unet.snr_gamma=-1",
+                ],
+            ),
+            (
+                "[generator.dreambooth]\nepochs = 4\nbetas = [0.9, 1.0]\nviews = 0",
+                &["generator.dreambooth.lora.alpha=0"],
+            ),
+            (
+                "generator.dreambooth.transforms.scale = [1.1, 0.9]\ngenerator.dreambooth.mask.sides = [0.0, 2.0]",
+                &[],
+            ),
             ("goal = \"base\"\n[base]\nfrom = \"\"\npretrained.inpainting = \"sd\"", &[]),
-            ("goal = \"base\"\n[base]\nfrom = \"\"\npretrained.backbone = \"m.pth\"\nbackbone.architecture = \"v2-l\"", &[]),
-            ("[classifier]\nbatch_by_images = [[9, 4], [9, 8]]\nclass_weights = { measles = 2.0, psoriasis = 0.0 }", &[]),
+            (
+                "goal = \"base\"\n[base]\nfrom = \"\"\npretrained.backbone = \"m.pth\"\nbackbone.architecture = \"v2-l\"",
+                &[],
+            ),
+            (
+                "[classifier]\nbatch_by_images = [[9, 4], [9, 8]]\nclass_weights = { measles = 2.0, psoriasis = 0.0 }",
+                &[],
+            ),
             (
                 "[classifier]\ndrop_last = true\n[experiment]\nregimes = []\nn = [2]",
                 &["base.backbone.training.class_weights={psoriasis=2.0}", "head.learning_rate=0.0"],
             ),
             (
                 "images.dedupe = \"drop-from-train\"\n[classifier]\ncrop = \"random\"\n[base.backbone.training]\ncrop = \"random\"",
-                &["base.backbone.training.head=concat-pool", "base.backbone.training.normalisation=none"],
+                &[
+                    "base.backbone.training.head=concat-pool",
+                    "base.backbone.training.normalisation=none",
+                ],
             ),
             (
                 "[classifier]\ndrop_last = true\nbatch = 8\nbatch_by_images = [[100, 128]]\n[experiment]\nn = [4, 12]",
-                &["generator.dreambooth.models=all", "generator.dreambooth.steps_by_class.psoriasis=3"],
+                &[
+                    "generator.dreambooth.models=all",
+                    "generator.dreambooth.steps_by_class.psoriasis=3",
+                ],
             ),
-            ("[generator.dreambooth]\nmodels = \"all-per-replicate\"\nsteps_by_class = { psoriasis = 3 }", &[]),
+            (
+                "[generator.dreambooth]\nmodels = \"all-per-replicate\"\nsteps_by_class = { psoriasis = 3 }",
+                &[],
+            ),
             (
                 "[images]\nsource = \"folder\"\npath = \"p\"\nfit = \"pad\"\n[experiment]\nregimes = [\"head\"]",
                 &["classifier.crop=random", "probe.crop=random"],
@@ -190,7 +233,14 @@ fn values_out_of_range_are_refused_by_full_name() {
                     "classifier.class_weights={psoriasis=1e-60}",
                 ],
             ),
-            ("", &["classifier.label_smoothing=1", "generator.sampling.inpaint_strength=0", "classifier.learning_rate=inf"]),
+            (
+                "",
+                &[
+                    "classifier.label_smoothing=1",
+                    "generator.sampling.inpaint_strength=0",
+                    "classifier.learning_rate=inf",
+                ],
+            ),
         ],
         expect![[r#"
             study.toml:2:8: `images.size` is 30; allowed: a multiple of 8, at least 8
@@ -281,8 +331,7 @@ fn doses_count_where_there_is_a_strategy() {
 
 #[test]
 fn elements_that_a_type_has_no_place_for_are_refused() {
-    let tuning =
-        "[generator.dreambooth]\nbetas = [0.9, 0.99, 7.0]\ntransforms = { scale = [0.9, 1.0, 1.1], ratio = [0.9, 1.0, 1.1] }\n";
+    let tuning = "[generator.dreambooth]\nbetas = [0.9, 0.99, 7.0]\ntransforms = { scale = [0.9, 1.0, 1.1], ratio = [0.9, 1.0, 1.1] }\n";
     check(
         &[
             (tuning, &[]),
@@ -337,8 +386,14 @@ fn a_variant_that_differs_in_nothing_is_refused() {
     check(
         &[
             ("[generator.variants.same]", &[]),
-            ("[generator.variants.same]\nsampling.steps = 12\n[generator.variants.other]\nsampling.steps = 13", &[]),
-            ("[generator.variants.same.dreambooth]\nlora.rank = 2", &["generator.dreambooth.lora.rank=2"]),
+            (
+                "[generator.variants.same]\nsampling.steps = 12\n[generator.variants.other]\nsampling.steps = 13",
+                &[],
+            ),
+            (
+                "[generator.variants.same.dreambooth]\nlora.rank = 2",
+                &["generator.dreambooth.lora.rank=2"],
+            ),
         ],
         expect![[r#"
             study.toml: `generator.variants.same` differs in nothing from the generator, so its arms would be compared with themselves: say what differs, or leave it out
@@ -353,8 +408,11 @@ const PRIOR: &str = "[generator.dreambooth]\nprior.images = 3\nsteps_by_class.ps
 
 #[test]
 fn what_nothing_reads_is_refused_where_it_is_said() {
-    let both = format!("{PRIOR}prior.weight = 0.5\nprior.prompt = \"skin\"\nmodels = \"untuned\"\n");
-    let variant = format!("{PRIOR}[generator.variants.raw.dreambooth]\nmodels = \"untuned\"\nprior.images = 4\n");
+    let both =
+        format!("{PRIOR}prior.weight = 0.5\nprior.prompt = \"skin\"\nmodels = \"untuned\"\n");
+    let variant = format!(
+        "{PRIOR}[generator.variants.raw.dreambooth]\nmodels = \"untuned\"\nprior.images = 4\n"
+    );
     check(
         &[
             (&both, &[]),
@@ -384,10 +442,16 @@ fn what_nothing_reads_is_refused_where_it_is_said() {
 
 #[test]
 fn what_a_layer_inherits_may_be_without_effect() {
-    let low = format!("[images]\nsource = \"fitzpatrick17k\"\npath = \"p\"\nskin_type = \"centaur\"\n{PRIOR}");
+    let low = format!(
+        "[images]\nsource = \"fitzpatrick17k\"\npath = \"p\"\nskin_type = \"centaur\"\n{PRIOR}"
+    );
     let defaults = format!("{UNTUNED}prior.images = 0\n[images]\nskin_type = \"scale\"\n");
-    let variant = format!("{PRIOR}[generator.variants.raw.dreambooth]\nmodels = \"untuned\"\nprior.images = 3\n");
-    let tuned = format!("{UNTUNED}prior.images = 3\n[generator.variants.tuned.dreambooth]\nmodels = \"per-class\"\n");
+    let variant = format!(
+        "{PRIOR}[generator.variants.raw.dreambooth]\nmodels = \"untuned\"\nprior.images = 3\n"
+    );
+    let tuned = format!(
+        "{UNTUNED}prior.images = 3\n[generator.variants.tuned.dreambooth]\nmodels = \"per-class\"\n"
+    );
     let untuned: &[_] = &["images.source=phantom", "generator.dreambooth.models=untuned"];
     for (text, sets) in [
         (&low, untuned),
@@ -397,16 +461,29 @@ fn what_a_layer_inherits_may_be_without_effect() {
         (&tuned, &[]),
     ] {
         let first = loaded(text, sets);
-        assert_eq!(loaded(&first.resolved, &[]).study, first.study, "the resolved study loads: {text}");
+        assert_eq!(
+            loaded(&first.resolved, &[]).study,
+            first.study,
+            "the resolved study loads: {text}"
+        );
     }
-    let above = load(&folder(&[("study.toml", &format!("extends = \"low.toml\"\n{UNTUNED}")), ("low.toml", &low)]), &[]);
+    let above = load(
+        &folder(&[
+            ("study.toml", &format!("extends = \"low.toml\"\n{UNTUNED}")),
+            ("low.toml", &low),
+        ]),
+        &[],
+    );
     assert_eq!(above.unwrap().study.generator.dreambooth.prior.images, 3);
 }
 
 /// The authors' rule: their 100 and 1,000 images are of the larger batches already.
 #[test]
 fn batches_grow_with_the_images() {
-    let classifier = loaded("", &["classifier.batch=8", "classifier.batch_by_images=[[100, 32], [1000, 64]]"]).study.classifier;
+    let classifier =
+        loaded("", &["classifier.batch=8", "classifier.batch_by_images=[[100, 32], [1000, 64]]"])
+            .study
+            .classifier;
     let batches = [1, 99, 100, 999, 1000, 9000].map(|images| classifier.batch_of(images));
     assert_eq!(batches, [8, 8, 32, 32, 64, 64]);
     let classifier = Classifier { epochs: 3, steps_per_epoch: 0, ..classifier };
@@ -419,7 +496,10 @@ fn batches_grow_with_the_images() {
 fn files_extend_one_another() {
     let folder = folder(&[
         ("study.toml", "extends = \"in/middle.toml\"\n[classifier]\nepochs = 3\n"),
-        ("in/middle.toml", "extends = \"../low.toml\"\n[classifier]\nepochs = 4\nbatch = 5\n[base]\nfrom = \"shipped\"\n"),
+        (
+            "in/middle.toml",
+            "extends = \"../low.toml\"\n[classifier]\nepochs = 4\nbatch = 5\n[base]\nfrom = \"shipped\"\n",
+        ),
         ("low.toml", "[classifier]\nbatch = 6\npatience = 7\n[experiment]\nn = [1, 2, 3]\n"),
     ]);
     let loaded = load(&folder, &["experiment.n=[9]"]).unwrap();
@@ -427,7 +507,11 @@ fn files_extend_one_another() {
     assert_eq!((epochs, batch, patience), (3, 5, 7));
     assert_eq!(loaded.study.experiment.n, [9]);
     assert_eq!(loaded.name, "study");
-    assert_eq!(loaded.base_folder().unwrap(), folder.path().join("in/shipped"), "a path starts from the file that names it");
+    assert_eq!(
+        loaded.base_folder().unwrap(),
+        folder.path().join("in/shipped"),
+        "a path starts from the file that names it"
+    );
 }
 
 #[test]
@@ -469,14 +553,21 @@ fn assignments_take_bare_words_where_a_string_belongs() {
     .study;
     assert_eq!(study.title, "A trial = 3");
     assert_eq!(study.images.path, "/usr/share/sets");
-    assert_eq!((study.base.from.as_str(), study.about.as_str(), study.goal), ("", "quoted", Goal::Base));
+    assert_eq!(
+        (study.base.from.as_str(), study.about.as_str(), study.goal),
+        ("", "quoted", Goal::Base)
+    );
     assert_eq!(study.generator.dreambooth.steps_by_class["lichen planus"], 300);
-    assert_eq!((study.classifier.epochs, study.classifier.batch, study.transforms.rotate), (3, 4, 12.0));
+    assert_eq!(
+        (study.classifier.epochs, study.classifier.batch, study.transforms.rotate),
+        (3, 4, 12.0)
+    );
 }
 
 #[test]
 fn the_resolved_study_says_everything_and_loads_again() {
-    let edited = "[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\n[analysis]\nq = 1e-7\n";
+    let edited =
+        "[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\n[analysis]\nq = 1e-7\n";
     let varied = "[generator]\nprompt = \"{label}\"\n[generator.variants.lora.dreambooth]\nsteps = 3\nlora.rank = 2\n";
     for text in ["", edited, varied, "title = \"\"\"two\nlines, \"quoted\" # and \\\\ \"\"\""] {
         let first = loaded(text, &[]);
@@ -495,8 +586,11 @@ fn the_resolved_study_says_everything_and_loads_again() {
 
 #[test]
 fn a_variant_is_the_generator_but_for_what_it_says() {
-    let text = "[generator.variants.lora.dreambooth]\nlora.rank = 2\n[generator.dreambooth]\nsteps = 7\n";
-    let study = loaded(text, &["generator.variants.all.dreambooth.models=all", "generator.prompt={label}"]).study;
+    let text =
+        "[generator.variants.lora.dreambooth]\nlora.rank = 2\n[generator.dreambooth]\nsteps = 7\n";
+    let study =
+        loaded(text, &["generator.variants.all.dreambooth.models=all", "generator.prompt={label}"])
+            .study;
     let of = |(name, generator): (&str, &Generator)| {
         let DreamBooth { models, steps, ref lora, .. } = generator.dreambooth;
         (name.to_owned(), generator.prompt.clone(), models, steps, lora.rank)
@@ -540,10 +634,18 @@ fn cells_of_controls_stand_between_real_only_and_the_synthetic_arms() {
         n=8/inpaint-x10/transforms/head/r0"#]]
     .assert_eq(&labels("[\"inpaint\"]"));
     let alone = labels("[]");
-    assert_eq!(alone, labels("[\"inpaint\"]").lines().filter(|label| !label.contains("inpaint")).collect::<Vec<_>>().join("\n"));
+    assert_eq!(
+        alone,
+        labels("[\"inpaint\"]")
+            .lines()
+            .filter(|label| !label.contains("inpaint"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    );
 }
 
-/// A generator and its variants make images for strategies; without one nothing of them is asked for.
+/// A generator and its variants make images for strategies; without one nothing of them is asked
+/// for.
 #[test]
 fn without_a_strategy_no_generator_is_used() {
     let text = "[generator.variants.lora.dreambooth]\nlora.rank = 2\nprior.images = 4\n[generator.variants.other]\nreleased = \"shards\"";
@@ -551,8 +653,14 @@ fn without_a_strategy_no_generator_is_used() {
     let own = ["base.pretrained.text_to_image=sd", "base.pretrained.inpainting=sd"];
     let with = loaded(text, &own);
     let without = loaded(text, &[own, sets].concat());
-    assert_eq!((with.study.arms().len(), with.released_folders().len(), with.study.pipelines()), (9, 1, [true, true]));
-    assert_eq!((without.study.arms().len(), without.released_folders().len(), without.study.pipelines()), (0, 0, [false, false]));
+    assert_eq!(
+        (with.study.arms().len(), with.released_folders().len(), with.study.pipelines()),
+        (9, 1, [true, true])
+    );
+    assert_eq!(
+        (without.study.arms().len(), without.released_folders().len(), without.study.pipelines()),
+        (0, 0, [false, false])
+    );
     assert_eq!(
         (with.pretrained_folders().map(|folder| folder.is_some()), without.pretrained_folders()),
         ([true; 2], [None, None])
@@ -571,8 +679,12 @@ fn paths(table: &Table) -> Vec<String> {
 
 #[test]
 fn comments_and_order_change_nothing() {
-    let one = loaded("title = \"t\"\n[classifier]\nepochs = 3\nbatch = 4\n[analysis]\nq = 0.1\n", &[]);
-    let other = loaded("# said\nanalysis = { q = 1e-1 }\ntitle = 't' # so\n[classifier]\nbatch = 4\n\nepochs = 0x3\n", &[]);
+    let one =
+        loaded("title = \"t\"\n[classifier]\nepochs = 3\nbatch = 4\n[analysis]\nq = 0.1\n", &[]);
+    let other = loaded(
+        "# said\nanalysis = { q = 1e-1 }\ntitle = 't' # so\n[classifier]\nbatch = 4\n\nepochs = 0x3\n",
+        &[],
+    );
     assert_eq!(one.resolved, other.resolved);
 }
 

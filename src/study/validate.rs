@@ -18,14 +18,22 @@ pub(super) fn broken_rules(study: &Study, said: &Said) -> Vec<(String, String)> 
     base(study, &mut rules);
     networks(&study.base, study.images.size, &mut rules);
     generators::generators(study, &mut rules);
-    for (key, classifier) in
-        [("base.backbone.training", &study.base.backbone.training), ("classifier", &study.classifier), ("probe", &study.probe)]
-    {
-        let classes = if key == "base.backbone.training" { &[] } else { study.images.classes.as_slice() };
+    for (key, classifier) in [
+        ("base.backbone.training", &study.base.backbone.training),
+        ("classifier", &study.classifier),
+        ("probe", &study.probe),
+    ] {
+        let classes =
+            if key == "base.backbone.training" { &[] } else { study.images.classes.as_slice() };
         training(key, classifier, classes, &mut rules);
         // The corpus is made at the size that its backbone sees.
         let most = if classes.is_empty() { 0 } else { study.images.size };
-        rules.require(classifier.size <= most, &join(key, "size"), classifier.size, format!("0 (as the images are) to {most}"));
+        rules.require(
+            classifier.size <= most,
+            &join(key, "size"),
+            classifier.size,
+            format!("0 (as the images are) to {most}"),
+        );
     }
     views(study, &mut rules);
     rules.positive("head", &[("learning_rate", study.head.learning_rate)]);
@@ -69,25 +77,45 @@ impl Rules<'_> {
 
     fn positive(&mut self, table: &str, values: &[(&str, f64)]) {
         for (name, value) in values {
-            self.require(*value > 0.0 && value.is_finite(), &join(table, name), value, "more than 0");
+            self.require(
+                *value > 0.0 && value.is_finite(),
+                &join(table, name),
+                value,
+                "more than 0",
+            );
         }
     }
 
     fn not_negative(&mut self, table: &str, values: &[(&str, f64)]) {
         for (name, value) in values {
-            self.require(*value >= 0.0 && value.is_finite(), &join(table, name), value, "0 or more");
+            self.require(
+                *value >= 0.0 && value.is_finite(),
+                &join(table, name),
+                value,
+                "0 or more",
+            );
         }
     }
 
     fn probabilities(&mut self, table: &str, values: &[(&str, f64)]) {
         for (name, value) in values {
-            self.require((0.0..=1.0).contains(value), &join(table, name), value, "a probability, 0 to 1");
+            self.require(
+                (0.0..=1.0).contains(value),
+                &join(table, name),
+                value,
+                "a probability, 0 to 1",
+            );
         }
     }
 
     fn below_one(&mut self, table: &str, values: &[(&str, f64)]) {
         for (name, value) in values {
-            self.require((0.0..1.0).contains(value), &join(table, name), value, "0 or more, less than 1");
+            self.require(
+                (0.0..1.0).contains(value),
+                &join(table, name),
+                value,
+                "0 or more, less than 1",
+            );
         }
     }
 
@@ -98,7 +126,10 @@ impl Rules<'_> {
     fn unique<T: Ord + Serialize>(&mut self, key: &str, values: &[T]) {
         let mut seen = BTreeSet::new();
         if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
-            self.refuse(key, format!("`{key}` has {} twice; each value may stand once", written(twice)));
+            self.refuse(
+                key,
+                format!("`{key}` has {} twice; each value may stand once", written(twice)),
+            );
         }
     }
 
@@ -116,7 +147,9 @@ impl Rules<'_> {
 
 /// A value as a study file writes it.
 fn written(value: &impl Serialize) -> String {
-    value.serialize(ValueSerializer::new()).map_or_else(|error| error.to_string(), |value| value.to_string())
+    value
+        .serialize(ValueSerializer::new())
+        .map_or_else(|error| error.to_string(), |value| value.to_string())
 }
 
 fn join(table: &str, name: &str) -> String {
@@ -125,10 +158,23 @@ fn join(table: &str, name: &str) -> String {
 
 fn images(study: &Study, rules: &mut Rules) {
     let images = &study.images;
-    rules.require(images.size >= 8 && images.size.is_multiple_of(8), "images.size", images.size, "a multiple of 8, at least 8");
-    rules.counts("images", &[("pool", images.pool), ("validation", images.validation), ("held_out", images.held_out)]);
+    rules.require(
+        images.size >= 8 && images.size.is_multiple_of(8),
+        "images.size",
+        images.size,
+        "a multiple of 8, at least 8",
+    );
+    rules.counts(
+        "images",
+        &[("pool", images.pool), ("validation", images.validation), ("held_out", images.held_out)],
+    );
     rules.unique("images.classes", &images.classes);
-    rules.require(images.classes.len() >= 2, "images.classes", &images.classes, "two classes or more");
+    rules.require(
+        images.classes.len() >= 2,
+        "images.classes",
+        &images.classes,
+        "two classes or more",
+    );
     rules.require(
         images.classes.iter().all(|class| !class.trim().is_empty()),
         "images.classes",
@@ -144,7 +190,10 @@ fn images(study: &Study, rules: &mut Rules) {
         };
         rules.refuse(
             "images.path",
-            format!("`images.path` is empty; the source {} needs the folder of its {what}", source.name()),
+            format!(
+                "`images.path` is empty; the source {} needs the folder of its {what}",
+                source.name()
+            ),
         );
     }
     let tables = [
@@ -160,14 +209,21 @@ fn images(study: &Study, rules: &mut Rules) {
         let allowed = format!("\"\" (the source {} has no such table)", source.name());
         rules.require(read || path.is_empty(), &join("images", name), path, allowed);
     }
-    let read = source == ImageSource::Fitzpatrick17k || !rules.said.since("images.skin_type", "images.source");
+    let read = source == ImageSource::Fitzpatrick17k
+        || !rules.said.since("images.skin_type", "images.source");
     let allowed = "\"scale\" (only the source fitzpatrick17k has another)";
-    rules.require(read || images.skin_type == SkinTypeScale::Scale, "images.skin_type", images.skin_type, allowed);
+    rules.require(
+        read || images.skin_type == SkinTypeScale::Scale,
+        "images.skin_type",
+        images.skin_type,
+        allowed,
+    );
     let kept = images.dedupe == Dedupe::Keep || source.has_pictures();
     let allowed = format!("\"keep\" (the images of the source {} are not compared)", source.name());
     rules.require(kept, "images.dedupe", images.dedupe, allowed);
     if source == ImageSource::Ddi {
-        let known = images.classes.iter().all(|class| ["benign", "malignant"].contains(&class.as_str()));
+        let known =
+            images.classes.iter().all(|class| ["benign", "malignant"].contains(&class.as_str()));
         rules.require(
             known,
             "images.classes",
@@ -180,14 +236,23 @@ fn images(study: &Study, rules: &mut Rules) {
 fn base(study: &Study, rules: &mut Rules) {
     let base = &study.base;
     if study.goal == Goal::Base && !base.from.is_empty() {
-        let message =
-            format!("`base.from` is {}; a study with goal \"base\" trains its own, so it must be \"\"", written(&base.from));
+        let message = format!(
+            "`base.from` is {}; a study with goal \"base\" trains its own, so it must be \"\"",
+            written(&base.from)
+        );
         rules.refuse("base.from", message);
     }
     let Pretrained { text_to_image, inpainting, backbone } = &base.pretrained;
-    for (key, path) in [("text_to_image", text_to_image), ("inpainting", inpainting), ("backbone", backbone)] {
+    for (key, path) in
+        [("text_to_image", text_to_image), ("inpainting", inpainting), ("backbone", backbone)]
+    {
         let allowed = "\"\" (a study with goal \"base\" trains its own)";
-        rules.require(study.goal != Goal::Base || path.is_empty(), &join("base.pretrained", key), path, allowed);
+        rules.require(
+            study.goal != Goal::Base || path.is_empty(),
+            &join("base.pretrained", key),
+            path,
+            allowed,
+        );
     }
     let architecture = &base.backbone.architecture;
     let known = ARCHITECTURES.contains(&architecture.as_str());
@@ -220,7 +285,10 @@ fn base(study: &Study, rules: &mut Rules) {
                 ("backbone", &pretrained.backbone, true),
             ];
             let lacks = needed.iter().filter(|(_, path, needed)| *needed && path.is_empty());
-            let lacks = lacks.map(|(name, ..)| format!("base.pretrained.{name}")).collect::<Vec<_>>().join(", ");
+            let lacks = lacks
+                .map(|(name, ..)| format!("base.pretrained.{name}"))
+                .collect::<Vec<_>>()
+                .join(", ");
             if base.from.is_empty() && !lacks.is_empty() {
                 let message = format!(
                     "`base.from` is \"\"; a base is trained on images of the source phantom or idx, not {}: name shipped base weights, or \
@@ -232,10 +300,15 @@ fn base(study: &Study, rules: &mut Rules) {
         }
     }
     if let Some(shared) = classes.iter().find(|class| study.images.classes.contains(class)) {
-        let message = format!("`base.corpus.classes` has {shared:?}, which is a class of the study; the base may not see it");
+        let message = format!(
+            "`base.corpus.classes` has {shared:?}, which is a class of the study; the base may not see it"
+        );
         rules.refuse("base.corpus.classes", message);
     }
-    rules.counts("base.corpus", &[("train", base.corpus.train), ("validation", base.corpus.validation)]);
+    rules.counts(
+        "base.corpus",
+        &[("train", base.corpus.train), ("validation", base.corpus.validation)],
+    );
     rules.counts("base", &[("inpainting_steps", base.inpainting_steps)]);
 }
 
@@ -259,7 +332,12 @@ fn networks(base: &Base, size: usize, rules: &mut Rules) {
     channels("base.autoencoder", &autoencoder.channels, autoencoder.norm_groups, rules);
 
     rules.counts("base.text_encoder", &[("layers", text_encoder.layers)]);
-    rules.require(text_encoder.context >= 3, "base.text_encoder.context", text_encoder.context, "3 or more (start, token, end)");
+    rules.require(
+        text_encoder.context >= 3,
+        "base.text_encoder.context",
+        text_encoder.context,
+        "3 or more (start, token, end)",
+    );
     rules.require(
         text_encoder.vocabulary > 256,
         "base.text_encoder.vocabulary",
@@ -278,7 +356,8 @@ fn networks(base: &Base, size: usize, rules: &mut Rules) {
     );
     rules.require(beta_end < 1.0, "base.diffusion.beta_end", beta_end, "less than 1");
 
-    rules.counts("base.unet", &[("layers_per_block", unet.layers_per_block), ("steps", unet.steps)]);
+    rules
+        .counts("base.unet", &[("layers_per_block", unet.layers_per_block), ("steps", unet.steps)]);
     rules.halves("base.unet.batch", unet.batch);
     rules.positive("base.unet", &[("learning_rate", unet.learning_rate)]);
     rules.below_one("base.unet", &[("ema", unet.ema), ("caption_dropout", unet.caption_dropout)]);
@@ -302,7 +381,8 @@ fn networks(base: &Base, size: usize, rules: &mut Rules) {
 
 fn channels(table: &str, channels: &[usize], groups: usize, rules: &mut Rules) {
     rules.counts(table, &[("norm_groups", groups)]);
-    let whole = groups == 0 || channels.iter().all(|width| *width > 0 && width.is_multiple_of(groups));
+    let whole =
+        groups == 0 || channels.iter().all(|width| *width > 0 && width.is_multiple_of(groups));
     let allowed = format!("one width or more, each a multiple of norm_groups ({groups})");
     rules.require(whole && !channels.is_empty(), &join(table, "channels"), channels, allowed);
 }
@@ -310,7 +390,12 @@ fn channels(table: &str, channels: &[usize], groups: usize, rules: &mut Rules) {
 fn heads(table: &str, name: &str, widths: &[usize], heads: usize, rules: &mut Rules) {
     rules.counts(table, &[("heads", heads)]);
     let whole = heads == 0 || widths.iter().all(|width| *width > 0 && width.is_multiple_of(heads));
-    rules.require(whole, &join(table, "heads"), heads, format!("a divisor of {name} ({})", written(&widths)));
+    rules.require(
+        whole,
+        &join(table, "heads"),
+        heads,
+        format!("a divisor of {name} ({})", written(&widths)),
+    );
 }
 
 /// `classes`: those that may have a weight.
@@ -336,9 +421,20 @@ fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mu
     for (class, weight) in &classifier.class_weights {
         let key = join(&join(table, "class_weights"), &dotted(&[class]));
         // As the loss has it, in single precision.
-        rules.require(*weight as f32 > 0.0 && (*weight as f32).is_finite(), &key, weight, "more than 0");
+        rules.require(
+            *weight as f32 > 0.0 && (*weight as f32).is_finite(),
+            &key,
+            weight,
+            "more than 0",
+        );
         if !classes.contains(class) {
-            rules.refuse(&key, format!("`{key}` names no class that may have a weight here: {}", classes.join(", ")));
+            rules.refuse(
+                &key,
+                format!(
+                    "`{key}` names no class that may have a weight here: {}",
+                    classes.join(", ")
+                ),
+            );
         }
     }
 }
@@ -348,24 +444,39 @@ fn views(study: &Study, rules: &mut Rules) {
     let Study { images, classifier, probe, base, .. } = study;
     let corpus = &base.backbone.training;
     let (head, normalisation) = (corpus.head, corpus.normalisation);
-    rules.require(head == Head::Linear, "base.backbone.training.head", head, "\"linear\" (the body is what is kept)");
+    rules.require(
+        head == Head::Linear,
+        "base.backbone.training.head",
+        head,
+        "\"linear\" (the body is what is kept)",
+    );
     rules.require(
         normalisation == Normalisation::Backbone,
         "base.backbone.training.normalisation",
         normalisation,
         "\"backbone\" (there is none before)",
     );
-    rules.require(corpus.crop == Crop::Centre, "base.backbone.training.crop", corpus.crop, "\"centre\" (the corpus is square)");
+    rules.require(
+        corpus.crop == Crop::Centre,
+        "base.backbone.training.crop",
+        corpus.crop,
+        "\"centre\" (the corpus is square)",
+    );
     for (key, crop) in [("classifier.crop", classifier.crop), ("probe.crop", probe.crop)] {
         if crop == Crop::Random && !(images.source.has_pictures() && images.fit == Fit::Crop) {
             let why = match images.source.has_pictures() {
                 true => format!("`images.fit` is {}", written(&images.fit)),
-                false => format!("the images of `images.source` {} are square", written(&images.source)),
+                false => {
+                    format!("the images of `images.source` {} are square", written(&images.source))
+                }
             };
             rules.refuse(key, format!("`{key}` is \"random\", but {why}: set it to \"centre\""));
         }
     }
-    if classifier.crop == Crop::Random && study.experiment.regimes.contains(&Regime::Head) && study.head.views > 0 {
+    if classifier.crop == Crop::Random
+        && study.experiment.regimes.contains(&Regime::Head)
+        && study.head.views > 0
+    {
         let message = "`classifier.crop` is \"random\", but the regime \"head\" computes its features once: set it to \"centre\", or \
                        head.views to 0";
         rules.refuse("classifier.crop", message.to_owned());
@@ -376,7 +487,12 @@ fn transforms(transforms: &Transforms, rules: &mut Rules) {
     let Transforms { flip, warp, rotate, zoom, lighting, probability } = *transforms;
     rules.probabilities("transforms", &[("flip", flip), ("probability", probability)]);
     rules.below_one("transforms", &[("warp", warp), ("lighting", lighting)]);
-    rules.require((0.0..=180.0).contains(&rotate), "transforms.rotate", rotate, "degrees, 0 to 180");
+    rules.require(
+        (0.0..=180.0).contains(&rotate),
+        "transforms.rotate",
+        rotate,
+        "degrees, 0 to 180",
+    );
     rules.require(zoom >= 1.0 && zoom.is_finite(), "transforms.zoom", zoom, "1 or more");
 }
 
@@ -393,7 +509,9 @@ fn experiment(study: &Study, rules: &mut Rules) {
     rules.sweep("experiment.transforms", &experiment.transforms);
     rules.sweep("experiment.regimes", &experiment.regimes);
     let doses = experiment.doses.iter().filter(|_| !experiment.strategies.is_empty()).chain([&0]);
-    let arms = doses.flat_map(|dose| experiment.n.iter().map(move |n| n * (1 + dose) * study.images.classes.len()));
+    let arms = doses.flat_map(|dose| {
+        experiment.n.iter().map(move |n| n * (1 + dose) * study.images.classes.len())
+    });
     let unfilled = arms.filter(|&images| study.classifier.batch_of(images) > images).min();
     if let Some(images) = unfilled.filter(|_| study.classifier.drop_last) {
         let message = format!(
@@ -407,7 +525,9 @@ fn experiment(study: &Study, rules: &mut Rules) {
     let most = experiment.n.iter().copied().max().unwrap_or(0);
     if let Some(class) = study.images.classes.first().filter(|_| most > study.images.pool) {
         let pool = study.images.pool;
-        let message = format!("experiment.n asks for {most} real images of each class, but the pool has {pool} of {class:?}");
+        let message = format!(
+            "experiment.n asks for {most} real images of each class, but the pool has {pool} of {class:?}"
+        );
         rules.refuse("experiment.n", message);
     }
 }
@@ -417,6 +537,7 @@ fn analysis(analysis: &Analysis, rules: &mut Rules) {
         rules.require(share > 0.0 && share < 1.0, key, share, "more than 0, less than 1");
     }
     let assumed = &analysis.assumed;
-    let deviations = [("rerun", assumed.rerun), ("image", assumed.image), ("residual", assumed.residual)];
+    let deviations =
+        [("rerun", assumed.rerun), ("image", assumed.image), ("residual", assumed.residual)];
     rules.not_negative("analysis.assumed", &deviations);
 }

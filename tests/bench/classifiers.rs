@@ -39,7 +39,9 @@ fn pixels(size: usize, count: usize) -> Pixels {
     let mut pixels = Pixels::new(size);
     for image in 0..count {
         let values = seed().child("pixels").nth(image as u64).normals(3 * size * size);
-        pixels.push(&values.iter().map(|z| (128.0 + 50.0 * z).clamp(0.0, 255.0) as u8).collect::<Vec<_>>());
+        pixels.push(
+            &values.iter().map(|z| (128.0 + 50.0 * z).clamp(0.0, 255.0) as u8).collect::<Vec<_>>(),
+        );
     }
     pixels
 }
@@ -55,7 +57,11 @@ fn step(config: &Config, size: usize, batch: usize) -> Result<Case> {
     Ok(Box::new(move |count| {
         let mut learn = || -> Result<()> {
             let seed = steps.next().expect("without end");
-            let loss = cross_entropy(&model.learner.forward(&images, Mode::Train { seed })?, &labels, 0.0)?;
+            let loss = cross_entropy(
+                &model.learner.forward(&images, Mode::Train { seed })?,
+                &labels,
+                0.0,
+            )?;
             optimiser.step(&gradients(&loss)?, 1e-4, None)?;
             Ok(())
         };

@@ -1,5 +1,5 @@
-//! Stable Diffusion 2.1-base at its real size, on drawn weights: `full-train@DEVICE@PRECISION SIZE BATCH` and
-//! `full-sample@DEVICE@PRECISION SIZE COUNT STEPS`.
+//! Stable Diffusion 2.1-base at its real size, on drawn weights: `full-train@DEVICE@PRECISION SIZE
+//! BATCH` and `full-sample@DEVICE@PRECISION SIZE COUNT STEPS`.
 
 use anyhow::{Result, bail, ensure};
 use candle_core::DType;
@@ -16,7 +16,8 @@ const PARAMETERS: usize = 865_910_724;
 const TOKENS: usize = 77;
 
 fn unet_config() -> unet::Config {
-    let (attends, attends_up) = (unet::DownBlock::CrossAttnDownBlock2D, unet::UpBlock::CrossAttnUpBlock2D);
+    let (attends, attends_up) =
+        (unet::DownBlock::CrossAttnDownBlock2D, unet::UpBlock::CrossAttnUpBlock2D);
     unet::Config {
         sample_size: 64,
         in_channels: LATENTS,
@@ -57,7 +58,9 @@ fn vae_config() -> vae::Config {
 pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
     let words = kind.split('@').collect::<Vec<_>>();
     Ok(Some(match (words.as_slice(), numbers) {
-        (["full-train", device, precision], &[size, batch]) => generator(device, precision, 0)?.train(latents(size)?, batch)?,
+        (["full-train", device, precision], &[size, batch]) => {
+            generator(device, precision, 0)?.train(latents(size)?, batch)?
+        }
         (["full-sample", device, precision], &[size, count, steps]) => {
             generator(device, precision, steps)?.sample(latents(size)?, count)?
         }
@@ -89,6 +92,9 @@ fn generator(device: &str, precision: &str, steps: usize) -> Result<Generator> {
 
 /// Side of the latents of images of `size` pixels.
 fn latents(size: usize) -> Result<usize> {
-    ensure!(size > 0 && size.is_multiple_of(64), "images of {size} pixels: their side has to be a multiple of 64");
+    ensure!(
+        size > 0 && size.is_multiple_of(64),
+        "images of {size} pixels: their side has to be a multiple of 64"
+    );
     Ok(size / vae_config().downsampling())
 }

@@ -23,8 +23,9 @@ fn of_process() -> u64 {
     kib.map_or(0, |kib| kib * 1024)
 }
 
-/// From now on looks a hundred times a second how much of `device` is taken, if that is a GPU. The driver says so for the whole GPU: the
-/// context, what is kept for the next tensors and other programs' memory count.
+/// From now on looks a hundred times a second how much of `device` is taken, if that is a GPU. The
+/// driver says so for the whole GPU: the context, what is kept for the next tensors and other
+/// programs' memory count.
 pub fn watch(device: &Device) {
     #[cfg(feature = "cuda")]
     if let Device::Cuda(gpu) = device {

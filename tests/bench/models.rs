@@ -1,4 +1,5 @@
-//! Whole models as the quick study has them, but for four latent channels: Stable Diffusion's number.
+//! Whole models as the quick study has them, but for four latent channels: Stable Diffusion's
+//! number.
 
 use std::fs;
 use std::path::Path;
@@ -105,7 +106,8 @@ fn schedule_config() -> schedule::Config {
     }
 }
 
-/// Writes `unet.json`, `vae.json` and `scheduler.json`, as diffusers reads them, and `classifier.json`.
+/// Writes `unet.json`, `vae.json` and `scheduler.json`, as diffusers reads them, and
+/// `classifier.json`.
 pub fn write_configurations(folder: &Path) -> Result<()> {
     let scheduler = serde_json::to_string_pretty(&schedule_config())?;
     for (name, text) in [
@@ -161,7 +163,10 @@ impl Generator {
     fn unet(&self, params: &Params) -> Result<UNet2DConditionModel> {
         let unet = params.build(|vb| UNet2DConditionModel::new(&self.unet, vb))?;
         let (ours, expected) = (params.params_count(), self.parameters);
-        ensure!(expected.is_none_or(|expected| ours == expected), "the UNet has {ours} parameters, not {expected:?}");
+        ensure!(
+            expected.is_none_or(|expected| ours == expected),
+            "the UNet has {ours} parameters, not {expected:?}"
+        );
         Ok(unet)
     }
 
@@ -180,12 +185,20 @@ impl Generator {
         let latents = normal(&[batch, side, side, LATENTS])?;
         let context = normal(&[batch, self.tokens, self.unet.cross_attention_dim])?;
         Ok(Box::new(move |count| {
-            let budget = Budget { steps: count + 1, batch, learning_rate: 5e-4, ..Budget::default() };
-            let denoising =
-                Denoising { schedule: &schedule, snr_gamma: None, gradient_checkpointing: self.gradient_checkpointing };
+            let budget =
+                Budget { steps: count + 1, batch, learning_rate: 5e-4, ..Budget::default() };
+            let denoising = Denoising {
+                schedule: &schedule,
+                snr_gamma: None,
+                gradient_checkpointing: self.gradient_checkpointing,
+            };
             let loss = |part: Part| {
-                let positions = Tensor::from_iter(part.indices.iter().map(|&index| index as u32), &Device::Cpu)?;
-                let (clean, context) = (latents.index_select(&positions, 0)?, context.index_select(&positions, 0)?);
+                let positions = Tensor::from_iter(
+                    part.indices.iter().map(|&index| index as u32),
+                    &Device::Cpu,
+                )?;
+                let (clean, context) =
+                    (latents.index_select(&positions, 0)?, context.index_select(&positions, 0)?);
                 let batch = Batch { clean, condition: None, context };
                 match self.precision {
                     DType::F32 => denoising.gradients(&unet, &batch, 1.0, &part.stream),
@@ -201,7 +214,14 @@ impl Generator {
                 seconds = clock.get_or_insert_with(Instant::now).elapsed().as_secs_f64();
                 Ok(())
             };
-            optimise(&params, &budget, batch, &seed(), loss, Session { watch: &mut watch, keep: None })?;
+            optimise(
+                &params,
+                &budget,
+                batch,
+                &seed(),
+                loss,
+                Session { watch: &mut watch, keep: None },
+            )?;
             Ok(seconds)
         }))
     }
@@ -214,7 +234,8 @@ impl Generator {
         let (vae, schedule) = (self.vae()?, Schedule::new(&schedule_config())?);
         let prompts = normal(&[2, self.tokens, self.unet.cross_attention_dim])?;
         let (prompt, empty) = (prompts.narrow(0, 0, 1)?, prompts.narrow(0, 1, 1)?);
-        let streams = (0..count).map(|image| seed().child("image").nth(image as u64)).collect::<Vec<_>>();
+        let streams =
+            (0..count).map(|image| seed().child("image").nth(image as u64)).collect::<Vec<_>>();
         let paint = move |steps| {
             let sampler = Sampler {
                 vae: &vae,

@@ -1,4 +1,5 @@
-//! The transforms of training images, and single operations at the models' shapes, forward or, with `+` after the kind, forward and backward.
+//! The transforms of training images, and single operations at the models' shapes, forward or, with
+//! `+` after the kind, forward and backward.
 
 use anyhow::Result;
 use candle_core::{Tensor, Var};
@@ -33,17 +34,30 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
         })
     };
     Ok(Some(match (name, numbers) {
-        ("conv", &[side, batch, from, to]) => run(inputs(&[&[batch, side, side, from], &[to, from, 3, 3], &[to]])?, |x| {
-            ops::conv2d(&x[0], &x[1], Some(&x[2]), 1, Padding::same(1))
-        }),
-        ("depthwise", &[side, batch, channels]) => run(inputs(&[&[batch, side, side, channels], &[channels, 1, 3, 3]])?, |x| {
-            ops::depthwise_conv2d(&x[0], &x[1], None, 1, Padding::same(1))
-        }),
+        ("conv", &[side, batch, from, to]) => {
+            run(inputs(&[&[batch, side, side, from], &[to, from, 3, 3], &[to]])?, |x| {
+                ops::conv2d(&x[0], &x[1], Some(&x[2]), 1, Padding::same(1))
+            })
+        }
+        ("depthwise", &[side, batch, channels]) => {
+            run(inputs(&[&[batch, side, side, channels], &[channels, 1, 3, 3]])?, |x| {
+                ops::depthwise_conv2d(&x[0], &x[1], None, 1, Padding::same(1))
+            })
+        }
         ("depthwise-norm", &[side, batch, channels]) => {
-            let shapes: [&[usize]; 4] = [&[batch, side, side, channels], &[channels, 1, 3, 3], &[channels], &[channels]];
+            let shapes: [&[usize]; 4] =
+                [&[batch, side, side, channels], &[channels, 1, 3, 3], &[channels], &[channels]];
             run(inputs(&shapes)?, |x| {
                 let stride = Stride { stride: 1, padding: Padding::same(1), depthwise: true };
-                Ok(ops::conv_norm_train(&x[0], &x[1], stride, [&x[2], &x[3]], 1e-3, Activation::Silu)?.0)
+                Ok(ops::conv_norm_train(
+                    &x[0],
+                    &x[1],
+                    stride,
+                    [&x[2], &x[3]],
+                    1e-3,
+                    Activation::Silu,
+                )?
+                .0)
             })
         }
         ("norm-silu", &[side, batch, channels]) => {
@@ -55,9 +69,9 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
             let (q, k) = ([batch, queries, channels], [batch, keys, channels]);
             run(inputs(&[&q, &k, &k])?, |x| ops::attention(&x[0], &x[1], &x[2], HEADS, false))
         }
-        ("linear", &[rows, from, to]) => {
-            run(inputs(&[&[rows, from], &[to, from], &[to]])?, |x| ops::linear(&x[0], &x[1], Some(&x[2])))
-        }
+        ("linear", &[rows, from, to]) => run(inputs(&[&[rows, from], &[to, from], &[to]])?, |x| {
+            ops::linear(&x[0], &x[1], Some(&x[2]))
+        }),
         ("transforms", &[size, batch]) => transformed(size, batch),
         ("silu", &[count]) => run(inputs(&[&[count]])?, |x| ops::silu(&x[0])),
         _ => return Ok(None),
@@ -68,12 +82,15 @@ pub fn case(kind: &str, numbers: &[usize]) -> Result<Option<Case>> {
 fn transformed(size: usize, batch: usize) -> Case {
     let mut rng = Seed::of_study(1).rng();
     let mut frames = Frames::new(size);
-    (0..batch).for_each(|_| frames.push(size, size, &(0..size * size * 3).map(|_| rng.random()).collect::<Vec<_>>()));
+    (0..batch).for_each(|_| {
+        frames.push(size, size, &(0..size * size * 3).map(|_| rng.random()).collect::<Vec<_>>())
+    });
     let (items, passes) = ((0..batch).collect::<Vec<_>>(), vec![0; batch]);
     let mut seeds = (0..).map(|step| Seed::of_study(2).nth(step));
     repeated(move || {
         let seed = seeds.next().expect("without end");
-        let photographs = Photographs { frames: &frames, transforms: Some(&transforms::Config::FASTAI) };
+        let photographs =
+            Photographs { frames: &frames, transforms: Some(&transforms::Config::FASTAI) };
         photographs.shown(&items, &passes, &seed).map(drop)
     })
 }

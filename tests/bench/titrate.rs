@@ -1,7 +1,8 @@
-//! titrate's side of `cargo xtask bench`: reads `COUNT KIND NUMBER..` a line, answers with the seconds that COUNT iterations took and
-//! the most memory that was in use so far, in bytes.
+//! titrate's side of `cargo xtask bench`: reads `COUNT KIND NUMBER..` a line, answers with the
+//! seconds that COUNT iterations took and the most memory that was in use so far, in bytes.
 //!
-//! The folder given as an argument gets the models' configurations, from which the other side builds the same ones.
+//! The folder given as an argument gets the models' configurations, from which the other side
+//! builds the same ones.
 
 mod classifiers;
 mod full;
@@ -20,7 +21,8 @@ use anyhow::{Context, Result, bail};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs some iterations of one case, after one that is not counted, and gives the seconds they took.
+/// Runs some iterations of one case, after one that is not counted, and gives the seconds they
+/// took.
 type Case = Box<dyn FnMut(usize) -> Result<f64>>;
 
 fn repeated(mut work: impl FnMut() -> candle_core::Result<()> + 'static) -> Case {
@@ -53,7 +55,10 @@ fn prepare(kind: &str, numbers: &[usize]) -> Result<Case> {
 }
 
 fn main() -> Result<()> {
-    let folder = std::env::args().skip(1).find(|argument| !argument.starts_with("--")).context("no folder given")?;
+    let folder = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with("--"))
+        .context("no folder given")?;
     models::write_configurations(Path::new(&folder))?;
     println!("ready");
     // As workers run their steps.

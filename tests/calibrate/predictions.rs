@@ -1,4 +1,5 @@
-//! Studies of one arm with whole probabilities: do the intervals of accuracies and of other scores hold the truth?
+//! Studies of one arm with whole probabilities: do the intervals of accuracies and of other scores
+//! hold the truth?
 //!
 //! The truth of a score is its mean over very many simulated studies.
 
@@ -20,7 +21,8 @@ fn study(replicates: usize, seed: Seed) -> Vec<Predictions> {
         let image = |(index, ease): (usize, &f32)| {
             let label = index % CLASSES;
             let score = |class: usize| {
-                let own = f32::from(u8::from(class == label)) * (1.0 + 0.8 * ease + 0.25 * strength[at]);
+                let own =
+                    f32::from(u8::from(class == label)) * (1.0 + 0.8 * ease + 0.25 * strength[at]);
                 own + 0.9 * noise[index * CLASSES + class]
             };
             // Sharper than it is right: there is something to calibrate.
@@ -37,7 +39,8 @@ fn study(replicates: usize, seed: Seed) -> Vec<Predictions> {
             }
         };
         let images = ease.iter().enumerate().map(image).collect();
-        Predictions::new((0..CLASSES).map(|class| class.to_string()).collect(), images).expect("made to be valid")
+        Predictions::new((0..CLASSES).map(|class| class.to_string()).collect(), images)
+            .expect("made to be valid")
     };
     (0..replicates).map(replicate).collect()
 }
@@ -74,19 +77,26 @@ fn estimates(analysis: &Analysis) -> Vec<(&'static str, f64, Option<Interval>)> 
         ("sensitivity", Some(told.sensitivity)),
         ("specificity", Some(told.specificity)),
     ];
-    all.into_iter().map(|(name, estimate)| estimate.map(|of| (name, of.mean, of.interval)).expect("defined")).collect()
+    all.into_iter()
+        .map(|(name, estimate)| estimate.map(|of| (name, of.mean, of.interval)).expect("defined"))
+        .collect()
 }
 
 /// The share of intervals that hold the truth, by score.
 pub fn coverage(replicates: usize, studies: usize) -> Vec<(&'static str, f64)> {
     let one = |study: u64| estimates(&analysed(replicates, Seed::of_study(study).child("scores")));
-    // One replicate's scores have the same expectation as the mean of several; the calibration error is the root of a mean square.
-    let truths = (0..1500u64).into_par_iter().map(|study| estimates(&analysed(1, Seed::of_study(study).child("truth"))));
+    // One replicate's scores have the same expectation as the mean of several; the calibration
+    // error is the root of a mean square.
+    let truths = (0..1500u64)
+        .into_par_iter()
+        .map(|study| estimates(&analysed(1, Seed::of_study(study).child("truth"))));
     let truths = truths.collect::<Vec<_>>();
     let truth = |at: usize, name: &str| {
         let values = truths.iter().map(|of| of[at].1);
         match name {
-            "calibration error" => (values.map(|value| value * value).sum::<f64>() / truths.len() as f64).sqrt(),
+            "calibration error" => {
+                (values.map(|value| value * value).sum::<f64>() / truths.len() as f64).sqrt()
+            }
             _ => values.sum::<f64>() / truths.len() as f64,
         }
     };
@@ -94,7 +104,9 @@ pub fn coverage(replicates: usize, studies: usize) -> Vec<(&'static str, f64)> {
     let names = found[0].iter().map(|(name, ..)| *name).enumerate();
     let share = |(at, name): (usize, &'static str)| {
         let truth = truth(at, name);
-        let holds = |of: &&Vec<(&str, f64, Option<Interval>)>| of[at].2.is_some_and(|i| i.low <= truth && truth <= i.high);
+        let holds = |of: &&Vec<(&str, f64, Option<Interval>)>| {
+            of[at].2.is_some_and(|i| i.low <= truth && truth <= i.high)
+        };
         (name, found.iter().filter(holds).count() as f64 / found.len() as f64)
     };
     names.map(share).collect()

@@ -1,8 +1,10 @@
 //! Studies of which arm has which image right, drawn from a model with known accuracies.
 //!
-//! An image is right in an arm and replicate where a sum of normal draws is below a bound: the image's difficulty, the same for all; the
-//! image's difficulty for the arm; the replicate's luck; the arm's luck in the replicate; and the rest. The sum's variance is 1, so the
-//! arm's accuracy over all images and replicates that there could be is the normal distribution function of the bound.
+//! An image is right in an arm and replicate where a sum of normal draws is below a bound: the
+//! image's difficulty, the same for all; the image's difficulty for the arm; the replicate's luck;
+//! the arm's luck in the replicate; and the rest. The sum's variance is 1, so the arm's accuracy
+//! over all images and replicates that there could be is the normal distribution function of the
+//! bound.
 
 use rayon::prelude::*;
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
@@ -26,7 +28,8 @@ const LEVEL: f64 = 0.05;
 /// What varies beside images and single predictions.
 #[derive(Clone, Copy)]
 pub struct Variances {
-    /// Standard deviation of each arm's accuracy between replicates, in points; real only has the first.
+    /// Standard deviation of each arm's accuracy between replicates, in points; real only has the
+    /// first.
     pub reruns: [f64; ARMS],
     /// Whether images are easier in one arm than in another.
     pub interaction: bool,
@@ -116,7 +119,9 @@ struct Study {
 
 impl Scenario {
     pub fn simulate(&self, studies: usize) -> Counts {
-        let one = |study: usize| self.counts(&self.study(Seed::of_study(study as u64).child("calibrate")));
+        let one = |study: usize| {
+            self.counts(&self.study(Seed::of_study(study as u64).child("calibrate")))
+        };
         (0..studies).into_par_iter().map(one).reduce(Counts::default, Counts::plus)
     }
 
@@ -126,7 +131,8 @@ impl Scenario {
             let crossed = self.study(Seed::of_study(study as u64).child("components")).whole;
             Components::pooled(&crossed.iter().collect::<Vec<_>>())
         };
-        // Differences of accuracies without a replicate effect have mean squares above and below the error: averaged, they meet it.
+        // Differences of accuracies without a replicate effect have mean squares above and below
+        // the error: averaged, they meet it.
         let all = (0..600).into_par_iter().map(one).collect::<Vec<_>>();
         let mean = |of: fn(&Components) -> f64| all.iter().map(of).sum::<f64>() / all.len() as f64;
         let varies = self.variances.reruns.iter().any(|points| *points > 0.0);
@@ -146,10 +152,15 @@ impl Scenario {
         let answers = Rule::of(&study.whole).infer(&study.whole, 1.0 - LEVEL);
         let adjusted = adjusted(&answers.iter().map(|answer| answer.p).collect::<Vec<_>>());
         let parts = Rule::of(&study.part).infer(&study.part, 1.0 - LEVEL);
-        for (contrast, ((answer, adjusted), part)) in answers.iter().zip(&adjusted).zip(&parts).enumerate() {
+        for (contrast, ((answer, adjusted), part)) in
+            answers.iter().zip(&adjusted).zip(&parts).enumerate()
+        {
             let gain = self.gain(contrast);
-            let holds = |interval: Option<titrate::stats::Interval>| interval.is_some_and(|i| i.low <= gain && gain <= i.high);
-            let (single, rejected) = (answer.p.is_some_and(|p| p < LEVEL), adjusted.is_some_and(|p| p <= LEVEL));
+            let holds = |interval: Option<titrate::stats::Interval>| {
+                interval.is_some_and(|i| i.low <= gain && gain <= i.high)
+            };
+            let (single, rejected) =
+                (answer.p.is_some_and(|p| p < LEVEL), adjusted.is_some_and(|p| p <= LEVEL));
             counts.any = counts.any.max(usize::from(rejected));
             counts.single += usize::from(single);
             counts.covered += usize::from(holds(answer.interval));
@@ -166,12 +177,17 @@ impl Scenario {
     fn study(&self, seed: Seed) -> Study {
         let normal = Normal::standard();
         let mut draws = seed.normal_draws();
-        let mut draw = |count: usize, scale: f64| (&mut draws).take(count).map(|z| scale * z).collect::<Vec<_>>();
+        let mut draw = |count: usize, scale: f64| {
+            (&mut draws).take(count).map(|z| scale * z).collect::<Vec<_>>()
+        };
         let slope = normal.pdf(normal.inverse_cdf(ACCURACY)) * 100.0;
         let (difficulty, interaction) = (0.6, if self.variances.interaction { 0.3 } else { 0.0 });
         let common = 2.0 / slope;
-        let sample = Sample::of_classes(&(0..self.images).map(|image| image % CLASSES).collect::<Vec<_>>());
-        let sixth = (0..self.images).filter(|image| (image / CLASSES).is_multiple_of(6)).collect::<Vec<_>>();
+        let sample =
+            Sample::of_classes(&(0..self.images).map(|image| image % CLASSES).collect::<Vec<_>>());
+        let sixth = (0..self.images)
+            .filter(|image| (image / CLASSES).is_multiple_of(6))
+            .collect::<Vec<_>>();
         let images = draw(self.images, difficulty);
         let mut study = Study { whole: Vec::new(), part: Vec::new() };
         for setting in 0..SETTINGS {
@@ -180,23 +196,35 @@ impl Scenario {
             let mut arms = Vec::new();
             for arm in 0..=ARMS {
                 let rerun = self.variances.reruns[arm.saturating_sub(1)] / slope;
-                let rest = (1.0 - difficulty * difficulty - interaction * interaction - common * common - rerun * rerun).sqrt();
+                let rest = (1.0
+                    - difficulty * difficulty
+                    - interaction * interaction
+                    - common * common
+                    - rerun * rerun)
+                    .sqrt();
                 let gain = if arm > 0 { self.gain(setting * ARMS + arm - 1) } else { 0.0 };
                 let bound = normal.inverse_cdf(ACCURACY + gain);
                 let own = draw(self.images, interaction);
                 let replicate = |luck: &f64| {
                     let level = bound - luck - draw(1, rerun)[0];
                     let noise = draw(self.images, rest);
-                    (0..self.images).map(|at| f64::from(images[at] + own[at] + noise[at] < level)).collect::<Vec<_>>()
+                    (0..self.images)
+                        .map(|at| f64::from(images[at] + own[at] + noise[at] < level))
+                        .collect::<Vec<_>>()
                 };
                 arms.push(luck.iter().map(replicate).collect::<Vec<_>>());
             }
             for arm in &arms[1..] {
                 let differences = arm.iter().zip(&arms[0]);
-                let differences = differences.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>());
+                let differences = differences
+                    .map(|(a, b)| a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>());
                 let differences = differences.collect::<Vec<_>>();
-                study.whole.push(Crossed::of(&differences, sample.units, |scores| sample.mean(scores)));
-                study.part.push(Crossed::of(&differences, sixth.len(), |scores| sample.mean_of(scores, &sixth)));
+                study
+                    .whole
+                    .push(Crossed::of(&differences, sample.units, |scores| sample.mean(scores)));
+                study.part.push(Crossed::of(&differences, sixth.len(), |scores| {
+                    sample.mean_of(scores, &sixth)
+                }));
             }
         }
         study

@@ -26,13 +26,19 @@ pub struct Ran {
 
 impl Chain {
     pub fn new(name: &str) -> Self {
-        let folder = tempfile::Builder::new().prefix(&format!("titrate-{name}-")).tempdir().unwrap();
+        let folder =
+            tempfile::Builder::new().prefix(&format!("titrate-{name}-")).tempdir().unwrap();
         let chain = Self { folder };
         let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-        // A model a class that the replicates share, in small shards: what an edit touches is the finer.
+        // A model a class that the replicates share, in small shards: what an edit touches is the
+        // finer.
         let shared = "[generator.dreambooth]\nmodels = \"per-class\"\n[generator.sampling]\nsources_per_shard = 4\n\
                       generations_per_shard = 5\n[experiment]\nregimes = [\"full\"]\n";
-        fs::write(chain.path("shared.toml"), format!("extends = {:?}\n{shared}", experiments.join("smoke.toml"))).unwrap();
+        fs::write(
+            chain.path("shared.toml"),
+            format!("extends = {:?}\n{shared}", experiments.join("smoke.toml")),
+        )
+        .unwrap();
         chain.write_study("extends = \"shared.toml\"\n");
         chain
     }
@@ -42,8 +48,14 @@ impl Chain {
         let chain = Self::new(name);
         fs::create_dir(chain.path("images")).unwrap();
         for (part, count) in [("train", 300), ("t10k", 100)] {
-            let levels = (0..count * 28 * 28).map(|at| (at * 31 + at / 784 * 17) as u8).collect::<Vec<_>>();
-            chain.write_idx(&format!("{part}-images-idx3-ubyte.gz"), &[2051, count, 28, 28], &levels, 6);
+            let levels =
+                (0..count * 28 * 28).map(|at| (at * 31 + at / 784 * 17) as u8).collect::<Vec<_>>();
+            chain.write_idx(
+                &format!("{part}-images-idx3-ubyte.gz"),
+                &[2051, count, 28, 28],
+                &levels,
+                6,
+            );
             let labels = (0..count).map(|at| (at % 10) as u8).collect::<Vec<_>>();
             chain.write_idx(&format!("{part}-labels-idx1-ubyte.gz"), &[2049, count], &labels, 6);
         }
@@ -82,7 +94,9 @@ impl Chain {
     /// The header and the values of a file that [`Self::write_idx`] wrote.
     pub fn read_idx(&self, name: &str) -> (Vec<u32>, Vec<u8>) {
         let mut bytes = Vec::new();
-        flate2::read::GzDecoder::new(fs::File::open(self.path("images").join(name)).unwrap()).read_to_end(&mut bytes).unwrap();
+        flate2::read::GzDecoder::new(fs::File::open(self.path("images").join(name)).unwrap())
+            .read_to_end(&mut bytes)
+            .unwrap();
         let values = bytes.split_off(if name.contains("idx3") { 16 } else { 8 });
         (bytes.chunks(4).map(|word| u32::from_be_bytes(word.try_into().unwrap())).collect(), values)
     }
@@ -120,16 +134,33 @@ impl Chain {
             .envs(environment.iter().copied())
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
         let events = String::from_utf8(output.stdout).unwrap();
-        let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
-        let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).cloned().collect::<Vec<_>>();
-        let mut ran = of("finished").iter().map(|event| event["label"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+        let events = events
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .collect::<Vec<_>>();
+        let of = |kind: &str| {
+            events.iter().filter(|event| event["event"] == kind).cloned().collect::<Vec<_>>()
+        };
+        let mut ran = of("finished")
+            .iter()
+            .map(|event| event["label"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>();
         ran.sort();
-        let tasks = of("opened").first().map_or(ran.len(), |event| event["tasks"].as_u64().unwrap() as usize);
+        let tasks = of("opened")
+            .first()
+            .map_or(ran.len(), |event| event["tasks"].as_u64().unwrap() as usize);
         let mut began = BTreeMap::new();
         for event in of("progress") {
-            began.entry(event["label"].as_str().unwrap().to_owned()).or_insert(event["done"].as_u64().unwrap());
+            began
+                .entry(event["label"].as_str().unwrap().to_owned())
+                .or_insert(event["done"].as_u64().unwrap());
         }
         Ran { ran, tasks, began }
     }
@@ -153,7 +184,8 @@ impl Chain {
         kill(running);
     }
 
-    /// Runs one task, which fails: the exit code and the first line of what it says, without the chain's folder.
+    /// Runs one task, which fails: the exit code and the first line of what it says, without the
+    /// chain's folder.
     pub fn failure(&self, sets: &[&str], only: &str) -> String {
         self.failure_with(sets, only, &[])
     }
@@ -162,12 +194,16 @@ impl Chain {
     pub fn failure_with(&self, sets: &[&str], only: &str, environment: &[(&str, &str)]) -> String {
         let mut command = self.command(&["reproduce"]);
         command.args(sets.iter().flat_map(|set| ["--set", set])).args(["--only", only, "--quiet"]);
-        let output = command.env("RUST_BACKTRACE", "0").envs(environment.iter().copied()).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap().replace(&format!("{}/", self.folder.path().display()), "");
+        let output =
+            command.env("RUST_BACKTRACE", "0").envs(environment.iter().copied()).output().unwrap();
+        let said = String::from_utf8(output.stderr)
+            .unwrap()
+            .replace(&format!("{}/", self.folder.path().display()), "");
         let line = said.lines().next().unwrap_or_default();
         // The key in brackets changes with every VERSION.
-        let line =
-            line.split_once(" (").map_or(line.to_owned(), |(task, rest)| format!("{task}{}", rest.split_once(')').unwrap().1));
+        let line = line.split_once(" (").map_or(line.to_owned(), |(task, rest)| {
+            format!("{task}{}", rest.split_once(')').unwrap().1)
+        });
         format!("{}: {line}", output.status.code().unwrap())
     }
 
@@ -197,7 +233,10 @@ impl Chain {
     /// The same with these.
     pub fn plan_with(&self, environment: &[(&str, &str)]) -> String {
         let mut command = self.command(&["plan"]);
-        command.env_clear().env("TITRATE_WORKSPACE", self.folder.path()).envs(environment.iter().copied());
+        command
+            .env_clear()
+            .env("TITRATE_WORKSPACE", self.folder.path())
+            .envs(environment.iter().copied());
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -205,7 +244,9 @@ impl Chain {
 
     /// A copy of a pipeline of tests/fixtures/stable_diffusion, by its path.
     pub fn pipeline(&self, family: &str, copy: &str) -> PathBuf {
-        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/stable_diffusion").join(family);
+        let from = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures/stable_diffusion")
+            .join(family);
         let mut files = BTreeMap::new();
         collect(&from, &mut files);
         for (path, bytes) in files {
@@ -228,7 +269,10 @@ impl Chain {
         let mut files = BTreeMap::new();
         collect(&self.path("report"), &mut files);
         files.retain(|path, _| !path.ends_with("run.md"));
-        files.into_iter().map(|(path, bytes)| (path.strip_prefix(self.folder.path()).unwrap().to_owned(), bytes)).collect()
+        files
+            .into_iter()
+            .map(|(path, bytes)| (path.strip_prefix(self.folder.path()).unwrap().to_owned(), bytes))
+            .collect()
     }
 
     /// When the youngest checkpoint of an unfinished task was written.
@@ -239,7 +283,9 @@ impl Chain {
     /// When the youngest file of this name was written that an unfinished task has.
     pub fn youngest(&self, name: &str) -> Option<SystemTime> {
         let attempts = fs::read_dir(self.path("store/work")).ok()?;
-        let written = |attempt: std::io::Result<fs::DirEntry>| attempt.ok()?.path().join(name).metadata().ok()?.modified().ok();
+        let written = |attempt: std::io::Result<fs::DirEntry>| {
+            attempt.ok()?.path().join(name).metadata().ok()?.modified().ok()
+        };
         attempts.filter_map(written).max()
     }
 
@@ -265,7 +311,8 @@ impl Chain {
         collect(&self.path("store/objects"), &mut files);
         let receipt = files.values().find_map(|bytes| {
             let receipt: Value = serde_json::from_slice(bytes).ok()?;
-            (receipt.get("titrate_receipt").is_some() && receipt["label"] == label).then_some(receipt)
+            (receipt.get("titrate_receipt").is_some() && receipt["label"] == label)
+                .then_some(receipt)
         });
         let text = receipt.expect("the task has a receipt")["output"].to_string();
         let size = |path: &PathBuf| files[path].len();
@@ -274,7 +321,11 @@ impl Chain {
             let (last, first) = (parts.next().unwrap(), parts.next().unwrap());
             format!("{first}{last}")
         };
-        let largest = files.keys().filter(|path| text.contains(&hex(path))).max_by_key(|path| size(path)).unwrap();
+        let largest = files
+            .keys()
+            .filter(|path| text.contains(&hex(path)))
+            .max_by_key(|path| size(path))
+            .unwrap();
         fs::set_permissions(largest, fs::Permissions::from_mode(0o644)).unwrap();
         let mut bytes = files[largest].clone();
         let middle = bytes.len() / 2;

@@ -1,4 +1,5 @@
-//! A study whose shards are in the hub: planned without the network, downloaded when it runs, found again without the network.
+//! A study whose shards are in the hub: planned without the network, downloaded when it runs, found
+//! again without the network.
 
 #[allow(dead_code, reason = "the room's own tests use the rest of it")]
 #[path = "../../src/hub/server.rs"]
@@ -12,7 +13,10 @@ use crate::pictures::{CLASSES, item};
 
 #[test]
 fn shards_come_from_the_hub() {
-    let items = CLASSES.into_iter().flat_map(|class| (0..12).map(move |index| item(class, index))).collect::<Vec<_>>();
+    let items = CLASSES
+        .into_iter()
+        .flat_map(|class| (0..12).map(move |index| item(class, index)))
+        .collect::<Vec<_>>();
     let shard = write_shard(&items).unwrap();
     let files = [(FIRST, "README.md", b"a set".to_vec()), (FIRST, "train/a-00000.tar", shard)];
     let server = Server::of("datasets/lab/set", files);
@@ -33,14 +37,24 @@ fn shards_come_from_the_hub() {
 
     let (code, said) = chain.data_check_with(&[endpoint, hub]);
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("images.path: hf://datasets/lab/set@main/train: the hub answers 401"), "{said}");
+    assert!(
+        said.contains("images.path: hf://datasets/lab/set@main/train: the hub answers 401"),
+        "{said}"
+    );
     let (code, said) = chain.data_check_with(&[endpoint, hub, ("HF_HUB_OFFLINE", "1")]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("HF_HUB_OFFLINE forbids to download it"), "{said}");
     let (code, said) = chain.data_check_with(&[endpoint, hub, token]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains(&format!("is at commit {FIRST}")) && said.contains("36 pictures of the study's 3 classes"), "{said}");
-    assert!(!server.seen().iter().any(|request| request.contains("README")), "what the set says of itself is not wanted");
+    assert!(
+        said.contains(&format!("is at commit {FIRST}"))
+            && said.contains("36 pictures of the study's 3 classes"),
+        "{said}"
+    );
+    assert!(
+        !server.seen().iter().any(|request| request.contains("README")),
+        "what the set says of itself is not wanted"
+    );
 
     let (code, said) = chain.data_check_with(&[hub, ("HF_HUB_OFFLINE", "1")]);
     assert_eq!(code, 0, "{said}");

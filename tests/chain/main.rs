@@ -1,5 +1,5 @@
-//! The chain of a real study, from its file to its report: what an edit reruns, and that results do not depend on how they were
-//! computed. It runs the smoke study with the binary that users run.
+//! The chain of a real study, from its file to its report: what an edit reruns, and that results do
+//! not depend on how they were computed. It runs the smoke study with the binary that users run.
 
 mod backbones;
 mod chain;
@@ -18,7 +18,8 @@ use rand::Rng;
 use titrate::ml::device;
 use titrate::seed::Seed;
 
-/// Every edit of the issue's table, after a first run of smoke: exactly the tasks that run again, by the start of their labels.
+/// Every edit of the issue's table, after a first run of smoke: exactly the tasks that run again,
+/// by the start of their labels.
 #[test]
 fn an_edit_reruns_exactly_what_it_touches() {
     let chain = Chain::new("edits");
@@ -51,21 +52,36 @@ fn an_edit_reruns_exactly_what_it_touches() {
     ];
     for (edit, sets, expected) in cases {
         let ran = chain.run(sets).ran;
-        let all_of =
-            |start: &String| all.ran.iter().filter(|label| label.starts_with(start.as_str())).cloned().collect::<Vec<_>>();
+        let all_of = |start: &String| {
+            all.ran
+                .iter()
+                .filter(|label| label.starts_with(start.as_str()))
+                .cloned()
+                .collect::<Vec<_>>()
+        };
         let mut wanted = expected.iter().flat_map(all_of).collect::<Vec<_>>();
         wanted.sort();
         assert_eq!(ran, wanted, "{edit}");
         assert_eq!(chain.run(&[]).ran, [] as [String; 0], "{edit}, taken back");
     }
     let ran = chain.run(&["transforms.rotate=20.0"]).ran;
-    let classifiers = ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();
-    assert!(!classifiers.is_empty() && classifiers.iter().all(|label| label.contains("/transforms/")), "{ran:?}");
-    assert!(!ran.iter().any(|label| label.starts_with("dreambooth/") || label.starts_with("generate/")), "{ran:?}");
+    let classifiers =
+        ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();
+    assert!(
+        !classifiers.is_empty() && classifiers.iter().all(|label| label.contains("/transforms/")),
+        "{ran:?}"
+    );
+    assert!(
+        !ran.iter().any(|label| label.starts_with("dreambooth/") || label.starts_with("generate/")),
+        "{ran:?}"
+    );
 
     let ran = chain.run(&["experiment.doses=[2, 6]"]).ran;
     let cells = ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();
-    assert!(!cells.is_empty() && cells.iter().all(|label| label.contains("-x6/")), "a new dose: only its classifiers: {ran:?}");
+    assert!(
+        !cells.is_empty() && cells.iter().all(|label| label.contains("-x6/")),
+        "a new dose: only its classifiers: {ran:?}"
+    );
     let shards = ran.iter().filter(|label| label.starts_with("generate/")).collect::<Vec<_>>();
     assert!(
         !shards.is_empty() && shards.iter().all(|label| label.ends_with("generations-5")),
@@ -74,12 +90,19 @@ fn an_edit_reruns_exactly_what_it_touches() {
 
     let ran = chain.run(&["experiment.n=[2, 5]"]).ran;
     let cells = ran.iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();
-    assert!(!cells.is_empty() && cells.iter().all(|label| label.contains("/n=5/")), "a new n: only its classifiers: {ran:?}");
+    assert!(
+        !cells.is_empty() && cells.iter().all(|label| label.contains("/n=5/")),
+        "a new n: only its classifiers: {ran:?}"
+    );
     let shards = ran.iter().filter(|label| label.starts_with("generate/")).collect::<Vec<_>>();
-    assert!(!shards.is_empty() && shards.iter().all(|label| label.contains("/sources-1/")), "only further sources: {ran:?}");
+    assert!(
+        !shards.is_empty() && shards.iter().all(|label| label.contains("/sources-1/")),
+        "only further sources: {ran:?}"
+    );
 }
 
-/// A variant of the generator shares what it has in common with it, and its arms stand beside the others in the report.
+/// A variant of the generator shares what it has in common with it, and its arms stand beside the
+/// others in the report.
 #[test]
 fn a_variant_adds_its_own_tasks() {
     let chain = Chain::new("variants");
@@ -89,7 +112,9 @@ fn a_variant_adds_its_own_tasks() {
     let added = |sets: &[&str]| {
         let ran = chain.run(&[&[one_strategy], sets].concat()).ran;
         let classes = ["basal cell carcinoma", "lichen planus", "psoriasis"];
-        let plain = ran.iter().map(|label| classes.iter().fold(label.clone(), |label, class| label.replace(class, "CLASS")));
+        let plain = ran.iter().map(|label| {
+            classes.iter().fold(label.clone(), |label, class| label.replace(class, "CLASS"))
+        });
         plain.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n")
     };
     expect![[r#"
@@ -103,7 +128,10 @@ fn a_variant_adds_its_own_tasks() {
         generate/text-to-image@ddim/CLASS/r0/sources-0/generations-0
         generate/text-to-image@ddim/CLASS/r1/sources-0/generations-0
         report"#]]
-    .assert_eq(&added(&["generator.variants.ddim.sampling.solver=ddim", "generator.variants.ddim.sampling.precision=f16"]));
+    .assert_eq(&added(&[
+        "generator.variants.ddim.sampling.solver=ddim",
+        "generator.variants.ddim.sampling.precision=f16",
+    ]));
     expect![[r#"
         analysis
         check
@@ -127,7 +155,10 @@ fn a_variant_adds_its_own_tasks() {
     let files = chain.report();
     let (_, report) = files.iter().find(|(path, _)| path.ends_with("report.md")).unwrap();
     let report = String::from_utf8_lossy(report);
-    assert!(report.contains("## Variants of the generator") && report.contains("text-to-image@prior"), "{report}");
+    assert!(
+        report.contains("## Variants of the generator") && report.contains("text-to-image@prior"),
+        "{report}"
+    );
     expect![[r#"
         analysis
         check
@@ -139,7 +170,10 @@ fn a_variant_adds_its_own_tasks() {
         generate/text-to-image@own/CLASS/r0/sources-0/generations-0
         generate/text-to-image@own/CLASS/r1/sources-0/generations-0
         report"#]]
-    .assert_eq(&added(&["generator.variants.own.dreambooth.models=per-replicate", "experiment.transforms=[false]"]));
+    .assert_eq(&added(&[
+        "generator.variants.own.dreambooth.models=per-replicate",
+        "experiment.transforms=[false]",
+    ]));
 }
 
 /// Image files count by their bytes, and what is made of them by its own.
@@ -157,8 +191,19 @@ fn an_edited_file_reruns_what_its_content_reaches() {
     // Image 9 is an ankle boot, of no class that the study or its base takes.
     levels[9 * 28 * 28] ^= 255;
     chain.write_idx(file, &header, &levels, 6);
-    let expected = ["base/corpus", "cohort/held_out", "cohort/plentiful", "cohort/pool", "cohort/validation", "import"];
-    assert_eq!(chain.run(&[]).ran, expected, "an image that is not used: the sets are drawn again, and are the same");
+    let expected = [
+        "base/corpus",
+        "cohort/held_out",
+        "cohort/plentiful",
+        "cohort/pool",
+        "cohort/validation",
+        "import",
+    ];
+    assert_eq!(
+        chain.run(&[]).ran,
+        expected,
+        "an image that is not used: the sets are drawn again, and are the same"
+    );
 }
 
 /// Classes that a fixed set lacks are refused at once; a set that is not there is planned.
@@ -171,15 +216,21 @@ fn classes_and_files_of_a_fixed_set() {
     expect![[r#"
         2: error: study study: --set images.classes=["psoriasis", "eczema"]: `images.classes` names "eczema"; the images have allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
         2: error: study study: --set images.classes=["coat", "sock"]: `images.classes` names "sock"; the images have t-shirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, ankle boot"#]].assert_eq(&refused.join("\n"));
-    let images = "[images]\nsource = \"idx\"\npath = \"nowhere\"\nclasses = [\"coat\", \"shirt\"]\n";
+    let images =
+        "[images]\nsource = \"idx\"\npath = \"nowhere\"\nclasses = [\"coat\", \"shirt\"]\n";
     chain.write_study(&format!("{}{images}", chain.study_text()));
     let plan = chain.plan();
-    assert!(plan.contains("missing:\n  images.path: ") && plan.contains("apt-get install dataset-fashion-mnist"), "{plan}");
+    assert!(
+        plan.contains("missing:\n  images.path: ")
+            && plan.contains("apt-get install dataset-fashion-mnist"),
+        "{plan}"
+    );
     let refused = chain.failure(&[], "cohort/pool");
     assert!(refused.starts_with("2: error: the study needs images.path"), "{refused}");
 }
 
-/// Without a GPU a run on one is refused as a whole, and what needs none is there: a plan, and tasks of the processor.
+/// Without a GPU a run on one is refused as a whole, and what needs none is there: a plan, and
+/// tasks of the processor.
 #[test]
 fn a_gpu_that_is_not_there_is_refused_before_any_task() {
     let Err(error) = device::named("cuda") else {
@@ -192,10 +243,14 @@ fn a_gpu_that_is_not_there_is_refused_before_any_task() {
     let refused = chain.failure_with(&[], "dreambooth/psoriasis/text-to-image", &on_a_gpu);
     // A backtrace may follow.
     let cause = error.to_string().lines().next().unwrap().to_owned();
-    let way_on = "run it without `--device cuda`, or with `--device cpu`, to compute on the processor";
+    let way_on =
+        "run it without `--device cuda`, or with `--device cpu`, to compute on the processor";
     assert_eq!(refused, format!("2: error: {cause}; {way_on}"));
     assert_eq!(chain.plan_with(&on_a_gpu), plan, "nothing has run");
-    assert_eq!(chain.run_with(&[], &["--only", "cohort/pool", "--device", "cuda"], &[]).ran, ["cohort/pool"]);
+    assert_eq!(
+        chain.run_with(&[], &["--only", "cohort/pool", "--device", "cuda"], &[]).ran,
+        ["cohort/pool"]
+    );
 }
 
 #[test]
@@ -203,7 +258,9 @@ fn a_comment_or_another_order_reruns_nothing() {
     let chain = Chain::new("comments");
     chain.run(&[]);
     let text = chain.study_text();
-    chain.write_study(&format!("# another comment\n{text}\n# and another order:\n[base.corpus]\nclasses = []\n"));
+    chain.write_study(&format!(
+        "# another comment\n{text}\n# and another order:\n[base.corpus]\nclasses = []\n"
+    ));
     assert_eq!(chain.run(&[]).ran, [] as [String; 0]);
 }
 
@@ -231,7 +288,10 @@ fn digests_do_not_depend_on_jobs_or_threads() {
         let other = Chain::new(&format!("threads-{jobs}-{threads}"));
         other.run_with(&sets, &["--jobs", jobs], &[("RAYON_NUM_THREADS", threads)]);
         assert_eq!(other.digests(), chain.digests(), "--jobs {jobs}, RAYON_NUM_THREADS={threads}");
-        assert!(other.report() == expected, "the report differs at --jobs {jobs}, RAYON_NUM_THREADS={threads}");
+        assert!(
+            other.report() == expected,
+            "the report differs at --jobs {jobs}, RAYON_NUM_THREADS={threads}"
+        );
     }
 }
 
@@ -248,7 +308,8 @@ fn a_damaged_object_is_computed_again_and_nothing_else() {
     assert!(chain.report() == expected);
 }
 
-/// Twenty kills of the whole process group at random moments, five to a store; then the run goes on to the end.
+/// Twenty kills of the whole process group at random moments, five to a store; then the run goes on
+/// to the end.
 #[test]
 fn a_killed_run_resumes_to_the_same_report() {
     let whole = Chain::new("whole");
@@ -261,13 +322,16 @@ fn a_killed_run_resumes_to_the_same_report() {
             chain.start_and_kill(Duration::from_millis(delays.random_range(20..2500)));
         }
         chain.run(&[]);
-        assert!(chain.report() == expected, "the report of store {store} differs from the uninterrupted one");
+        assert!(
+            chain.report() == expected,
+            "the report of store {store} differs from the uninterrupted one"
+        );
         assert_eq!(chain.digests(), whole.digests());
     }
 }
 
-/// Up to ten kills inside each of two trainings and one generation that take many seconds, each a random moment after a checkpoint: the
-/// next attempt goes on from there.
+/// Up to ten kills inside each of two trainings and one generation that take many seconds, each a
+/// random moment after a checkpoint: the next attempt goes on from there.
 #[test]
 fn a_killed_task_goes_on_inside() {
     let sets = [
@@ -294,7 +358,9 @@ fn a_killed_task_goes_on_inside() {
         while kills < 10 {
             let before = SystemTime::now();
             let mut running = chain.start(&sets, &["--only", task]);
-            while running.try_wait().unwrap().is_none() && chain.youngest_checkpoint().is_none_or(|written| written < before) {
+            while running.try_wait().unwrap().is_none()
+                && chain.youngest_checkpoint().is_none_or(|written| written < before)
+            {
                 std::thread::sleep(Duration::from_millis(10));
             }
             if running.try_wait().unwrap().is_some() {
@@ -308,7 +374,8 @@ fn a_killed_task_goes_on_inside() {
         let drawn = chain.youngest("previews.png").is_some();
         match chain.run_with(&sets, &["--only", task], &[]).began.get(task) {
             Some(&began) => {
-                let _ = writeln!(std::io::stderr(), "{task}: killed {kills} times, went on at {began}");
+                let _ =
+                    writeln!(std::io::stderr(), "{task}: killed {kills} times, went on at {began}");
                 assert!(began > 1, "{task} started anew");
                 // The first samples are drawn at a tenth.
                 let expected = task.starts_with("dreambooth/") && began > 40;

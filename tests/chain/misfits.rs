@@ -1,4 +1,5 @@
-//! Sets of pictures with something wrong in them: what `titrate data check` says, and with which exit code.
+//! Sets of pictures with something wrong in them: what `titrate data check` says, and with which
+//! exit code.
 
 use std::fs;
 use std::path::Path;
@@ -22,13 +23,17 @@ fn folder(chain: &Chain) {
     study(chain, "folder", "");
     for class in CLASSES {
         for index in 0..12 {
-            write(chain.path("set").join(class).join(format!("{index}.png")), &picture(class, index).to_png("picture").unwrap());
+            write(
+                chain.path("set").join(class).join(format!("{index}.png")),
+                &picture(class, index).to_png("picture").unwrap(),
+            );
         }
     }
 }
 
 fn fixture(name: &str) -> Vec<u8> {
-    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures").join(name)).unwrap()
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures").join(name))
+        .unwrap()
 }
 
 /// A PNG of nothing but a gradient, of any depth.
@@ -54,7 +59,8 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// One more picture in a folder of good ones: refused by name, and left out where the study says so.
+/// One more picture in a folder of good ones: refused by name, and left out where the study says
+/// so.
 #[test]
 fn a_picture_that_cannot_be_used_is_named_and_can_be_left_out() {
     let chain = Chain::new("unusable");
@@ -74,9 +80,16 @@ fn a_picture_that_cannot_be_used_is_named_and_can_be_left_out() {
         let (code, said) = chain.data_check(&[]);
         assert_eq!(code, 2, "{said}");
         let said = said.replace('\\', "");
-        assert!(said.contains(&format!("`psoriasis/{name}` {why}")) && said.contains("images.unusable = \"drop\""), "{said}");
+        assert!(
+            said.contains(&format!("`psoriasis/{name}` {why}"))
+                && said.contains("images.unusable = \"drop\""),
+            "{said}"
+        );
         let refused = chain.failure(&[], "cohort/pool");
-        assert!(refused.starts_with("1: ") && refused.contains("1 of 37 pictures can't be used"), "{refused}");
+        assert!(
+            refused.starts_with("1: ") && refused.contains("1 of 37 pictures can't be used"),
+            "{refused}"
+        );
         let (code, said) = chain.data_check(&["images.unusable=drop"]);
         assert_eq!(code, 0, "{said}");
         assert!(said.contains("| psoriasis | 12 | 1 |"), "{said}");
@@ -100,10 +113,17 @@ fn unusual_pictures_are_read() {
     ] {
         write(chain.path("set").join("psoriasis").join(name), &bytes);
     }
-    std::os::unix::fs::symlink(chain.path("set"), chain.path("set").join("psoriasis").join("round")).unwrap();
+    std::os::unix::fs::symlink(
+        chain.path("set"),
+        chain.path("set").join("psoriasis").join("round"),
+    )
+    .unwrap();
     let (code, said) = chain.data_check(&[]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("| psoriasis | 19 | 0 |") && said.contains("Shorter sides: 24 to 600 pixels"), "{said}");
+    assert!(
+        said.contains("| psoriasis | 19 | 0 |") && said.contains("Shorter sides: 24 to 600 pixels"),
+        "{said}"
+    );
 }
 
 /// What is wrong with a table is said with its file, line and value before anything runs.
@@ -144,7 +164,8 @@ fn a_table_that_is_wrong_is_refused_with_its_line() {
     ];
     for (what, text, expected) in cases {
         if expected.is_empty() {
-            let bytes = text.bytes().map(|byte| if byte == 1 { 0xff } else { byte }).collect::<Vec<_>>();
+            let bytes =
+                text.bytes().map(|byte| if byte == 1 { 0xff } else { byte }).collect::<Vec<_>>();
             fs::write(set.join("fitzpatrick17k.csv"), bytes).unwrap();
         } else {
             fs::write(set.join("fitzpatrick17k.csv"), text).unwrap();
@@ -153,7 +174,10 @@ fn a_table_that_is_wrong_is_refused_with_its_line() {
         let lists = if what == "a class is unknown" { &["images.held_out_list="][..] } else { &[] };
         let (code, said) = chain.data_check(lists);
         assert_eq!(code, 2, "{what}: {said}");
-        assert!(said.contains("fitzpatrick17k.csv") || what == "a class is unknown", "{what}: {said}");
+        assert!(
+            said.contains("fitzpatrick17k.csv") || what == "a class is unknown",
+            "{what}: {said}"
+        );
         assert!(said.contains(expected), "{what}: {said}");
     }
     fs::write(set.join("fitzpatrick17k.csv"), &table).unwrap();
@@ -168,12 +192,16 @@ fn a_table_that_is_wrong_is_refused_with_its_line() {
     assert_eq!(said.matches(".jpg").count(), 5, "{said}");
 }
 
-/// A shard from elsewhere can neither write nor read beside itself, and one that is cut off is named.
+/// A shard from elsewhere can neither write nor read beside itself, and one that is cut off is
+/// named.
 #[test]
 fn a_shard_that_is_wrong_is_named_with_its_member() {
     let chain = Chain::new("shards");
     study(&chain, "webdataset", "");
-    let items = CLASSES.into_iter().flat_map(|class| (0..12).map(move |index| item(class, index))).collect::<Vec<_>>();
+    let items = CLASSES
+        .into_iter()
+        .flat_map(|class| (0..12).map(move |index| item(class, index)))
+        .collect::<Vec<_>>();
     let whole = write_shard(&items).unwrap();
     let set = chain.path("set");
     let check = |bytes: &[u8]| {
@@ -210,14 +238,22 @@ fn a_shard_that_is_wrong_is_named_with_its_member() {
 
     let cases: [(&str, Members, &str); 4] = [
         ("no record", &[("a.png", &png)], "sample `a` has no .json member"),
-        ("a record without a label", &[("a.png", &png), ("a.json", b"{}")], "member `a.json`: the record can't be read"),
+        (
+            "a record without a label",
+            &[("a.png", &png), ("a.json", b"{}")],
+            "member `a.json`: the record can't be read",
+        ),
         ("no picture", &[("a.json", json)], "sample `a` has no picture"),
         ("no tar file", &[], "shard `a-00000.tar`"),
     ];
     for (what, members, expected) in cases {
         let mut shard = tar::Builder::new(Vec::new());
         members.iter().for_each(|(name, bytes)| member(&mut shard, name, bytes));
-        let bytes = if members.is_empty() { b"no tar file at all".repeat(60) } else { shard.into_inner().unwrap() };
+        let bytes = if members.is_empty() {
+            b"no tar file at all".repeat(60)
+        } else {
+            shard.into_inner().unwrap()
+        };
         let (code, said) = check(&bytes);
         assert_eq!(code, 1, "{what}: {said}");
         assert!(said.contains(expected), "{what}: {said}");

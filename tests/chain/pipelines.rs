@@ -1,4 +1,5 @@
-//! Generators from pipelines in diffusers' layout: whole or in parts, in single or half precision; and what is wrong with one is named.
+//! Generators from pipelines in diffusers' layout: whole or in parts, in single or half precision;
+//! and what is wrong with one is named.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +18,11 @@ fn read(pipeline: &Path) -> StateDict {
 }
 
 fn write(pipeline: &Path, weights: impl Iterator<Item = (String, Tensor)>) {
-    fs::write(pipeline.join(UNET), weights.collect::<StateDict>().to_safetensors(DType::F32).unwrap()).unwrap();
+    fs::write(
+        pipeline.join(UNET),
+        weights.collect::<StateDict>().to_safetensors(DType::F32).unwrap(),
+    )
+    .unwrap();
 }
 
 fn named((name, tensor): (&str, &Tensor)) -> (String, Tensor) {
@@ -31,14 +36,23 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
     write(&missing, read(&missing).iter().filter(|(name, _)| *name != "conv_in.weight").map(named));
     let misshapen = chain.pipeline("sd21", "misshapen");
     let flat = Tensor::zeros((8, 4), DType::F32, &Device::Cpu).unwrap();
-    let reshaped =
-        |(name, tensor): (&str, &Tensor)| (name.to_owned(), if name == "conv_in.weight" { flat.clone() } else { tensor.clone() });
+    let reshaped = |(name, tensor): (&str, &Tensor)| {
+        (name.to_owned(), if name == "conv_in.weight" { flat.clone() } else { tensor.clone() })
+    };
     write(&misshapen, read(&misshapen).iter().map(reshaped));
     let extra = chain.pipeline("sd21", "extra");
-    write(&extra, read(&extra).iter().map(named).chain([("control.weight".to_owned(), flat.clone())]));
+    write(
+        &extra,
+        read(&extra).iter().map(named).chain([("control.weight".to_owned(), flat.clone())]),
+    );
     let strange = chain.pipeline("sd21", "strange").join("scheduler/scheduler_config.json");
-    fs::write(&strange, fs::read_to_string(&strange).unwrap().replace("DPMSolverMultistepScheduler", "HeunDiscreteScheduler"))
-        .unwrap();
+    fs::write(
+        &strange,
+        fs::read_to_string(&strange)
+            .unwrap()
+            .replace("DPMSolverMultistepScheduler", "HeunDiscreteScheduler"),
+    )
+    .unwrap();
     let cut = chain.pipeline("sd21", "cut").join(UNET);
     fs::write(&cut, &fs::read(&cut).unwrap()[..1000]).unwrap();
     let lacking = chain.pipeline("sd21", "lacking");
@@ -58,7 +72,9 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
     let text_to_image = ["missing", "misshapen", "extra", "strange", "cut", "lacking", "tall"]
         .map(|name| ("text_to_image", "text-to-image", name));
     let mut said = Vec::new();
-    for (key, conditioning, name) in text_to_image.into_iter().chain([("inpainting", "inpainting", "narrow")]) {
+    for (key, conditioning, name) in
+        text_to_image.into_iter().chain([("inpainting", "inpainting", "narrow")])
+    {
         let set = format!("base.pretrained.{key}={name}");
         said.push(chain.failure(&["images.size=16", &set], &format!("pretrained/{conditioning}")));
     }
@@ -86,23 +102,42 @@ fn weights_come_whole_in_parts_and_in_half_precision() {
     let mut map = serde_json::Map::new();
     for (at, of_part) in ["one", "two"].into_iter().enumerate() {
         let file = format!("{of_part}.safetensors");
-        let half =
-            all.iter().enumerate().filter(|(index, _)| index % 2 == at).map(|(_, entry)| named(entry)).collect::<StateDict>();
+        let half = all
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| index % 2 == at)
+            .map(|(_, entry)| named(entry))
+            .collect::<StateDict>();
         half.iter().for_each(|(name, _)| drop(map.insert(name.to_owned(), file.clone().into())));
-        fs::write(parts.join("unet").join(&file), half.to_safetensors(DType::F32).unwrap()).unwrap();
+        fs::write(parts.join("unet").join(&file), half.to_safetensors(DType::F32).unwrap())
+            .unwrap();
     }
     fs::remove_file(parts.join(UNET)).unwrap();
     let index = serde_json::json!({ "metadata": {}, "weight_map": map });
     fs::write(parts.join(format!("{UNET}.index.json")), index.to_string()).unwrap();
     let half = chain.pipeline("sd21", "half");
     fs::remove_file(half.join(UNET)).unwrap();
-    fs::write(half.join("unet/diffusion_pytorch_model.fp16.safetensors"), all.to_safetensors(DType::F16).unwrap()).unwrap();
+    fs::write(
+        half.join("unet/diffusion_pytorch_model.fp16.safetensors"),
+        all.to_safetensors(DType::F16).unwrap(),
+    )
+    .unwrap();
 
     let run = |pipeline: &str| {
         let set = format!("base.pretrained.text_to_image={pipeline}");
-        chain.run_with(&["images.size=16", &set], &["--only", "dreambooth/psoriasis/text-to-image"], &[]).ran
+        chain
+            .run_with(
+                &["images.size=16", &set],
+                &["--only", "dreambooth/psoriasis/text-to-image"],
+                &[],
+            )
+            .ran
     };
     assert!(run("whole").contains(&"dreambooth/psoriasis/text-to-image".to_owned()));
-    assert_eq!(run("parts"), ["pretrained/text-to-image"], "another packing of the same weights changes nothing after it");
+    assert_eq!(
+        run("parts"),
+        ["pretrained/text-to-image"],
+        "another packing of the same weights changes nothing after it"
+    );
     assert!(run("half").contains(&"dreambooth/psoriasis/text-to-image".to_owned()));
 }

@@ -14,15 +14,24 @@ use tempfile::TempDir;
 use crate::toy::{self, DESCRIPTION, Toy, ToyTask};
 
 pub const TESTS: &[(&str, fn())] = &[
-    ("a_second_run_runs_nothing_and_leaves_the_report_alone", a_second_run_runs_nothing_and_leaves_the_report_alone),
+    (
+        "a_second_run_runs_nothing_and_leaves_the_report_alone",
+        a_second_run_runs_nothing_and_leaves_the_report_alone,
+    ),
     ("kills_at_any_moment_lose_nothing", kills_at_any_moment_lose_nothing),
     ("workers_die_with_their_coordinator", workers_die_with_their_coordinator),
-    ("an_interrupt_ends_with_130_and_the_next_run_goes_on", an_interrupt_ends_with_130_and_the_next_run_goes_on),
+    (
+        "an_interrupt_ends_with_130_and_the_next_run_goes_on",
+        an_interrupt_ends_with_130_and_the_next_run_goes_on,
+    ),
     ("a_store_in_use_is_refused_with_its_holder", a_store_in_use_is_refused_with_its_holder),
     ("failures_name_the_command_that_reruns_them", failures_name_the_command_that_reruns_them),
     ("usage_and_store_errors_have_their_codes", usage_and_store_errors_have_their_codes),
     ("plan_status_why_and_show_explain_an_edit", plan_status_why_and_show_explain_an_edit),
-    ("verify_finds_damage_and_gc_keeps_what_studies_need", verify_finds_damage_and_gc_keeps_what_studies_need),
+    (
+        "verify_finds_damage_and_gc_keeps_what_studies_need",
+        verify_finds_damage_and_gc_keeps_what_studies_need,
+    ),
 ];
 
 /// A workspace with one study, whose tasks come from a toy.
@@ -54,14 +63,18 @@ impl Workspace {
     }
 
     fn edit(&self, edit: impl FnOnce(&mut Toy)) {
-        let mut toy: Toy = serde_json::from_slice(&fs::read(self.path("toy.json")).unwrap()).unwrap();
+        let mut toy: Toy =
+            serde_json::from_slice(&fs::read(self.path("toy.json")).unwrap()).unwrap();
         edit(&mut toy);
         self.describe(&toy);
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("/proc/self/exe");
-        command.args(arguments).current_dir(self.folder.path()).env(DESCRIPTION, self.path("toy.json"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env(DESCRIPTION, self.path("toy.json"));
         command.env_remove("TITRATE_STORE").env_remove("TITRATE_WORKSPACE").stdin(Stdio::null());
         command
     }
@@ -80,7 +93,8 @@ impl Workspace {
     /// A run in a process group of its own, whose events can be read.
     fn start(&self, arguments: &[&str]) -> (Child, impl Iterator<Item = Value> + use<>) {
         let mut command = self.command(&[&["reproduce", "--json"], arguments].concat());
-        let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         (child, lines.map_while(Result::ok).map(|line| serde_json::from_str(&line).unwrap()))
     }
@@ -95,7 +109,11 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for item in fs::read_dir(folder).unwrap() {
         let path = item.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { drop(found.insert(path.clone(), fs::read(&path).unwrap())) }
+        if path.is_dir() {
+            found.extend(files(&path))
+        } else {
+            drop(found.insert(path.clone(), fs::read(&path).unwrap()))
+        }
     }
     found
 }
@@ -107,21 +125,36 @@ fn stderr(output: &Output) -> String {
 /// A task that ends when the file `go` is in the workspace, and one that reads it.
 fn waiting(folder: &Path) -> Toy {
     let until = json!({ "until": folder.join("go").display().to_string() });
-    Toy(vec![ToyTask::new("slow", "wait", until, &[]), ToyTask::new("report", "page", json!({}), &["slow"])])
+    Toy(vec![
+        ToyTask::new("slow", "wait", until, &[]),
+        ToyTask::new("report", "page", json!({}), &["slow"]),
+    ])
 }
 
 fn a_second_run_runs_nothing_and_leaves_the_report_alone() {
     let workspace = Workspace::study();
     let page = "reports/quick/index.html";
-    assert_eq!(workspace.told(&["reproduce"]), format!("ran 11 of 11 tasks, 0 cached, 0 failed; report: {page}\n"));
+    assert_eq!(
+        workspace.told(&["reproduce"]),
+        format!("ran 11 of 11 tasks, 0 cached, 0 failed; report: {page}\n")
+    );
     let report = files(&workspace.path("reports"));
-    let names: Vec<_> =
-        report.keys().map(|path| path.strip_prefix(workspace.path("reports/quick")).unwrap().to_str().unwrap()).collect();
+    let names: Vec<_> = report
+        .keys()
+        .map(|path| path.strip_prefix(workspace.path("reports/quick")).unwrap().to_str().unwrap())
+        .collect();
     assert_eq!(names, ["figures/one.svg", "index.html", "run.md", "study.toml"]);
     let runs = files(&workspace.path(".titrate/runs"));
-    assert_eq!(workspace.told(&["reproduce", "quick"]), format!("ran 0 of 11 tasks, 11 cached, 0 failed; report: {page}\n"));
+    assert_eq!(
+        workspace.told(&["reproduce", "quick"]),
+        format!("ran 0 of 11 tasks, 11 cached, 0 failed; report: {page}\n")
+    );
     assert_eq!(files(&workspace.path("reports")), report);
-    assert_eq!(files(&workspace.path(".titrate/runs")), runs, "a run with nothing to do leaves no trace");
+    assert_eq!(
+        files(&workspace.path(".titrate/runs")),
+        runs,
+        "a run with nothing to do leaves no trace"
+    );
     fs::write(workspace.path(page), "scribbled").unwrap();
     workspace.told(&["reproduce"]);
     assert_eq!(files(&workspace.path("reports")), report);
@@ -137,12 +170,17 @@ fn kills_at_any_moment_lose_nothing() {
         kill_process_group(pid(&child), Signal::KILL).unwrap();
         child.wait().unwrap();
         let cached = seen.iter().filter(|event| event["event"] == "cached").count();
-        assert!(seen.len() < kill_after || cached >= finished.min(kill_after - 1), "what was finished stays: {seen:?}");
-        finished = finished.max(cached + seen.iter().filter(|event| event["event"] == "finished").count());
+        assert!(
+            seen.len() < kill_after || cached >= finished.min(kill_after - 1),
+            "what was finished stays: {seen:?}"
+        );
+        finished =
+            finished.max(cached + seen.iter().filter(|event| event["event"] == "finished").count());
     }
     killed.told(&["reproduce"]);
     for name in ["index.html", "figures/one.svg", "study.toml"] {
-        let of = |workspace: &Workspace| fs::read(workspace.path("reports/quick").join(name)).unwrap();
+        let of =
+            |workspace: &Workspace| fs::read(workspace.path("reports/quick").join(name)).unwrap();
         assert_eq!(of(&straight), of(&killed), "{name}");
     }
     assert_eq!(killed.told(&["reproduce"]), straight.told(&["reproduce"]));
@@ -152,9 +190,11 @@ fn kills_at_any_moment_lose_nothing() {
 fn workers_die_with_their_coordinator() {
     let workspace = Workspace::new(waiting);
     let (mut child, mut events) = workspace.start(&[]);
-    let progress = events.find(|event| event["event"] == "progress").expect("the worker tells its process id");
+    let progress =
+        events.find(|event| event["event"] == "progress").expect("the worker tells its process id");
     let worker = progress["message"].as_str().unwrap().to_owned();
-    let key = fs::read_dir(workspace.path(".titrate/work")).unwrap().next().unwrap().unwrap().path();
+    let key =
+        fs::read_dir(workspace.path(".titrate/work")).unwrap().next().unwrap().unwrap().path();
     kill_process(pid(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
     // The worker holds this lock for as long as it lives.
@@ -194,14 +234,23 @@ fn failures_name_the_command_that_reruns_them() {
     workspace.edit(|toy| toy.task("weights/b").kind = "fail".into());
     let output = workspace.output(&["reproduce", "--keep-going", "--set", "seed=3"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "ran 6 of 11 tasks, 0 cached, 1 failed; report: none\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "ran 6 of 11 tasks, 0 cached, 1 failed; report: none\n"
+    );
     let said = stderr(&output);
     for part in ["error: task weights/b (", "the toy is broken", "  | about to fail", "  log: "] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    assert!(said.contains("titrate reproduce quick --store .titrate --set seed=3 --only weights/b\n"), "{said}");
+    assert!(
+        said.contains("titrate reproduce quick --store .titrate --set seed=3 --only weights/b\n"),
+        "{said}"
+    );
     let alone = workspace.output(&["reproduce", "--only", "weights/b", "--quiet"]);
-    assert_eq!(String::from_utf8_lossy(&alone.stdout), "ran 0 of 2 tasks, 1 cached, 1 failed; report: none\n");
+    assert_eq!(
+        String::from_utf8_lossy(&alone.stdout),
+        "ran 0 of 2 tasks, 1 cached, 1 failed; report: none\n"
+    );
 }
 
 fn usage_and_store_errors_have_their_codes() {
@@ -227,10 +276,14 @@ fn usage_and_store_errors_have_their_codes() {
 
 fn plan_status_why_and_show_explain_an_edit() {
     let workspace = Workspace::study();
-    assert!(workspace.told(&["plan"]).starts_with("quick: 11 tasks: 0 fresh, 1 stale, 10 unknown\nstale    images  never ran\n"));
+    assert!(workspace.told(&["plan"]).starts_with(
+        "quick: 11 tasks: 0 fresh, 1 stale, 10 unknown\nstale    images  never ran\n"
+    ));
     workspace.told(&["reproduce"]);
     // What the study could find comes after the tasks.
-    let plan = || workspace.told(&["plan"]).split_once("power:\n").map(|(tasks, _)| tasks.to_owned()).unwrap();
+    let plan = || {
+        workspace.told(&["plan"]).split_once("power:\n").map(|(tasks, _)| tasks.to_owned()).unwrap()
+    };
     assert_eq!(plan(), "quick: 11 tasks: 11 fresh, 0 stale, 0 unknown\n");
     workspace.edit(|toy| {
         let steps = toy.task("weights/b").params.insert("steps".into(), json!(200));
@@ -257,7 +310,14 @@ fn plan_status_why_and_show_explain_an_edit() {
     }
     let key = shown.lines().find_map(|line| line.strip_prefix("key ")).unwrap();
     assert!(workspace.told(&["show", &key[..10]]).starts_with(&format!("key {key}\n")));
-    let object = shown.lines().rev().find_map(|line| line.strip_suffix("  text")).unwrap().split_whitespace().next().unwrap();
+    let object = shown
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_suffix("  text"))
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap();
     assert!(workspace.told(&["show", object]).contains("made by weights/b: text"));
 }
 
@@ -272,7 +332,14 @@ fn verify_finds_damage_and_gc_keeps_what_studies_need() {
     assert_eq!(workspace.told(&["gc"]), counted.replace("would drop", "dropped"));
     assert!(workspace.told(&["reproduce"]).starts_with("ran 0 of 11"));
     let shown = workspace.told(&["show", "weights/a"]);
-    let object = shown.lines().rev().find_map(|line| line.strip_suffix("  text")).unwrap().split_whitespace().next().unwrap();
+    let object = shown
+        .lines()
+        .rev()
+        .find_map(|line| line.strip_suffix("  text"))
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap();
     let path = workspace.path(".titrate/objects").join(&object[..2]).join(&object[2..]);
     fs::remove_file(&path).unwrap();
     fs::write(&path, "damage").unwrap();

@@ -1,4 +1,5 @@
-//! The engine from outside: edits and exactly what reruns, failures, damage, kills, and the command line, over a toy pipeline.
+//! The engine from outside: edits and exactly what reruns, failures, damage, kills, and the command
+//! line, over a toy pipeline.
 //!
 //! This program is the tests, and also the coordinator and the worker that they start.
 
@@ -11,14 +12,16 @@ use std::process::ExitCode;
 
 use titrate::cli::{self, Pipeline};
 
-const COMMANDS: [&str; 8] = ["reproduce", "plan", "status", "show", "why", "verify", "gc", "worker"];
+const COMMANDS: [&str; 8] =
+    ["reproduce", "plan", "status", "show", "why", "verify", "gc", "worker"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|first| COMMANDS.contains(&first.as_str())) {
         return cli::main(&Pipeline { tasks: toy::tasks, run: toy::run });
     }
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let filters: Vec<&String> =
+        arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut failed = Vec::new();
     for (name, test) in [runs::TESTS, command_line::TESTS].concat() {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
@@ -36,7 +39,10 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A folder in memory where there is such a thing: syncing to a busy disk is most of the time that these tests take.
+/// A folder in memory where there is such a thing: syncing to a busy disk is most of the time that
+/// these tests take.
 fn folder() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder for temporary files")
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("a folder for temporary files")
 }

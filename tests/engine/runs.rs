@@ -25,9 +25,15 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_failure_stops_only_its_dependants", a_failure_stops_only_its_dependants),
     ("a_panic_is_an_error_with_its_text", a_panic_is_an_error_with_its_text),
     ("tasks_with_one_key_run_once", tasks_with_one_key_run_once),
-    ("long_tasks_start_first_and_a_lone_one_gets_all_cores", long_tasks_start_first_and_a_lone_one_gets_all_cores),
+    (
+        "long_tasks_start_first_and_a_lone_one_gets_all_cores",
+        long_tasks_start_first_and_a_lone_one_gets_all_cores,
+    ),
     ("a_gpu_has_one_task_at_a_time", a_gpu_has_one_task_at_a_time),
-    ("seven_hundred_fresh_tasks_are_settled_in_half_a_second", seven_hundred_fresh_tasks_are_settled_in_half_a_second),
+    (
+        "seven_hundred_fresh_tasks_are_settled_in_half_a_second",
+        seven_hundred_fresh_tasks_are_settled_in_half_a_second,
+    ),
 ];
 
 /// A folder with a store and the toy's source file.
@@ -78,7 +84,9 @@ impl Place {
         let store = self.open();
         let graph = toy.graph(&store).unwrap();
         let mut events = Vec::new();
-        let outcome = titrate::exec::run(&graph, &store, options, &mut |event| events.push(event.clone())).unwrap();
+        let outcome =
+            titrate::exec::run(&graph, &store, options, &mut |event| events.push(event.clone()))
+                .unwrap();
         Ran { outcome, events }
     }
 
@@ -101,14 +109,17 @@ impl Ran {
 
     /// The labels that were executed, sorted.
     fn ran(&self) -> Vec<&str> {
-        let mut labels: Vec<&str> = self.outcome.timings.iter().map(|timing| timing.label.as_str()).collect();
+        let mut labels: Vec<&str> =
+            self.outcome.timings.iter().map(|timing| timing.label.as_str()).collect();
         labels.sort();
         labels
     }
 
     fn failure(&self) -> (&str, &str, &[String]) {
         let failures = self.pick(|event| match event {
-            Event::Failed { label, error, log_tail, .. } => Some((label.as_str(), error.as_str(), log_tail.as_slice())),
+            Event::Failed { label, error, log_tail, .. } => {
+                Some((label.as_str(), error.as_str(), log_tail.as_slice()))
+            }
             _ => None,
         });
         assert_eq!(failures.len(), 1, "{:?}", self.events);
@@ -140,11 +151,27 @@ fn an_edit_reruns_exactly_what_depends_on_it() {
         toy.task(label).params.insert(name.into(), value).expect("the parameter is there");
     }
     let edits: &[Edit] = &[
-        ("q of the correction", |toy| set(toy, "analysis", "q", json!(0.1)), &["analysis", "report"]),
+        (
+            "q of the correction",
+            |toy| set(toy, "analysis", "q", json!(0.1)),
+            &["analysis", "report"],
+        ),
         (
             "classifier epochs",
-            |toy| toy.0.iter_mut().filter_map(|task| task.params.get_mut("epochs")).for_each(|epochs| *epochs = json!(3)),
-            &["analysis", "classifier/a", "classifier/ab-augmented", "classifier/real", "classifier/real-augmented", "report"],
+            |toy| {
+                toy.0
+                    .iter_mut()
+                    .filter_map(|task| task.params.get_mut("epochs"))
+                    .for_each(|epochs| *epochs = json!(3))
+            },
+            &[
+                "analysis",
+                "classifier/a",
+                "classifier/ab-augmented",
+                "classifier/real",
+                "classifier/real-augmented",
+                "report",
+            ],
         ),
         (
             "steps of one class",
@@ -153,13 +180,23 @@ fn an_edit_reruns_exactly_what_depends_on_it() {
         ),
         (
             "a transform's strength",
-            |toy| toy.0.iter_mut().filter_map(|task| task.params.get_mut("strength")).for_each(|strength| *strength = json!(0.2)),
+            |toy| {
+                toy.0
+                    .iter_mut()
+                    .filter_map(|task| task.params.get_mut("strength"))
+                    .for_each(|strength| *strength = json!(0.2))
+            },
             &["analysis", "classifier/ab-augmented", "classifier/real-augmented", "report"],
         ),
         (
             "a new arm",
             |toy| {
-                let new = ToyTask::new("classifier/b", "join", json!({ "epochs": 2 }), &["images", "shards/b"]);
+                let new = ToyTask::new(
+                    "classifier/b",
+                    "join",
+                    json!({ "epochs": 2 }),
+                    &["images", "shards/b"],
+                );
                 toy.0.insert(9, new);
                 toy.task("analysis").inputs.insert("classifier-b".into(), "classifier/b".into());
             },
@@ -173,12 +210,21 @@ fn an_edit_reruns_exactly_what_depends_on_it() {
         ("another label", |toy| toy.task("report").label = "the report".into(), &[]),
         ("other costs", |toy| toy.0.iter_mut().for_each(|task| task.cost += 1.0), &[]),
         ("another order", |toy| toy.0.swap(1, 2), &[]),
-        ("an integer for a float is another value", |toy| set(toy, "shards/a", "scale", json!(3)), &["shards/a"]),
+        (
+            "an integer for a float is another value",
+            |toy| set(toy, "shards/a", "scale", json!(3)),
+            &["shards/a"],
+        ),
     ];
     let place = Place::new();
     let toy = toy::study(&place.source());
     let first = place.run(&toy);
-    assert_eq!(first.outcome.counts, Counts { tasks: 11, ran: 11, ..Counts::default() }, "{:?}", first.events);
+    assert_eq!(
+        first.outcome.counts,
+        Counts { tasks: 11, ran: 11, ..Counts::default() },
+        "{:?}",
+        first.events
+    );
     for (name, edit, expected) in edits {
         let mut edited = toy.clone();
         edit(&mut edited);
@@ -234,7 +280,10 @@ fn damage_found_while_reading_is_repaired() {
     drop(store);
     let ran = Ran { outcome, events };
     assert_eq!(ran.ran(), ["shards/a", "weights/a"], "{:?}", ran.events);
-    let repairs = ran.events.iter().filter(|event| matches!(event, Event::Repairing { label, .. } if label == "shards/a"));
+    let repairs = ran
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Repairing { label, .. } if label == "shards/a"));
     assert_eq!((repairs.count(), ran.outcome.counts.failed), (1, 0));
     assert_eq!(place.run(&toy).ran(), [""; 0]);
 }
@@ -252,7 +301,11 @@ fn jobs_change_no_digest() {
         let place = Place::new();
         let options = Options { jobs, cores, ..place.options() };
         let ran = place.run_with(&toy::study(&place.source()), &options);
-        ran.outcome.artifacts.into_iter().map(|artifact| artifact.unwrap().digest()).collect::<Vec<_>>()
+        ran.outcome
+            .artifacts
+            .into_iter()
+            .map(|artifact| artifact.unwrap().digest())
+            .collect::<Vec<_>>()
     };
     assert_eq!(digests(1, 1), digests(2, 4));
 }
@@ -275,7 +328,10 @@ fn a_failure_stops_only_its_dependants() {
     assert_eq!((counts.failed, counts.ran + counts.cached, counts.unreached), (1, 5, 5));
     assert_eq!(kept_going.outcome.stop, Stop::Finished);
     toy.task("weights/a").kind = "join".into();
-    assert_eq!(place.run(&toy).ran(), ["analysis", "classifier/a", "classifier/ab-augmented", "report", "shards/a", "weights/a"]);
+    assert_eq!(
+        place.run(&toy).ran(),
+        ["analysis", "classifier/a", "classifier/ab-augmented", "report", "shards/a", "weights/a"]
+    );
 }
 
 fn a_panic_is_an_error_with_its_text() {
@@ -296,7 +352,11 @@ fn a_panic_is_an_error_with_its_text() {
 fn tasks_with_one_key_run_once() {
     let place = Place::new();
     let twin = |label| ToyTask::new(label, "emit", json!({ "text": "same" }), &[]);
-    let toy = Toy(vec![twin("one"), twin("two"), ToyTask::new("both", "join", json!({}), &["one", "two"])]);
+    let toy = Toy(vec![
+        twin("one"),
+        twin("two"),
+        ToyTask::new("both", "join", json!({}), &["one", "two"]),
+    ]);
     let ran = place.run(&toy);
     assert_eq!(ran.ran(), ["both", "one"]);
     assert_eq!(ran.outcome.counts, Counts { tasks: 3, ran: 2, cached: 1, ..Counts::default() });
@@ -304,9 +364,13 @@ fn tasks_with_one_key_run_once() {
 
 fn long_tasks_start_first_and_a_lone_one_gets_all_cores() {
     let place = Place::new();
-    let cost = |label: &str, cost| ToyTask { cost, ..ToyTask::new(label, "emit", json!({ "text": label }), &[]) };
+    let cost = |label: &str, cost| ToyTask {
+        cost,
+        ..ToyTask::new(label, "emit", json!({ "text": label }), &[])
+    };
     let last = ToyTask::new("last", "join", json!({}), &["short", "long", "middle"]);
-    let ran = place.run(&Toy(vec![cost("short", 1.0), cost("long", 3.0), cost("middle", 2.0), last]));
+    let ran =
+        place.run(&Toy(vec![cost("short", 1.0), cost("long", 3.0), cost("middle", 2.0), last]));
     let started = ran.pick(|event| match event {
         Event::Started { label, threads, .. } => Some((label.as_str(), *threads)),
         _ => None,
@@ -317,17 +381,30 @@ fn long_tasks_start_first_and_a_lone_one_gets_all_cores() {
 
 fn a_gpu_has_one_task_at_a_time() {
     let place = Place::new();
-    let task = |label: &str, kind, cost| ToyTask { cost, ..ToyTask::new(label, kind, json!({ "text": label }), &[]) };
-    let tasks = [("gpu/a", "generate", 4.0), ("gpu/b", "generate", 3.0), ("gpu/c", "generate", 2.0), ("processor", "emit", 1.0)];
+    let task = |label: &str, kind, cost| ToyTask {
+        cost,
+        ..ToyTask::new(label, kind, json!({ "text": label }), &[])
+    };
+    let tasks = [
+        ("gpu/a", "generate", 4.0),
+        ("gpu/b", "generate", 3.0),
+        ("gpu/c", "generate", 2.0),
+        ("processor", "emit", 1.0),
+    ];
     let ran = place.run(&Toy(tasks.map(|(label, kind, cost)| task(label, kind, cost)).into()));
     let told = ran.pick(|event| match event {
         Event::Started { label, .. } => Some((label.as_str(), "starts")),
         Event::Finished { label, .. } => Some((label.as_str(), "ends")),
         _ => None,
     });
-    assert_eq!(told[..2], [("gpu/a", "starts"), ("processor", "starts")], "a task of the processor does not wait");
+    assert_eq!(
+        told[..2],
+        [("gpu/a", "starts"), ("processor", "starts")],
+        "a task of the processor does not wait"
+    );
     let on_gpu: Vec<_> = told.into_iter().filter(|(label, _)| label.starts_with("gpu")).collect();
-    let in_turn = ["gpu/a", "gpu/b", "gpu/c"].iter().flat_map(|&label| [(label, "starts"), (label, "ends")]);
+    let in_turn =
+        ["gpu/a", "gpu/b", "gpu/c"].iter().flat_map(|&label| [(label, "starts"), (label, "ends")]);
     assert_eq!(on_gpu, in_turn.collect::<Vec<_>>());
 }
 
@@ -343,7 +420,10 @@ fn seven_hundred_fresh_tasks_are_settled_in_half_a_second() {
     for (id, assessment) in graph.ids().zip(walk(&graph, &store).unwrap()) {
         let manifest = assessment.manifest.unwrap();
         let job = Job::new(graph.task(id), &manifest, |_| unreachable!("no task has an input"));
-        let output = store.objects().put_artifact(toy::run(&job, store.objects(), &mut |_| ()).unwrap()).unwrap();
+        let output = store
+            .objects()
+            .put_artifact(toy::run(&job, store.objects(), &mut |_| ()).unwrap())
+            .unwrap();
         let unknown = String::new;
         let receipt = Receipt {
             titrate_receipt: Receipt::FORMAT,
@@ -354,7 +434,12 @@ fn seven_hundred_fresh_tasks_are_settled_in_half_a_second() {
             label: job.label,
             inputs: Default::default(),
             output,
-            cost: Cost { started_unix_ms: id.index() as u64, wall_s: 0.0, cpu_s: 0.0, peak_memory: 0 },
+            cost: Cost {
+                started_unix_ms: id.index() as u64,
+                wall_s: 0.0,
+                cpu_s: 0.0,
+                peak_memory: 0,
+            },
             origin: Origin {
                 host: unknown(),
                 cpu: unknown(),

@@ -36,8 +36,17 @@ pub struct ToyTask {
 impl ToyTask {
     pub fn new(label: &str, kind: &str, params: Value, inputs: &[&str]) -> Self {
         let Value::Object(params) = params else { panic!("params are an object") };
-        let inputs = inputs.iter().map(|input| (input.replace('/', "-"), input.to_string())).collect();
-        Self { label: label.into(), kind: kind.into(), params, inputs, files: BTreeMap::new(), seed: None, cost: 1.0 }
+        let inputs =
+            inputs.iter().map(|input| (input.replace('/', "-"), input.to_string())).collect();
+        Self {
+            label: label.into(),
+            kind: kind.into(),
+            params,
+            inputs,
+            files: BTreeMap::new(),
+            seed: None,
+            cost: 1.0,
+        }
     }
 }
 
@@ -46,8 +55,8 @@ impl Toy {
         self.0.iter_mut().find(|task| task.label == label).expect(label)
     }
 
-    /// The graph; files are hashed through the store's cache. Of the toy's kinds, `generate` alone belongs on the GPU, where it does what
-    /// `emit` does.
+    /// The graph; files are hashed through the store's cache. Of the toy's kinds, `generate` alone
+    /// belongs on the GPU, where it does what `emit` does.
     pub fn graph(&self, store: &Store) -> anyhow::Result<Graph> {
         let mut graph = Graph::new(Numerics::on("cuda"));
         for toy in &self.0 {
@@ -74,7 +83,8 @@ impl Toy {
     }
 }
 
-const KINDS: [&str; 9] = ["emit", "generate", "join", "shorten", "draw", "page", "wait", "fail", "panic"];
+const KINDS: [&str; 9] =
+    ["emit", "generate", "join", "shorten", "draw", "page", "wait", "fail", "panic"];
 
 /// The graph whose description's path is in the environment.
 pub fn tasks(_: &LoadedStudy, store: &Store) -> anyhow::Result<Graph> {
@@ -83,7 +93,11 @@ pub fn tasks(_: &LoadedStudy, store: &Store) -> anyhow::Result<Graph> {
 }
 
 /// Runs a toy task.
-pub fn run(job: &Job, objects: &Objects, progress: &mut dyn FnMut(Progress)) -> Result<Outputs, StepError> {
+pub fn run(
+    job: &Job,
+    objects: &Objects,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outputs, StepError> {
     let mut read = String::new();
     for artifact in job.inputs.values() {
         for entry in artifact.entries() {
@@ -93,14 +107,22 @@ pub fn run(job: &Job, objects: &Objects, progress: &mut dyn FnMut(Progress)) -> 
     for file in job.files.values().flatten() {
         read.push_str(&String::from_utf8(file.read()?)?);
     }
-    let tell = |message: String| Progress { done: 1, total: 2, unit: "parts".into(), rate: 0.0, message };
+    let tell =
+        |message: String| Progress { done: 1, total: 2, unit: "parts".into(), rate: 0.0, message };
     progress(tell(format!("{}", std::process::id())));
     let output = match job.kind.as_str() {
         "emit" | "generate" => job.params["text"].to_string(),
-        "join" => format!("({read}{})", Value::from(job.params.as_object().expect("an object").clone())),
+        "join" => {
+            format!("({read}{})", Value::from(job.params.as_object().expect("an object").clone()))
+        }
         "shorten" => read.lines().filter(|line| !line.starts_with('#')).collect(),
         "draw" => format!("{read}{:?}", job.seed.expect("a drawing task has a seed").normals(8)),
-        "page" => return Ok(vec![("index.html".into(), read.clone().into()), ("figures/one.svg".into(), read.into())]),
+        "page" => {
+            return Ok(vec![
+                ("index.html".into(), read.clone().into()),
+                ("figures/one.svg".into(), read.into()),
+            ]);
+        }
         "wait" => {
             // Until the file is there, or for good.
             let path = job.params["until"].as_str().expect("a path");
@@ -119,7 +141,8 @@ pub fn run(job: &Job, objects: &Objects, progress: &mut dyn FnMut(Progress)) -> 
     Ok(vec![("text".into(), output.into_bytes())])
 }
 
-/// Images, two fine-tuned models, their shards, four classifiers, analysis and report: the shape of a study.
+/// Images, two fine-tuned models, their shards, four classifiers, analysis and report: the shape of
+/// a study.
 pub fn study(source: &str) -> Toy {
     let mut images = ToyTask::new("images", "shorten", json!({}), &[]);
     images.files.insert("source".into(), source.into());
@@ -130,13 +153,19 @@ pub fn study(source: &str) -> Toy {
         task
     };
     let mut shards = ["a", "b"].map(|class| {
-        let mut task = ToyTask::new(&format!("shards/{class}"), "draw", json!({ "scale": 3.0 }), &[&format!("weights/{class}")]);
+        let mut task = ToyTask::new(
+            &format!("shards/{class}"),
+            "draw",
+            json!({ "scale": 3.0 }),
+            &[&format!("weights/{class}")],
+        );
         task.seed = Some(class.len() as u64);
         task
     });
     shards[1].cost = 5.0;
     let [shards_a, shards_b] = shards;
-    let classifiers = ["classifier/real", "classifier/real-augmented", "classifier/a", "classifier/ab-augmented"];
+    let classifiers =
+        ["classifier/real", "classifier/real-augmented", "classifier/a", "classifier/ab-augmented"];
     Toy(vec![
         images,
         ToyTask::new("weights/a", "join", json!({ "steps": 100, "class": "a" }), &["images"]),
@@ -146,7 +175,11 @@ pub fn study(source: &str) -> Toy {
         classifier("real", json!({ "epochs": 2 }), &[]),
         classifier("real-augmented", json!({ "epochs": 2, "strength": 0.1 }), &[]),
         classifier("a", json!({ "epochs": 2 }), &["shards/a"]),
-        classifier("ab-augmented", json!({ "epochs": 2, "strength": 0.1 }), &["shards/a", "shards/b"]),
+        classifier(
+            "ab-augmented",
+            json!({ "epochs": 2, "strength": 0.1 }),
+            &["shards/a", "shards/b"],
+        ),
         ToyTask::new("analysis", "join", json!({ "q": 0.05 }), &classifiers),
         ToyTask::new("report", "page", json!({}), &["analysis"]),
     ])

@@ -1,5 +1,6 @@
-//! The readers of bytes from outside under mutations of what they are meant for. `cargo fuzz` explores the same ones further, where a
-//! nightly toolchain has it: `cargo fuzz run --fuzz-dir tests/fuzz shards`.
+//! The readers of bytes from outside under mutations of what they are meant for. `cargo fuzz`
+//! explores the same ones further, where a nightly toolchain has it: `cargo fuzz run --fuzz-dir
+//! tests/fuzz shards`.
 
 mod readers;
 
@@ -22,7 +23,9 @@ const TABLES: [&str; 3] = [
 
 fn fixtures(paths: &[&str]) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let read = |path: PathBuf| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let read = |path: PathBuf| {
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    };
     paths.iter().map(|path| read(root.join(path))).collect()
 }
 
@@ -43,7 +46,8 @@ fn shard() -> Vec<u8> {
     shard.into_inner().unwrap()
 }
 
-/// One to four changes: bits, bytes, digits that are too many, stretches that are gone, doubled or another seed's.
+/// One to four changes: bits, bytes, digits that are too many, stretches that are gone, doubled or
+/// another seed's.
 fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
     let mut bytes = seeds[rng.random_range(0..seeds.len())].clone();
     for _ in 0..rng.random_range(1..=4) {
@@ -77,11 +81,13 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
-/// Every reader lives through every mutation; one that does not is written beside the test for a closer look.
+/// Every reader lives through every mutation; one that does not is written beside the test for a
+/// closer look.
 fn survive(name: &str, seeds: &[Vec<u8>], reader: fn(&[u8])) {
     let mut rng = Seed::of_study(1).child(name).rng();
     for round in 0..ROUNDS {
-        let bytes = if round < seeds.len() { seeds[round].clone() } else { mutated(seeds, &mut rng) };
+        let bytes =
+            if round < seeds.len() { seeds[round].clone() } else { mutated(seeds, &mut rng) };
         if catch_unwind(AssertUnwindSafe(|| reader(&bytes))).is_err() {
             let path = std::env::temp_dir().join(format!("titrate-fuzz-{name}-{round}"));
             fs::write(&path, &bytes).unwrap();

@@ -1,4 +1,5 @@
-//! What reads bytes from outside: whatever they are, each returns, and refuses what it can't use by an error.
+//! What reads bytes from outside: whatever they are, each returns, and refuses what it can't use by
+//! an error.
 
 #![allow(dead_code, reason = "a fuzz target runs one reader")]
 
@@ -17,14 +18,21 @@ use titrate::store::{Artifact, Receipt};
 /// Annotation tables, each as every set's.
 pub fn tables(bytes: &[u8]) {
     let Ok(table) = Table::read(bytes, "a.csv") else { return };
-    for skin_type in [titrate::data::catalogue::SkinType::Scale, titrate::data::catalogue::SkinType::Centaur] {
+    for skin_type in
+        [titrate::data::catalogue::SkinType::Scale, titrate::data::catalogue::SkinType::Centaur]
+    {
         let whole = fitzpatrick17k::catalogue(&table, None, None, skin_type);
         let listed = fitzpatrick17k::catalogue(&table, Some(&table), None, skin_type);
         assert!(whole.is_ok() || listed.is_err(), "a list makes no table better");
     }
-    for catalogue in [ddi::catalogue(&table), folder::catalogue(["train/nevus/a.jpg", "test/nevus/b.png"], Some(&table))] {
+    for catalogue in [
+        ddi::catalogue(&table),
+        folder::catalogue(["train/nevus/a.jpg", "test/nevus/b.png"], Some(&table)),
+    ] {
         for record in catalogue.map(|catalogue| catalogue.records).unwrap_or_default() {
-            let within = Path::new(&record.file).components().all(|part| matches!(part, Component::Normal(_)));
+            let within = Path::new(&record.file)
+                .components()
+                .all(|part| matches!(part, Component::Normal(_)));
             assert!(within, "a picture outside of its set: {}", record.file);
         }
     }
@@ -32,19 +40,26 @@ pub fn tables(bytes: &[u8]) {
 
 /// Shards, and the pictures in them.
 pub fn shards(bytes: &[u8]) {
-    let read = webdataset::for_each_sample(Cursor::new(bytes), "a.tar", |sample: Sample| -> Result<(), ShardError> {
-        // Decoding has a size limit of its own; what is large takes long and shows nothing new.
-        if decode::header(&sample.picture, &sample.member).is_ok_and(|header| header.memory() < 1 << 20) {
-            let _ = decode::decode(&sample.picture, &sample.member);
-        }
-        Ok(())
-    });
+    let read = webdataset::for_each_sample(
+        Cursor::new(bytes),
+        "a.tar",
+        |sample: Sample| -> Result<(), ShardError> {
+            // Decoding has a size limit of its own; what is large takes long and shows nothing new.
+            if decode::header(&sample.picture, &sample.member)
+                .is_ok_and(|header| header.memory() < 1 << 20)
+            {
+                let _ = decode::decode(&sample.picture, &sample.member);
+            }
+            Ok(())
+        },
+    );
     if read.is_ok() {
         let _ = webdataset::read_shard(bytes, "a.tar");
     }
 }
 
-/// JSON: a shard's record, configurations of pretrained models, vocabularies, the store's own files.
+/// JSON: a shard's record, configurations of pretrained models, vocabularies, the store's own
+/// files.
 pub fn json(bytes: &[u8]) {
     let mut shard = tar::Builder::new(Vec::new());
     for (name, bytes) in [("a.png", &b""[..]), ("a.json", bytes)] {

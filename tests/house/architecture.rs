@@ -1,4 +1,5 @@
-//! Imports run one way (ARCHITECTURE.md), some crates stay in their rooms, and no file outgrows a reader.
+//! Imports run one way (ARCHITECTURE.md), some crates stay in their rooms, and no file outgrows a
+//! reader.
 
 use std::path::Path;
 
@@ -6,7 +7,8 @@ use expect_test::expect;
 
 use crate::source::Crate;
 
-/// What each room may import; `id`, `fst` and `seed` are files, not rooms, and import nothing but what is said here.
+/// What each room may import; `id`, `fst` and `seed` are files, not rooms, and import nothing but
+/// what is said here.
 const ROOMS: &[(&str, &[&str])] = &[
     ("id", &[]),
     ("fst", &[]),
@@ -21,7 +23,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["study", "store", "id", "seed"]),
     ("exec", &["plan", "store", "id", "seed"]),
     ("report", &["metrics", "stats", "id"]),
-    ("steps", &["plan", "study", "store", "data", "ml", "metrics", "stats", "report", "id", "fst", "seed"]),
+    (
+        "steps",
+        &[
+            "plan", "study", "store", "data", "ml", "metrics", "stats", "report", "id", "fst",
+            "seed",
+        ],
+    ),
 ];
 
 /// May import everything: the command line and the program.
@@ -48,21 +56,36 @@ fn violations(source: &Crate) -> Vec<String> {
         let Some(room) = file.module.first().map(String::as_str) else { continue };
         let allowed = ROOMS.iter().find(|(name, _)| *name == room).map(|(_, allowed)| *allowed);
         if allowed.is_none() && !ABOVE.contains(&room) {
-            found.push(format!("src/{}: the room `{room}` has no line in the table of tests/house/architecture.rs", file.file));
+            found.push(format!(
+                "src/{}: the room `{room}` has no line in the table of tests/house/architecture.rs",
+                file.file
+            ));
         }
         for mention in &file.mentions {
             let at = format!("src/{}:{}", file.file, mention.line);
-            let kept = KEPT.iter().find(|(name, rooms)| mention.path[0] == *name && !rooms.contains(&room));
+            let kept = KEPT
+                .iter()
+                .find(|(name, rooms)| mention.path[0] == *name && !rooms.contains(&room));
             if let (Some((name, rooms)), true) = (kept, allowed.is_some()) {
-                found.push(format!("{at}: `{room}` names the crate {name}, which stays in {}", rooms.join(" and ")));
+                found.push(format!(
+                    "{at}: `{room}` names the crate {name}, which stays in {}",
+                    rooms.join(" and ")
+                ));
             }
             let target = source.absolute(file, mention).and_then(|path| path.first().cloned());
             if let (Some(allowed), Some(target)) = (allowed, target)
-                && ROOMS.iter().map(|(name, _)| *name).chain(ABOVE.iter().copied()).any(|name| name == target)
+                && ROOMS
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .chain(ABOVE.iter().copied())
+                    .any(|name| name == target)
                 && target != room
                 && !allowed.contains(&target.as_str())
             {
-                found.push(format!("{at}: `{room}` imports `{target}` ({})", mention.path.join("::")));
+                found.push(format!(
+                    "{at}: `{room}` imports `{target}` ({})",
+                    mention.path.join("::")
+                ));
             }
         }
     }
@@ -91,7 +114,9 @@ fn no_file_outgrows_a_reader() {
     for folder in ["src", "tests", "xtask/src"] {
         let read = Crate::read(&workspace.join(folder));
         let over = read.sources().filter(|file| file.lines > LONGEST);
-        long.extend(over.map(|file| format!("{folder}/{}: {} lines, {LONGEST} at most", file.file, file.lines)));
+        long.extend(over.map(|file| {
+            format!("{folder}/{}: {} lines, {LONGEST} at most", file.file, file.lines)
+        }));
     }
     assert!(long.is_empty(), "files to split:\n{}", said(&long));
 }
@@ -100,7 +125,10 @@ fn no_file_outgrows_a_reader() {
 fn a_wrong_import_is_seen_in_every_spelling() {
     let texts = [
         ("id.rs", "pub struct Key;"),
-        ("store/mod.rs", "mod inner; pub use inner::Store; use crate::id::Key;\nuse crate::{\n  id,\n  study::Study,\n};"),
+        (
+            "store/mod.rs",
+            "mod inner; pub use inner::Store; use crate::id::Key;\nuse crate::{\n  id,\n  study::Study,\n};",
+        ),
         (
             "store/inner.rs",
             "use super::super::plan;\nfn f() { crate::ml::train(); clap::parse() }\n#[cfg(test)] mod tests { use crate::exec; }",
@@ -110,7 +138,10 @@ fn a_wrong_import_is_seen_in_every_spelling() {
         ("cli/mod.rs", "use clap::Parser; use crate::store;"),
         ("lib.rs", "pub mod id; pub mod store;"),
     ];
-    let source = Crate::from_texts(Path::new("src"), texts.map(|(file, text)| (file.to_owned(), text.to_owned())));
+    let source = Crate::from_texts(
+        Path::new("src"),
+        texts.map(|(file, text)| (file.to_owned(), text.to_owned())),
+    );
     expect![[r#"
         src/attic/mod.rs: the room `attic` has no line in the table of tests/house/architecture.rs
         src/store/mod.rs:4: `store` imports `study` (crate::study::Study)

@@ -1,4 +1,5 @@
-//! What holds for the source itself: the directions of imports, the size of files, and versions that follow the code.
+//! What holds for the source itself: the directions of imports, the size of files, and versions
+//! that follow the code.
 
 mod architecture;
 mod source;

@@ -1,4 +1,5 @@
-//! Rust files as modules: their tokens without tests and documentation, and what they mention by path.
+//! Rust files as modules: their tokens without tests and documentation, and what they mention by
+//! path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// A folder of Rust files as a tree of modules, `lib.rs`, `main.rs` and `mod.rs` being their folder's module.
+/// A folder of Rust files as a tree of modules, `lib.rs`, `main.rs` and `mod.rs` being their
+/// folder's module.
 pub struct Crate {
     root: PathBuf,
     /// Files by module path; modules that are compiled for tests only are left out.
@@ -42,7 +44,11 @@ impl Crate {
         rust_files(root, &mut files);
         let texts = files.iter().map(|path| {
             let file = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
-            (file, fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+            (
+                file,
+                fs::read_to_string(path)
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+            )
         });
         Self::from_texts(root, texts)
     }
@@ -62,9 +68,12 @@ impl Crate {
             let mut includes = Vec::new();
             included(tokens.clone(), &mut includes);
             let lines = text.lines().count();
-            modules.insert(module.clone(), Source { file, module, tokens, mentions, includes, lines });
+            modules
+                .insert(module.clone(), Source { file, module, tokens, mentions, includes, lines });
         }
-        modules.retain(|module, _| !test_only.iter().any(|test: &Vec<String>| module.starts_with(test)));
+        modules.retain(|module, _| {
+            !test_only.iter().any(|test: &Vec<String>| module.starts_with(test))
+        });
         Self { root: root.to_owned(), modules }
     }
 
@@ -72,17 +81,21 @@ impl Crate {
         self.modules.values()
     }
 
-    /// The sources that `listed`, a file or a folder below the root, stands for; none if there is no such thing.
+    /// The sources that `listed`, a file or a folder below the root, stands for; none if there is
+    /// no such thing.
     pub fn listed(&self, listed: &str) -> Vec<&Source> {
         let folder = format!("{}/", listed.trim_end_matches('/'));
-        self.sources().filter(|source| source.file == listed || source.file.starts_with(&folder)).collect()
+        self.sources()
+            .filter(|source| source.file == listed || source.file.starts_with(&folder))
+            .collect()
     }
 
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// What `mention` in `source` means, from the crate's root; `None` for what lies outside the crate or is a local name.
+    /// What `mention` in `source` means, from the crate's root; `None` for what lies outside the
+    /// crate or is a local name.
     pub fn absolute(&self, source: &Source, mention: &Mention) -> Option<Vec<String>> {
         let (first, rest) = mention.path.split_first()?;
         let mut module = source.module.clone();
@@ -100,7 +113,10 @@ impl Crate {
         if self.modules.contains_key(&child) {
             return Some(joined(&child, rest));
         }
-        let binding = source.mentions.iter().find(|other| other.bound.as_ref() == Some(first) && other.path != mention.path)?;
+        let binding = source
+            .mentions
+            .iter()
+            .find(|other| other.bound.as_ref() == Some(first) && other.path != mention.path)?;
         let base = self.absolute_if_rooted(source, binding)?;
         Some(joined(&base, rest))
     }
@@ -108,7 +124,8 @@ impl Crate {
     fn absolute_if_rooted(&self, source: &Source, mention: &Mention) -> Option<Vec<String>> {
         let first = mention.path.first()?;
         let child = joined(&source.module, std::slice::from_ref(first));
-        let rooted = ["crate", "self", "super"].contains(&first.as_str()) || self.modules.contains_key(&child);
+        let rooted = ["crate", "self", "super"].contains(&first.as_str())
+            || self.modules.contains_key(&child);
         if rooted { self.absolute(source, mention) } else { None }
     }
 
@@ -118,9 +135,12 @@ impl Crate {
     }
 
     fn file_within(&self, path: &[String], hops: usize) -> Option<&Source> {
-        let depth = (0..=path.len()).rev().find(|depth| self.modules.contains_key(&path[..*depth]))?;
+        let depth =
+            (0..=path.len()).rev().find(|depth| self.modules.contains_key(&path[..*depth]))?;
         let source = &self.modules[&path[..depth]];
-        let (Some(item), Some(hops)) = (path.get(depth), hops.checked_sub(1)) else { return Some(source) };
+        let (Some(item), Some(hops)) = (path.get(depth), hops.checked_sub(1)) else {
+            return Some(source);
+        };
         let named = source.mentions.iter().find(|mention| mention.bound.as_ref() == Some(item));
         match named.and_then(|mention| self.absolute_if_rooted(source, mention)) {
             Some(target) => self.file_within(&target, hops),
@@ -130,7 +150,8 @@ impl Crate {
 }
 
 fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
             rust_files(&path, files);
@@ -142,7 +163,8 @@ fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn module_of(file: &str) -> Vec<String> {
-    let mut module: Vec<String> = file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    let mut module: Vec<String> =
+        file.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
     if module.last().is_some_and(|last| last == "mod") || module == ["lib"] {
         module.pop();
     }
@@ -153,15 +175,19 @@ fn joined(module: &[String], rest: &[String]) -> Vec<String> {
     [module, rest].concat()
 }
 
-/// `tokens` without documentation and test-only items; `tests` gets the names of test-only modules in other files.
+/// `tokens` without documentation and test-only items; `tests` gets the names of test-only modules
+/// in other files.
 fn shipped(tokens: TokenStream, tests: &mut Vec<String>) -> TokenStream {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut kept = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         let bang = usize::from(is_punct(tokens.get(at + 1), '!'));
-        let attribute = if is_punct(tokens.get(at), '#') { tokens.get(at + 1 + bang) } else { None };
-        let attribute = attribute.map(|tree| tree.to_string().replace(char::is_whitespace, "")).unwrap_or_default();
+        let attribute =
+            if is_punct(tokens.get(at), '#') { tokens.get(at + 1 + bang) } else { None };
+        let attribute = attribute
+            .map(|tree| tree.to_string().replace(char::is_whitespace, ""))
+            .unwrap_or_default();
         if attribute.starts_with("[doc=") {
             at += 2 + bang;
         } else if attribute == "[cfg(test)]" && bang == 0 {
@@ -169,7 +195,8 @@ fn shipped(tokens: TokenStream, tests: &mut Vec<String>) -> TokenStream {
         } else {
             kept.push(match &tokens[at] {
                 TokenTree::Group(group) => {
-                    let mut inner = proc_macro2::Group::new(group.delimiter(), shipped(group.stream(), tests));
+                    let mut inner =
+                        proc_macro2::Group::new(group.delimiter(), shipped(group.stream(), tests));
                     inner.set_span(group.span());
                     TokenTree::Group(inner)
                 }
@@ -188,7 +215,9 @@ fn past_item(tokens: &[TokenTree], mut at: usize, tests: &mut Vec<String>) -> us
     while let Some(tree) = tokens.get(at) {
         at += 1;
         match tree {
-            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && !is_use => return at,
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace && !is_use => {
+                return at;
+            }
             TokenTree::Punct(punct) if punct.as_char() == ';' => break,
             TokenTree::Ident(name) => names.push(name.to_string()),
             _ => {}
@@ -208,7 +237,8 @@ fn is_path_separator(tokens: &[TokenTree], at: usize) -> bool {
     is_punct(tokens.get(at), ':') && is_punct(tokens.get(at + 1), ':')
 }
 
-/// Every path of `tokens`: those of `use` declarations with the names they bind, and those of two or more names elsewhere.
+/// Every path of `tokens`: those of `use` declarations with the names they bind, and those of two
+/// or more names elsewhere.
 fn collect(tokens: TokenStream, mentions: &mut Vec<Mention>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
@@ -216,14 +246,18 @@ fn collect(tokens: TokenStream, mentions: &mut Vec<Mention>) {
         match &tokens[at] {
             TokenTree::Group(group) => collect(group.stream(), mentions),
             TokenTree::Ident(name) if *name == "use" => {
-                let end = (at..tokens.len()).find(|end| is_punct(tokens.get(*end), ';')).unwrap_or(tokens.len());
+                let end = (at..tokens.len())
+                    .find(|end| is_punct(tokens.get(*end), ';'))
+                    .unwrap_or(tokens.len());
                 use_tree(&tokens[at + 1..end], &[], mentions);
                 at = end;
             }
             TokenTree::Ident(name) => {
                 let line = name.span().start().line;
                 let mut path = vec![name.to_string()];
-                while let (true, Some(TokenTree::Ident(next))) = (is_path_separator(&tokens, at + 1), tokens.get(at + 3)) {
+                while let (true, Some(TokenTree::Ident(next))) =
+                    (is_path_separator(&tokens, at + 1), tokens.get(at + 3))
+                {
                     path.push(next.to_string());
                     at += 3;
                 }
@@ -261,7 +295,9 @@ fn use_tree(tokens: &[TokenTree], prefix: &[String], mentions: &mut Vec<Mention>
         while let Some(tree) = trees.next() {
             line = tree.span().start().line;
             match tree {
-                TokenTree::Ident(name) if *name == "as" => alias = trees.next().map(TokenTree::to_string),
+                TokenTree::Ident(name) if *name == "as" => {
+                    alias = trees.next().map(TokenTree::to_string)
+                }
                 TokenTree::Ident(name) if *name == "self" && !path.is_empty() => {}
                 TokenTree::Ident(name) => path.push(name.to_string()),
                 TokenTree::Punct(star) if star.as_char() == '*' => alias = Some("*".to_owned()),

@@ -1,5 +1,6 @@
-//! A kind's VERSION follows its source: versions.toml holds a fingerprint of the code that decides each kind's output, and a
-//! change of it has to be met by a raised VERSION or by a reason why the output stays as it is.
+//! A kind's VERSION follows its source: versions.toml holds a fingerprint of the code that decides
+//! each kind's output, and a change of it has to be met by a raised VERSION or by a reason why the
+//! output stays as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,8 +16,10 @@ use crate::source::{Crate, Source};
 /// Decides every output, so it belongs to every kind.
 const EVERYWHERE: &[&str] = &["seed.rs"];
 
-/// Carries parameters and outputs but does not decide them: what a kind uses of these does not count.
-const PLUMBING: &[&str] = &["id.rs", "lib.rs", "plan/", "store/", "study/", "exec/", "steps/mod.rs"];
+/// Carries parameters and outputs but does not decide them: what a kind uses of these does not
+/// count.
+const PLUMBING: &[&str] =
+    &["id.rs", "lib.rs", "plan/", "store/", "study/", "exec/", "steps/mod.rs"];
 
 /// What versions.toml says about one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,18 +57,26 @@ fn records_path() -> PathBuf {
 /// The files that decide a kind's output, sorted: those it lists, and whatever they use.
 fn files<'a>(source: &'a Crate, kind: &Kind) -> Vec<&'a Source> {
     let mut found = BTreeMap::new();
-    let mut next: Vec<&Source> = kind.sources.iter().chain(EVERYWHERE).flat_map(|listed| source.listed(listed)).collect();
+    let mut next: Vec<&Source> =
+        kind.sources.iter().chain(EVERYWHERE).flat_map(|listed| source.listed(listed)).collect();
     while let Some(file) = next.pop() {
         if found.insert(file.file.as_str(), file).is_none() {
-            let used = file.mentions.iter().filter_map(|mention| source.file_of(&source.absolute(file, mention)?));
-            next.extend(used.filter(|used| !PLUMBING.iter().any(|plumbing| used.file.starts_with(plumbing))));
+            let used = file
+                .mentions
+                .iter()
+                .filter_map(|mention| source.file_of(&source.absolute(file, mention)?));
+            next.extend(
+                used.filter(|used| {
+                    !PLUMBING.iter().any(|plumbing| used.file.starts_with(plumbing))
+                }),
+            );
         }
     }
     found.into_values().collect()
 }
 
-/// BLAKE3 of the kind's tokens, file by file, and of the files they include. Comments, layout, documentation and tests do not
-/// count.
+/// BLAKE3 of the kind's tokens, file by file, and of the files they include. Comments, layout,
+/// documentation and tests do not count.
 fn fingerprint(source: &Crate, kind: &Kind) -> String {
     let mut hasher = blake3::Hasher::new();
     for file in files(source, kind) {
@@ -74,7 +85,9 @@ fn fingerprint(source: &Crate, kind: &Kind) -> String {
         hasher.update(text.as_bytes());
         for name in &file.includes {
             let path = source.root().join(&file.file).with_file_name(name);
-            hasher.update(&fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+            hasher.update(
+                &fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+            );
         }
     }
     hasher.finalize().to_hex()[..32].to_owned()
@@ -125,28 +138,36 @@ fn complaints(source: &Crate, kinds: &[Kind], records: &Records) -> Vec<String> 
     }
     let known: BTreeSet<&str> = kinds.iter().map(|kind| kind.name).collect();
     let gone = records.keys().filter(|name| !known.contains(name.as_str()));
-    complaints.extend(gone.map(|name| format!("{name}: recorded, but there is no such kind: run `cargo xtask versions`")));
+    complaints.extend(gone.map(|name| {
+        format!("{name}: recorded, but there is no such kind: run `cargo xtask versions`")
+    }));
     complaints
 }
 
-/// Records new kinds and raised versions, and drops kinds that are gone. A changed source alone is not recorded.
+/// Records new kinds and raised versions, and drops kinds that are gone. A changed source alone is
+/// not recorded.
 fn record(source: &Crate, kinds: &[Kind], records: &mut Records) {
     records.retain(|name, _| kinds.iter().any(|kind| kind.name == name));
     for kind in kinds {
         if records.get(kind.name).is_none_or(|record| kind.version > record.version) {
             let fingerprint = fingerprint(source, kind);
-            records.insert(kind.name.to_owned(), Record { version: kind.version, fingerprint, output_neutral: Vec::new() });
+            records.insert(
+                kind.name.to_owned(),
+                Record { version: kind.version, fingerprint, output_neutral: Vec::new() },
+            );
         }
     }
 }
 
 /// Records the changed source of `name` (or of `all` kinds) under its old version, with the reason.
 fn acknowledge(source: &Crate, kinds: &[Kind], records: &mut Records, name: &str, why: &str) {
-    let chosen: Vec<&Kind> = kinds.iter().filter(|kind| name == "all" || kind.name == name).collect();
+    let chosen: Vec<&Kind> =
+        kinds.iter().filter(|kind| name == "all" || kind.name == name).collect();
     assert!(!chosen.is_empty(), "no kind is called `{name}`");
     for kind in chosen {
         let now = fingerprint(source, kind);
-        if let Some(record) = records.get_mut(kind.name).filter(|record| record.fingerprint != now) {
+        if let Some(record) = records.get_mut(kind.name).filter(|record| record.fingerprint != now)
+        {
             record.fingerprint = now;
             record.output_neutral.push(why.to_owned());
         }
@@ -162,14 +183,21 @@ fn versions_follow_the_source() {
     match env::var("TITRATE_VERSIONS").as_deref() {
         Ok("record") => record(&source, &kinds, &mut records),
         Ok("acknowledge") => {
-            let (name, why) = (env::var("TITRATE_VERSIONS_KIND").unwrap(), env::var("TITRATE_VERSIONS_WHY").unwrap());
+            let (name, why) = (
+                env::var("TITRATE_VERSIONS_KIND").unwrap(),
+                env::var("TITRATE_VERSIONS_WHY").unwrap(),
+            );
             acknowledge(&source, &kinds, &mut records, &name, &why);
         }
         _ => {}
     }
     if records != before {
         let head = "# Written by `cargo xtask versions`: the source of each kind of task at its VERSION.\n\n";
-        fs::write(records_path(), format!("{head}{}", toml_edit::ser::to_string_pretty(&records).unwrap())).unwrap();
+        fs::write(
+            records_path(),
+            format!("{head}{}", toml_edit::ser::to_string_pretty(&records).unwrap()),
+        )
+        .unwrap();
     }
     let complaints = complaints(&source, &kinds, &records);
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
@@ -189,8 +217,7 @@ fn what_a_kind_lists_exists() {
     }
 }
 
-const STEP: &str =
-    "use crate::data::Image;\nuse super::shared;\n/// Doubles.\npub fn run(x: f64) -> f64 {\n    shared::twice(x, 2.0)\n}\n";
+const STEP: &str = "use crate::data::Image;\nuse super::shared;\n/// Doubles.\npub fn run(x: f64) -> f64 {\n    shared::twice(x, 2.0)\n}\n";
 
 const SHARED: &str = "pub fn twice(x: f64, by: f64) -> f64 { x * by }";
 
@@ -206,7 +233,10 @@ fn toy(step: &str, shared: &str) -> Crate {
         ("data/sheet.rs", "pub struct Sheet;"),
         ("seed.rs", "pub struct Seed;"),
     ];
-    Crate::from_texts(Path::new("src"), texts.map(|(file, text)| (file.to_owned(), text.to_owned())))
+    Crate::from_texts(
+        Path::new("src"),
+        texts.map(|(file, text)| (file.to_owned(), text.to_owned())),
+    )
 }
 
 const TOY: Kind = Kind { name: "toy", version: 1, sources: &["steps/toy.rs"] };
@@ -216,13 +246,19 @@ fn what_a_step_uses_is_its_source() {
     let source = toy(STEP, SHARED);
     let files: Vec<&str> = files(&source, &TOY).iter().map(|file| file.file.as_str()).collect();
     assert_eq!(files, ["data/image.rs", "seed.rs", "steps/shared.rs", "steps/toy.rs"]);
-    assert_ne!(fingerprint(&source, &TOY), fingerprint(&toy(STEP, &SHARED.replace("x * by", "x + by")), &TOY));
+    assert_ne!(
+        fingerprint(&source, &TOY),
+        fingerprint(&toy(STEP, &SHARED.replace("x * by", "x + by")), &TOY)
+    );
 }
 
 #[test]
 fn only_code_counts() {
-    let same = |step: &str| fingerprint(&toy(step, SHARED), &TOY) == fingerprint(&toy(STEP, SHARED), &TOY);
-    assert!(same(&STEP.replace("Doubles.", "Twice as much.").replace("    shared", "// so\n  shared")));
+    let same =
+        |step: &str| fingerprint(&toy(step, SHARED), &TOY) == fingerprint(&toy(STEP, SHARED), &TOY);
+    assert!(same(
+        &STEP.replace("Doubles.", "Twice as much.").replace("    shared", "// so\n  shared")
+    ));
     assert!(same(&STEP.replace("(x, 2.0)", "(\n  x,\n  2.0,\n)")));
     assert!(same(&format!("{STEP}#[cfg(test)]\nmod tests {{ fn t() {{ assert!(true) }} }}")));
     assert!(!same(&STEP.replace("2.0", "3.0")));

@@ -1,6 +1,7 @@
-//! What Python makes of titrate's outputs. A model that titrate tuned and exported, opened by diffusers: the same image from the same
-//! noise. Shards, read by webdataset. Needs a Python with torch, diffusers, transformers and webdataset: the one that TITRATE_PEER_PYTHON
-//! names, or `python3`; without them a test says so and passes.
+//! What Python makes of titrate's outputs. A model that titrate tuned and exported, opened by
+//! diffusers: the same image from the same noise. Shards, read by webdataset. Needs a Python with
+//! torch, diffusers, transformers and webdataset: the one that TITRATE_PEER_PYTHON names, or
+//! `python3`; without them a test says so and passes.
 
 mod shards;
 
@@ -10,7 +11,9 @@ use std::path::Path;
 use std::process::Command;
 
 use candle_core::{DType, Device, Tensor};
-use titrate::ml::latent::layout::{SCHEDULER, SPECIAL_TOKENS, TEXT, TOKENIZER, TOKENIZER_CONFIG, UNET, VAE};
+use titrate::ml::latent::layout::{
+    SCHEDULER, SPECIAL_TOKENS, TEXT, TOKENIZER, TOKENIZER_CONFIG, UNET, VAE,
+};
 use titrate::ml::latent::mask::Mask;
 use titrate::ml::latent::sample::Sampler;
 use titrate::ml::latent::schedule::{self, Schedule};
@@ -36,7 +39,9 @@ fn absent(imports: &str) -> Option<String> {
     let asked = Command::new(python()).args(["-c", imports]).output();
     match asked {
         Ok(output) if output.status.success() => None,
-        Ok(output) => Some(String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it fails").to_owned()),
+        Ok(output) => Some(
+            String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it fails").to_owned(),
+        ),
         Err(error) => Some(error.to_string()),
     }
 }
@@ -45,7 +50,11 @@ fn absent(imports: &str) -> Option<String> {
 fn titrate(arguments: &[&str], sets: &[String], store: &Path) {
     let study = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/smoke.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
-    command.args(arguments).args(if arguments[0] == "export" { vec!["--study", study] } else { vec![study, "--quiet"] });
+    command.args(arguments).args(if arguments[0] == "export" {
+        vec!["--study", study]
+    } else {
+        vec![study, "--quiet"]
+    });
     // A model of one class: the smallest that can be exported.
     command.args(["--set", "generator.dreambooth.models=per-class"]);
     for set in sets {
@@ -60,7 +69,11 @@ fn text(folder: &Path, name: &str) -> String {
 }
 
 fn frozen(folder: &Path, name: &str) -> Params {
-    Params::frozen_from(StateDict::read(&fs::read(folder.join(name)).unwrap()).unwrap(), DType::F32, &Device::Cpu)
+    Params::frozen_from(
+        StateDict::read(&fs::read(folder.join(name)).unwrap()).unwrap(),
+        DType::F32,
+        &Device::Cpu,
+    )
 }
 
 /// An image of `size` pixels that an inpainting starts from, [1, size, size, 3] in [-1, 1].
@@ -74,7 +87,8 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
     let vae_config = vae::Config::from_json(&text(folder, VAE.0)).unwrap();
     let vae = frozen(folder, VAE.1).build(|vb| AutoencoderKl::new(&vae_config, vb)).unwrap();
     let unet_config = unet::Config::from_json(&text(folder, UNET.0)).unwrap();
-    let unet = frozen(folder, UNET.1).build(|vb| UNet2DConditionModel::new(&unet_config, vb)).unwrap();
+    let unet =
+        frozen(folder, UNET.1).build(|vb| UNet2DConditionModel::new(&unet_config, vb)).unwrap();
     let text_config: clip::Config = serde_json::from_str(&text(folder, TEXT.0)).unwrap();
     let encoder = frozen(folder, TEXT.1).build(|vb| TextEncoder::new(&text_config, vb)).unwrap();
     let length = text_config.max_position_embeddings;
@@ -84,20 +98,36 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
     let (settings_of, special) = (some(TOKENIZER_CONFIG), some(SPECIAL_TOKENS));
     let tokenizer = tokenizer.padded_as(settings_of.as_deref(), special.as_deref()).unwrap();
     let embed = |prompt: &str| {
-        let ids = Tensor::from_vec(tokenizer.encode(prompt).unwrap(), (1, length), &Device::Cpu).unwrap();
+        let ids =
+            Tensor::from_vec(tokenizer.encode(prompt).unwrap(), (1, length), &Device::Cpu).unwrap();
         encoder.forward(&ids).unwrap()
     };
-    let schedule = Schedule::new(&schedule::Config::from_json(&text(folder, SCHEDULER)).unwrap()).unwrap();
+    let schedule =
+        Schedule::new(&schedule::Config::from_json(&text(folder, SCHEDULER)).unwrap()).unwrap();
     let side = unet_config.sample_size;
     let size = side * vae_config.downsampling();
     let (prompt, empty) = (&embed(PROMPT), &embed(""));
     let (vae, unet, schedule) = (&vae, &unet, &schedule);
-    let sampler =
-        Sampler { vae, unet, schedule, prompt, empty, method: Method::DpmSolver, steps: STEPS, guidance: GUIDANCE, side };
+    let sampler = Sampler {
+        vae,
+        unet,
+        schedule,
+        prompt,
+        empty,
+        method: Method::DpmSolver,
+        steps: STEPS,
+        guidance: GUIDANCE,
+        side,
+    };
 
     let stream = Seed::of_study(1).child("peer");
     let channels = vae_config.latent_channels;
-    let noise = Tensor::from_vec(stream.normals(side * side * channels), (1, side, side, channels), &Device::Cpu).unwrap();
+    let noise = Tensor::from_vec(
+        stream.normals(side * side * channels),
+        (1, side, side, channels),
+        &Device::Cpu,
+    )
+    .unwrap();
     let channels_first = |x: Tensor| x.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
     let mut kept = StateDict::default();
     kept.insert("noise", channels_first(noise));
@@ -105,7 +135,9 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
         sampler.text_to_image(&[stream]).unwrap()
     } else {
         let mask = Mask::centre(size);
-        let painted = (0..size * size).map(|at| f32::from(u8::from(mask.is_painted(at / size, at % size)))).collect::<Vec<_>>();
+        let painted = (0..size * size)
+            .map(|at| f32::from(u8::from(mask.is_painted(at / size, at % size))))
+            .collect::<Vec<_>>();
         kept.insert("mask", Tensor::from_vec(painted, (1, 1, size, size), &Device::Cpu).unwrap());
         kept.insert("image", channels_first(start(size)));
         sampler.inpaint(&start(size), &[mask], 1.0, &[stream]).unwrap()
@@ -113,35 +145,50 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
     let expected = pixels.image(0).iter().map(|&level| f32::from(level)).collect::<Vec<_>>();
     kept.insert("expected", Tensor::from_vec(expected, (size, size, 3), &Device::Cpu).unwrap());
     fs::write(tensors, kept.to_safetensors(DType::F32).unwrap()).unwrap();
-    let json = serde_json::json!({ "prompt": PROMPT, "steps": STEPS, "guidance": GUIDANCE, "size": size });
+    let json =
+        serde_json::json!({ "prompt": PROMPT, "steps": STEPS, "guidance": GUIDANCE, "size": size });
     fs::write(settings, json.to_string()).unwrap();
 }
 
 #[test]
 fn a_tuned_model_makes_the_same_image_in_diffusers() {
     if let Some(why) = absent("import diffusers, torch, transformers") {
-        let _ = writeln!(std::io::stderr(), "skipped: {} cannot import diffusers, torch and transformers ({why})", python());
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: {} cannot import diffusers, torch and transformers ({why})",
+            python()
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
-    // diffusers' inpainting pipeline takes UNets of 9 channels only, which the small base, with more latent channels, has not.
+    // diffusers' inpainting pipeline takes UNets of 9 channels only, which the small base, with
+    // more latent channels, has not.
     let tiny = |key: &str, family: &str| {
-        let fixture = format!("{}/tests/fixtures/stable_diffusion/{family}", env!("CARGO_MANIFEST_DIR"));
+        let fixture =
+            format!("{}/tests/fixtures/stable_diffusion/{family}", env!("CARGO_MANIFEST_DIR"));
         ["images.size=16".to_owned(), format!("base.pretrained.{key}={fixture}")]
     };
-    // Stable Diffusion 2's texts are filled up by another token than its tokenizer's configuration says.
+    // Stable Diffusion 2's texts are filled up by another token than its tokenizer's configuration
+    // says.
     let (second, inpainting) = (tiny("text_to_image", "sd21"), tiny("inpainting", "inpainting"));
-    for (name, conditioning, sets) in
-        [("base", "text-to-image", [].as_slice()), ("sd21", "text-to-image", &second), ("inpainting", "inpainting", &inpainting)]
-    {
+    for (name, conditioning, sets) in [
+        ("base", "text-to-image", [].as_slice()),
+        ("sd21", "text-to-image", &second),
+        ("inpainting", "inpainting", &inpainting),
+    ] {
         let label = format!("dreambooth/psoriasis/{conditioning}");
         let pipeline = folder.path().join(name);
         titrate(&["reproduce", "--only", &label], sets, &store);
         titrate(&["export", &label, pipeline.to_str().unwrap()], sets, &store);
-        let (settings, tensors) = (folder.path().join("settings.json"), folder.path().join("tensors.safetensors"));
+        let (settings, tensors) =
+            (folder.path().join("settings.json"), folder.path().join("tensors.safetensors"));
         sample(&pipeline, &settings, &tensors);
-        let output = Command::new(python()).arg(SCRIPT).args([&pipeline, &settings, &tensors]).output().unwrap();
+        let output = Command::new(python())
+            .arg(SCRIPT)
+            .args([&pipeline, &settings, &tensors])
+            .output()
+            .unwrap();
         let _ = write!(std::io::stderr(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }

@@ -33,7 +33,11 @@ fn items() -> Vec<Item> {
         patient: ["", "p7"][usize::from(index == 0)].to_owned(),
         caption: "An image of lichen planus, a skin disease – \"quoted\"".to_owned(),
         source: "phantom".to_owned(),
-        image: RgbImage { width: 7, height: 5, pixels: (0..105).map(|byte: u32| (byte * 37 + index) as u8).collect() },
+        image: RgbImage {
+            width: 7,
+            height: 5,
+            pixels: (0..105).map(|byte: u32| (byte * 37 + index) as u8).collect(),
+        },
         synthetic: (index > 1).then(|| synthetic(index)),
     };
     (0..4).map(item).collect()
@@ -42,8 +46,7 @@ fn items() -> Vec<Item> {
 /// What Python is to find of an item.
 fn expected(item: &Item) -> Value {
     let Item { id, label, fst, malignant, patient, caption, source, image, synthetic } = item;
-    let mut record =
-        json!({ "id": id, "label": label, "fst": fst, "malignant": malignant, "caption": caption, "source": source });
+    let mut record = json!({ "id": id, "label": label, "fst": fst, "malignant": malignant, "caption": caption, "source": source });
     if !patient.is_empty() {
         record["patient"] = json!(patient);
     }
@@ -59,7 +62,11 @@ fn expected(item: &Item) -> Value {
 #[test]
 fn shards_go_to_python_and_come_from_there() {
     if let Some(why) = absent("import webdataset, PIL, numpy") {
-        let _ = writeln!(std::io::stderr(), "skipped: {} cannot import webdataset, PIL and numpy ({why})", python());
+        let _ = writeln!(
+            std::io::stderr(),
+            "skipped: {} cannot import webdataset, PIL and numpy ({why})",
+            python()
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -72,7 +79,8 @@ fn shards_go_to_python_and_come_from_there() {
     let asked = Command::new(python()).arg(SCRIPT).args([&ours, &list, &theirs]).output().unwrap();
     assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
 
-    let written: Vec<Value> = serde_json::from_slice(&fs::read(theirs.join("theirs.json")).unwrap()).unwrap();
+    let written: Vec<Value> =
+        serde_json::from_slice(&fs::read(theirs.join("theirs.json")).unwrap()).unwrap();
     let mut written = written.iter();
     for shard in 0..3 {
         let name = format!("theirs-{shard:05}.tar");
@@ -87,10 +95,16 @@ fn shards_go_to_python_and_come_from_there() {
             let image = decode::decode(&sample.picture, &sample.member).unwrap();
             let pixels = image.pixels.iter();
             let theirs = expected["pixels"].as_str().unwrap().as_bytes().chunks(2);
-            let theirs = theirs.map(|digits| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap());
-            let furthest = pixels.zip(theirs).map(|(ours, theirs)| ours.abs_diff(theirs)).max().unwrap();
+            let theirs = theirs
+                .map(|digits| u8::from_str_radix(str::from_utf8(digits).unwrap(), 16).unwrap());
+            let furthest =
+                pixels.zip(theirs).map(|(ours, theirs)| ours.abs_diff(theirs)).max().unwrap();
             // Decoders are free in how they widen a JPEG's halved colours.
-            assert!(furthest <= if expected["extension"] == "jpg" { 6 } else { 0 }, "{} is off by {furthest}", sample.member);
+            assert!(
+                furthest <= if expected["extension"] == "jpg" { 6 } else { 0 },
+                "{} is off by {furthest}",
+                sample.member
+            );
             Ok(())
         })
         .unwrap();
@@ -107,9 +121,12 @@ fn sample_number(key: &str) -> usize {
 fn audit(folder: &std::path::Path) {
     let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/smoke.toml");
     let images = "source = \"webdataset\"\npath = \"theirs\"\nplentiful = 0\npool = 4\nvalidation = 2\nheld_out = 4\n";
-    fs::write(folder.join("study.toml"), format!("extends = {smoke:?}\n[images]\n{images}")).unwrap();
+    fs::write(folder.join("study.toml"), format!("extends = {smoke:?}\n[images]\n{images}"))
+        .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
-    let command = command.args(["data", "check", "study.toml", "--store", "store", "--out", "audit"]).current_dir(folder);
+    let command = command
+        .args(["data", "check", "study.toml", "--store", "store", "--out", "audit"])
+        .current_dir(folder);
     let output = command.env("TITRATE_WORKSPACE", folder).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));

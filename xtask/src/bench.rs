@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: titrate and PyTorch with diffusers and torchvision on the same work, in turns.
+//! `cargo xtask bench`: titrate and PyTorch with diffusers and torchvision on the same work, in
+//! turns.
 //!
-//! Each side is a process that keeps its models; tests/bench/ has both. A round asks one side, then the other, for as many
-//! iterations as fill half a second, and the order of the two alternates.
+//! Each side is a process that keeps its models; tests/bench/ has both. A round asks one side, then
+//! the other, for as many iterations as fill half a second, and the order of the two alternates.
 
 mod full;
 
@@ -22,11 +23,14 @@ const SECONDS: f64 = 0.5;
 const AS_WORKERS: [(&str, &str); 2] = [("CANDLE_NUM_THREADS", "1"), ("MIMALLOC_PURGE_DELAY", "-1")];
 /// What the other side is made of.
 const PACKAGES: [&str; 4] = ["torch==2.15.0", "torchvision==0.29.2", "diffusers==0.42.1", "numpy"];
-/// glibc keeps what is freed, as titrate's allocator does; by default it gives large tensors back and faults them in again.
-const KEEP_MEMORY: [(&str, &str); 2] = [("MALLOC_MMAP_THRESHOLD_", "1000000000"), ("MALLOC_TRIM_THRESHOLD_", "1000000000")];
+/// glibc keeps what is freed, as titrate's allocator does; by default it gives large tensors back
+/// and faults them in again.
+const KEEP_MEMORY: [(&str, &str); 2] =
+    [("MALLOC_MMAP_THRESHOLD_", "1000000000"), ("MALLOC_TRIM_THRESHOLD_", "1000000000")];
 const PYTHON: &str = "TITRATE_PEER_PYTHON";
 
-/// One row of a table: its name, what the sides are asked for, and the items that an iteration handles, where that is of interest.
+/// One row of a table: its name, what the sides are asked for, and the items that an iteration
+/// handles, where that is of interest.
 struct Case {
     name: &'static str,
     work: &'static str,
@@ -62,7 +66,8 @@ const ML: &[Case] = &[
     case("transforms, 224 px, 16 images", "transforms 224 16", 16),
 ];
 
-/// At the shapes of the UNet's training at batch 4: the outer level of 16x16 latents, the inner one of 8x8.
+/// At the shapes of the UNet's training at batch 4: the outer level of 16x16 latents, the inner one
+/// of 8x8.
 const OPS: &[Case] = &[
     case("conv 3x3 48>48, 16x16", "conv 16 4 48 48", 0),
     case("conv 3x3 48>48, 16x16, both ways", "conv+ 16 4 48 48", 0),
@@ -109,12 +114,17 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
     let (mut rounds, mut filter) = (9, "");
     for option in options.chunks(2) {
         match option {
-            [key, value] if key == "--rounds" => rounds = value.parse().with_context(|| format!("--rounds {value}"))?,
+            [key, value] if key == "--rounds" => {
+                rounds = value.parse().with_context(|| format!("--rounds {value}"))?
+            }
             [key, value] if key == "--case" => filter = value,
             _ => bail!("bench: {} is not --rounds N or --case NAME", option.join(" ")),
         }
     }
-    let cases = cases.iter().filter(|case| case.name.contains(filter) || case.work.contains(filter)).collect::<Vec<_>>();
+    let cases = cases
+        .iter()
+        .filter(|case| case.name.contains(filter) || case.work.contains(filter))
+        .collect::<Vec<_>>();
     if cases.is_empty() || rounds == 0 {
         bail!("bench: nothing to do in {rounds} rounds of cases like `{filter}`");
     }
@@ -139,7 +149,10 @@ fn compare(cases: &[&Case], rounds: usize) -> Result<()> {
             None
         }
     };
-    println!("{:<37}{:>11}{:>11}{:>7}  {:<13}{:>8}  PyTorch's setting", "", "titrate", "PyTorch", "ratio", "rounds", "items/s");
+    println!(
+        "{:<37}{:>11}{:>11}{:>7}  {:<13}{:>8}  PyTorch's setting",
+        "", "titrate", "PyTorch", "ratio", "rounds", "items/s"
+    );
     for case in cases {
         let row = measure(case, rounds, &mut ours, theirs.as_mut())?;
         println!("{row}");
@@ -148,7 +161,12 @@ fn compare(cases: &[&Case], rounds: usize) -> Result<()> {
 }
 
 /// The row of one case.
-fn measure(case: &Case, rounds: usize, ours: &mut Side, mut theirs: Option<&mut Side>) -> Result<String> {
+fn measure(
+    case: &Case,
+    rounds: usize,
+    ours: &mut Side,
+    mut theirs: Option<&mut Side>,
+) -> Result<String> {
     let mut sides = vec![&mut *ours];
     sides.extend(theirs.as_deref_mut());
     let counts = sides.iter_mut().map(|side| side.count(case)).collect::<Result<Vec<_>>>()?;
@@ -162,10 +180,18 @@ fn measure(case: &Case, rounds: usize, ours: &mut Side, mut theirs: Option<&mut 
     let titrate = median(&times[0]);
     let rate = case.items.map(|items| format!("{:.1}", items / titrate)).unwrap_or_default();
     let Some(pytorch) = times.get(1) else {
-        return Ok(format!("{:<37}{:>11}{:>11}{:>7}  {:<13}{rate:>8}", case.name, written(titrate), "", "", ""));
+        return Ok(format!(
+            "{:<37}{:>11}{:>11}{:>7}  {:<13}{rate:>8}",
+            case.name,
+            written(titrate),
+            "",
+            "",
+            ""
+        ));
     };
     let ratios = times[0].iter().zip(pytorch).map(|(a, b)| a / b).collect::<Vec<_>>();
-    let (least, most) = ratios.iter().fold((f64::MAX, 0.0_f64), |(least, most), &r| (least.min(r), most.max(r)));
+    let (least, most) =
+        ratios.iter().fold((f64::MAX, 0.0_f64), |(least, most), &r| (least.min(r), most.max(r)));
     Ok(format!(
         "{:<37}{:>11}{:>11}{:>7.2}  {:<13}{rate:>8}  {}",
         case.name,
@@ -185,7 +211,11 @@ fn median(values: &[f64]) -> f64 {
 }
 
 fn written(seconds: f64) -> String {
-    if seconds < 1e-3 { format!("{:.1} us", seconds * 1e6) } else { format!("{:.2} ms", seconds * 1e3) }
+    if seconds < 1e-3 {
+        format!("{:.1} us", seconds * 1e6)
+    } else {
+        format!("{:.2} ms", seconds * 1e3)
+    }
 }
 
 /// A running process that measures one side.
@@ -194,14 +224,25 @@ struct Side {
     /// Closed to end it.
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
-    /// What the last answer said besides the time: PyTorch's setting, titrate's most memory in bytes.
+    /// What the last answer said besides the time: PyTorch's setting, titrate's most memory in
+    /// bytes.
     setting: String,
 }
 
 impl Side {
-    /// titrate built with `features`, in its workers' environment and this one; it leaves the models' configurations in [`folder`].
+    /// titrate built with `features`, in its workers' environment and this one; it leaves the
+    /// models' configurations in [`folder`].
     fn titrate(features: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
-        let mut command = cargo(&["bench", "--quiet", "--profile", "release", "--package", "titrate", "--bench", "bench"]);
+        let mut command = cargo(&[
+            "bench",
+            "--quiet",
+            "--profile",
+            "release",
+            "--package",
+            "titrate",
+            "--bench",
+            "bench",
+        ]);
         command.args(features).arg("--").arg(folder()?);
         Self::start(command.envs(AS_WORKERS).envs(environment.iter().copied()))
     }
@@ -209,7 +250,13 @@ impl Side {
     fn pytorch(folder: &Path) -> Result<Self> {
         let python = python(folder)?;
         let script = root().join("tests/bench/peer.py");
-        Self::start(Command::new(python).arg(script).arg(folder).env("OMP_NUM_THREADS", THREADS).envs(KEEP_MEMORY))
+        Self::start(
+            Command::new(python)
+                .arg(script)
+                .arg(folder)
+                .env("OMP_NUM_THREADS", THREADS)
+                .envs(KEEP_MEMORY),
+        )
     }
 
     /// Starts `command` and waits until it says that it is ready.
@@ -217,7 +264,8 @@ impl Side {
         let shown = crate::process::typed(command);
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut child = started.with_context(|| format!("cannot start {shown}"))?;
-        let (orders, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().expect("piped")));
+        let (orders, answers) =
+            (child.stdin.take(), BufReader::new(child.stdout.take().expect("piped")));
         let mut side = Self { child, orders, answers, setting: String::new() };
         match side.line() {
             Ok(line) if line == "ready" => Ok(side),
@@ -263,7 +311,8 @@ impl Drop for Side {
     }
 }
 
-/// The interpreter that has PyTorch and diffusers: the one of the environment, or one in `folder` that gets them if it lacks them.
+/// The interpreter that has PyTorch and diffusers: the one of the environment, or one in `folder`
+/// that gets them if it lacks them.
 fn python(folder: &Path) -> Result<PathBuf> {
     if let Some(python) = std::env::var_os(PYTHON) {
         return Ok(python.into());
@@ -276,7 +325,10 @@ fn python(folder: &Path) -> Result<PathBuf> {
     eprintln!("installing {} into {}", PACKAGES.join(", "), venv.display());
     let succeeds = |command: &mut Command| match status(command) {
         Ok(ended) if ended.success() => Ok(()),
-        Ok(ended) => bail!("{} ended with {ended}; {PYTHON} may name a Python that has them", crate::process::typed(command)),
+        Ok(ended) => bail!(
+            "{} ended with {ended}; {PYTHON} may name a Python that has them",
+            crate::process::typed(command)
+        ),
         Err(error) => Err(error),
     };
     succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;

@@ -36,11 +36,19 @@ pub fn everything() -> Result<ExitCode> {
             println!("== {}: {}", stage.name, typed(&command));
             let ended = status(&mut command)?;
             if !ended.success() {
-                eprintln!("== {} failed after {}: {}", stage.name, seconds(clock.elapsed()), typed(&command));
+                eprintln!(
+                    "== {} failed after {}: {}",
+                    stage.name,
+                    seconds(clock.elapsed()),
+                    typed(&command)
+                );
                 return Ok(exit_code(ended));
             }
         }
-        times.push((stage.name, if passed_over { "passed over".into() } else { seconds(clock.elapsed()) }));
+        times.push((
+            stage.name,
+            if passed_over { "passed over".into() } else { seconds(clock.elapsed()) },
+        ));
     }
     println!("== all stages passed");
     for (name, time) in times {
@@ -54,7 +62,19 @@ fn stages() -> Result<Vec<Stage>> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     Ok(vec![
         Stage::new("format", [cargo(&["fmt", "--all", "--check"])]),
-        Stage::new("lint", [cargo(&["clippy", "--quiet", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"])]),
+        Stage::new(
+            "lint",
+            [cargo(&[
+                "clippy",
+                "--quiet",
+                "--release",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ])],
+        ),
         dependencies(),
         Stage::new("tests", [cargo(&["test", "--release", "--workspace"])]),
         Stage::new("documentation", [docs]),
@@ -66,10 +86,19 @@ fn stages() -> Result<Vec<Stage>> {
 fn dependencies() -> Stage {
     let mut stage = Stage::new("dependencies", []);
     if !succeeds(&mut cargo(&["deny", "--version"])) {
-        stage.note = Some("cargo-deny is not installed, so nothing is audited (cargo install cargo-deny)");
+        stage.note =
+            Some("cargo-deny is not installed, so nothing is audited (cargo install cargo-deny)");
         return stage;
     }
-    stage.commands.push(cargo(&["deny", "--log-level", "error", "check", "bans", "licenses", "sources"]));
+    stage.commands.push(cargo(&[
+        "deny",
+        "--log-level",
+        "error",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]));
     if succeeds(&mut cargo(&["deny", "fetch", "db"])) {
         stage.commands.push(cargo(&["deny", "--log-level", "error", "check", "advisories"]));
     } else {
@@ -88,7 +117,11 @@ fn smoke() -> Result<Command> {
         _ => {}
     }
     let mut smoke = reproduce::titrate()?;
-    smoke.args(["reproduce", "smoke", "--quiet", "--store"]).arg(folder.join("store")).arg("--out").arg(folder.join("report"));
+    smoke
+        .args(["reproduce", "smoke", "--quiet", "--store"])
+        .arg(folder.join("store"))
+        .arg("--out")
+        .arg(folder.join("report"));
     Ok(smoke)
 }
 

@@ -49,7 +49,15 @@ fn main() -> ExitCode {
 
 /// Runs the whole of tests/calibrate, which prints its tables.
 fn calibrate() -> anyhow::Result<ExitCode> {
-    let mut test = process::cargo(&["test", "--quiet", "--release", "--package", "titrate", "--test", "calibrate"]);
+    let mut test = process::cargo(&[
+        "test",
+        "--quiet",
+        "--release",
+        "--package",
+        "titrate",
+        "--test",
+        "calibrate",
+    ]);
     test.args(["--", "--ignored", "--nocapture"]);
     Ok(process::exit_code(process::status(&mut test)?))
 }

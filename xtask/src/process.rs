@@ -5,17 +5,19 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context, Result};
 
-/// The repository's root, as the cargo that runs this program sees it: a program that was built elsewhere and copied with its target
-/// folder would name the place where it was built.
+/// The repository's root, as the cargo that runs this program sees it: a program that was built
+/// elsewhere and copied with its target folder would name the place where it was built.
 pub fn root() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     package.parent().map(Path::to_owned).expect("xtask lies in the repository")
 }
 
 /// The folder that cargo builds into, wherever it was told to.
 pub fn target() -> Result<PathBuf> {
     let exe = std::env::current_exe().context("where this program is")?;
-    let target = exe.parent().and_then(Path::parent).context("this program lies outside a target folder")?;
+    let target =
+        exe.parent().and_then(Path::parent).context("this program lies outside a target folder")?;
     Ok(target.to_owned())
 }
 
@@ -33,7 +35,11 @@ pub fn status(command: &mut Command) -> Result<ExitStatus> {
 
 /// Whether `command` starts and succeeds; what it prints is dropped.
 pub fn succeeds(command: &mut Command) -> bool {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// The exit code of a child as this program's own; 1 where a signal ended it.
@@ -45,5 +51,9 @@ pub fn exit_code(status: ExitStatus) -> ExitCode {
 /// A command as one would type it.
 pub fn typed(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_stem().unwrap_or(command.get_program());
-    std::iter::once(program).chain(command.get_args()).map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    std::iter::once(program)
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -23,7 +23,8 @@ pub fn build() -> Command {
 
 /// The built program; it finds studies and puts store and reports where the repository is.
 pub fn titrate() -> Result<Command> {
-    let program: PathBuf = target()?.join("release").join(format!("titrate{}", std::env::consts::EXE_SUFFIX));
+    let program: PathBuf =
+        target()?.join("release").join(format!("titrate{}", std::env::consts::EXE_SUFFIX));
     let mut titrate = Command::new(program);
     titrate.env("TITRATE_WORKSPACE", root());
     Ok(titrate)
@@ -34,7 +35,8 @@ pub fn titrate() -> Result<Command> {
 fn become_it(command: &mut Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
     let error = command.exec();
-    Err(anyhow::Error::new(error).context(format!("cannot start {}", command.get_program().display())))
+    Err(anyhow::Error::new(error)
+        .context(format!("cannot start {}", command.get_program().display())))
 }
 
 #[cfg(not(unix))]

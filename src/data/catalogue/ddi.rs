@@ -1,4 +1,5 @@
-//! Diverse Dermatology Images (Daneshjou et al. 2022): biopsied lesions, malignant or benign, of three pairs of skin types.
+//! Diverse Dermatology Images (Daneshjou et al. 2022): biopsied lesions, malignant or benign, of
+//! three pairs of skin types.
 
 use super::table::Row;
 use super::{Catalogue, CatalogueError, Lines, Record, Table, id_of};
@@ -12,7 +13,8 @@ pub const COUNTS: [(u8, usize); 3] = [(12, 208), (34, 241), (56, 207)];
 
 /// The pictures of the table, by whether they are malignant.
 pub fn catalogue(table: &Table) -> Result<Catalogue, CatalogueError> {
-    let [file, tone, malignant] = [table.column("DDI_file")?, table.column("skin_tone")?, table.column("malignant")?];
+    let [file, tone, malignant] =
+        [table.column("DDI_file")?, table.column("skin_tone")?, table.column("malignant")?];
     let mut lines = Lines::default();
     let record = |row: Row<'_>| {
         let file = row.value(file, "the name of a picture, without a folder,", plain_name)?;
@@ -26,14 +28,24 @@ pub fn catalogue(table: &Table) -> Result<Catalogue, CatalogueError> {
         })?;
         let malignant = row.flag(malignant)?;
         let label = CLASSES[usize::from(malignant)].to_owned();
-        Ok(Record { id, file: file.to_owned(), label, fst, malignant: Some(malignant), patient: String::new(), part: None })
+        Ok(Record {
+            id,
+            file: file.to_owned(),
+            label,
+            fst,
+            malignant: Some(malignant),
+            patient: String::new(),
+            part: None,
+        })
     };
     let records = table.rows().map(record).collect::<Result<Vec<_>, CatalogueError>>()?;
     let mut notes = Vec::new();
     for (pair, expected) in COUNTS {
         let found = records.iter().filter(|record| record.fst == pair).count();
         if found != expected {
-            notes.push(format!("skin types {pair}: {found} pictures, where the published set has {expected}"));
+            notes.push(format!(
+                "skin types {pair}: {found} pictures, where the published set has {expected}"
+            ));
         }
     }
     Ok(Catalogue::new(records, notes))

@@ -1,4 +1,5 @@
-//! Fitzpatrick17k (Groh et al. 2021): a public table of annotations, and pictures called after their MD5 that everyone fetches alone.
+//! Fitzpatrick17k (Groh et al. 2021): a public table of annotations, and pictures called after
+//! their MD5 that everyone fetches alone.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,8 +9,8 @@ use super::{Catalogue, CatalogueError, Lines, Part, Record, SkinType, Table};
 /// The public table's file name.
 pub const ANNOTATIONS: &str = "fitzpatrick17k.csv";
 
-/// Pictures of the ten classes of Sagers et al. (arXiv 2308.12453): in the public table, and in their clean training and held-out
-/// tables together.
+/// Pictures of the ten classes of Sagers et al. (arXiv 2308.12453): in the public table, and in
+/// their clean training and held-out tables together.
 pub const COUNTS: [(&str, usize, usize); 10] = [
     ("allergic contact dermatitis", 430, 398),
     ("basal cell carcinoma", 468, 446),
@@ -25,8 +26,8 @@ pub const COUNTS: [(&str, usize, usize); 10] = [
 /// Held-out pictures of each class.
 pub const HELD_OUT: usize = 40;
 
-/// The pictures of `annotations`. With a held-out table its rows are the test part and all others the training part; with a training
-/// table as well, what is in neither is left out.
+/// The pictures of `annotations`. With a held-out table its rows are the test part and all others
+/// the training part; with a training table as well, what is in neither is left out.
 pub fn catalogue(
     annotations: &Table,
     held_out: Option<&Table>,
@@ -36,8 +37,10 @@ pub fn catalogue(
     let mut records = rows(annotations, skin_type)?;
     let held_out_lines = held_out.map(|list| list_of(list, annotations, &records)).transpose()?;
     let training_lines = training.map(|list| list_of(list, annotations, &records)).transpose()?;
-    if let (Some(test), Some(list), Some(training), Some(held_out)) = (&held_out_lines, &training_lines, training, held_out)
-        && let Some((id, line)) = list.iter().filter(|(id, _)| test.contains_key(*id)).min_by_key(|(_, line)| **line)
+    if let (Some(test), Some(list), Some(training), Some(held_out)) =
+        (&held_out_lines, &training_lines, training, held_out)
+        && let Some((id, line)) =
+            list.iter().filter(|(id, _)| test.contains_key(*id)).min_by_key(|(_, line)| **line)
     {
         let (table, held_out) = (training.name().to_owned(), held_out.name().to_owned());
         return Err(CatalogueError::InBoth { table, line: *line, id: id.clone(), held_out });
@@ -59,20 +62,31 @@ fn rows(annotations: &Table, skin_type: SkinType) -> Result<Vec<Record>, Catalog
         SkinType::Scale => "fitzpatrick_scale",
         SkinType::Centaur => "fitzpatrick_centaur",
     };
-    let [hash, fst, label] = [annotations.column("md5hash")?, annotations.column(column)?, annotations.column("label")?];
+    let [hash, fst, label] =
+        [annotations.column("md5hash")?, annotations.column(column)?, annotations.column("label")?];
     let kind = annotations.column("three_partition_label")?;
     let mut lines = Lines::default();
     let record = |row: Row<'_>| {
         let id = md5(&row, hash)?;
         lines.add(&row, &id)?;
-        let malignant = row.value(kind, "malignant, benign or non-neoplastic", |cell| match cell {
-            "malignant" => Some(true),
-            "benign" | "non-neoplastic" => Some(false),
-            _ => None,
-        })?;
-        let label = row.value(label, "a label", |cell| (!cell.is_empty()).then(|| cell.to_owned()))?;
+        let malignant =
+            row.value(kind, "malignant, benign or non-neoplastic", |cell| match cell {
+                "malignant" => Some(true),
+                "benign" | "non-neoplastic" => Some(false),
+                _ => None,
+            })?;
+        let label =
+            row.value(label, "a label", |cell| (!cell.is_empty()).then(|| cell.to_owned()))?;
         let (file, fst) = (format!("{id}.jpg"), row.skin_type(fst)?);
-        Ok(Record { id, file, label, fst, malignant: Some(malignant), patient: String::new(), part: None })
+        Ok(Record {
+            id,
+            file,
+            label,
+            fst,
+            malignant: Some(malignant),
+            patient: String::new(),
+            part: None,
+        })
     };
     annotations.rows().map(record).collect()
 }
@@ -80,19 +94,28 @@ fn rows(annotations: &Table, skin_type: SkinType) -> Result<Vec<Record>, Catalog
 /// An MD5 in hexadecimal digits, and so no path to anywhere.
 fn md5(row: &Row<'_>, column: Column) -> Result<String, CatalogueError> {
     row.value(column, "an MD5 of 32 hexadecimal digits", |cell| {
-        (cell.len() == 32 && cell.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| cell.to_ascii_lowercase())
+        (cell.len() == 32 && cell.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .then(|| cell.to_ascii_lowercase())
     })
 }
 
 /// The ids of a list and their lines; each is annotated, and of the same label.
-fn list_of(list: &Table, annotations: &Table, records: &[Record]) -> Result<HashMap<String, u64>, CatalogueError> {
+fn list_of(
+    list: &Table,
+    annotations: &Table,
+    records: &[Record],
+) -> Result<HashMap<String, u64>, CatalogueError> {
     let (hash, label) = (list.column("md5hash")?, list.find("label"));
-    let known = records.iter().map(|record| (record.id.as_str(), record.label.as_str())).collect::<HashMap<_, _>>();
+    let known = records
+        .iter()
+        .map(|record| (record.id.as_str(), record.label.as_str()))
+        .collect::<HashMap<_, _>>();
     let mut lines = Lines::default();
     for row in list.rows() {
         let id = md5(&row, hash)?;
         lines.add(&row, &id)?;
-        let (table, line, annotations) = (list.name().to_owned(), row.line(), annotations.name().to_owned());
+        let (table, line, annotations) =
+            (list.name().to_owned(), row.line(), annotations.name().to_owned());
         let Some(annotated) = known.get(id.as_str()) else {
             return Err(CatalogueError::NotAnnotated { table, line, id, annotations });
         };
@@ -114,13 +137,16 @@ fn notes(catalogue: &Catalogue, clean: bool, held_out: bool) -> Vec<String> {
     }
     let mut notes = Vec::new();
     for (label, original, cleaned) in COUNTS {
-        let (found, expected) = (counts.get(label).copied().unwrap_or(0), if clean { cleaned } else { original });
+        let (found, expected) =
+            (counts.get(label).copied().unwrap_or(0), if clean { cleaned } else { original });
         if found != expected {
             notes.push(format!("{label}: {found} pictures, where Sagers et al. had {expected}"));
         }
         let found = test.get(label).copied().unwrap_or(0);
         if held_out && found != HELD_OUT {
-            notes.push(format!("{label}: {found} held-out pictures, where Sagers et al. had {HELD_OUT}"));
+            notes.push(format!(
+                "{label}: {found} held-out pictures, where Sagers et al. had {HELD_OUT}"
+            ));
         }
     }
     notes

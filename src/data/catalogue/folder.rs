@@ -1,15 +1,16 @@
-//! A folder with a folder for each class, or with train, val and test and a folder for each class in each of them.
+//! A folder with a folder for each class, or with train, val and test and a folder for each class
+//! in each of them.
 //!
-//! A table may say more of its pictures: `file` (relative to the folder), and any of `fst`, `malignant` and `patient`;
-//! what it does not say is unknown.
+//! A table may say more of its pictures: `file` (relative to the folder), and any of `fst`,
+//! `malignant` and `patient`; what it does not say is unknown.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::{Catalogue, CatalogueError, Lines, Part, Record, Table, id_of};
 
-/// Ends of the names of the files that are pictures; those of the second line can't be read, and are refused by name when they are
-/// decoded.
+/// Ends of the names of the files that are pictures; those of the second line can't be read, and
+/// are refused by name when they are decoded.
 const EXTENSIONS: [&str; 14] = [
     "jpg", "jpeg", "png", "webp", "gif", "bmp", "jfif", //
     "tif", "tiff", "heic", "heif", "avif", "jp2", "jxl",
@@ -25,22 +26,31 @@ const PARTS: [(&str, Part); 6] = [
     ("test", Part::Test),
 ];
 
-/// The pictures' files, relative to `root` with `/`: two folders deep, or three with parts. What lies deeper is not looked at, so that
-/// no link can lead round and round; neither are hidden files, and those whose names do not end as pictures' do.
+/// The pictures' files, relative to `root` with `/`: two folders deep, or three with parts. What
+/// lies deeper is not looked at, so that no link can lead round and round; neither are hidden
+/// files, and those whose names do not end as pictures' do.
 pub fn files(root: &Path) -> Result<Vec<String>, CatalogueError> {
     let mut files = Vec::new();
     let mut class = |folder: &Path, prefix: &str| -> Result<(), CatalogueError> {
         let label = name(folder)?;
         for path in listed(folder)?.into_iter().filter(|path| path.is_file()) {
-            if path.extension().is_some_and(|end| EXTENSIONS.iter().any(|known| end.eq_ignore_ascii_case(known))) {
+            if path
+                .extension()
+                .is_some_and(|end| EXTENSIONS.iter().any(|known| end.eq_ignore_ascii_case(known)))
+            {
                 files.push(format!("{prefix}{label}/{}", name(&path)?));
             }
         }
         Ok(())
     };
-    let folders = |path: &Path| Ok(listed(path)?.into_iter().filter(|path| path.is_dir()).collect::<Vec<_>>());
+    let folders = |path: &Path| {
+        Ok(listed(path)?.into_iter().filter(|path| path.is_dir()).collect::<Vec<_>>())
+    };
     let top = folders(root)?;
-    let parts = top.iter().filter(|folder| name(folder).is_ok_and(|name| part_of(&name).is_some())).collect::<Vec<_>>();
+    let parts = top
+        .iter()
+        .filter(|folder| name(folder).is_ok_and(|name| part_of(&name).is_some()))
+        .collect::<Vec<_>>();
     if parts.is_empty() {
         top.iter().try_for_each(|folder| class(folder, ""))?;
     }
@@ -55,11 +65,15 @@ pub fn files(root: &Path) -> Result<Vec<String>, CatalogueError> {
 }
 
 /// The pictures of [`files`], and what a table says of them.
-pub fn catalogue<'a>(files: impl IntoIterator<Item = &'a str>, table: Option<&Table>) -> Result<Catalogue, CatalogueError> {
+pub fn catalogue<'a>(
+    files: impl IntoIterator<Item = &'a str>,
+    table: Option<&Table>,
+) -> Result<Catalogue, CatalogueError> {
     let (mut records, mut ids) = (Vec::new(), HashMap::new());
     for file in files {
         let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let (part, label) = folder.split_once('/').map_or((None, folder), |(part, label)| (part_of(part), label));
+        let (part, label) =
+            folder.split_once('/').map_or((None, folder), |(part, label)| (part_of(part), label));
         let id = id_of(file);
         if let Some(first) = ids.insert(id.clone(), file.to_owned()) {
             return Err(CatalogueError::OneId { first, second: file.to_owned(), id });
@@ -87,7 +101,11 @@ fn annotate(records: &mut [Record], table: &Table) -> Result<(), CatalogueError>
         let name = row.cell(file);
         lines.add(&row, name)?;
         let Some(&at) = places.get(name) else {
-            return Err(CatalogueError::NoFile { table: table.name().to_owned(), line: row.line(), file: name.to_owned() });
+            return Err(CatalogueError::NoFile {
+                table: table.name().to_owned(),
+                line: row.line(),
+                file: name.to_owned(),
+            });
         };
         let record = &mut records[at];
         record.fst = fst.map_or(Ok(0), |fst| row.skin_type(fst))?;

@@ -1,7 +1,8 @@
 //! What the annotations of an image set say: one record a picture, before any picture is opened.
 //!
-//! An adapter turns a set's own files into a [`Catalogue`]: [`fitzpatrick17k`], [`ddi`], [`folder`]. What is wrong with a table is an
-//! error that names file, line and value; what is merely worth knowing is a note.
+//! An adapter turns a set's own files into a [`Catalogue`]: [`fitzpatrick17k`], [`ddi`],
+//! [`folder`]. What is wrong with a table is an error that names file, line and value; what is
+//! merely worth knowing is a note.
 
 pub mod ddi;
 pub mod fitzpatrick17k;
@@ -21,7 +22,8 @@ pub struct Record {
     /// Its file, relative to the set's folder, with `/`.
     pub file: String,
     pub label: String,
-    /// As [`Item::fst`](super::Item): 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is unknown.
+    /// As [`Item::fst`](super::Item): 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is
+    /// unknown.
     pub fst: u8,
     pub malignant: Option<bool>,
     /// All pictures of a patient are in one set of a study; empty: nobody else's.
@@ -72,7 +74,13 @@ pub enum CatalogueError {
     #[error("`{table}`, line {line}: `{id}` is not in `{annotations}`")]
     NotAnnotated { table: String, line: u64, id: String, annotations: String },
     #[error("`{table}`, line {line}: `{id}` is a {} here and a {} in `{annotations}`", .labels[0], .labels[1])]
-    OtherLabel { table: String, line: u64, id: String, labels: Box<[String; 2]>, annotations: String },
+    OtherLabel {
+        table: String,
+        line: u64,
+        id: String,
+        labels: Box<[String; 2]>,
+        annotations: String,
+    },
     #[error("`{table}`, line {line}: `{id}` is in the held-out list `{held_out}` too")]
     InBoth { table: String, line: u64, id: String, held_out: String },
     #[error("`{}` can't be read: {cause}", .path.display())]
@@ -89,7 +97,9 @@ pub enum CatalogueError {
         "patient `{patient}` has pictures in more than one part, such as `{first}` and `{second}`: a patient may be in one only"
     )]
     Patient { patient: String, first: String, second: String },
-    #[error("images.classes has `{class}`, and no picture is of that class{nearest}; the set has {known}")]
+    #[error(
+        "images.classes has `{class}`, and no picture is of that class{nearest}; the set has {known}"
+    )]
     Class { class: String, nearest: String, known: String },
 }
 
@@ -102,12 +112,16 @@ impl Catalogue {
     /// The records of `classes`. An error if a class has none.
     pub fn of(mut self, classes: &[String]) -> Result<Self, CatalogueError> {
         let mut counts = BTreeMap::<String, usize>::new();
-        self.records.iter().for_each(|record| *counts.entry(record.label.clone()).or_default() += 1);
+        self.records
+            .iter()
+            .for_each(|record| *counts.entry(record.label.clone()).or_default() += 1);
         if let Some(class) = classes.iter().find(|class| !counts.contains_key(*class)) {
             let near = counts.keys().map(|label| (strsim::jaro_winkler(class, label), label));
             let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|near| near.0 > 0.8);
-            let nearest = near.map(|(_, label)| format!(" (the nearest is `{label}`)")).unwrap_or_default();
-            let mut known = counts.keys().take(12).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let nearest =
+                near.map(|(_, label)| format!(" (the nearest is `{label}`)")).unwrap_or_default();
+            let mut known =
+                counts.keys().take(12).map(String::as_str).collect::<Vec<_>>().join(", ");
             if counts.len() > 12 {
                 known.push_str(&format!(" and {} more", counts.len() - 12));
             }
@@ -120,7 +134,9 @@ impl Catalogue {
     /// Pictures of each class.
     pub fn counts(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
-        self.records.iter().for_each(|record| *counts.entry(record.label.as_str()).or_default() += 1);
+        self.records
+            .iter()
+            .for_each(|record| *counts.entry(record.label.as_str()).or_default() += 1);
         counts
     }
 
@@ -131,14 +147,19 @@ impl Catalogue {
             let first = parts.entry(&record.patient).or_insert(record);
             if first.part != record.part {
                 let (first, second) = (first.file.clone(), record.file.clone());
-                return Err(CatalogueError::Patient { patient: record.patient.clone(), first, second });
+                return Err(CatalogueError::Patient {
+                    patient: record.patient.clone(),
+                    first,
+                    second,
+                });
             }
         }
         Ok(())
     }
 }
 
-/// The id of a picture by its file, relative to the set's folder: its path without the ending, as one word.
+/// The id of a picture by its file, relative to the set's folder: its path without the ending, as
+/// one word.
 pub fn id_of(file: &str) -> String {
     let stem = match file.rfind('.') {
         Some(dot) if !file[dot..].contains('/') => &file[..dot],
@@ -155,9 +176,12 @@ impl Lines {
     fn add(&mut self, row: &table::Row<'_>, id: &str) -> Result<(), CatalogueError> {
         match self.0.insert(id.to_owned(), row.line()) {
             None => Ok(()),
-            Some(first) => {
-                Err(CatalogueError::Twice { table: row.table().to_owned(), line: row.line(), id: id.to_owned(), first })
-            }
+            Some(first) => Err(CatalogueError::Twice {
+                table: row.table().to_owned(),
+                line: row.line(),
+                id: id.to_owned(),
+                first,
+            }),
         }
     }
 }

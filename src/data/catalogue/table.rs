@@ -21,12 +21,18 @@ pub struct Row<'a> {
 pub struct Column(usize);
 
 impl Table {
-    /// The table in a file's bytes, UTF-8 with or without a byte order mark, lines ended in either way; `name` is for messages.
+    /// The table in a file's bytes, UTF-8 with or without a byte order mark, lines ended in either
+    /// way; `name` is for messages.
     pub fn read(bytes: &[u8], name: &str) -> Result<Self, CatalogueError> {
         let failed = |cause| CatalogueError::Csv { table: name.to_owned(), cause };
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let mut reader = csv::Reader::from_reader(bytes);
-        let columns = reader.headers().map_err(failed)?.iter().map(|column| column.trim().to_owned()).collect();
+        let columns = reader
+            .headers()
+            .map_err(failed)?
+            .iter()
+            .map(|column| column.trim().to_owned())
+            .collect();
         let mut rows = Vec::new();
         let (mut line, mut counted) = (1, 0);
         for row in reader.into_records() {
@@ -109,9 +115,13 @@ impl<'a> Row<'a> {
 
     /// A Fitzpatrick skin type; -1 and an empty cell are unknown.
     pub fn skin_type(&self, column: Column) -> Result<u8, CatalogueError> {
-        self.value(column, "a Fitzpatrick skin type, 1 to 6, or -1 for an unknown one,", |cell| match cell {
-            "" | "-1" | "-1.0" => Some(0),
-            cell => cell.trim_end_matches(".0").parse().ok().filter(|fst| (1..=6).contains(fst)),
+        self.value(column, "a Fitzpatrick skin type, 1 to 6, or -1 for an unknown one,", |cell| {
+            match cell {
+                "" | "-1" | "-1.0" => Some(0),
+                cell => {
+                    cell.trim_end_matches(".0").parse().ok().filter(|fst| (1..=6).contains(fst))
+                }
+            }
         })
     }
 }

@@ -7,7 +7,8 @@ const ORIENTATION: u16 = 0x0112;
 /// Entries of a directory that are looked at, at most: far more than cameras write.
 const ENTRIES: usize = 1000;
 
-/// The orientation, 1 to 8, of EXIF data (a TIFF header with directories); 1, upright, where it says nothing that makes sense.
+/// The orientation, 1 to 8, of EXIF data (a TIFF header with directories); 1, upright, where it
+/// says nothing that makes sense.
 pub(super) fn orientation(exif: &[u8]) -> u8 {
     let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
     match find(exif) {
@@ -28,9 +29,12 @@ fn find(exif: &[u8]) -> Option<u16> {
         Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     };
     let bytes = exif.get(4..8)?.try_into().ok()?;
-    let directory = (if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }) as usize;
+    let directory =
+        (if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }) as usize;
     let entries = usize::from(short(directory)?).min(ENTRIES);
-    let entry = (0..entries).map(|entry| directory + 2 + 12 * entry).find(|entry| short(*entry) == Some(ORIENTATION))?;
+    let entry = (0..entries)
+        .map(|entry| directory + 2 + 12 * entry)
+        .find(|entry| short(*entry) == Some(ORIENTATION))?;
     short(entry + 8)
 }
 
@@ -73,7 +77,14 @@ mod tests {
         };
         assert_eq!(orientation(&exif(6)), 6);
         assert_eq!(orientation(&[b"Exif\0\0".to_vec(), exif(3)].concat()), 3);
-        for nonsense in [vec![], b"II*\0".to_vec(), b"II*\0\xff\xff\xff\xff".to_vec(), exif(0), exif(9), exif(6)[..18].to_vec()] {
+        for nonsense in [
+            vec![],
+            b"II*\0".to_vec(),
+            b"II*\0\xff\xff\xff\xff".to_vec(),
+            exif(0),
+            exif(9),
+            exif(6)[..18].to_vec(),
+        ] {
             assert_eq!(orientation(&nonsense), 1, "{nonsense:?}");
         }
     }

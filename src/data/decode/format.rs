@@ -1,4 +1,5 @@
-//! The formats of pictures: each to 8-bit RGB as it is stored, with the orientation that its EXIF data gives.
+//! The formats of pictures: each to 8-bit RGB as it is stored, with the orientation that its EXIF
+//! data gives.
 
 use std::io::Cursor;
 
@@ -49,7 +50,8 @@ impl Format {
 
     /// Width and height, from the header; of a JPEG also that its end is there.
     pub(super) fn size(self, bytes: &[u8]) -> Result<(usize, usize), Cause> {
-        let known = |size: Option<(usize, usize)>| size.ok_or_else(|| "no size in its header".into());
+        let known =
+            |size: Option<(usize, usize)>| size.ok_or_else(|| "no size in its header".into());
         match self {
             Self::Jpeg => {
                 if !jpeg_ends(bytes) {
@@ -64,7 +66,8 @@ impl Format {
                 Ok((reader.info().width as usize, reader.info().height as usize))
             }
             Self::WebP => {
-                let (width, height) = image_webp::WebPDecoder::new(Cursor::new(bytes))?.dimensions();
+                let (width, height) =
+                    image_webp::WebPDecoder::new(Cursor::new(bytes))?.dimensions();
                 Ok((width as usize, height as usize))
             }
             Self::Gif => {
@@ -100,7 +103,10 @@ fn options() -> DecoderOptions {
 }
 
 fn jpeg(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
-    JpegDecoder::new_with_options(ZCursor::new(bytes), options().jpeg_set_out_colorspace(ColorSpace::RGB))
+    JpegDecoder::new_with_options(
+        ZCursor::new(bytes),
+        options().jpeg_set_out_colorspace(ColorSpace::RGB),
+    )
 }
 
 fn bmp(bytes: &[u8]) -> BmpDecoder<ZCursor<&[u8]>> {
@@ -116,13 +122,19 @@ fn decode_jpeg(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
     let mut decoder = jpeg(bytes);
     let pixels = decoder.decode().map_err(said)?;
     let (width, height) = decoder.dimensions().ok_or("no size in its header")?;
-    Ok((RgbImage { width, height, pixels }, decoder.exif().map_or(1, |data| exif::orientation(data))))
+    Ok((
+        RgbImage { width, height, pixels },
+        decoder.exif().map_or(1, |data| exif::orientation(data)),
+    ))
 }
 
-/// Whether the markers of a JPEG lead to its end: decoders paint what is missing of a file cut off in grey.
+/// Whether the markers of a JPEG lead to its end: decoders paint what is missing of a file cut off
+/// in grey.
 fn jpeg_ends(bytes: &[u8]) -> bool {
     let mut at = 2;
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff)) {
+    while let Some(found) =
+        bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
+    {
         at += found + 1;
         match bytes.get(at) {
             // A stuffed byte of the scan, fill, a restart or a marker without a segment.
@@ -153,7 +165,9 @@ fn decode_png(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
         png::ColorType::Rgb => raw,
         png::ColorType::Rgba => over_white(&raw),
         png::ColorType::Grayscale => raw.iter().flat_map(|&grey| [grey; 3]).collect(),
-        png::ColorType::GrayscaleAlpha => raw.as_chunks().0.iter().flat_map(|&[grey, alpha]| [blend(grey, alpha); 3]).collect(),
+        png::ColorType::GrayscaleAlpha => {
+            raw.as_chunks().0.iter().flat_map(|&[grey, alpha]| [blend(grey, alpha); 3]).collect()
+        }
         png::ColorType::Indexed => return Err("its palette is not expanded".into()),
     };
     Ok((RgbImage { width: info.width as usize, height: info.height as usize, pixels }, orientation))
@@ -161,7 +175,8 @@ fn decode_png(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
 
 fn decode_webp(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
     let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes))?;
-    let orientation = decoder.exif_metadata().ok().flatten().map_or(1, |data| exif::orientation(&data));
+    let orientation =
+        decoder.exif_metadata().ok().flatten().map_or(1, |data| exif::orientation(&data));
     let (width, height) = decoder.dimensions();
     let mut raw = vec![0; decoder.output_buffer_size().ok_or("larger than memory")?];
     decoder.read_image(&mut raw)?;
@@ -176,7 +191,8 @@ fn decode_gif(bytes: &[u8]) -> Result<RgbImage, Cause> {
     let mut image = RgbImage::new(decoder.width().into(), decoder.height().into());
     image.pixels.fill(255);
     let frame = decoder.read_next_frame()?.ok_or("there is no frame in it")?;
-    let (left, top, width) = (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
+    let (left, top, width) =
+        (usize::from(frame.left), usize::from(frame.top), usize::from(frame.width));
     let texels = over_white(&frame.buffer);
     for (at, texel) in texels.as_chunks::<3>().0.iter().enumerate() {
         let (x, y) = (left + at % width, top + at / width);
@@ -200,10 +216,11 @@ fn decode_bmp(bytes: &[u8]) -> Result<RgbImage, Cause> {
     Ok(RgbImage { width, height, pixels })
 }
 
-/// White shows through: that is what pictures are looked at on. What lies below full transparency is not for looking at, and dropping
-/// alpha would show it.
+/// White shows through: that is what pictures are looked at on. What lies below full transparency
+/// is not for looking at, and dropping alpha would show it.
 fn over_white(rgba: &[u8]) -> Vec<u8> {
-    let texel = |&[red, green, blue, alpha]: &[u8; 4]| [red, green, blue].map(|level| blend(level, alpha));
+    let texel =
+        |&[red, green, blue, alpha]: &[u8; 4]| [red, green, blue].map(|level| blend(level, alpha));
     rgba.as_chunks().0.iter().flat_map(texel).collect()
 }
 

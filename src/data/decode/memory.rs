@@ -2,7 +2,8 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Bytes to be shared. Whoever wants more than is free waits; whoever wants more than there is has all of it, alone.
+/// Bytes to be shared. Whoever wants more than is free waits; whoever wants more than there is has
+/// all of it, alone.
 pub struct Memory {
     whole: usize,
     free: Mutex<usize>,
@@ -20,11 +21,15 @@ impl Memory {
         Self { whole: bytes, free: Mutex::new(bytes), returned: Condvar::new() }
     }
 
-    /// Waits until `bytes` are free. Whoever holds a share must not ask for another: both would wait forever.
+    /// Waits until `bytes` are free. Whoever holds a share must not ask for another: both would
+    /// wait forever.
     pub fn take(&self, bytes: usize) -> Share<'_> {
         let bytes = bytes.min(self.whole);
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.returned.wait_while(free, |free| *free < bytes).unwrap_or_else(PoisonError::into_inner);
+        let mut free = self
+            .returned
+            .wait_while(free, |free| *free < bytes)
+            .unwrap_or_else(PoisonError::into_inner);
         *free -= bytes;
         Share { memory: self, bytes }
     }
@@ -54,7 +59,10 @@ mod tests {
                     for turn in 0..200 {
                         let wanted = [30, 60, 90, 500][(thread + turn) % 4];
                         let share = memory.take(wanted);
-                        most.fetch_max(out.fetch_add(share.bytes, Ordering::SeqCst) + share.bytes, Ordering::SeqCst);
+                        most.fetch_max(
+                            out.fetch_add(share.bytes, Ordering::SeqCst) + share.bytes,
+                            Ordering::SeqCst,
+                        );
                         out.fetch_sub(share.bytes, Ordering::SeqCst);
                     }
                 });

@@ -1,8 +1,9 @@
 //! Pictures as researchers have them, to upright 8-bit RGB: JPEG, PNG, WebP, GIF, BMP.
 //!
-//! Grey is repeated over the channels, palettes are looked up, CMYK is turned into RGB without a colour profile, of 16 bits the upper
-//! 8 are kept, what is transparent is laid over white, an animation gives its first frame, and the orientation in EXIF data is applied.
-//! Everything else is a [`PictureError`] that names the file.
+//! Grey is repeated over the channels, palettes are looked up, CMYK is turned into RGB without a
+//! colour profile, of 16 bits the upper 8 are kept, what is transparent is laid over white, an
+//! animation gives its first frame, and the orientation in EXIF data is applied. Everything else is
+//! a [`PictureError`] that names the file.
 
 mod exif;
 mod format;
@@ -26,7 +27,9 @@ pub enum PictureError {
     Empty { name: String },
     #[error("picture `{name}` is {what}: JPEG, PNG, WebP, GIF and BMP are read")]
     Format { name: String, what: &'static str },
-    #[error("picture `{name}` has {width} x {height} pixels: {MOST_PIXELS} at most (decompression bombs have more)")]
+    #[error(
+        "picture `{name}` has {width} x {height} pixels: {MOST_PIXELS} at most (decompression bombs have more)"
+    )]
     TooLarge { name: String, width: usize, height: usize },
     #[error(
         "picture `{name}` has {width} x {height} pixels: a side of {LEAST_SIDE} at least (smaller files stand in for pictures)"
@@ -58,9 +61,11 @@ pub fn header(bytes: &[u8], name: &str) -> Result<Header, PictureError> {
     if bytes.is_empty() {
         return Err(PictureError::Empty { name: own() });
     }
-    let format = Format::of(bytes).ok_or_else(|| PictureError::Format { name: own(), what: looks_like(bytes) })?;
+    let format = Format::of(bytes)
+        .ok_or_else(|| PictureError::Format { name: own(), what: looks_like(bytes) })?;
     let size = guarded(|| format.size(bytes));
-    let (width, height) = size.map_err(|cause| PictureError::Damaged { name: own(), format, cause })?;
+    let (width, height) =
+        size.map_err(|cause| PictureError::Damaged { name: own(), format, cause })?;
     if width.min(height) < LEAST_SIDE {
         return Err(PictureError::TooSmall { name: own(), width, height });
     }
@@ -76,7 +81,10 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, PictureError> {
     let damaged = |cause| PictureError::Damaged { name: name.to_owned(), format, cause };
     let (image, orientation) = guarded(|| format.decode(bytes)).map_err(damaged)?;
     if image.pixels.len() != 3 * image.width * image.height {
-        return Err(damaged(format!("{} bytes for {} x {} pixels", image.pixels.len(), image.width, image.height).into()));
+        return Err(damaged(
+            format!("{} bytes for {} x {} pixels", image.pixels.len(), image.width, image.height)
+                .into(),
+        ));
     }
     Ok(exif::upright(image, orientation))
 }
@@ -94,7 +102,9 @@ fn looks_like(bytes: &[u8]) -> &'static str {
         [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => "a TIFF or a camera's raw file",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "an HEIC, an AVIF or a video",
         _ if text.starts_with(b"<svg") => "an SVG drawing",
-        _ if text.starts_with(b"<") => "a web page or another text of tags (a download that failed leaves such)",
+        _ if text.starts_with(b"<") => {
+            "a web page or another text of tags (a download that failed leaves such)"
+        }
         _ if bytes.starts_with(b"%PDF") => "a PDF",
         _ => "no picture of a known format",
     }

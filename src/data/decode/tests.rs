@@ -12,23 +12,36 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(fixtures().join(name)).unwrap()
 }
 
-/// Every picture of tests/fixtures/pictures, and what Pillow reads in it: JPEG and lossy WebP decoders may round differently.
+/// Every picture of tests/fixtures/pictures, and what Pillow reads in it: JPEG and lossy WebP
+/// decoders may round differently.
 #[test]
 fn every_format_is_read_as_pillow_reads_it() {
-    let mut names = std::fs::read_dir(fixtures()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let names = names.by_ref().filter_map(|name| Some(name.strip_suffix(".expected")?.to_owned())).collect::<Vec<_>>();
+    let mut names = std::fs::read_dir(fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names
+        .by_ref()
+        .filter_map(|name| Some(name.strip_suffix(".expected")?.to_owned()))
+        .collect::<Vec<_>>();
     assert!(names.len() > 20, "{names:?}");
     for name in names {
         let read = decode(&fixture(&name), &name).unwrap_or_else(|error| panic!("{error}"));
         let expected = RgbImage::from_png(&fixture(&format!("{name}.expected")), &name).unwrap();
         assert_eq!((read.width, read.height), (expected.width, expected.height), "{name}");
-        let furthest = read.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        let furthest =
+            read.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
         let allowed = if name.ends_with("jpg") || name == "lossy.webp" { 3 } else { 0 };
         assert!(furthest <= allowed, "{name} is off by {furthest}");
     }
 }
 
-fn png(width: u32, height: u32, colour: png::ColorType, depth: png::BitDepth, data: &[u8]) -> Vec<u8> {
+fn png(
+    width: u32,
+    height: u32,
+    colour: png::ColorType,
+    depth: png::BitDepth,
+    data: &[u8],
+) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(colour);
@@ -53,10 +66,14 @@ fn bomb(width: u32, height: u32) -> Vec<u8> {
 
 #[test]
 fn of_sixteen_bits_the_upper_eight_are_kept() {
-    let levels = [0x12ff_u16, 0xff00, 0x0080].iter().flat_map(|level| level.to_be_bytes()).collect::<Vec<_>>();
+    let levels = [0x12ff_u16, 0xff00, 0x0080]
+        .iter()
+        .flat_map(|level| level.to_be_bytes())
+        .collect::<Vec<_>>();
     let colours = png(4, 4, png::ColorType::Rgb, png::BitDepth::Sixteen, &levels.repeat(16));
     assert_eq!(decode(&colours, "deep").unwrap().pixel(3, 3), [0x12, 0xff, 0]);
-    let greys = png(4, 4, png::ColorType::Grayscale, png::BitDepth::Sixteen, &levels[..2].repeat(16));
+    let greys =
+        png(4, 4, png::ColorType::Grayscale, png::BitDepth::Sixteen, &levels[..2].repeat(16));
     assert_eq!(decode(&greys, "deep grey").unwrap().pixel(0, 0), [0x12; 3]);
 }
 
@@ -109,11 +126,20 @@ fn what_is_no_picture_is_named() {
         picture `lie.png` is a damaged PNG: IDAT or fDAT chunk does not have enough data for image."#]].assert_eq(&said.join("\n"));
 }
 
-/// Whatever is cut off or flipped, a picture is read or refused by name; no decoder takes the task with it.
+/// Whatever is cut off or flipped, a picture is read or refused by name; no decoder takes the task
+/// with it.
 #[test]
 fn damage_anywhere_is_survived() {
-    for name in ["rgb.jpg", "progressive.jpg", "cmyk.jpg", "palette.png", "alpha.webp", "lossy.webp", "animated.gif", "grey.bmp"]
-    {
+    for name in [
+        "rgb.jpg",
+        "progressive.jpg",
+        "cmyk.jpg",
+        "palette.png",
+        "alpha.webp",
+        "lossy.webp",
+        "animated.gif",
+        "grey.bmp",
+    ] {
         let whole = fixture(name);
         for at in (0..whole.len()).step_by(whole.len() / 40 + 1) {
             let mut flipped = whole.clone();
@@ -131,6 +157,11 @@ fn damage_anywhere_is_survived() {
 fn a_picture_of_twelve_thousand_pixels_is_made_small() {
     let wide = png(12_000, 600, png::ColorType::Grayscale, png::BitDepth::One, &[0xf0; 1500 * 600]);
     assert_eq!(header(&wide, "wide").unwrap().memory(), 6 * 12_000 * 600);
-    let small = crate::data::fit::fit(&decode(&wide, "wide").unwrap(), 32, crate::data::fit::Fit::Squish);
-    assert!(small.pixels.iter().all(|level| (126..=129).contains(level)), "{:?}", &small.pixels[..9]);
+    let small =
+        crate::data::fit::fit(&decode(&wide, "wide").unwrap(), 32, crate::data::fit::Fit::Squish);
+    assert!(
+        small.pixels.iter().all(|level| (126..=129).contains(level)),
+        "{:?}",
+        &small.pixels[..9]
+    );
 }

@@ -1,4 +1,5 @@
-//! Lays one grid over another: which crop brings them closest, and how much is then left between them.
+//! Lays one grid over another: which crop brings them closest, and how much is then left between
+//! them.
 
 use super::fingerprint::{GRID, Levels, place, slopes, turned};
 
@@ -10,17 +11,20 @@ const COARSE: usize = GRID / 2;
 const STEPS: (usize, usize) = (4, 4);
 /// A step this short, of the side, is the last.
 const SHORT: f32 = 0.0005;
-/// Cells to each side whose mean is taken away for details: skin and its shading are not what tells images apart.
+/// Cells to each side whose mean is taken away for details: skin and its shading are not what tells
+/// images apart.
 const SURROUNDINGS: usize = 4;
 
-/// Where the cells of one grid lie on another, a direction each: moved by `shift + stretch * place`, of the side.
+/// Where the cells of one grid lie on another, a direction each: moved by `shift + stretch *
+/// place`, of the side.
 #[derive(Clone, Copy, Default)]
 struct Crop {
     shift: [f32; 2],
     stretch: [f32; 2],
 }
 
-/// A line of cells on another line: the cell before, how far past it (of a cell), and 1, or 0 if it lies outside.
+/// A line of cells on another line: the cell before, how far past it (of a cell), and 1, or 0 if it
+/// lies outside.
 type Line<const N: usize> = [(usize, f32, f32); N];
 
 impl Crop {
@@ -59,7 +63,9 @@ struct Seen<const N: usize> {
 impl<const N: usize> Seen<N> {
     fn of(grid: &Levels<N>, crop: &Crop) -> Self {
         let (across, along) = (crop.line::<N>(0), crop.line::<N>(1));
-        let wide = grid.map(|row| across.map(|(before, past, _)| row[before] + past * (row[before + 1] - row[before])));
+        let wide = grid.map(|row| {
+            across.map(|(before, past, _)| row[before] + past * (row[before + 1] - row[before]))
+        });
         let levels = along.map(|(before, past, _)| {
             let (a, b) = (&wide[before], &wide[before + 1]);
             std::array::from_fn(|x| a[x] + past * (b[x] - a[x]))
@@ -68,8 +74,14 @@ impl<const N: usize> Seen<N> {
     }
 }
 
-/// `steps` of Gauss and Newton (Lucas and Kanade 1981, with the mean of both grids' slopes) from `crop`.
-fn aligned<const N: usize>(a: &Levels<N>, b: &Levels<N>, mut crop: Crop, steps: usize) -> (Crop, Seen<N>) {
+/// `steps` of Gauss and Newton (Lucas and Kanade 1981, with the mean of both grids' slopes) from
+/// `crop`.
+fn aligned<const N: usize>(
+    a: &Levels<N>,
+    b: &Levels<N>,
+    mut crop: Crop,
+    steps: usize,
+) -> (Crop, Seen<N>) {
     let mut seen = Seen::of(b, &crop);
     for _ in 0..steps {
         let Some(step) = solved(equations(a, &seen)) else { break };
@@ -89,7 +101,8 @@ type Equations = ([[f32; 4]; 4], [f32; 4]);
 const LANES: usize = 8;
 
 fn equations<const N: usize>(a: &Levels<N>, seen: &Seen<N>) -> Equations {
-    let mean = std::array::from_fn(|y| std::array::from_fn(|x| (a[y][x] + seen.levels[y][x]) / 2.0));
+    let mean =
+        std::array::from_fn(|y| std::array::from_fn(|x| (a[y][x] + seen.levels[y][x]) / 2.0));
     let [right, down] = slopes::<N>(&mean);
     let places: [f32; N] = std::array::from_fn(place::<N>);
     let (mut matrix, mut vector) = ([[0.0; 4]; 4], [0.0; 4]);
@@ -119,9 +132,17 @@ fn equations<const N: usize>(a: &Levels<N>, seen: &Seen<N>) -> Equations {
         }
         let [rr, rw, ww, rd, wd, dd, r, w, d] = sums.map(|lanes| lanes.iter().sum::<f32>());
         let tall = places[y];
-        let row =
-            [[rr, 0.0, 0.0, 0.0], [rw, ww, 0.0, 0.0], [rd, wd, dd, 0.0], [tall * rd, tall * wd, tall * dd, tall * tall * dd]];
-        matrix.as_flattened_mut().iter_mut().zip(row.as_flattened()).for_each(|(sum, term)| *sum += term);
+        let row = [
+            [rr, 0.0, 0.0, 0.0],
+            [rw, ww, 0.0, 0.0],
+            [rd, wd, dd, 0.0],
+            [tall * rd, tall * wd, tall * dd, tall * tall * dd],
+        ];
+        matrix
+            .as_flattened_mut()
+            .iter_mut()
+            .zip(row.as_flattened())
+            .for_each(|(sum, term)| *sum += term);
         vector.iter_mut().zip([r, w, d, tall * d]).for_each(|(sum, term)| *sum += term);
     }
     (matrix, vector)
@@ -172,13 +193,22 @@ pub fn details(levels: &Levels<GRID>, columns: &[f32; GRID], rows: &[f32; GRID])
         let weight = around(at).map(|at| weights[at]).sum::<f32>();
         around(at).map(|at| weights[at] * line(at)).sum::<f32>() / weight.max(1.0)
     };
-    let across: Levels<GRID> = levels.map(|row| std::array::from_fn(|x| mean(&|at| row[at], columns, x)));
-    std::array::from_fn(|y| std::array::from_fn(|x| levels[y][x] - mean(&|at| across[at][x], rows, y)))
+    let across: Levels<GRID> =
+        levels.map(|row| std::array::from_fn(|x| mean(&|at| row[at], columns, x)));
+    std::array::from_fn(|y| {
+        std::array::from_fn(|x| levels[y][x] - mean(&|at| across[at][x], rows, y))
+    })
 }
 
-/// What is left between two grids, in levels, once the second is turned by `symmetry` and either is cropped to the other: of the
-/// whole or of the details, whichever is more. Infinite if on the coarse grid more than `most` is left.
-pub fn difference(a: &[[u8; GRID]; GRID], b: &[[u8; GRID]; GRID], symmetry: usize, most: f32) -> f32 {
+/// What is left between two grids, in levels, once the second is turned by `symmetry` and either is
+/// cropped to the other: of the whole or of the details, whichever is more. Infinite if on the
+/// coarse grid more than `most` is left.
+pub fn difference(
+    a: &[[u8; GRID]; GRID],
+    b: &[[u8; GRID]; GRID],
+    symmetry: usize,
+    most: f32,
+) -> f32 {
     let a = a.map(|row| row.map(f32::from));
     let b = turned(&b.map(|row| row.map(f32::from)), symmetry);
     let (coarse_a, coarse_b) = (halved(&a), halved(&b));
@@ -196,6 +226,8 @@ pub fn difference(a: &[[u8; GRID]; GRID], b: &[[u8; GRID]; GRID], symmetry: usiz
 fn halved(grid: &Levels<GRID>) -> Levels<COARSE> {
     std::array::from_fn(|y| {
         let (top, bottom) = (&grid[2 * y], &grid[2 * y + 1]);
-        std::array::from_fn(|x| (top[2 * x] + top[2 * x + 1] + bottom[2 * x] + bottom[2 * x + 1]) / 4.0)
+        std::array::from_fn(|x| {
+            (top[2 * x] + top[2 * x + 1] + bottom[2 * x] + bottom[2 * x + 1]) / 4.0
+        })
     })
 }

@@ -1,4 +1,5 @@
-//! What is kept of an image to find it again: the digest of its pixels, a small brightness grid, and its lowest frequencies.
+//! What is kept of an image to find it again: the digest of its pixels, a small brightness grid,
+//! and its lowest frequencies.
 
 use std::f32::consts::PI;
 use std::sync::LazyLock;
@@ -7,13 +8,14 @@ use super::align::details;
 use crate::data::RgbImage;
 use crate::id::Digest;
 
-/// The grid's width and height. Images of every shape are averaged onto it, so that a turn of the image turns the grid.
+/// The grid's width and height. Images of every shape are averaged onto it, so that a turn of the
+/// image turns the grid.
 pub const GRID: usize = 32;
 /// Bytes of a digest and of a fingerprint.
 const DIGEST: usize = 32;
 pub const BYTES: usize = DIGEST + GRID * GRID;
-/// Frequencies in each direction, in half periods an image: 0 to 3. A crop of 5% moves an edge by a thirteenth of the highest's
-/// period, which is still little enough to be undone by a linear step.
+/// Frequencies in each direction, in half periods an image: 0 to 3. A crop of 5% moves an edge by a
+/// thirteenth of the highest's period, which is still little enough to be undone by a linear step.
 const FREQUENCIES: usize = 4;
 /// Coefficients of the cosine transform.
 pub const LOW: usize = FREQUENCIES * FREQUENCIES;
@@ -21,7 +23,8 @@ pub const LOW: usize = FREQUENCIES * FREQUENCIES;
 /// Brightness in rows from the top, 0 to 255.
 pub type Levels<const N: usize> = [[f32; N]; N];
 
-/// Coefficients of low frequencies, a row for each vertical one, in levels: their squares sum to a part of the mean square.
+/// Coefficients of low frequencies, a row for each vertical one, in levels: their squares sum to a
+/// part of the mean square.
 pub type Coefficients = [f32; LOW];
 
 /// An image as the search sees it; about 1.5 kB.
@@ -32,7 +35,8 @@ pub struct Fingerprint {
     pub(super) grid: Box<[[u8; GRID]; GRID]>,
     /// Standard deviation of the grid, in levels.
     pub(super) contrast: f32,
-    /// The same of the grid less the means of the cells' surroundings: of edges and texture, without shading.
+    /// The same of the grid less the means of the cells' surroundings: of edges and texture,
+    /// without shading.
     pub(super) detail: f32,
     pub(super) low: Coefficients,
     /// The same for an image and its mirrored and turned versions.
@@ -44,7 +48,10 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// Of an image with at least one pixel.
     pub fn of(image: &RgbImage) -> Self {
-        Self::from_grid(digest(image), Box::new(blurred(&averaged(image)).map(|row| row.map(|level| level.round() as u8))))
+        Self::from_grid(
+            digest(image),
+            Box::new(blurred(&averaged(image)).map(|row| row.map(|level| level.round() as u8))),
+        )
     }
 
     fn from_grid(digest: Digest, levels: Box<[[u8; GRID]; GRID]>) -> Self {
@@ -86,17 +93,24 @@ fn deviation(grid: &Levels<GRID>) -> f32 {
 
 fn digest(image: &RgbImage) -> Digest {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&(image.width as u64).to_le_bytes()).update(&(image.height as u64).to_le_bytes()).update(&image.pixels);
+    hasher
+        .update(&(image.width as u64).to_le_bytes())
+        .update(&(image.height as u64).to_le_bytes())
+        .update(&image.pixels);
     Digest::from_bytes(*hasher.finalize().as_bytes())
 }
 
-/// For each cell of the grid along a side of `length` pixels the pixels that it covers, each with its share of the cell.
+/// For each cell of the grid along a side of `length` pixels the pixels that it covers, each with
+/// its share of the cell.
 fn coverage(length: usize) -> [Vec<(usize, f32)>; GRID] {
     let width = length as f64 / GRID as f64;
     std::array::from_fn(|cell| {
         let (from, to) = (cell as f64 * width, (cell + 1) as f64 * width);
-        let share = |pixel: usize| (to.min((pixel + 1) as f64) - from.max(pixel as f64)).max(0.0) / width;
-        (from as usize..(to.ceil() as usize).min(length)).map(|pixel| (pixel, share(pixel) as f32)).collect()
+        let share =
+            |pixel: usize| (to.min((pixel + 1) as f64) - from.max(pixel as f64)).max(0.0) / width;
+        (from as usize..(to.ceil() as usize).min(length))
+            .map(|pixel| (pixel, share(pixel) as f32))
+            .collect()
     })
 }
 
@@ -107,16 +121,21 @@ fn averaged(image: &RgbImage) -> Levels<GRID> {
     rows.map(|shares| {
         line.fill(0.0);
         for (y, share) in shares {
-            let pixels = image.pixels[3 * y * image.width..3 * (y + 1) * image.width].as_chunks::<3>().0;
+            let pixels =
+                image.pixels[3 * y * image.width..3 * (y + 1) * image.width].as_chunks::<3>().0;
             for (sum, &[red, green, blue]) in line.iter_mut().zip(pixels) {
-                *sum += share * (0.299 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue));
+                *sum += share
+                    * (0.299 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue));
             }
         }
-        std::array::from_fn(|column| columns[column].iter().map(|&(x, share)| share * line[x]).sum())
+        std::array::from_fn(|column| {
+            columns[column].iter().map(|&(x, share)| share * line[x]).sum()
+        })
     })
 }
 
-/// Smoothed by 1 2 1 in both directions: what is finer does not survive the JPEG file of a small image.
+/// Smoothed by 1 2 1 in both directions: what is finer does not survive the JPEG file of a small
+/// image.
 fn blurred(grid: &Levels<GRID>) -> Levels<GRID> {
     let smooth = |line: &dyn Fn(usize) -> f32, at: usize| {
         (line(at.saturating_sub(1)) + 2.0 * line(at) + line((at + 1).min(GRID - 1))) / 4.0
@@ -129,12 +148,17 @@ fn blurred(grid: &Levels<GRID>) -> Levels<GRID> {
 fn transform(grid: &Levels<GRID>) -> Coefficients {
     static WAVES: LazyLock<[[f32; GRID]; FREQUENCIES]> = LazyLock::new(|| {
         let scale = |frequency: usize| if frequency == 0 { 1.0 } else { 2f32.sqrt() } / GRID as f32;
-        let wave = |frequency: usize, x: usize| (PI * frequency as f32 * (x as f32 + 0.5) / GRID as f32).cos();
-        std::array::from_fn(|frequency| std::array::from_fn(|x| scale(frequency) * wave(frequency, x)))
+        let wave = |frequency: usize, x: usize| {
+            (PI * frequency as f32 * (x as f32 + 0.5) / GRID as f32).cos()
+        };
+        std::array::from_fn(|frequency| {
+            std::array::from_fn(|x| scale(frequency) * wave(frequency, x))
+        })
     });
     let mut low = [0.0; LOW];
     for (y, row) in grid.iter().enumerate() {
-        let across: [f32; FREQUENCIES] = std::array::from_fn(|u| row.iter().zip(&WAVES[u]).map(|(a, b)| a * b).sum());
+        let across: [f32; FREQUENCIES] =
+            std::array::from_fn(|u| row.iter().zip(&WAVES[u]).map(|(a, b)| a * b).sum());
         for at in 0..LOW {
             low[at] += WAVES[at / FREQUENCIES][y] * across[at % FREQUENCIES];
         }
@@ -142,14 +166,16 @@ fn transform(grid: &Levels<GRID>) -> Coefficients {
     low
 }
 
-/// Mirroring changes the sign of odd frequencies, turning swaps the directions. Of what these leave, a vector: no two images are
-/// farther apart in it than their coefficients are under the best of the eight symmetries.
+/// Mirroring changes the sign of odd frequencies, turning swaps the directions. Of what these
+/// leave, a vector: no two images are farther apart in it than their coefficients are under the
+/// best of the eight symmetries.
 fn invariant(low: &Coefficients) -> Coefficients {
     let mut invariant = [0.0; LOW];
     for (v, u) in (0..FREQUENCIES).flat_map(|v| (0..=v).map(move |u| (v, u))) {
         let (here, there) = (v * FREQUENCIES + u, u * FREQUENCIES + v);
         let even = v % 2 == 0 && u % 2 == 0;
-        let (a, b) = if even { (low[here], low[there]) } else { (low[here].abs(), low[there].abs()) };
+        let (a, b) =
+            if even { (low[here], low[there]) } else { (low[here].abs(), low[there].abs()) };
         (invariant[here], invariant[there]) = (a.max(b), a.min(b));
     }
     invariant
@@ -165,7 +191,8 @@ pub fn turned_low(low: &Coefficients, symmetry: usize) -> Coefficients {
     })
 }
 
-/// One of the square's eight symmetries: transposed if bit 2 of `symmetry` is set, then columns reversed by bit 0, rows by bit 1.
+/// One of the square's eight symmetries: transposed if bit 2 of `symmetry` is set, then columns
+/// reversed by bit 0, rows by bit 1.
 pub fn turned<const N: usize>(grid: &Levels<N>, symmetry: usize) -> Levels<N> {
     std::array::from_fn(|y| {
         std::array::from_fn(|x| {
@@ -181,12 +208,15 @@ pub fn place<const N: usize>(cell: usize) -> f32 {
     (2.0 * cell as f32 + 1.0) / N as f32 - 1.0
 }
 
-/// Slopes to the right and downwards, in levels a cell: central differences, one-sided at the edges.
+/// Slopes to the right and downwards, in levels a cell: central differences, one-sided at the
+/// edges.
 pub fn slopes<const N: usize>(grid: &Levels<N>) -> [Levels<N>; 2] {
-    let spans: [(usize, usize); N] = std::array::from_fn(|at| (at.saturating_sub(1), (at + 1).min(N - 1)));
+    let spans: [(usize, usize); N] =
+        std::array::from_fn(|at| (at.saturating_sub(1), (at + 1).min(N - 1)));
     let steepness = |(from, to): (usize, usize), a: f32, b: f32| (b - a) / (to - from) as f32;
     let right = grid.map(|row| spans.map(|span| steepness(span, row[span.0], row[span.1])));
-    let down = spans.map(|span| std::array::from_fn(|x| steepness(span, grid[span.0][x], grid[span.1][x])));
+    let down = spans
+        .map(|span| std::array::from_fn(|x| steepness(span, grid[span.0][x], grid[span.1][x])));
     [right, down]
 }
 

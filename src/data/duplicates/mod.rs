@@ -1,21 +1,25 @@
-//! Images that are there twice, as they were or saved anew, mirrored, turned by a right angle, or cropped by up to 5% at each edge.
+//! Images that are there twice, as they were or saved anew, mirrored, turned by a right angle, or
+//! cropped by up to 5% at each edge.
 //!
-//! Exact duplicates have equal pixels. Near duplicates are found in three steps, each of which lets every true pair through and
-//! leaves fewer others: (1) vectors of low frequencies that mirroring and turning don't change, all pairs of which are compared by
-//! a sweep along the axis on which they differ most; (2) the same frequencies under each of the eight symmetries, less what moving
-//! the edges can change (Simard et al. 1998, tangent distance); (3) the brightness grids themselves, one laid over the other by
-//! Lucas and Kanade's method.
+//! Exact duplicates have equal pixels. Near duplicates are found in three steps, each of which lets
+//! every true pair through and leaves fewer others: (1) vectors of low frequencies that mirroring
+//! and turning don't change, all pairs of which are compared by a sweep along the axis on which
+//! they differ most; (2) the same frequencies under each of the eight symmetries, less what moving
+//! the edges can change (Simard et al. 1998, tangent distance); (3) the brightness grids
+//! themselves, one laid over the other by Lucas and Kanade's method.
 //!
-//! A pair may differ by what a JPEG file and a crop change, and no more. Measured on 100 images each, saved anew under all eight
-//! symmetries, uncropped and with 2.5% or 5% off every edge, 5% off one edge, a corner, or both sides (the unit is the most that a
-//! pair may have, so that 1 and more is missed):
+//! A pair may differ by what a JPEG file and a crop change, and no more. Measured on 100 images
+//! each, saved anew under all eight symmetries, uncropped and with 2.5% or 5% off every edge, 5%
+//! off one edge, a corner, or both sides (the unit is the most that a pair may have, so that 1 and
+//! more is missed):
 //!
 //! | images | as PNG, 99% | quality 75, 99% | quality 50, 99% | closest false pair |
 //! | --- | ---: | ---: | ---: | ---: |
 //! | phantoms, 64 px | 0.35 | 0.37 | 0.53 | none below 3 among 2,000 |
 //! | phantoms, 32 px | 0.42 | 0.60 | 0.92 | none below 3 among 2,000, 1.5 among 18,000 |
 //!
-//! Photographs of 28 px of things that look alike are the hard case: there, plain shirts pass for one another.
+//! Photographs of 28 px of things that look alike are the hard case: there, plain shirts pass for
+//! one another.
 
 mod align;
 mod fingerprint;
@@ -27,21 +31,25 @@ use rayon::prelude::*;
 pub use fingerprint::{BYTES, Fingerprint};
 use fingerprint::{Coefficients, dot, take_out, turned_low};
 
-/// Root mean square, in levels, of what saving a small image as JPEG of quality 50 changes once [`fingerprint`] has smoothed it.
+/// Root mean square, in levels, of what saving a small image as JPEG of quality 50 changes once
+/// [`fingerprint`] has smoothed it.
 const NOISE: f32 = 2.5;
 /// What resizing a crop changes, of the contrast of the details.
 const RESIZED: f32 = 0.12;
-/// The most that may be left between two images, of their contrast and of that of their details: what is plain is like much.
+/// The most that may be left between two images, of their contrast and of that of their details:
+/// what is plain is like much.
 const OF_CONTRAST: f32 = 0.2;
 const OF_DETAIL: f32 = 0.4;
-/// What may be left on the way beside it, of the contrast: of the low frequencies, and of the coarse grid before the last steps.
+/// What may be left on the way beside it, of the contrast: of the low frequencies, and of the
+/// coarse grid before the last steps.
 const OFF_TANGENT: f32 = 0.06;
 const COARSE: f32 = 0.2;
 /// How far apart low frequencies may be before a crop is allowed for, of the contrast.
 const UNCROPPED: f32 = 0.5;
 /// Levels of contrast below which there is no picture to recognise.
 const PLAIN: f32 = 3.0;
-/// Images that one is laid over at most, the closest of step 2: bounds the time on sets of very many alike images.
+/// Images that one is laid over at most, the closest of step 2: bounds the time on sets of very
+/// many alike images.
 const LAID_OVER: usize = 256;
 
 /// How two images are alike.
@@ -49,7 +57,8 @@ const LAID_OVER: usize = 256;
 pub enum Likeness {
     /// The same width, height and pixels.
     Exact,
-    /// The same picture. `difference` is what is left between the two, 1 being the most that a pair may have.
+    /// The same picture. `difference` is what is left between the two, 1 being the most that a pair
+    /// may have.
     Near { difference: f32 },
 }
 
@@ -62,8 +71,9 @@ pub struct Pair {
     pub likeness: Likeness,
 }
 
-/// The duplicates among images, sorted by position: of `count` images with equal pixels the `count - 1` pairs with the first of
-/// them, and the near pairs among the first ones. The same for every number of threads.
+/// The duplicates among images, sorted by position: of `count` images with equal pixels the `count
+/// - 1` pairs with the first of them, and the near pairs among the first ones. The same for every
+/// number of threads.
 pub fn pairs(images: &[Fingerprint]) -> Vec<Pair> {
     let mut firsts = BTreeMap::new();
     let mut found = Vec::new();
@@ -73,9 +83,12 @@ pub fn pairs(images: &[Fingerprint]) -> Vec<Pair> {
             None => drop(firsts.insert(image.digest, second)),
         }
     }
-    let candidates = firsts.into_values().filter(|&image| images[image].contrast >= PLAIN).collect();
+    let candidates =
+        firsts.into_values().filter(|&image| images[image].contrast >= PLAIN).collect();
     let sweep = Sweep::new(images, candidates);
-    found.par_extend((0..sweep.order.len()).into_par_iter().flat_map_iter(|place| sweep.near(place)));
+    found.par_extend(
+        (0..sweep.order.len()).into_par_iter().flat_map_iter(|place| sweep.near(place)),
+    );
     found.sort_unstable_by_key(|pair| (pair.first, pair.second));
     found
 }
@@ -96,9 +109,15 @@ impl<'a> Sweep<'a> {
             let mean = values().sum::<f64>() / order.len() as f64;
             values().map(|value| (value - mean).powi(2)).sum::<f64>()
         };
-        let axis = (0..fingerprint::LOW).max_by(|&a, &b| spread(a).total_cmp(&spread(b))).unwrap_or(0);
-        order.sort_unstable_by(|&a, &b| images[a].invariant[axis].total_cmp(&images[b].invariant[axis]).then(a.cmp(&b)));
-        let vectors = order.iter().map(|&image| (images[image].invariant, UNCROPPED * images[image].contrast)).collect();
+        let axis =
+            (0..fingerprint::LOW).max_by(|&a, &b| spread(a).total_cmp(&spread(b))).unwrap_or(0);
+        order.sort_unstable_by(|&a, &b| {
+            images[a].invariant[axis].total_cmp(&images[b].invariant[axis]).then(a.cmp(&b))
+        });
+        let vectors = order
+            .iter()
+            .map(|&image| (images[image].invariant, UNCROPPED * images[image].contrast))
+            .collect();
         Self { images, order, axis, vectors }
     }
 
@@ -124,8 +143,12 @@ impl<'a> Sweep<'a> {
         let mut differences = BTreeMap::new();
         for (_, other, symmetry) in candidates {
             let tolerance = tolerance(image, &self.images[other]);
-            let left =
-                align::difference(&image.grid, &self.images[other].grid, symmetry, tolerance.hypot(COARSE * image.contrast));
+            let left = align::difference(
+                &image.grid,
+                &self.images[other].grid,
+                symmetry,
+                tolerance.hypot(COARSE * image.contrast),
+            );
             let difference = left / tolerance;
             let least = differences.entry(other).or_insert(f32::INFINITY);
             *least = difference.min(*least);

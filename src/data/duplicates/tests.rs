@@ -39,7 +39,8 @@ fn cropped(image: &RgbImage) -> RgbImage {
 /// As JPEG makes it, about: brightness off by up to 3 levels here and there.
 fn saved_anew(image: &RgbImage) -> RgbImage {
     let noise = |at: usize| ((at as u32).wrapping_mul(2_654_435_761) >> 13) % 7;
-    let level = |(at, byte): (usize, &u8)| (i32::from(*byte) + noise(at) as i32 - 3).clamp(0, 255) as u8;
+    let level =
+        |(at, byte): (usize, &u8)| (i32::from(*byte) + noise(at) as i32 - 3).clamp(0, 255) as u8;
     RgbImage { pixels: image.pixels.iter().enumerate().map(level).collect(), ..*image }
 }
 
@@ -63,8 +64,16 @@ fn what_is_there_twice_is_found_however_it_was_changed() {
     images.extend(changed);
     let found = pairs(&fingerprints(&images));
     let expected = (0..6).map(|at| (10 * (at + 1), 300 + at)).collect::<Vec<_>>();
-    assert_eq!(found.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>(), expected, "{found:?}");
-    let exact = found.iter().filter(|pair| pair.likeness == Likeness::Exact).map(|pair| pair.first).collect::<Vec<_>>();
+    assert_eq!(
+        found.iter().map(|pair| (pair.first, pair.second)).collect::<Vec<_>>(),
+        expected,
+        "{found:?}"
+    );
+    let exact = found
+        .iter()
+        .filter(|pair| pair.likeness == Likeness::Exact)
+        .map(|pair| pair.first)
+        .collect::<Vec<_>>();
     assert_eq!(exact, [60]);
 }
 
@@ -78,6 +87,10 @@ fn images_without_anything_on_them_are_no_pairs() {
 #[test]
 fn a_fingerprint_survives_its_bytes() {
     let image = &phantoms(1, 48)[0];
-    let (first, again) = (Fingerprint::of(image), Fingerprint::from_bytes(&Fingerprint::of(image).to_bytes()));
-    assert_eq!((first.digest, first.low, first.invariant), (again.digest, again.low, again.invariant));
+    let (first, again) =
+        (Fingerprint::of(image), Fingerprint::from_bytes(&Fingerprint::of(image).to_bytes()));
+    assert_eq!(
+        (first.digest, first.low, first.invariant),
+        (again.digest, again.low, again.invariant)
+    );
 }

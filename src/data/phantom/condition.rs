@@ -1,5 +1,6 @@
-//! The nine conditions of the study, told apart by the shape, arrangement and surface of their lesions, not by their colour: the
-//! strength and hue of inflammation, pigment, size and number vary widely within each.
+//! The nine conditions of the study, told apart by the shape, arrangement and surface of their
+//! lesions, not by their colour: the strength and hue of inflammation, pigment, size and number
+//! vary widely within each.
 
 use super::lesion::{self, Dome, Plates, Tone, Ulcer, blob, matter};
 use super::numeric::{Draw, Noise, Point, mix, point};
@@ -92,7 +93,13 @@ fn allergic_contact_dermatitis(scene: &mut Scene, draw: &Draw) {
             let turn = turn.turned(Point::at(draw.span(-0.22, 0.22)));
             let centre = point(draw.span(-0.3, 0.3), across).turned(turn);
             let (half_length, half_width) = (draw.span(0.5, 1.0), draw.span(0.13, 0.2));
-            touched.push(Shape::Band(Band { centre, turn, half_length, half_width, bend: draw.span(-0.12, 0.12) }));
+            touched.push(Shape::Band(Band {
+                centre,
+                turn,
+                half_length,
+                half_width,
+                bend: draw.span(-0.12, 0.12),
+            }));
         }
     } else {
         let (half_width, half_height) = (draw.span(0.5, 0.8), draw.span(0.3, 0.55));
@@ -118,7 +125,14 @@ fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
     let outline = Blob::new(draw, point(0., 0.), radius, draw_aspect(draw), 0.1);
     let shape = Shape::Blob(outline.clone());
     let halo = Tone::any_flush(scene, draw);
-    lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.25)), halo.part(draw_share(draw)), 0.35, 0.3);
+    lesion::tint(
+        scene,
+        draw,
+        &Shape::Blob(outline.scaled(1.25)),
+        halo.part(draw_share(draw)),
+        0.35,
+        0.3,
+    );
     let (pearl, shine) = (draw.span(0.2, 0.6), draw.span(0.15, 0.5));
     let pixel = scene.pixel;
     let melanin = scene.melanin;
@@ -150,7 +164,14 @@ fn basal_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
         for _ in 0..nests {
             let at = Point::at(draw.angle()) * (radius * 0.75);
             let nest = blob(draw, at, 0.16, 1.3, 0.1);
-            lesion::tint(scene, draw, &nest, Tone { melanin: 0.9, deoxygenated: 0.5, oxygenated: 0. }, 0.1, 0.);
+            lesion::tint(
+                scene,
+                draw,
+                &nest,
+                Tone { melanin: 0.9, deoxygenated: 0.5, oxygenated: 0. },
+                0.1,
+                0.,
+            );
         }
     }
 }
@@ -161,8 +182,11 @@ fn lichen_planus(scene: &mut Scene, draw: &Draw) {
     let tone = Tone { deoxygenated: base.deoxygenated + draw.span(0., 0.25), ..base };
     let (count, size) = (draw.count(2, 6), draw.span(0.3, 0.44));
     let (height, streaked) = (draw.span(0.05, 0.1), draw.chance(0.75));
-    let places =
-        if draw.chance(0.7) { scatter(draw, point(0., 0.), 0.85, count, 1.75 * size) } else { in_line(draw, count, 1.9 * size) };
+    let places = if draw.chance(0.7) {
+        scatter(draw, point(0., 0.), 0.85, count, 1.75 * size)
+    } else {
+        in_line(draw, count, 1.9 * size)
+    };
     for at in places {
         let sides = draw.count(4, 6);
         let radius = size * draw.span(0.8, 1.2);
@@ -172,8 +196,13 @@ fn lichen_planus(scene: &mut Scene, draw: &Draw) {
         lesion::plateau(scene, &shape, height, 0.12);
         lesion::polish(scene, &shape, 0.45);
         if streaked {
-            let band =
-                Band { centre: at, turn: Point::at(draw.angle()), half_length: 0.75 * radius, half_width: 0.07, bend: 0.1 };
+            let band = Band {
+                centre: at,
+                turn: Point::at(draw.angle()),
+                half_length: 0.75 * radius,
+                half_width: 0.07,
+                bend: 0.1,
+            };
             lesion::lay(scene, &Shape::Band(band), matter::SCALE, draw.span(0.25, 0.5));
         }
     }
@@ -183,10 +212,13 @@ fn lichen_planus(scene: &mut Scene, draw: &Draw) {
 fn in_line(draw: &Draw, count: usize, apart: f32) -> Vec<Point> {
     let turn = Point::at(draw.angle());
     let first = -0.5 * (count as f32 - 1.);
-    (0..count).map(|place| point((first + place as f32) * apart, draw.span(-0.14, 0.14)).turned(turn)).collect()
+    (0..count)
+        .map(|place| point((first + place as f32) * apart, draw.span(-0.14, 0.14)).turned(turn))
+        .collect()
 }
 
-/// A butterfly over the cheeks and the bridge of the nose, or coin-shaped plaques with scarred pale centres.
+/// A butterfly over the cheeks and the bridge of the nose, or coin-shaped plaques with scarred pale
+/// centres.
 fn lupus_erythematosus(scene: &mut Scene, draw: &Draw) {
     let tone = Tone::any_flush(scene, draw);
     if draw.chance(0.75) {
@@ -199,7 +231,12 @@ fn lupus_erythematosus(scene: &mut Scene, draw: &Draw) {
         let coin = Blob::new(draw, at, size * draw.span(0.85, 1.15), 1.1, 0.06);
         let shape = Shape::Blob(coin.clone());
         lesion::tint(scene, draw, &shape, tone.part(0.6), 0.08, 0.3);
-        lesion::rim(scene, &Shape::Blob(coin.scaled(0.9)), Tone { melanin: 0.55, oxygenated: 0.2, deoxygenated: 0.1 }, 0.2);
+        lesion::rim(
+            scene,
+            &Shape::Blob(coin.scaled(0.9)),
+            Tone { melanin: 0.55, oxygenated: 0.2, deoxygenated: 0.1 },
+            0.2,
+        );
         let scar = Shape::Blob(coin.scaled(0.6));
         let melanin = scene.melanin;
         lesion::tint(
@@ -230,7 +267,8 @@ fn butterfly(scene: &mut Scene, draw: &Draw, tone: Tone) {
         let wing = (scaled.length() - 1.) * wing_height;
         let nose = (folded.x - reach).max((folded.y + 0.05).abs() - bridge);
         let distance = wing.min(nose) + 0.05 * border.rough(at * 2.5 + point(6., 6.));
-        let share = coverage(distance, softness) * (1. + 0.35 * mottle.rough(at * 3. + point(3., 9.)));
+        let share =
+            coverage(distance, softness) * (1. + 0.35 * mottle.rough(at * 3. + point(3., 9.)));
         texel.pigments.oxygenated += share * tone.oxygenated;
         texel.pigments.deoxygenated += share * tone.deoxygenated;
         texel.pigments.melanin += share * tone.melanin;
@@ -245,9 +283,14 @@ fn butterfly(scene: &mut Scene, draw: &Draw, tone: Tone) {
 fn neutrophilic_dermatoses(scene: &mut Scene, draw: &Draw) {
     let tone = Tone::any_flush(scene, draw);
     if draw.chance(0.6) {
-        let outline = Blob::new(draw, point(0., 0.), draw.span(0.36, 0.6), draw.span(1., 1.4), 0.25);
+        let outline =
+            Blob::new(draw, point(0., 0.), draw.span(0.36, 0.6), draw.span(1., 1.4), 0.25);
         lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.45)), tone.part(0.6), 0.3, 0.3);
-        let defect = Ulcer { depth: draw.span(0.06, 0.12), overhang: draw.span(0.18, 0.28), slough: draw.span(0.25, 0.85) };
+        let defect = Ulcer {
+            depth: draw.span(0.06, 0.12),
+            overhang: draw.span(0.18, 0.28),
+            slough: draw.span(0.25, 0.85),
+        };
         lesion::ulcer(scene, draw, &Shape::Blob(outline), defect);
         return;
     }
@@ -261,7 +304,13 @@ fn neutrophilic_dermatoses(scene: &mut Scene, draw: &Draw) {
         let pustules = draw.count(2, 6);
         let spread = scatter(draw, at, 0.85 * size, pustules, 0.36);
         for pustule in spread {
-            lesion::blister(scene, pustule, draw.span(0.14, 0.19), matter::PUS, draw.span(0.65, 0.95));
+            lesion::blister(
+                scene,
+                pustule,
+                draw.span(0.14, 0.19),
+                matter::PUS,
+                draw.span(0.65, 0.95),
+            );
         }
     }
 }
@@ -299,7 +348,12 @@ fn photodermatoses(scene: &mut Scene, draw: &Draw) {
         for _ in 0..papules {
             let at = point(draw.span(-1.1, 1.1), draw.span(-1.1, 1.1));
             if exposed(at) < -0.1 {
-                let papule = Dome { radius: draw.span(0.13, 0.2), height: 0.06, tone: tone.part(0.5), gloss: 0.2 };
+                let papule = Dome {
+                    radius: draw.span(0.13, 0.2),
+                    height: 0.06,
+                    tone: tone.part(0.5),
+                    gloss: 0.2,
+                };
                 lesion::dome(scene, at, papule);
             }
         }
@@ -316,13 +370,22 @@ fn psoriasis(scene: &mut Scene, draw: &Draw) {
     };
     let (cover, cracks) = (draw.span(0.62, 0.95), draw.span(0., 0.7));
     let (opacity, plate) = (draw.span(0.65, 0.95), draw.span(0.34, 0.55));
-    let places = scatter(draw, point(0., 0.), if count == 1 { 0.2 } else { 0.75 }, count, 1.9 * size);
+    let places =
+        scatter(draw, point(0., 0.), if count == 1 { 0.2 } else { 0.75 }, count, 1.9 * size);
     for at in places {
         let plaque = blob(draw, at, size * draw.span(0.85, 1.15), draw_aspect(draw), 0.2);
         lesion::tint(scene, draw, &plaque, tone, 0.05, 0.2);
         lesion::plateau(scene, &plaque, draw.span(0.03, 0.07), 0.12);
         let inset = draw.span(0.09, 0.17);
-        let scale = Plates { matter: matter::SCALE, size: plate, cover, opacity, inset, height: 0.04, cracks };
+        let scale = Plates {
+            matter: matter::SCALE,
+            size: plate,
+            cover,
+            opacity,
+            inset,
+            height: 0.04,
+            cracks,
+        };
         lesion::plates(scene, draw, &plaque, scale);
     }
 }
@@ -339,7 +402,8 @@ fn sarcoidosis(scene: &mut Scene, draw: &Draw) {
             ..Blob::round(point(0., 0.), draw.span(0.5, 0.72))
         };
         let share = draw.span(0.65, 1.);
-        let count = (std::f32::consts::TAU * share * ring.radius / (draw.span(1.7, 2.2) * radius)) as usize;
+        let count =
+            (std::f32::consts::TAU * share * ring.radius / (draw.span(1.7, 2.2) * radius)) as usize;
         along_ring(draw, &ring, count, share)
     } else {
         let count = draw.count(3, 6);
@@ -359,7 +423,13 @@ fn squamous_cell_carcinoma(scene: &mut Scene, draw: &Draw) {
     let mass = Blob::new(draw, point(0., 0.), radius, draw_aspect(draw), 0.3);
     lesion::tint(scene, draw, &Shape::Blob(mass.scaled(1.15)), tone, 0.35, 0.4);
     lesion::plateau(scene, &Shape::Blob(mass.clone()), draw.span(0.12, 0.2), 0.4);
-    let heap = Shape::Blob(Blob::new(draw, point(0., 0.), radius * draw.span(0.6, 0.85), draw_aspect(draw), 0.35));
+    let heap = Shape::Blob(Blob::new(
+        draw,
+        point(0., 0.),
+        radius * draw.span(0.6, 0.85),
+        draw_aspect(draw),
+        0.35,
+    ));
     let keratin = matter::mixed(matter::KERATIN, matter::SCALE, draw.span(0., 0.4));
     let under = matter::mixed(keratin, matter::SCAB, draw.span(0.3, 0.7));
     lesion::lay(scene, &heap, under, 0.9);

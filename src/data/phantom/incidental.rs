@@ -1,4 +1,5 @@
-//! What is in a photograph of skin besides the lesion: hair, freckles, moles, the edge of the body with cloth behind it.
+//! What is in a photograph of skin besides the lesion: hair, freckles, moles, the edge of the body
+//! with cloth behind it.
 
 use super::numeric::{Draw, Point, point};
 use super::optics::Pigments;
@@ -6,10 +7,16 @@ use super::scene::{Pose, Scene, coverage};
 
 /// Natural light-to-dark hair, in linear reflectance.
 const HAIR: [[f32; 3]; 3] = [[0.30, 0.20, 0.10], [0.10, 0.055, 0.03], [0.02, 0.017, 0.015]];
-const CLOTH: [[f32; 3]; 5] =
-    [[0.05, 0.12, 0.30], [0.06, 0.25, 0.20], [0.02, 0.02, 0.025], [0.55, 0.56, 0.58], [0.30, 0.33, 0.36]];
+const CLOTH: [[f32; 3]; 5] = [
+    [0.05, 0.12, 0.30],
+    [0.06, 0.25, 0.20],
+    [0.02, 0.02, 0.025],
+    [0.55, 0.56, 0.58],
+    [0.30, 0.33, 0.36],
+];
 
-/// A Fitzpatrick type with the frequencies of Fitzpatrick17k's pool (types 1 to 6: 673, 1234, 815, 643, 360, 154).
+/// A Fitzpatrick type with the frequencies of Fitzpatrick17k's pool (types 1 to 6: 673, 1234, 815,
+/// 643, 360, 154).
 pub fn skin_type(draw: &Draw) -> u8 {
     1 + draw.weighted(&[673., 1234., 815., 643., 360., 154.]) as u8
 }

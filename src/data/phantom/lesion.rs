@@ -1,5 +1,5 @@
-//! What lesions are made of: inflammation, relief, scale, crust, fluid, ulcers and vessels. The study's conditions and the base corpus
-//! are put together from these.
+//! What lesions are made of: inflammation, relief, scale, crust, fluid, ulcers and vessels. The
+//! study's conditions and the base corpus are put together from these.
 
 use super::numeric::{Draw, Noise, Point, mix, point, smoothstep};
 use super::scene::{Scene, coverage};
@@ -14,8 +14,8 @@ pub struct Tone {
 }
 
 impl Tone {
-    /// A flush of this strength (0.2 faint, 0.9 fiery), of which `venous` (0 to 1) is deoxygenated, with the melanin that skin of
-    /// this scene answers with.
+    /// A flush of this strength (0.2 faint, 0.9 fiery), of which `venous` (0 to 1) is deoxygenated,
+    /// with the melanin that skin of this scene answers with.
     pub fn flush(scene: &Scene, strength: f32, venous: f32) -> Self {
         Self {
             oxygenated: strength * (1. - venous),
@@ -37,7 +37,11 @@ impl Tone {
     /// The same hue at `share` of its strength.
     pub fn part(self, share: f32) -> Self {
         let Self { oxygenated, deoxygenated, melanin } = self;
-        Self { oxygenated: oxygenated * share, deoxygenated: deoxygenated * share, melanin: melanin * share }
+        Self {
+            oxygenated: oxygenated * share,
+            deoxygenated: deoxygenated * share,
+            melanin: melanin * share,
+        }
     }
 }
 
@@ -59,7 +63,14 @@ pub mod matter {
 }
 
 /// Colours the inside of `shape`, unevenly by `mottling` (0 to 1), with an edge `softness` wide.
-pub fn tint(scene: &mut Scene, draw: &Draw, shape: &Shape, tone: Tone, softness: f32, mottling: f32) {
+pub fn tint(
+    scene: &mut Scene,
+    draw: &Draw,
+    shape: &Shape,
+    tone: Tone,
+    softness: f32,
+    mottling: f32,
+) {
     let noise = Noise::new(draw);
     let (centre, reach) = shape.bounds();
     let pixel = scene.pixel;
@@ -86,11 +97,14 @@ pub fn rim(scene: &mut Scene, shape: &Shape, tone: Tone, width: f32) {
     });
 }
 
-/// Lifts the inside of `shape` to a plateau whose slope is `slope` wide; a negative height sinks it.
+/// Lifts the inside of `shape` to a plateau whose slope is `slope` wide; a negative height sinks
+/// it.
 pub fn plateau(scene: &mut Scene, shape: &Shape, height: f32, slope: f32) {
     let (centre, reach) = shape.bounds();
     let pixel = scene.pixel;
-    scene.within(centre, reach + slope, |at, texel| texel.height += height * coverage(shape.distance(at), slope.max(pixel)));
+    scene.within(centre, reach + slope, |at, texel| {
+        texel.height += height * coverage(shape.distance(at), slope.max(pixel))
+    });
 }
 
 /// Lifts a wall along the outline of `shape`.
@@ -98,7 +112,8 @@ pub fn wall(scene: &mut Scene, shape: &Shape, height: f32, width: f32) {
     let (centre, reach) = shape.bounds();
     let pixel = scene.pixel;
     scene.within(centre, reach + width, |at, texel| {
-        texel.height += height * coverage(shape.distance(at).abs() - 0.25 * width, width.max(pixel));
+        texel.height +=
+            height * coverage(shape.distance(at).abs() - 0.25 * width, width.max(pixel));
     });
 }
 
@@ -174,7 +189,8 @@ pub fn plates(scene: &mut Scene, draw: &Draw, shape: &Shape, plates: Plates) {
     });
 }
 
-/// A defect through the epidermis: a floor of flesh and slough below a wall that overhangs by `overhang`.
+/// A defect through the epidermis: a floor of flesh and slough below a wall that overhangs by
+/// `overhang`.
 #[derive(Clone, Copy)]
 pub struct Ulcer {
     pub depth: f32,
@@ -191,21 +207,38 @@ pub fn ulcer(scene: &mut Scene, draw: &Draw, outline: &Shape, ulcer: Ulcer) {
     scene.within(centre, reach + 2. * ulcer.overhang, |at, texel| {
         let distance = outline.distance(at);
         let floor = coverage(distance, 1.5 * pixel);
-        let border = coverage((distance - 0.5 * ulcer.overhang).abs() - 0.5 * ulcer.overhang, 0.5 * ulcer.overhang);
+        let border = coverage(
+            (distance - 0.5 * ulcer.overhang).abs() - 0.5 * ulcer.overhang,
+            0.5 * ulcer.overhang,
+        );
         texel.pigments.deoxygenated += 0.75 * border;
         texel.pigments.oxygenated += 0.2 * border;
         texel.pigments.melanin += 0.3 * border;
         texel.height += 0.6 * ulcer.depth * border - ulcer.depth * floor;
-        let sloughy = smoothstep(-0.25, 0.25, noise.rough(at * 2.6 + point(5., 5.)) + 1.6 * (ulcer.slough - 0.5));
+        let sloughy = smoothstep(
+            -0.25,
+            0.25,
+            noise.rough(at * 2.6 + point(5., 5.)) + 1.6 * (ulcer.slough - 0.5),
+        );
         let shaded = 1. - 0.45 * smoothstep(-2.5 * ulcer.overhang, 0., distance);
-        let colour = std::array::from_fn(|band| mix(matter::FLESH[band], matter::SLOUGH[band], sloughy) * shaded);
+        let colour = std::array::from_fn(|band| {
+            mix(matter::FLESH[band], matter::SLOUGH[band], sloughy) * shaded
+        });
         texel.lay(colour, 0.95 * floor);
         texel.gloss = mix(texel.gloss, 0.6, floor);
     });
 }
 
 /// A branching vessel of `width` from `from` in the direction of `heading`, seen through the skin.
-pub fn vessel(scene: &mut Scene, draw: &Draw, from: Point, heading: f32, length: f32, width: f32, tone: Tone) {
+pub fn vessel(
+    scene: &mut Scene,
+    draw: &Draw,
+    from: Point,
+    heading: f32,
+    length: f32,
+    width: f32,
+    tone: Tone,
+) {
     let mut strokes = vec![(from, heading, length, width)];
     let mut next = 0;
     while next < strokes.len() {
@@ -213,8 +246,13 @@ pub fn vessel(scene: &mut Scene, draw: &Draw, from: Point, heading: f32, length:
         next += 1;
         let unit = Point::at(heading);
         let bend = draw.span(-0.3, 0.3);
-        let band =
-            Band { centre: from + unit * (0.5 * length), turn: unit, half_length: 0.5 * length, half_width: 0.5 * width, bend };
+        let band = Band {
+            centre: from + unit * (0.5 * length),
+            turn: unit,
+            half_length: 0.5 * length,
+            half_width: 0.5 * width,
+            bend,
+        };
         tint(scene, draw, &Shape::Band(band), tone, 0.5 * width, 0.);
         if strokes.len() < 4 {
             let fork = from + unit * (length * draw.span(0.45, 0.8));
@@ -228,14 +266,18 @@ pub fn vessel(scene: &mut Scene, draw: &Draw, from: Point, heading: f32, length:
 pub fn lay(scene: &mut Scene, shape: &Shape, matter: [f32; 3], opacity: f32) {
     let (centre, reach) = shape.bounds();
     let pixel = scene.pixel;
-    scene.within(centre, reach, |at, texel| texel.lay(matter, opacity * coverage(shape.distance(at), 1.5 * pixel)));
+    scene.within(centre, reach, |at, texel| {
+        texel.lay(matter, opacity * coverage(shape.distance(at), 1.5 * pixel))
+    });
 }
 
 /// Gives the inside of `shape` this gloss.
 pub fn polish(scene: &mut Scene, shape: &Shape, gloss: f32) {
     let (centre, reach) = shape.bounds();
     let pixel = scene.pixel;
-    scene.within(centre, reach, |at, texel| texel.gloss = mix(texel.gloss, gloss, coverage(shape.distance(at), 1.5 * pixel)));
+    scene.within(centre, reach, |at, texel| {
+        texel.gloss = mix(texel.gloss, gloss, coverage(shape.distance(at), 1.5 * pixel))
+    });
 }
 
 /// A blob's outline as a shape.

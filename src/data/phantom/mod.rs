@@ -1,7 +1,8 @@
 //! The phantom: procedurally rendered photographs of skin, for studies without patients' images.
 //!
-//! A phantom is a test object with known properties, not dermatology: nothing measured on it says anything about real skin. An image
-//! is a function of its condition, index, size and seed, with the same bytes on every machine.
+//! A phantom is a test object with known properties, not dermatology: nothing measured on it says
+//! anything about real skin. An image is a function of its condition, index, size and seed, with
+//! the same bytes on every machine.
 
 pub mod base;
 mod condition;
@@ -26,7 +27,8 @@ const POSE_OFFSET: f32 = 0.36;
 /// The `source` of the study's items.
 pub const SOURCE: &str = "phantom";
 
-/// Image `index` of a condition, `size` pixels square (32 and 64 are meant), on skin of a random type.
+/// Image `index` of a condition, `size` pixels square (32 and 64 are meant), on skin of a random
+/// type.
 pub fn render(condition: Condition, index: usize, size: usize, seed: Seed) -> Item {
     let draw = Draw::new(stream(condition, index, seed).rng());
     let fst = incidental::skin_type(&draw);

@@ -1,5 +1,6 @@
-//! Arithmetic for rendering that uses only exactly rounded operations, so that an image has the same bytes on every machine
-//! (the libraries' `exp` and `sin` differ in the last bits), and the draws that the rendering makes.
+//! Arithmetic for rendering that uses only exactly rounded operations, so that an image has the
+//! same bytes on every machine (the libraries' `exp` and `sin` differ in the last bits), and the
+//! draws that the rendering makes.
 
 use std::cell::RefCell;
 use std::ops::{Add, Mul, Sub};
@@ -70,7 +71,12 @@ pub fn exp(x: f32) -> f32 {
     let scaled = x.clamp(-80., 80.) * std::f32::consts::LOG2_E;
     let whole = scaled.round();
     let rest = (scaled - whole) * std::f32::consts::LN_2;
-    let series = 1. + rest * (1. + rest * (0.5 + rest * (1. / 6. + rest * (1. / 24. + rest * (1. / 120. + rest / 720.)))));
+    let series = 1.
+        + rest
+            * (1.
+                + rest
+                    * (0.5
+                        + rest * (1. / 6. + rest * (1. / 24. + rest * (1. / 120. + rest / 720.)))));
     series * f32::from_bits(((whole as i32 + 127) as u32) << 23)
 }
 
@@ -80,7 +86,10 @@ pub fn sin_cos(angle: f32) -> (f32, f32) {
     let quadrant = turns.round();
     let x = (turns - quadrant) * std::f32::consts::FRAC_PI_2;
     let square = x * x;
-    let sin = x * (1. - square * (1. / 6. - square * (1. / 120. - square * (1. / 5040. - square / 362_880.))));
+    let sin = x
+        * (1.
+            - square
+                * (1. / 6. - square * (1. / 120. - square * (1. / 5040. - square / 362_880.))));
     let cos = 1. - square * (0.5 - square * (1. / 24. - square * (1. / 720. - square / 40_320.)));
     match (quadrant as i32).rem_euclid(4) {
         0 => (sin, cos),
@@ -100,7 +109,8 @@ pub fn mix(from: f32, to: f32, share: f32) -> f32 {
     from + (to - from) * share
 }
 
-/// The draws of one image, in a fixed order from its own stream. Shared, so that draws can be arguments of what draws on.
+/// The draws of one image, in a fixed order from its own stream. Shared, so that draws can be
+/// arguments of what draws on.
 pub struct Draw(RefCell<ChaCha8Rng>);
 
 impl Draw {
@@ -180,7 +190,11 @@ impl Noise {
         let (left, top) = (wrap(column), wrap(row));
         let (right, bottom) = ((left + 1) % LATTICE, (top + 1) % LATTICE);
         let corner = |x: usize, y: usize| self.0[y * LATTICE + x];
-        mix(mix(corner(left, top), corner(right, top), x), mix(corner(left, bottom), corner(right, bottom), x), y)
+        mix(
+            mix(corner(left, top), corner(right, top), x),
+            mix(corner(left, bottom), corner(right, bottom), x),
+            y,
+        )
     }
 
     /// Two octaves of [`Noise::value`], in [-1, 1].
@@ -188,8 +202,8 @@ impl Noise {
         (self.value(at) + 0.5 * self.value(point(at.x * 2. + 5.3, at.y * 2. + 9.1))) / 1.5
     }
 
-    /// Irregular cells one unit across: the distance from the nearest cell border (0 at the border, about 0.5 within) and a
-    /// random value of the cell in [0, 1].
+    /// Irregular cells one unit across: the distance from the nearest cell border (0 at the border,
+    /// about 0.5 within) and a random value of the cell in [0, 1].
     pub fn cells(&self, at: Point) -> (f32, f32) {
         let (column, row) = (at.x.floor(), at.y.floor());
         let (mut nearest, mut second, mut value) = (f32::MAX, f32::MAX, 0.);
@@ -197,7 +211,8 @@ impl Noise {
             let (cell_x, cell_y) = (column + (step % 3) as f32 - 1., row + (step / 3) as f32 - 1.);
             let wrap = |index: f32| (index as i32).rem_euclid(LATTICE as i32) as usize;
             let index = wrap(cell_y) * LATTICE + wrap(cell_x);
-            let jitter = |salt: usize| 0.5 + 0.42 * self.0[(index * 7 + salt) % (LATTICE * LATTICE)];
+            let jitter =
+                |salt: usize| 0.5 + 0.42 * self.0[(index * 7 + salt) % (LATTICE * LATTICE)];
             let distance = (point(cell_x + jitter(11), cell_y + jitter(83)) - at).length();
             if distance < nearest {
                 (second, nearest, value) = (nearest, distance, 0.5 + 0.5 * self.0[index]);

@@ -78,16 +78,20 @@ fn returned(scene: &Scene, light: &Light, column: usize, row: usize) -> [f32; 3]
     let half = light.slant * (0.5 / half_up);
     let mirror = ((half_up - slope.dot(half)) * normal_up).clamp(0., 1.);
     let glint = texel.gloss * 0.5 * squared(mirror, 4);
-    let lamp = (1. + light.falloff * at.dot(light.slant)) * (1. - light.vignette * 0.5 * at.dot(at));
+    let lamp =
+        (1. + light.falloff * at.dot(light.slant)) * (1. - light.vignette * 0.5 * at.dot(at));
     let level = light.exposure * exp(0.2 * scene.melanin) * lamp;
     let albedo = texel.albedo();
     std::array::from_fn(|band| (albedo[band] * shade + glint) * level * light.balance[band])
 }
 
-/// Gives `share` of every pixel's light to each of its two neighbours, along rows, then along columns.
+/// Gives `share` of every pixel's light to each of its two neighbours, along rows, then along
+/// columns.
 fn blurred(radiance: &[[f32; 3]], size: usize, share: f32) -> Vec<[f32; 3]> {
     let along = |from: &[[f32; 3]], place: usize, before: usize, after: usize| {
-        std::array::from_fn(|band| mix(from[place][band], 0.5 * (from[before][band] + from[after][band]), 2. * share))
+        std::array::from_fn(|band| {
+            mix(from[place][band], 0.5 * (from[before][band] + from[after][band]), 2. * share)
+        })
     };
     let last = size - 1;
     let places = || (0..size).flat_map(|row| (0..size).map(move |column| (row, column)));
@@ -105,7 +109,8 @@ fn blurred(radiance: &[[f32; 3]], size: usize, share: f32) -> Vec<[f32; 3]> {
         .collect()
 }
 
-/// `x` squared `times` times over: its power of 2^times. (`powi` may round differently from one target to the next.)
+/// `x` squared `times` times over: its power of 2^times. (`powi` may round differently from one
+/// target to the next.)
 fn squared(x: f32, times: usize) -> f32 {
     (0..times).fold(x, |power, _| power * power)
 }

@@ -1,7 +1,8 @@
 //! A patch of skin as fields of pigment, height and covering matter, before it is photographed.
 //!
-//! Lengths are in units of half the image's width at zoom 1, the origin in the middle, x to the right and y down. At 32 px a pixel is
-//! 1/16 unit, so what has to survive an autoencoder is drawn at 0.2 units or wider.
+//! Lengths are in units of half the image's width at zoom 1, the origin in the middle, x to the
+//! right and y down. At 32 px a pixel is 1/16 unit, so what has to survive an autoencoder is drawn
+//! at 0.2 units or wider.
 
 use super::numeric::{Draw, Noise, Point, mix, point};
 use super::optics::{self, Pigments};
@@ -74,7 +75,8 @@ impl Scene {
         let melanin = optics::melanin_of(fst) * draw.span(0.82, 1.2) + draw.span(0., 0.05);
         let blood = draw.span(0.12, 0.3);
         let pixel = 2. / (size as f32 * pose.zoom);
-        let mut scene = Self { size, fst, texels: vec![Texel::default(); size * size], melanin, pixel, pose };
+        let mut scene =
+            Self { size, fst, texels: vec![Texel::default(); size * size], melanin, pixel, pose };
         let (mottling, relief) = (Noise::new(draw), Noise::new(draw));
         let (blotch, patchiness) = (draw.span(0.8, 3.), draw.span(0.02, 0.22));
         let (crease, depth) = (draw.span(3., 6.5), draw.span(0.001, 0.009));
@@ -83,9 +85,11 @@ impl Scene {
         scene.everywhere(|at, texel| {
             let tint = mottling.rough(at * blotch + point(3., 3.));
             texel.pigments.melanin = melanin * (1. + 0.5 * patchiness * tint);
-            texel.pigments.oxygenated = blood * (1. + patchiness * 2. * mottling.value(at * 1.7 + point(7.5, 1.5)));
+            texel.pigments.oxygenated =
+                blood * (1. + patchiness * 2. * mottling.value(at * 1.7 + point(7.5, 1.5)));
             texel.pigments.deoxygenated = 0.25 * blood;
-            texel.height = depth * relief.rough(point(at.x * crease * grain, at.y * crease) + point(8., 8.));
+            texel.height =
+                depth * relief.rough(point(at.x * crease * grain, at.y * crease) + point(8., 8.));
             texel.gloss = gloss;
         });
         scene
@@ -126,7 +130,8 @@ impl Scene {
         point((column as f32 + 0.5) * scale - 1., (row as f32 + 0.5) * scale - 1.)
     }
 
-    /// How strongly added pigment of inflammation shows for its skin: darker skin answers with melanin too.
+    /// How strongly added pigment of inflammation shows for its skin: darker skin answers with
+    /// melanin too.
     pub fn answering_melanin(&self) -> f32 {
         0.08 + 0.22 * self.melanin
     }

@@ -2,7 +2,8 @@
 
 use super::numeric::{Draw, Point, mix, point};
 
-/// An outline: [`Shape::distance`] is negative inside, and its size is about the distance from the outline.
+/// An outline: [`Shape::distance`] is negative inside, and its size is about the distance from the
+/// outline.
 #[derive(Clone, Debug)]
 pub enum Shape {
     Blob(Blob),
@@ -24,7 +25,10 @@ impl Shape {
         match self {
             Self::Blob(blob) => (blob.centre, 1.5 * blob.radius * blob.aspect.max(1.)),
             Self::Polygon(polygon) => (polygon.centre, 1.6 * polygon.radius),
-            Self::Band(band) => (band.centre, band.half_length + band.half_width + band.bend.abs() * band.half_length),
+            Self::Band(band) => (
+                band.centre,
+                band.half_length + band.half_width + band.bend.abs() * band.half_length,
+            ),
         }
     }
 
@@ -66,7 +70,9 @@ impl Blob {
     /// `waviness` 0 gives an ellipse, 0.1 a natural border, 0.3 a map.
     pub fn new(draw: &Draw, centre: Point, radius: f32, aspect: f32, waviness: f32) -> Self {
         let turn = Point::at(draw.angle());
-        let waves = std::array::from_fn(|order| Point::at(draw.angle()) * (waviness * draw.span(0.3, 1.) / (order as f32 + 1.5)));
+        let waves = std::array::from_fn(|order| {
+            Point::at(draw.angle()) * (waviness * draw.span(0.3, 1.) / (order as f32 + 1.5))
+        });
         Self { centre, radius, aspect, turn, waves }
     }
 
@@ -131,7 +137,10 @@ impl Polygon {
 
     fn distance(&self, at: Point) -> f32 {
         let local = at - self.centre;
-        self.sides[..self.count].iter().map(|(normal, offset)| normal.dot(local) - offset).fold(f32::MIN, f32::max)
+        self.sides[..self.count]
+            .iter()
+            .map(|(normal, offset)| normal.dot(local) - offset)
+            .fold(f32::MIN, f32::max)
     }
 }
 
@@ -179,7 +188,9 @@ pub fn along_ring(draw: &Draw, ring: &Blob, count: usize, share: f32) -> Vec<Poi
     let start = draw.angle();
     (0..count)
         .map(|index| {
-            let angle = start + std::f32::consts::TAU * share * (index as f32 + draw.span(-0.15, 0.15)) / count as f32;
+            let angle = start
+                + std::f32::consts::TAU * share * (index as f32 + draw.span(-0.15, 0.15))
+                    / count as f32;
             let unit = Point::at(angle) * (ring.radius * mix(0.93, 1.07, draw.unit()));
             ring.centre + point(unit.x * ring.aspect, unit.y).turned(ring.turn)
         })

@@ -43,20 +43,30 @@ fn an_image_depends_on_its_condition_index_and_seed_alone() {
 fn the_nine_conditions_are_those_of_the_study() {
     let names: Vec<&str> = Condition::ALL.iter().map(|condition| condition.name()).collect();
     assert!(names.is_sorted());
-    assert!(names.iter().all(|name| Condition::named(name).is_some_and(|condition| condition.name() == *name)));
-    let malignant: Vec<&str> =
-        Condition::ALL.into_iter().filter(|condition| condition.malignant()).map(Condition::name).collect();
+    assert!(
+        names
+            .iter()
+            .all(|name| Condition::named(name).is_some_and(|condition| condition.name() == *name))
+    );
+    let malignant: Vec<&str> = Condition::ALL
+        .into_iter()
+        .filter(|condition| condition.malignant())
+        .map(Condition::name)
+        .collect();
     assert_eq!(malignant, ["basal cell carcinoma", "squamous cell carcinoma"]);
 }
 
 #[test]
 fn all_six_skin_types_occur_and_darker_types_are_darker() {
-    let items: Vec<Item> = (0..300).map(|index| render(Condition::Sarcoidosis, index, 16, seed())).collect();
+    let items: Vec<Item> =
+        (0..300).map(|index| render(Condition::Sarcoidosis, index, 16, seed())).collect();
     let types: BTreeSet<u8> = items.iter().map(|item| item.fst).collect();
     assert_eq!(types.into_iter().collect::<Vec<u8>>(), [1, 2, 3, 4, 5, 6]);
     let mean = |fst| {
-        let levels =
-            items.iter().filter(|item| item.fst == fst).flat_map(|item| item.image.pixels.iter().map(|&level| f64::from(level)));
+        let levels = items
+            .iter()
+            .filter(|item| item.fst == fst)
+            .flat_map(|item| item.image.pixels.iter().map(|&level| f64::from(level)));
         let (count, sum) = levels.fold((0., 0.), |(count, sum), level| (count + 1., sum + level));
         sum / count
     };
@@ -92,11 +102,13 @@ fn erythema_has_less_contrast_on_the_darkest_skin() {
 #[test]
 fn an_image_at_twice_the_size_shows_the_same_scene() {
     for condition in Condition::ALL {
-        let (small, large) = (render(condition, 1, 32, seed()).image, render(condition, 1, 64, seed()).image);
+        let (small, large) =
+            (render(condition, 1, 32, seed()).image, render(condition, 1, 64, seed()).image);
         let mut difference = 0.;
         for y in 0..32 {
             for x in 0..32 {
-                let block = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(right, down)| large.pixel(2 * x + right, 2 * y + down)[1]);
+                let block = [(0, 0), (1, 0), (0, 1), (1, 1)]
+                    .map(|(right, down)| large.pixel(2 * x + right, 2 * y + down)[1]);
                 let mean = block.into_iter().map(f32::from).sum::<f32>() / 4.;
                 difference += (mean - f32::from(small.pixel(x, y)[1])).abs() / 1024.;
             }

@@ -1,4 +1,5 @@
-//! The two containers of `torch.save`: a zip archive with a file for each storage, and pickles followed by the storages.
+//! The two containers of `torch.save`: a zip archive with a file for each storage, and pickles
+//! followed by the storages.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -27,8 +28,12 @@ impl<'a> Archive<'a> {
     /// `FOLDER/data.pkl`, and `FOLDER/data/KEY` for each storage; nothing is compressed.
     pub fn zipped(bytes: &'a [u8]) -> Result<Self, CheckpointError> {
         let mut zip = ZipArchive::new(Cursor::new(bytes))?;
-        let names = zip.file_names().map(|name| Ok(name?.into_owned())).collect::<Result<Vec<_>, zip::result::ZipError>>()?;
-        let pickle = names.iter().find(|name| name.ends_with("/data.pkl") && name.matches('/').count() == 1);
+        let names = zip
+            .file_names()
+            .map(|name| Ok(name?.into_owned()))
+            .collect::<Result<Vec<_>, zip::result::ZipError>>()?;
+        let pickle =
+            names.iter().find(|name| name.ends_with("/data.pkl") && name.matches('/').count() == 1);
         let pickle = pickle.ok_or(CheckpointError::Lacks { what: "a pickle, FOLDER/data.pkl" })?;
         let folder = pickle.trim_end_matches("data.pkl");
         let (order, mut left) = (format!("{folder}byteorder"), bytes.len());
@@ -36,7 +41,8 @@ impl<'a> Archive<'a> {
             return Err(CheckpointError::BigEndian);
         }
         let state = entry(&mut zip, pickle, &mut left)?;
-        let (state, _) = Pickle::read(&state).map_err(|source| CheckpointError::Pickle { part: "data.pkl", source })?;
+        let (state, _) = Pickle::read(&state)
+            .map_err(|source| CheckpointError::Pickle { part: "data.pkl", source })?;
         let mut storages = HashMap::new();
         for stored in stored(&state) {
             if !storages.contains_key(stored.key) {
@@ -47,20 +53,23 @@ impl<'a> Archive<'a> {
         Ok(Self { state, storages })
     }
 
-    /// Pickles of the magic number, the protocol, the machine, the state dict and its storages' keys; then the storages in that order,
-    /// each after its count of elements.
+    /// Pickles of the magic number, the protocol, the machine, the state dict and its storages'
+    /// keys; then the storages in that order, each after its count of elements.
     pub fn legacy(bytes: &'a [u8]) -> Result<Self, CheckpointError> {
         let mut rest = &bytes[LEGACY.len()..];
         let mut pickle = |part| -> Result<Pickle, CheckpointError> {
-            let (pickle, length) = Pickle::read(rest).map_err(|source| CheckpointError::Pickle { part, source })?;
+            let (pickle, length) =
+                Pickle::read(rest).map_err(|source| CheckpointError::Pickle { part, source })?;
             rest = &rest[length..];
             Ok(pickle)
         };
         pickle("the pickle of the protocol")?;
         let machine = pickle("the pickle of the machine")?;
-        let (state, keys) = (pickle("the pickle of the state dict")?, pickle("the pickle of the storages' keys")?);
+        let (state, keys) =
+            (pickle("the pickle of the state dict")?, pickle("the pickle of the storages' keys")?);
         if let Object::Dict(facts) = machine.root()
-            && let Some((_, little)) = facts.iter().find(|(key, _)| machine.text(*key) == Some("little_endian"))
+            && let Some((_, little)) =
+                facts.iter().find(|(key, _)| machine.text(*key) == Some("little_endian"))
             && *machine.get(*little) != Object::True
         {
             return Err(CheckpointError::BigEndian);
@@ -69,19 +78,27 @@ impl<'a> Archive<'a> {
             stored(&state).map(|stored| (stored.key, (stored.elements, stored.width))).collect();
         let mut storages = HashMap::new();
         let keys = match keys.root() {
-            Object::List(items) => items.iter().map(|&key| keys.text(key)).collect::<Option<Vec<_>>>(),
+            Object::List(items) => {
+                items.iter().map(|&key| keys.text(key)).collect::<Option<Vec<_>>>()
+            }
             _ => None,
         };
         for key in keys.ok_or(CheckpointError::Lacks { what: "the list of its storages' keys" })? {
-            let failed = |problem: &str| CheckpointError::Storage { key: key.to_owned(), problem: problem.to_owned() };
-            // How long a storage is that no tensor names isn't known; tensors that need a later one will say that it is missing.
+            let failed = |problem: &str| CheckpointError::Storage {
+                key: key.to_owned(),
+                problem: problem.to_owned(),
+            };
+            // How long a storage is that no tensor names isn't known; tensors that need a later one
+            // will say that it is missing.
             let Some(&(elements, width)) = sizes.get(key) else { break };
-            let (count, values) = rest.split_first_chunk().ok_or_else(|| failed("the file ends before it"))?;
+            let (count, values) =
+                rest.split_first_chunk().ok_or_else(|| failed("the file ends before it"))?;
             if u64::from_le_bytes(*count) != elements as u64 {
                 return Err(failed("its size is not the one that its tensors name"));
             }
             let length = elements.checked_mul(width).filter(|&length| length <= values.len());
-            let (values, after) = values.split_at(length.ok_or_else(|| failed("the file ends within it"))?);
+            let (values, after) =
+                values.split_at(length.ok_or_else(|| failed("the file ends within it"))?);
             rest = after;
             storages.insert(key.to_owned(), Cow::Borrowed(values));
         }
@@ -97,8 +114,13 @@ fn stored(state: &Pickle) -> impl Iterator<Item = Stored<'_>> {
     })
 }
 
-/// The bytes of an entry, which are taken off `left`: entries that overlap cannot hold more than the file does.
-fn entry(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str, left: &mut usize) -> Result<Vec<u8>, CheckpointError> {
+/// The bytes of an entry, which are taken off `left`: entries that overlap cannot hold more than
+/// the file does.
+fn entry(
+    zip: &mut ZipArchive<Cursor<&[u8]>>,
+    name: &str,
+    left: &mut usize,
+) -> Result<Vec<u8>, CheckpointError> {
     let file = zip.by_name(name)?;
     let failed = |source| CheckpointError::Entry { entry: name.to_owned(), source };
     if file.compression() != CompressionMethod::Stored {

@@ -1,7 +1,8 @@
-//! Weights that others have trained, from safetensors and from what PyTorch's `torch.save` makes of a state dict: the zip archives of
-//! 1.6 and later, and the files before them.
+//! Weights that others have trained, from safetensors and from what PyTorch's `torch.save` makes of
+//! a state dict: the zip archives of 1.6 and later, and the files before them.
 //!
-//! A file is data from outside: nothing in it is executed, and whatever is wrong with it is an error that says what.
+//! A file is data from outside: nothing in it is executed, and whatever is wrong with it is an
+//! error that says what.
 
 mod archive;
 mod pickle;
@@ -30,11 +31,15 @@ pub enum CheckpointError {
     Entry { entry: String, source: std::io::Error },
     #[error("the PyTorch archive lacks {what}")]
     Lacks { what: &'static str },
-    #[error("the file was written on a big-endian machine: write it again on another with torch.save")]
+    #[error(
+        "the file was written on a big-endian machine: write it again on another with torch.save"
+    )]
     BigEndian,
     #[error("storage {key}: {problem}")]
     Storage { key: String, problem: String },
-    #[error("the file holds {found} and not a state dict: in PyTorch, torch.save(model.state_dict(), path) writes one")]
+    #[error(
+        "the file holds {found} and not a state dict: in PyTorch, torch.save(model.state_dict(), path) writes one"
+    )]
     NotStateDict { found: &'static str },
     #[error("tensor {name}: {problem}")]
     Tensor { name: String, problem: String },
@@ -44,7 +49,8 @@ pub enum CheckpointError {
     Candle(#[from] candle_core::Error),
 }
 
-/// The state dict that a file's `bytes` hold, each tensor in its dtype. Counts of batches (`num_batches_tracked`) are skipped.
+/// The state dict that a file's `bytes` hold, each tensor in its dtype. Counts of batches
+/// (`num_batches_tracked`) are skipped.
 pub fn read(bytes: &[u8]) -> Result<StateDict, CheckpointError> {
     let archive = if bytes.starts_with(archive::ZIP) {
         Archive::zipped(bytes)?
@@ -72,7 +78,8 @@ pub fn read(bytes: &[u8]) -> Result<StateDict, CheckpointError> {
         let problem = |problem: String| CheckpointError::Tensor { name: name.to_owned(), problem };
         let view = View::of(&archive.state, value).map_err(problem)?;
         let storage = archive.storages.get(view.storage);
-        let storage = storage.ok_or_else(|| problem(format!("its storage {} is not in the file", view.storage)))?;
+        let storage = storage
+            .ok_or_else(|| problem(format!("its storage {} is not in the file", view.storage)))?;
         let values = view.values(storage).map_err(problem)?;
         left = left.checked_sub(values.len()).ok_or(CheckpointError::Inflated)?;
         let tensor = Tensor::from_raw_buffer(&values, view.dtype, &view.shape, &Device::Cpu)?;
@@ -94,7 +101,8 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// Reads a call of `torch._utils._rebuild_tensor_v2(storage, offset, shape, stride, ..)`, in a parameter or not.
+    /// Reads a call of `torch._utils._rebuild_tensor_v2(storage, offset, shape, stride, ..)`, in a
+    /// parameter or not.
     fn of(pickle: &'a Pickle, place: Place) -> Result<Self, String> {
         let foreign = || "it is no tensor: a state dict holds tensors alone".to_owned();
         let (mut function, mut arguments) = pickle.call(place).ok_or_else(foreign)?;
@@ -102,32 +110,50 @@ impl<'a> View<'a> {
             let inner = *arguments.first().ok_or_else(foreign)?;
             (function, arguments) = pickle.call(inner).ok_or_else(foreign)?;
         }
-        let (&[storage, offset, shape, stride, ..], "torch._utils._rebuild_tensor_v2") = (arguments, function) else {
-            return Err(format!("it is made by {function}; dense tensors of floating point are read"));
+        let (&[storage, offset, shape, stride, ..], "torch._utils._rebuild_tensor_v2") =
+            (arguments, function)
+        else {
+            return Err(format!(
+                "it is made by {function}; dense tensors of floating point are read"
+            ));
         };
         let garbled = || "its storage, offset, shape or stride is garbled".to_owned();
         let Object::Persistent(identity) = pickle.get(storage) else { return Err(garbled()) };
         let stored = Stored::of(pickle, *identity).ok_or_else(garbled)?;
-        let dtype = stored.dtype.ok_or_else(|| format!("its values are a {}, not floating point", stored.class))?;
-        let counts = |place: Place| pickle.tuple(place)?.iter().map(|&item| pickle.count(item)).collect::<Option<Vec<_>>>();
-        let (offset, shape) = (pickle.count(offset).ok_or_else(garbled)?, counts(shape).ok_or_else(garbled)?);
-        let stride = counts(stride).filter(|stride| stride.len() == shape.len()).ok_or_else(garbled)?;
+        let dtype = stored
+            .dtype
+            .ok_or_else(|| format!("its values are a {}, not floating point", stored.class))?;
+        let counts = |place: Place| {
+            pickle.tuple(place)?.iter().map(|&item| pickle.count(item)).collect::<Option<Vec<_>>>()
+        };
+        let (offset, shape) =
+            (pickle.count(offset).ok_or_else(garbled)?, counts(shape).ok_or_else(garbled)?);
+        let stride =
+            counts(stride).filter(|stride| stride.len() == shape.len()).ok_or_else(garbled)?;
         Ok(Self { storage: stored.key, dtype, offset, shape, stride })
     }
 
     /// The values in row-major order, as bytes.
     fn values(&self, storage: &Storage) -> Result<Vec<u8>, String> {
         let (width, held) = (self.dtype.size_in_bytes(), storage.len());
-        let outside = || format!("shape {:?}, stride {:?} from {} leave its storage", self.shape, self.stride, self.offset);
-        let count = self.shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size)).ok_or_else(outside)?;
+        let outside = || {
+            format!(
+                "shape {:?}, stride {:?} from {} leave its storage",
+                self.shape, self.stride, self.offset
+            )
+        };
+        let count = self
+            .shape
+            .iter()
+            .try_fold(1_usize, |count, &size| count.checked_mul(size))
+            .ok_or_else(outside)?;
         if count == 0 {
             return Ok(Vec::new());
         }
-        let reach = self
-            .shape
-            .iter()
-            .zip(&self.stride)
-            .try_fold(self.offset, |at, (&size, &stride)| at.checked_add((size - 1).checked_mul(stride)?));
+        let reach =
+            self.shape.iter().zip(&self.stride).try_fold(self.offset, |at, (&size, &stride)| {
+                at.checked_add((size - 1).checked_mul(stride)?)
+            });
         if reach.is_none_or(|last| last >= held / width) || count > held / width {
             return Err(outside());
         }
@@ -153,8 +179,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// What a pickle says of a storage beside it: `("storage", class, key, device, elements)`, in old files followed by a view of another
-/// storage or None.
+/// What a pickle says of a storage beside it: `("storage", class, key, device, elements)`, in old
+/// files followed by a view of another storage or None.
 struct Stored<'a> {
     key: &'a str,
     class: &'a str,
@@ -167,9 +193,13 @@ struct Stored<'a> {
 
 impl<'a> Stored<'a> {
     fn of(pickle: &'a Pickle, identity: Place) -> Option<Self> {
-        let &[kind, class, key, _, elements, ref view @ ..] = pickle.tuple(identity)? else { return None };
+        let &[kind, class, key, _, elements, ref view @ ..] = pickle.tuple(identity)? else {
+            return None;
+        };
         let Object::Global(class) = pickle.get(class) else { return None };
-        if pickle.text(kind)? != "storage" || view.iter().any(|&view| *pickle.get(view) != Object::Other) {
+        if pickle.text(kind)? != "storage"
+            || view.iter().any(|&view| *pickle.get(view) != Object::Other)
+        {
             return None;
         }
         let class = class.strip_prefix("torch.")?;
@@ -184,6 +214,12 @@ impl<'a> Stored<'a> {
             "CharStorage" | "ByteStorage" | "BoolStorage" => (None, 1),
             _ => return None,
         };
-        Some(Self { key: pickle.text(key)?, class, dtype, width, elements: pickle.count(elements)? })
+        Some(Self {
+            key: pickle.text(key)?,
+            class,
+            dtype,
+            width,
+            elements: pickle.count(elements)?,
+        })
     }
 }

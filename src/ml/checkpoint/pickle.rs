@@ -1,8 +1,9 @@
 //! The part of Python's pickle format, protocol 2, that PyTorch writes state dicts in.
 //!
-//! Nothing is called and nothing is imported: classes and calls stay names. Objects lie in a list and refer to one another by their
-//! places in it, so that what is read takes memory in proportion to its bytes, however often it refers to itself and however deep it
-//! is. (candle's reader copies what a pickle refers to, and takes lengths on trust.)
+//! Nothing is called and nothing is imported: classes and calls stay names. Objects lie in a list
+//! and refer to one another by their places in it, so that what is read takes memory in proportion
+//! to its bytes, however often it refers to itself and however deep it is. (candle's reader copies
+//! what a pickle refers to, and takes lengths on trust.)
 
 use std::collections::HashMap;
 
@@ -53,8 +54,14 @@ pub struct Pickle {
 impl Pickle {
     /// Reads the pickle that `bytes` begin with, and how many of them it takes.
     pub fn read(bytes: &[u8]) -> Result<(Self, usize), PickleError> {
-        let mut machine =
-            Machine { bytes, at: 0, objects: Vec::new(), stack: Vec::new(), marks: Vec::new(), memo: HashMap::new() };
+        let mut machine = Machine {
+            bytes,
+            at: 0,
+            objects: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        };
         while machine.step()? {}
         let root = machine.pop()?;
         Ok((Self { objects: machine.objects, root }, machine.at))
@@ -119,7 +126,8 @@ struct Machine<'a> {
 
 impl<'a> Machine<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], PickleError> {
-        let taken = self.bytes[self.at..].get(..count).ok_or(PickleError::Cut { at: self.bytes.len() })?;
+        let taken =
+            self.bytes[self.at..].get(..count).ok_or(PickleError::Cut { at: self.bytes.len() })?;
         self.at += count;
         Ok(taken)
     }
@@ -131,8 +139,10 @@ impl<'a> Machine<'a> {
     }
 
     fn line(&mut self) -> Result<String, PickleError> {
-        let end =
-            self.bytes[self.at..].iter().position(|&byte| byte == b'\n').ok_or(PickleError::Cut { at: self.bytes.len() })?;
+        let end = self.bytes[self.at..]
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .ok_or(PickleError::Cut { at: self.bytes.len() })?;
         let line = self.take(end)?;
         self.at += 1;
         Ok(String::from_utf8_lossy(line).into_owned())
@@ -203,7 +213,11 @@ impl<'a> Machine<'a> {
     fn call(&mut self) -> Result<(), PickleError> {
         let (arguments, callable) = (self.pop()?, self.pop()?);
         let ordered = matches!(&self.objects[callable], Object::Global(name) if name == "collections.OrderedDict");
-        self.push(if ordered { Object::Dict(Vec::new()) } else { Object::Call { callable, arguments } });
+        self.push(if ordered {
+            Object::Dict(Vec::new())
+        } else {
+            Object::Call { callable, arguments }
+        });
         Ok(())
     }
 
@@ -255,7 +269,9 @@ impl<'a> Machine<'a> {
             0x85..=0x87 => self.tuple(usize::from(code - 0x84))?,
             // APPEND, SETITEM, APPENDS or SETITEMS
             b'a' | b's' => {
-                let mut items = (0..if code == b's' { 2 } else { 1 }).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
+                let mut items = (0..if code == b's' { 2 } else { 1 })
+                    .map(|_| self.pop())
+                    .collect::<Result<Vec<_>, _>>()?;
                 items.reverse();
                 self.extend(items)?;
             }
@@ -299,7 +315,8 @@ impl<'a> Machine<'a> {
             self.push(Object::Other);
             return Ok(());
         }
-        let mut wide = if digits.last().is_some_and(|&byte| byte >= 0x80) { [0xff; 8] } else { [0; 8] };
+        let mut wide =
+            if digits.last().is_some_and(|&byte| byte >= 0x80) { [0xff; 8] } else { [0; 8] };
         wide[..count].copy_from_slice(digits);
         self.push(Object::Int(i64::from_le_bytes(wide)));
         Ok(())

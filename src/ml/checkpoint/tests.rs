@@ -5,7 +5,10 @@ use std::path::Path;
 use super::*;
 
 fn file(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoint").join(name)).unwrap()
+    std::fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/checkpoint").join(name),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -19,8 +22,20 @@ fn both_formats_hold_what_pytorch_put_in() {
         );
         for (tensor, value) in expected.iter() {
             let ours = read.get(tensor).unwrap();
-            assert_eq!((ours.dtype(), ours.dims()), (value.dtype(), value.dims()), "{name}: {tensor}");
-            let values = |tensor: &Tensor| tensor.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1::<f64>().unwrap();
+            assert_eq!(
+                (ours.dtype(), ours.dims()),
+                (value.dtype(), value.dims()),
+                "{name}: {tensor}"
+            );
+            let values = |tensor: &Tensor| {
+                tensor
+                    .to_dtype(DType::F64)
+                    .unwrap()
+                    .flatten_all()
+                    .unwrap()
+                    .to_vec1::<f64>()
+                    .unwrap()
+            };
             assert_eq!(values(ours), values(value), "{name}: {tensor}");
         }
     }
@@ -43,24 +58,28 @@ fn a_file_cut_short_is_an_error_and_a_changed_byte_is_no_panic() {
     }
 }
 
-/// A file of the old format whose state dict is the pickle `state`, with one storage "7" of as many f32 of 1.5.
+/// A file of the old format whose state dict is the pickle `state`, with one storage "7" of as many
+/// f32 of 1.5.
 fn legacy(state: &[u8], elements: usize) -> Vec<u8> {
     let keys = b"\x80\x02]X\x01\0\0\x007a.".as_slice();
     let (count, values) = ((elements as u64).to_le_bytes(), 1.5_f32.to_le_bytes().repeat(elements));
     [archive::LEGACY, b"\x80\x02M\xe9\x03.", b"\x80\x02}.", state, keys, &count, &values].concat()
 }
 
-/// A pickled tensor in storage "7" of `class` and as many elements; `view` are its offset, shape and stride.
+/// A pickled tensor in storage "7" of `class` and as many elements; `view` are its offset, shape
+/// and stride.
 fn tensor(class: &str, elements: u16, view: &[u8]) -> Vec<u8> {
     let head = b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n".as_slice();
-    let storage = [b"\nX\x01\0\0\x007X\x03\0\0\0cpuM".as_slice(), &elements.to_le_bytes(), b"NtQ"].concat();
+    let storage =
+        [b"\nX\x01\0\0\x007X\x03\0\0\0cpuM".as_slice(), &elements.to_le_bytes(), b"NtQ"].concat();
     [head, class.as_bytes(), &storage, view, b"\x89NtR"].concat()
 }
 
 #[test]
 fn what_is_wrong_is_named() {
-    let one =
-        |class: &str, view: &[u8]| legacy(&[b"\x80\x02}X\x01\0\0\0a", tensor(class, 2, view).as_slice(), b"s."].concat(), 2);
+    let one = |class: &str, view: &[u8]| {
+        legacy(&[b"\x80\x02}X\x01\0\0\0a", tensor(class, 2, view).as_slice(), b"s."].concat(), 2)
+    };
     let good = one("FloatStorage", b"K\x00K\x02\x85K\x01\x85");
     assert_eq!(read(&good).unwrap().get("a").unwrap().to_vec1::<f32>().unwrap(), [1.5, 1.5]);
     let pickle = |state: &[u8]| legacy(&[b"\x80\x02", state].concat(), 2);
@@ -68,7 +87,8 @@ fn what_is_wrong_is_named() {
     // Each of 100 tuples holds the one before twice: 2^100 references, if they were followed.
     let doubled: Vec<u8> = (0..100_u8).flat_map(|at| [b'q', at, b'h', at, 0x86]).collect();
     let doubled = [b")".as_slice(), &doubled, b"."].concat();
-    let huge = [b"J\xff\xff\xff\x7f".as_slice(), b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\x7f"].concat();
+    let huge =
+        [b"J\xff\xff\xff\x7f".as_slice(), b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\x7f"].concat();
     let huge = [b"K\x00".as_slice(), &huge, b"\x87", &huge, b"\x87"].concat();
     for (bytes, expected) in [
         (b"no weights".to_vec(), "not a safetensors file"),
@@ -84,7 +104,10 @@ fn what_is_wrong_is_named() {
         (pickle(b"}K\x01Ns."), "a dict whose keys are not names"),
         (pickle(b"}X\x01\0\0\0aNs."), "tensor a: it is no tensor"),
         (pickle(b"}X\x01\0\0\0acos\nsystem\n)Rs."), "tensor a: it is made by os.system"),
-        (pickle(b"}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n)Rs."), "tensor a: it is made by"),
+        (
+            pickle(b"}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n)Rs."),
+            "tensor a: it is made by",
+        ),
         (one("FloatStorage", b"K\x00K\x02\x85)"), "stride is garbled"),
         (one("FloatStorage", b"J\xff\xff\xff\xffK\x02\x85K\x01\x85"), "stride is garbled"),
         (one("FloatStorage", b"K\x01K\x02\x85K\x01\x85"), "leave its storage"),
@@ -92,7 +115,10 @@ fn what_is_wrong_is_named() {
         (one("FloatStorage", &huge), "leave its storage"),
         (one("IntStorage", b"K\x00K\x02\x85K\x01\x85"), "its values are a IntStorage"),
         (one("DoubleStorage", b"K\x00K\x02\x85K\x01\x85"), "storage 7: the file ends within it"),
-        (one("QUInt8Storage", b"K\x00K\x02\x85K\x01\x85"), "tensor a: its storage, offset, shape or stride is garbled"),
+        (
+            one("QUInt8Storage", b"K\x00K\x02\x85K\x01\x85"),
+            "tensor a: its storage, offset, shape or stride is garbled",
+        ),
     ] {
         let error = read(&bytes).unwrap_err().to_string();
         assert!(error.contains(expected), "{error:?} has no {expected:?}");
@@ -105,7 +131,10 @@ fn shared_values_are_not_copied_without_end() {
     let whole = b"K\x00M\xe8\x03\x85K\x01\x85";
     let entry = &tensor("FloatStorage", 1000, whole);
     let sharing = |names: &[u8]| {
-        let entries: Vec<u8> = names.iter().flat_map(|name| [b"X\x01\0\0\0", [*name].as_slice(), entry, b"s"].concat()).collect();
+        let entries: Vec<u8> = names
+            .iter()
+            .flat_map(|name| [b"X\x01\0\0\0", [*name].as_slice(), entry, b"s"].concat())
+            .collect();
         read(&legacy(&[b"\x80\x02}", entries.as_slice(), b"."].concat(), 1000))
     };
     assert_eq!(sharing(b"ab").unwrap().iter().count(), 2);

@@ -1,4 +1,5 @@
-//! Training batches: their images transformed in parallel, and each made while the one before is learned from.
+//! Training batches: their images transformed in parallel, and each made while the one before is
+//! learned from.
 
 use std::ops::Range;
 use std::sync::mpsc::sync_channel;
@@ -11,21 +12,32 @@ use super::transforms::Transform;
 use crate::ml::pixels::Pixels;
 
 /// [count, side, side, 3], each image written by `fill`, in parallel.
-pub fn filled(count: usize, side: usize, fill: impl Fn(usize, &mut [f32]) + Sync) -> Result<Tensor> {
+pub fn filled(
+    count: usize,
+    side: usize,
+    fill: impl Fn(usize, &mut [f32]) + Sync,
+) -> Result<Tensor> {
     let len = 3 * side * side;
     let mut values = vec![0.0; count * len];
     values.par_chunks_mut(len).enumerate().for_each(|(at, image)| fill(at, image));
     Tensor::from_vec(values, (count, side, side, 3), &Device::Cpu)
 }
 
-/// Images `indices` as [B, H, W, 3] in [0, 1], that at each place of the batch through the transform of the place.
-pub fn transformed(pixels: &Pixels, indices: &[usize], transform: impl Fn(usize) -> Transform + Sync) -> Result<Tensor> {
+/// Images `indices` as [B, H, W, 3] in [0, 1], that at each place of the batch through the
+/// transform of the place.
+pub fn transformed(
+    pixels: &Pixels,
+    indices: &[usize],
+    transform: impl Fn(usize) -> Transform + Sync,
+) -> Result<Tensor> {
     let size = pixels.size();
-    filled(indices.len(), size, |place, image| transform(place).apply(&pixels.unit(indices[place]), size, size, image))
+    filled(indices.len(), size, |place, image| {
+        transform(place).apply(&pixels.unit(indices[place]), size, size, image)
+    })
 }
 
-/// What `make` makes of each step, in order. Where there are two threads or more, one of `scope` makes what comes next meanwhile, and
-/// stops when the iterator is dropped.
+/// What `make` makes of each step, in order. Where there are two threads or more, one of `scope`
+/// makes what comes next meanwhile, and stops when the iterator is dropped.
 pub fn ahead<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut steps: Range<usize>,

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A run of blocks at one width. The first has `stride` and changes the channels, the others keep both.
+/// A run of blocks at one width. The first has `stride` and changes the channels, the others keep
+/// both.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// Fused-MBConv (a dense convolution) instead of MBConv (depthwise, with squeeze-and-excitation).
+    /// Fused-MBConv (a dense convolution) instead of MBConv (depthwise, with
+    /// squeeze-and-excitation).
     pub fused: bool,
     /// Channels inside a block over channels coming in.
     pub expand: usize,
@@ -46,7 +48,8 @@ pub enum HeadKind {
     /// torchvision's: means, dropout, one linear layer.
     #[default]
     Linear,
-    /// fastai's: largest values and means, two linear layers with batch normalisation and dropout before each.
+    /// fastai's: largest values and means, two linear layers with batch normalisation and dropout
+    /// before each.
     ConcatPool,
 }
 
@@ -73,8 +76,8 @@ impl Default for Normalisation {
     }
 }
 
-/// Architecture and regularisation, with torchvision's meaning of each. Keys that V2 doesn't need are written only where they differ
-/// from V2's.
+/// Architecture and regularisation, with torchvision's meaning of each. Keys that V2 doesn't need
+/// are written only where they differ from V2's.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -83,9 +86,11 @@ pub struct Config {
     pub stem_stride: usize,
     pub stages: Vec<Stage>,
     pub head_channels: usize,
-    /// Chance that a feature is dropped, in training, before the last layer; half of it before a concat-pool head's first (fastai's `ps`).
+    /// Chance that a feature is dropped, in training, before the last layer; half of it before a
+    /// concat-pool head's first (fastai's `ps`).
     pub dropout: f64,
-    /// Chance that the last block's branch is dropped for an item, in training; it grows linearly from 0 at the first block.
+    /// Chance that the last block's branch is dropped for an item, in training; it grows linearly
+    /// from 0 at the first block.
     pub stochastic_depth: f64,
     pub bn_eps: f64,
     /// Weight of a batch in the running statistics.
@@ -116,7 +121,10 @@ fn is_yes(value: &bool) -> bool {
     *value
 }
 
-const fn stage(fused: bool, [expand, kernel, stride, in_channels, out_channels, layers]: [usize; 6]) -> Stage {
+const fn stage(
+    fused: bool,
+    [expand, kernel, stride, in_channels, out_channels, layers]: [usize; 6],
+) -> Stage {
     Stage { fused, expand, kernel, stride, in_channels, out_channels, layers }
 }
 
@@ -160,7 +168,8 @@ impl Config {
         }
     }
 
-    /// EfficientNet-Lite0 (Liu 2020): EfficientNet-B0 without squeeze-and-excitation, with ReLU6 and TensorFlow's padding.
+    /// EfficientNet-Lite0 (Liu 2020): EfficientNet-B0 without squeeze-and-excitation, with ReLU6
+    /// and TensorFlow's padding.
     pub fn lite0(classes: usize) -> Self {
         Self {
             stem_channels: 32,
@@ -185,7 +194,8 @@ impl Config {
         }
     }
 
-    /// For photographs of 32 pixels: 0.13M parameters (nine classes) and 2.9M multiply-adds an image.
+    /// For photographs of 32 pixels: 0.13M parameters (nine classes) and 2.9M multiply-adds an
+    /// image.
     pub fn tiny(classes: usize) -> Self {
         Self {
             stem_channels: 16,
@@ -233,14 +243,20 @@ impl Config {
         }
     }
 
-    /// Multiply-adds of convolutions and the classifier for one square image of `size` pixels a side.
+    /// Multiply-adds of convolutions and the classifier for one square image of `size` pixels a
+    /// side.
     pub fn multiply_adds(&self, size: usize) -> usize {
         let mut side = size.div_ceil(self.stem_stride);
         let mut sum = side * side * 27 * self.stem_channels;
         for stage in &self.stages {
             for layer in 0..stage.layers {
-                let (input, stride) = if layer == 0 { (stage.in_channels, stage.stride) } else { (stage.out_channels, 1) };
-                let (inner, window, wide) = (input * stage.expand, stage.kernel * stage.kernel, side * side);
+                let (input, stride) = if layer == 0 {
+                    (stage.in_channels, stage.stride)
+                } else {
+                    (stage.out_channels, 1)
+                };
+                let (inner, window, wide) =
+                    (input * stage.expand, stage.kernel * stage.kernel, side * side);
                 side = side.div_ceil(stride);
                 let narrow = side * side;
                 sum += match (stage.fused, stage.expand) {
@@ -248,7 +264,11 @@ impl Config {
                     (true, _) => narrow * inner * (window * input + stage.out_channels),
                     (false, expand) => {
                         let expansion = if expand == 1 { 0 } else { wide * input * inner };
-                        let excitation = if self.squeeze_excitation { 2 * inner * (input / 4).max(1) } else { 0 };
+                        let excitation = if self.squeeze_excitation {
+                            2 * inner * (input / 4).max(1)
+                        } else {
+                            0
+                        };
                         expansion + narrow * inner * (window + stage.out_channels) + excitation
                     }
                 };

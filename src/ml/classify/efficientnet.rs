@@ -1,4 +1,5 @@
-//! EfficientNet-V2 (Tan & Le 2021) and Lite, trainable, with torchvision's tensor names; activations are channels-last.
+//! EfficientNet-V2 (Tan & Le 2021) and Lite, trainable, with torchvision's tensor names;
+//! activations are channels-last.
 
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
@@ -12,8 +13,8 @@ use crate::seed::Seed;
 /// Whether the network is being trained.
 #[derive(Debug, Clone, Copy)]
 pub enum Mode {
-    /// Batch statistics, which move the running ones; dropout and stochastic depth drawn for item `i` of the batch from
-    /// `seed.nth(i)`.
+    /// Batch statistics, which move the running ones; dropout and stochastic depth drawn for item
+    /// `i` of the batch from `seed.nth(i)`.
     Train { seed: Seed },
     /// Running statistics; nothing is drawn.
     Eval,
@@ -39,11 +40,21 @@ struct Block {
 
 impl Block {
     /// `stage` is of this block alone: its own channels and stride.
-    fn new(stage: &Stage, manner: Manner, squeezes: bool, drop: f64, vb: VarBuilder) -> Result<Self> {
-        let Stage { fused, expand, kernel, stride, in_channels: input, out_channels: output, .. } = *stage;
+    fn new(
+        stage: &Stage,
+        manner: Manner,
+        squeezes: bool,
+        drop: f64,
+        vb: VarBuilder,
+    ) -> Result<Self> {
+        let Stage {
+            fused, expand, kernel, stride, in_channels: input, out_channels: output, ..
+        } = *stage;
         let (vb, inner) = (vb.pp("block"), divisible_by_8(input * expand));
         let spatial = Window { kernel, stride, depthwise: !fused };
-        let conv = |at: usize, channels, window, activation| ConvNorm::new(channels, window, manner, activation, vb.pp(at));
+        let conv = |at: usize, channels, window, activation| {
+            ConvNorm::new(channels, window, manner, activation, vb.pp(at))
+        };
         let active = manner.activation;
         let mut before = Vec::new();
         let (mut squeeze_excitation, mut projection) = (None, None);
@@ -59,11 +70,23 @@ impl Block {
             }
             before.push(conv(before.len(), [inner, inner], spatial, active)?);
             if squeezes {
-                squeeze_excitation = Some(SqueezeExcitation::new(inner, (input / 4).max(1), vb.pp(before.len()))?);
+                squeeze_excitation =
+                    Some(SqueezeExcitation::new(inner, (input / 4).max(1), vb.pp(before.len()))?);
             }
-            projection = Some(conv(before.len() + usize::from(squeezes), [inner, output], Window::POINT, Activation::None)?);
+            projection = Some(conv(
+                before.len() + usize::from(squeezes),
+                [inner, output],
+                Window::POINT,
+                Activation::None,
+            )?);
         }
-        Ok(Self { before, squeeze_excitation, projection, residual: stride == 1 && input == output, drop })
+        Ok(Self {
+            before,
+            squeeze_excitation,
+            projection,
+            residual: stride == 1 && input == output,
+            drop,
+        })
     }
 
     /// `kept`: the factor on each item's branch, where any is dropped.
@@ -95,7 +118,8 @@ fn scale_items(x: &Tensor, factors: Vec<f32>) -> Result<Tensor> {
     ops::scale_channels(x, &factors.repeat((1, channels))?)
 }
 
-/// The multiple of 8 nearest to `channels`, not below nine tenths of it (torchvision's `_make_divisible`).
+/// The multiple of 8 nearest to `channels`, not below nine tenths of it (torchvision's
+/// `_make_divisible`).
 fn divisible_by_8(channels: usize) -> usize {
     let nearest = ((channels + 4) / 8 * 8).max(8);
     if nearest * 10 < channels * 9 { nearest + 8 } else { nearest }
@@ -115,13 +139,20 @@ pub struct EfficientNet {
 }
 
 impl EfficientNet {
-    /// Tensors are named as torchvision's: `features.0.0.weight`, `features.N.M.block...`, `classifier.1.weight`.
+    /// Tensors are named as torchvision's: `features.0.0.weight`, `features.N.M.block...`,
+    /// `classifier.1.weight`.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         check(config)?;
         let manner = Manner::of(config);
         let features = vb.pp("features");
         let stem_window = Window { kernel: 3, stride: config.stem_stride, depthwise: false };
-        let stem = ConvNorm::new([3, config.stem_channels], stem_window, manner, manner.activation, features.pp(0))?;
+        let stem = ConvNorm::new(
+            [3, config.stem_channels],
+            stem_window,
+            manner,
+            manner.activation,
+            features.pp(0),
+        )?;
         let total: usize = config.stages.iter().map(|stage| stage.layers).sum();
         let mut blocks = Vec::with_capacity(total);
         let mut ends = Vec::with_capacity(config.stages.len());
@@ -130,13 +161,25 @@ impl EfficientNet {
                 let inside = Stage { in_channels: stage.out_channels, stride: 1, ..*stage };
                 let drop = config.stochastic_depth * blocks.len() as f64 / total as f64;
                 let vb = features.pp(at + 1).pp(layer);
-                blocks.push(Block::new(if layer == 0 { stage } else { &inside }, manner, config.squeeze_excitation, drop, vb)?);
+                blocks.push(Block::new(
+                    if layer == 0 { stage } else { &inside },
+                    manner,
+                    config.squeeze_excitation,
+                    drop,
+                    vb,
+                )?);
             }
             ends.push(blocks.len());
         }
         let last = config.stages.last().map_or(config.stem_channels, |stage| stage.out_channels);
         let head_vb = features.pp(config.stages.len() + 1);
-        let last = ConvNorm::new([last, config.head_channels], Window::POINT, manner, manner.activation, head_vb)?;
+        let last = ConvNorm::new(
+            [last, config.head_channels],
+            Window::POINT,
+            manner,
+            manner.activation,
+            head_vb,
+        )?;
         let head = Head::new(config, vb)?;
         Ok(Self { stem, blocks, ends, last, head, normalisation: config.normalisation })
     }
@@ -146,7 +189,8 @@ impl EfficientNet {
         self.head.forward(&self.features(images, mode)?, mode)
     }
 
-    /// Pooled features of images `[B,H,W,3]` in [0, 1], as the head takes them: `[B,head_channels]`, or twice as many.
+    /// Pooled features of images `[B,H,W,3]` in [0, 1], as the head takes them:
+    /// `[B,head_channels]`, or twice as many.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         let (batch, _, _, _) = images.dims4()?;
         let train = mode.is_train();
@@ -163,7 +207,8 @@ impl EfficientNet {
         self.head.pool(&self.last.forward(&x, train)?)
     }
 
-    /// What the stem and each stage give for images `[B,H,W,3]` in [0, 1], as in evaluation: `[B,h,w,C]` each, finest first.
+    /// What the stem and each stage give for images `[B,H,W,3]` in [0, 1], as in evaluation:
+    /// `[B,h,w,C]` each, finest first.
     pub fn levels(&self, images: &Tensor) -> Result<Vec<Tensor>> {
         let mut x = self.stem.forward(&self.normalised(images)?, false)?;
         let mut levels = vec![x.clone()];
@@ -176,7 +221,8 @@ impl EfficientNet {
         Ok(levels)
     }
 
-    /// The chance that each block's branch is dropped for an item of a training batch, if the block has a residual.
+    /// The chance that each block's branch is dropped for an item of a training batch, if the block
+    /// has a residual.
     pub fn stochastic_depth(&self) -> Vec<Option<f64>> {
         self.blocks.iter().map(|block| block.residual.then_some(block.drop)).collect()
     }
@@ -185,7 +231,8 @@ impl EfficientNet {
         if self.normalisation == Normalisation::NONE {
             return Ok(images.clone());
         }
-        let channels = |values: [f64; 3]| Tensor::new(&values, images.device())?.to_dtype(images.dtype());
+        let channels =
+            |values: [f64; 3]| Tensor::new(&values, images.device())?.to_dtype(images.dtype());
         let Normalisation { mean, std } = self.normalisation;
         images.broadcast_sub(&channels(mean)?)?.broadcast_div(&channels(std)?)
     }
@@ -195,14 +242,21 @@ fn check(config: &Config) -> Result<()> {
     let mut channels = config.stem_channels;
     for (at, stage) in config.stages.iter().enumerate() {
         if stage.in_channels != channels {
-            bail!("EfficientNet: stage {at} takes {} channels, but {channels} come in", stage.in_channels);
+            bail!(
+                "EfficientNet: stage {at} takes {} channels, but {channels} come in",
+                stage.in_channels
+            );
         }
         if stage.layers == 0 || stage.expand == 0 || stage.stride == 0 || stage.kernel % 2 == 0 {
-            bail!("EfficientNet: stage {at} needs layers, expansion and stride of at least 1 and an odd kernel: {stage:?}");
+            bail!(
+                "EfficientNet: stage {at} needs layers, expansion and stride of at least 1 and an odd kernel: {stage:?}"
+            );
         }
         channels = stage.out_channels;
     }
-    for (name, chance) in [("dropout", config.dropout), ("stochastic depth", config.stochastic_depth)] {
+    for (name, chance) in
+        [("dropout", config.dropout), ("stochastic depth", config.stochastic_depth)]
+    {
         if !(0.0..1.0).contains(&chance) {
             bail!("EfficientNet: {name} {chance} is outside [0, 1)");
         }

@@ -1,5 +1,5 @@
-//! What classifiers learn from and are tested on: photographs, or features of them that were computed before. How photographs are shown
-//! in training is in [`frames`](super::frames).
+//! What classifiers learn from and are tested on: photographs, or features of them that were
+//! computed before. How photographs are shown in training is in [`frames`](super::frames).
 
 use candle_core::{Device, Result, Tensor};
 
@@ -14,8 +14,8 @@ pub trait Inputs: Sync {
     /// Items as they are tested.
     fn plain(&self, items: &[usize]) -> Result<Tensor>;
 
-    /// Items as they are shown in training: each for the time after `passes` over all. What is drawn for the item at a place of the batch
-    /// is drawn below `seed` for this place.
+    /// Items as they are shown in training: each for the time after `passes` over all. What is
+    /// drawn for the item at a place of the batch is drawn below `seed` for this place.
     fn shown(&self, items: &[usize], passes: &[usize], seed: &Seed) -> Result<Tensor>;
 
     /// Items that a forward pass outside training takes at once.
@@ -51,7 +51,8 @@ const CHUNK_PIXELS: usize = 1 << 19;
 /// And as many images, however small.
 const MOST: usize = 128;
 
-/// Features that a frozen body gave for a number of views of each item; pass `p` shows view `p` modulo their number.
+/// Features that a frozen body gave for a number of views of each item; pass `p` shows view `p`
+/// modulo their number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Features {
     width: usize,
@@ -99,8 +100,14 @@ impl Features {
         self.width
     }
 
-    fn rows<'a>(&'a self, items: &'a [usize], view: impl Fn(usize) -> usize + 'a) -> Result<Tensor> {
-        let row = |(place, &item): (usize, &usize)| &self.item(item)[view(place) * self.width..][..self.width];
+    fn rows<'a>(
+        &'a self,
+        items: &'a [usize],
+        view: impl Fn(usize) -> usize + 'a,
+    ) -> Result<Tensor> {
+        let row = |(place, &item): (usize, &usize)| {
+            &self.item(item)[view(place) * self.width..][..self.width]
+        };
         let values = items.iter().enumerate().flat_map(row).copied().collect::<Vec<_>>();
         Tensor::from_vec(values, (items.len(), self.width), &Device::Cpu)
     }
@@ -131,7 +138,9 @@ mod tests {
     #[test]
     fn each_pass_shows_the_next_view() {
         let mut features = Features::new(3, 2);
-        (0..4u8).for_each(|item| features.push(&(0..6).map(|at| f32::from(10 * item + at)).collect::<Vec<_>>()));
+        (0..4u8).for_each(|item| {
+            features.push(&(0..6).map(|at| f32::from(10 * item + at)).collect::<Vec<_>>())
+        });
         let shown = features.shown(&[2, 0], &[4, 3], &Seed::of_study(1)).unwrap();
         assert_eq!(shown.to_vec2::<f32>().unwrap(), [[22.0, 23.0], [0.0, 1.0]]);
         assert_eq!(features.plain(&[3]).unwrap().to_vec2::<f32>().unwrap(), [[30.0, 31.0]]);

@@ -1,4 +1,5 @@
-//! What turns the last feature maps into logits: torchvision's linear head, and fastai's of two layers over two poolings.
+//! What turns the last feature maps into logits: torchvision's linear head, and fastai's of two
+//! layers over two poolings.
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
@@ -15,15 +16,20 @@ use crate::seed::Seed;
 const HIDDEN: usize = 512;
 
 /// fastai's `apply_init(head, nn.init.kaiming_normal_)`.
-const KAIMING_IN: Init = Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanIn, non_linearity: NonLinearity::ReLU };
+const KAIMING_IN: Init = Init::Kaiming {
+    dist: NormalOrUniform::Normal,
+    fan: FanInOut::FanIn,
+    non_linearity: NonLinearity::ReLU,
+};
 
 /// A head over feature maps of `channels` channels.
 #[derive(Debug, Clone)]
 pub enum Head {
     /// Mean pooling, dropout, a linear layer: tensors `classifier.1.*`, as torchvision's.
     Linear { weight: Tensor, bias: Tensor, dropout: f64 },
-    /// Largest and mean value of each channel, then normalisation, dropout and a linear layer twice, a rectifier between (fastai's
-    /// `create_head`): tensors `classifier.{0,2,4,6}.*`, two less than fastai's numbers.
+    /// Largest and mean value of each channel, then normalisation, dropout and a linear layer
+    /// twice, a rectifier between (fastai's `create_head`): tensors `classifier.{0,2,4,6}.*`, two
+    /// less than fastai's numbers.
     ConcatPool { norms: Box<[BatchNorm; 2]>, hidden: Tensor, output: Tensor, dropout: f64 },
 }
 
@@ -40,16 +46,20 @@ impl Head {
                 Ok(Self::Linear { weight, bias, dropout: config.dropout })
             }
             HeadKind::ConcatPool => {
-                let norm = |at: usize, width| BatchNorm::new(width, Manner::FASTAI, Activation::None, vb.pp(at));
+                let norm = |at: usize, width| {
+                    BatchNorm::new(width, Manner::FASTAI, Activation::None, vb.pp(at))
+                };
                 let norms = Box::new([norm(0, 2 * channels)?, norm(4, HIDDEN)?]);
-                let hidden = vb.pp(2).get_with_hints((HIDDEN, 2 * channels), "weight", KAIMING_IN)?;
+                let hidden =
+                    vb.pp(2).get_with_hints((HIDDEN, 2 * channels), "weight", KAIMING_IN)?;
                 let output = vb.pp(6).get_with_hints((classes, HIDDEN), "weight", KAIMING_IN)?;
                 Ok(Self::ConcatPool { norms, hidden, output, dropout: config.dropout })
             }
         }
     }
 
-    /// What the head takes of feature maps `[B,H,W,C]`: `[B,C]`, or `[B,2C]` with the largest values first.
+    /// What the head takes of feature maps `[B,H,W,C]`: `[B,C]`, or `[B,2C]` with the largest
+    /// values first.
     pub fn pool(&self, maps: &Tensor) -> Result<Tensor> {
         let mean = ops::avg_pool_global(maps)?;
         match self {
@@ -66,7 +76,8 @@ impl Head {
             }
             Self::ConcatPool { norms, hidden, output, dropout } => {
                 let train = mode.is_train();
-                let x = dropped(&norms[0].forward(features, train)?, mode, "dropout", dropout / 2.0)?;
+                let x =
+                    dropped(&norms[0].forward(features, train)?, mode, "dropout", dropout / 2.0)?;
                 let x = ops::linear(&x, hidden, None)?.relu()?;
                 let x = dropped(&norms[1].forward(&x, train)?, mode, "hidden dropout", *dropout)?;
                 ops::linear(&x, output, None)
@@ -75,21 +86,24 @@ impl Head {
     }
 }
 
-/// The largest value of each channel of `[B,H,W,C]`; of equal ones the first has the gradient, as in PyTorch.
+/// The largest value of each channel of `[B,H,W,C]`; of equal ones the first has the gradient, as
+/// in PyTorch.
 fn max_pool_global(maps: &Tensor) -> Result<Tensor> {
     let places = maps.flatten(1, 2)?.transpose(1, 2)?.contiguous()?;
     let largest = places.detach().argmax_keepdim(D::Minus1)?;
     places.gather(&largest, D::Minus1)?.squeeze(D::Minus1)
 }
 
-/// Each value of `x [B,C]` dropped with a chance, drawn from the item's stream called `name`; nothing outside training.
+/// Each value of `x [B,C]` dropped with a chance, drawn from the item's stream called `name`;
+/// nothing outside training.
 fn dropped(x: &Tensor, mode: Mode, name: &str, chance: f64) -> Result<Tensor> {
     let Mode::Train { seed } = mode else { return Ok(x.clone()) };
     if chance == 0.0 {
         return Ok(x.clone());
     }
     let (batch, width) = x.dims2()?;
-    let factors = Tensor::from_vec(kept(draws(seed, name, batch, width), chance), x.shape(), x.device())?;
+    let factors =
+        Tensor::from_vec(kept(draws(seed, name, batch, width), chance), x.shape(), x.device())?;
     x * factors.to_dtype(x.dtype())?
 }
 

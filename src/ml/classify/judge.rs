@@ -18,7 +18,11 @@ pub fn log_probabilities(network: &dyn Network, inputs: &dyn Inputs) -> Result<V
     rows(network, inputs, log_softmax)
 }
 
-fn rows(network: &dyn Network, inputs: &dyn Inputs, of: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Vec<Vec<f32>>> {
+fn rows(
+    network: &dyn Network,
+    inputs: &dyn Inputs,
+    of: impl Fn(&Tensor) -> Result<Tensor>,
+) -> Result<Vec<Vec<f32>>> {
     let mut rows = Vec::with_capacity(inputs.count());
     for chunk in (0..inputs.count()).collect::<Vec<_>>().chunks(inputs.chunk()) {
         let logits = network.forward(&inputs.plain(chunk)?, Mode::Eval)?;
@@ -27,9 +31,13 @@ fn rows(network: &dyn Network, inputs: &dyn Inputs, of: impl Fn(&Tensor) -> Resu
     Ok(rows)
 }
 
-/// The mean cross-entropy of `examples` with weights by class (none: 1 each; without label smoothing), NaN where the network says NaN, and
-/// the share of those whose class is named first.
-pub fn judged(network: &dyn Network, examples: Examples<'_>, class_weights: &[f32]) -> Result<(f64, f64)> {
+/// The mean cross-entropy of `examples` with weights by class (none: 1 each; without label
+/// smoothing), NaN where the network says NaN, and the share of those whose class is named first.
+pub fn judged(
+    network: &dyn Network,
+    examples: Examples<'_>,
+    class_weights: &[f32],
+) -> Result<(f64, f64)> {
     let (mut loss, mut weights, mut right) = (0.0, 0.0, 0);
     for (row, &label) in log_probabilities(network, examples.inputs)?.iter().zip(examples.labels) {
         let weight = class_weights.get(label as usize).map_or(1.0, |weight| f64::from(*weight));
@@ -65,10 +73,16 @@ mod tests {
     fn a_loss_has_no_ceiling_and_hides_no_nan() {
         let mut pixels = Pixels::new(1);
         (0..4).for_each(|_| pixels.push(&[0, 0, 0]));
-        let judge =
-            |says, weights: &[f32]| judged(&Says(says), Examples { inputs: &pixels, labels: &[0, 0, 0, 1] }, weights).unwrap();
+        let judge = |says, weights: &[f32]| {
+            judged(&Says(says), Examples { inputs: &pixels, labels: &[0, 0, 0, 1] }, weights)
+                .unwrap()
+        };
         assert_eq!(judge([200.0, 0.0], &[]), (50.0, 0.75));
-        assert_eq!(judge([300.0, 0.0], &[]), (75.0, 0.75), "worse is worse, far beyond where probabilities are 0");
+        assert_eq!(
+            judge([300.0, 0.0], &[]),
+            (75.0, 0.75),
+            "worse is worse, far beyond where probabilities are 0"
+        );
         assert_eq!(judge([200.0, 0.0], &[1.0, 5.0]), (125.0, 0.75));
         assert!(judge([f32::NAN, 0.0], &[]).0.is_nan());
     }

@@ -27,7 +27,8 @@ impl Network for Head {
     }
 }
 
-/// A head of its own over a body that stays as it is in training too: nothing is drawn and no statistics move in it.
+/// A head of its own over a body that stays as it is in training too: nothing is drawn and no
+/// statistics move in it.
 struct OverFrozen {
     body: Arc<EfficientNet>,
     head: Head,
@@ -44,14 +45,15 @@ impl Network for OverFrozen {
 pub enum Regime {
     /// Everything.
     Full,
-    /// Head, and scale and shift of the body's batch normalisations, whose statistics move; stochastic depth is drawn: a frozen body as
-    /// fastai freezes it.
+    /// Head, and scale and shift of the body's batch normalisations, whose statistics move;
+    /// stochastic depth is drawn: a frozen body as fastai freezes it.
     Authors,
     /// The head alone; the body works as it does in evaluation.
     Head,
 }
 
-/// A network that is trained, and its twin for judging meanwhile: of the same values, but no graph is kept for it.
+/// A network that is trained, and its twin for judging meanwhile: of the same values, but no graph
+/// is kept for it.
 pub struct Model {
     /// The variables are what training changes; the constants are of no interest to it.
     pub params: Params,
@@ -71,22 +73,34 @@ impl Model {
     }
 
     /// The network of `config`, from the weights `start` on, all of which it has.
-    pub fn of_regime(regime: Regime, config: &Config, start: StateDict) -> std::result::Result<Self, ParamsError> {
+    pub fn of_regime(
+        regime: Regime,
+        config: &Config,
+        start: StateDict,
+    ) -> std::result::Result<Self, ParamsError> {
         let (dtype, device) = (DType::F32, Device::Cpu);
         match regime {
-            Regime::Full => Self::new(Params::trainable_from(start, dtype, &device), |vb| EfficientNet::new(config, vb)),
+            Regime::Full => Self::new(Params::trainable_from(start, dtype, &device), |vb| {
+                EfficientNet::new(config, vb)
+            }),
             Regime::Authors => {
                 let norms = norms(&start);
                 let trains = move |name: &str| is_of_head(name) || norms.contains(layer(name));
-                Self::new(Params::partly_trainable_from(start, trains, dtype, &device), |vb| EfficientNet::new(config, vb))
+                Self::new(Params::partly_trainable_from(start, trains, dtype, &device), |vb| {
+                    EfficientNet::new(config, vb)
+                })
             }
             Regime::Head => {
                 let head = start.iter().filter(|(name, _)| is_of_head(name));
-                let head = head.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect::<StateDict>();
-                let body = Params::frozen_from(start, dtype, &device).build(|vb| EfficientNet::new(config, vb))?;
+                let head = head
+                    .map(|(name, tensor)| (name.to_owned(), tensor.clone()))
+                    .collect::<StateDict>();
+                let body = Params::frozen_from(start, dtype, &device)
+                    .build(|vb| EfficientNet::new(config, vb))?;
                 let body = Arc::new(body);
-                let construct =
-                    |vb: VarBuilder<'static>| Ok(OverFrozen { body: Arc::clone(&body), head: Head::new(config, vb)? });
+                let construct = |vb: VarBuilder<'static>| {
+                    Ok(OverFrozen { body: Arc::clone(&body), head: Head::new(config, vb)? })
+                };
                 Self::new(Params::trainable_from(head, dtype, &device), construct)
             }
         }
@@ -105,5 +119,9 @@ fn layer(name: &str) -> &str {
 
 /// The names of the layers that are batch normalisations: those with running statistics.
 fn norms(weights: &StateDict) -> std::collections::BTreeSet<String> {
-    weights.iter().filter(|(name, _)| name.ends_with(".running_mean")).map(|(name, _)| layer(name).to_owned()).collect()
+    weights
+        .iter()
+        .filter(|(name, _)| name.ends_with(".running_mean"))
+        .map(|(name, _)| layer(name).to_owned())
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! Weights that others have trained: their names made torchvision's, and checked to be a whole network.
+//! Weights that others have trained: their names made torchvision's, and checked to be a whole
+//! network.
 
 use candle_core::{DType, Device};
 
@@ -8,24 +9,31 @@ use crate::ml::params::{Params, ParamsError, StateDict};
 /// A bias of the classifier, as long as there are classes.
 const CLASSES: &str = "classifier.1.bias";
 
-/// `weights` by torchvision's names, whether they have those or efficientnet_lite_pytorch's, and the configuration of their network:
-/// `architecture` (see [`Config::named`]) with as many classes, and with the normalisation that torchvision trained its V2 on. None where there is no such architecture; an error where any tensor is
-/// missing, of another shape, or too many.
-pub fn network(architecture: &str, weights: StateDict) -> Result<Option<(Config, StateDict)>, ParamsError> {
+/// `weights` by torchvision's names, whether they have those or efficientnet_lite_pytorch's, and
+/// the configuration of their network: `architecture` (see [`Config::named`]) with as many classes,
+/// and with the normalisation that torchvision trained its V2 on. None where there is no such
+/// architecture; an error where any tensor is missing, of another shape, or too many.
+pub fn network(
+    architecture: &str,
+    weights: StateDict,
+) -> Result<Option<(Config, StateDict)>, ParamsError> {
     let Some(config) = Config::named(architecture, 1) else { return Ok(None) };
     let foreign = weights.get("_conv_stem.weight").is_some();
-    let weights = if foreign { weights.renamed(|name| current_name(&config, name))? } else { weights };
+    let weights =
+        if foreign { weights.renamed(|name| current_name(&config, name))? } else { weights };
     let classes = weights.get(CLASSES).map_or(1, |bias| bias.elem_count());
     let normalisation = match architecture {
         "v2-s" | "v2-m" => Normalisation::IMAGENET,
         _ => config.normalisation,
     };
     let config = Config { classes, normalisation, ..config };
-    Params::frozen_from(weights.clone(), DType::F32, &Device::Cpu).build(|vb| EfficientNet::new(&config, vb))?;
+    Params::frozen_from(weights.clone(), DType::F32, &Device::Cpu)
+        .build(|vb| EfficientNet::new(&config, vb))?;
     Ok(Some((config, weights)))
 }
 
-/// torchvision's name of efficientnet_lite_pytorch's tensor `name`; names that it hasn't are left as they are.
+/// torchvision's name of efficientnet_lite_pytorch's tensor `name`; names that it hasn't are left
+/// as they are.
 fn current_name(config: &Config, name: &str) -> String {
     let last = config.stages.len() + 1;
     let fixed = |part: &str, rest: &str| {
@@ -88,15 +96,26 @@ mod tests {
 
     #[test]
     fn names_of_efficientnet_lite_pytorch() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/efficientnet/expected.json");
-        let facts: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let theirs: Vec<&str> = facts["lite0"]["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/efficientnet/expected.json");
+        let facts: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let theirs: Vec<&str> = facts["lite0"]["names"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap())
+            .collect();
         let config = Config::lite0(10);
         let params = Params::drawn(Seed::of_study(1), DType::F32, &Device::Cpu);
         params.build(|vb| EfficientNet::new(&config, vb)).unwrap();
         let ours = params.state_dict().unwrap();
-        let renamed: BTreeSet<String> = theirs.iter().map(|name| current_name(&config, name)).collect();
-        assert_eq!((renamed.len(), renamed), (theirs.len(), ours.iter().map(|(name, _)| name.to_owned()).collect()));
+        let renamed: BTreeSet<String> =
+            theirs.iter().map(|name| current_name(&config, name)).collect();
+        assert_eq!(
+            (renamed.len(), renamed),
+            (theirs.len(), ours.iter().map(|(name, _)| name.to_owned()).collect())
+        );
 
         let (found, weights) = network("lite0", ours.clone()).unwrap().unwrap();
         assert_eq!((found, weights.iter().count()), (config, theirs.len()));
@@ -108,19 +127,25 @@ mod tests {
         assert!(network("v2-s", ours).unwrap_err().to_string().contains("features.0.0.weight"));
     }
 
-    /// The centre square of an image of at least `side` rows and columns, shrunk to `side` as Pillow's BILINEAR does: each value is a
-    /// mean, weighted by a triangle over the source pixels.
+    /// The centre square of an image of at least `side` rows and columns, shrunk to `side` as
+    /// Pillow's BILINEAR does: each value is a mean, weighted by a triangle over the source pixels.
     fn centre(path: PathBuf, side: usize) -> Tensor {
-        let mut reader = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap())).read_info().unwrap();
+        let mut reader =
+            png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path).unwrap()))
+                .read_info()
+                .unwrap();
         let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
         let info = reader.next_frame(&mut bytes).unwrap();
         assert_eq!((info.color_type, info.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
         let (width, height) = (info.width as usize, info.height as usize);
         let square = width.min(height);
-        let (left, top, scale) = ((width - square) / 2, (height - square) / 2, square as f64 / side as f64);
+        let (left, top, scale) =
+            ((width - square) / 2, (height - square) / 2, square as f64 / side as f64);
         let weights = |at: usize| {
             let centre = (at as f64 + 0.5) * scale;
-            let raw: Vec<f64> = (0..square).map(|x| (1.0 - ((x as f64 + 0.5 - centre) / scale).abs()).max(0.0)).collect();
+            let raw: Vec<f64> = (0..square)
+                .map(|x| (1.0 - ((x as f64 + 0.5 - centre) / scale).abs()).max(0.0))
+                .collect();
             let sum: f64 = raw.iter().sum();
             raw.into_iter().map(|w| (w / sum) as f32).collect::<Vec<_>>()
         };
@@ -128,9 +153,16 @@ mod tests {
         let shrink = Tensor::from_vec(shrink, (side, square), &Device::Cpu).unwrap();
         let pixels: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
         let pixels = Tensor::from_vec(pixels, (height, width, 3), &Device::Cpu).unwrap();
-        let pixels = pixels.narrow(0, top, square).unwrap().narrow(1, left, square).unwrap().contiguous().unwrap();
+        let pixels = pixels
+            .narrow(0, top, square)
+            .unwrap()
+            .narrow(1, left, square)
+            .unwrap()
+            .contiguous()
+            .unwrap();
         let rows = shrink.matmul(&pixels.reshape((square, square * 3)).unwrap()).unwrap();
-        let columns = rows.reshape((side, square, 3)).unwrap().transpose(0, 1).unwrap().contiguous().unwrap();
+        let columns =
+            rows.reshape((side, square, 3)).unwrap().transpose(0, 1).unwrap().contiguous().unwrap();
         let both = shrink.matmul(&columns.reshape((square, side * 3)).unwrap()).unwrap();
         both.reshape((1, side, side, 3)).unwrap().transpose(1, 2).unwrap().contiguous().unwrap()
     }
@@ -139,7 +171,11 @@ mod tests {
     fn lite0_knows_a_cat_a_cup_and_a_rocket() {
         let Some(folder) = std::env::var_os("TITRATE_LITE0").map(PathBuf::from) else {
             let script = "tests/fixtures/efficientnet/known_answers.py";
-            writeln!(std::io::stderr(), "skipped: TITRATE_LITE0 names no folder that {script} has filled").unwrap();
+            writeln!(
+                std::io::stderr(),
+                "skipped: TITRATE_LITE0 names no folder that {script} has filled"
+            )
+            .unwrap();
             return;
         };
         let weights = checkpoint::read(&std::fs::read(folder.join("lite0.pth")).unwrap()).unwrap();
@@ -148,9 +184,19 @@ mod tests {
         let lite0 = params.build(|vb| EfficientNet::new(&config, vb)).unwrap();
         for (name, class) in [("chelsea", 285), ("coffee", 967), ("rocket", 657)] {
             let image = centre(folder.join(format!("{name}.png")), 224);
-            let logits = lite0.forward(&image, Mode::Eval).unwrap().get(0).unwrap().to_vec1::<f32>().unwrap();
-            let answer = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
-            println!("{name}: {answer}, {:.1} % sure", 100.0 / logits.iter().map(|l| (l - logits[answer]).exp()).sum::<f32>());
+            let logits = lite0
+                .forward(&image, Mode::Eval)
+                .unwrap()
+                .get(0)
+                .unwrap()
+                .to_vec1::<f32>()
+                .unwrap();
+            let answer =
+                (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap();
+            println!(
+                "{name}: {answer}, {:.1} % sure",
+                100.0 / logits.iter().map(|l| (l - logits[answer]).exp()).sum::<f32>()
+            );
             assert_eq!(answer, class, "{name}");
         }
     }

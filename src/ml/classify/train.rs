@@ -32,7 +32,8 @@ pub struct Training {
     /// Optimiser steps of an epoch; 0: one pass over the training images.
     pub steps_per_epoch: usize,
     pub batch: usize,
-    /// Whether each pass leaves out what does not fill a batch; otherwise a batch may begin in one pass and end in the next.
+    /// Whether each pass leaves out what does not fill a batch; otherwise a batch may begin in one
+    /// pass and end in the next.
     pub drop_last: bool,
     pub learning_rate: f64,
     pub weight_decay: f64,
@@ -86,8 +87,15 @@ pub struct Epoch {
     pub validation_accuracy: f64,
 }
 
-/// Trains `model`, from where the session's last attempt was, and leaves it with the weights that are kept. Gives the learning curve.
-pub fn fit(model: &Model, training: &Training, lesson: Lesson<'_>, seed: &Seed, mut session: Session<'_>) -> Result<Vec<Epoch>> {
+/// Trains `model`, from where the session's last attempt was, and leaves it with the weights that
+/// are kept. Gives the learning curve.
+pub fn fit(
+    model: &Model,
+    training: &Training,
+    lesson: Lesson<'_>,
+    seed: &Seed,
+    mut session: Session<'_>,
+) -> Result<Vec<Epoch>> {
     let Examples { inputs, labels } = lesson.train;
     let steps = training.steps(inputs.count())?;
     let mut state = State::new(model, training)?;
@@ -104,7 +112,11 @@ pub fn fit(model: &Model, training: &Training, lesson: Lesson<'_>, seed: &Seed, 
         let labels = items.iter().map(|&item| labels[item]).collect::<Vec<_>>();
         let stream = seed.child("step").nth(step as u64);
         let inputs = inputs.shown(&items, &passes, &stream)?;
-        Ok(Batch { inputs, labels: Tensor::new(labels, &Device::Cpu)?, network: stream.child("network") })
+        Ok(Batch {
+            inputs,
+            labels: Tensor::new(labels, &Device::Cpu)?,
+            network: stream.child("network"),
+        })
     };
     std::thread::scope(|scope| {
         let mut batches = batches::ahead(scope, first..training.epochs * steps, batch);
@@ -140,14 +152,20 @@ struct State<'a> {
 impl<'a> State<'a> {
     fn new(model: &'a Model, training: &'a Training) -> Result<Self> {
         let config = AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::FASTAI };
-        let decays = |_: &str, variable: &candle_core::Var| training.decay_norms_and_biases || variable.rank() > 1;
-        let optimiser = AdamW::with_decay(model.params.trainable(), config, decays).map_err(Error::wrap)?;
+        let decays = |_: &str, variable: &candle_core::Var| {
+            training.decay_norms_and_biases || variable.rank() > 1
+        };
+        let optimiser =
+            AdamW::with_decay(model.params.trainable(), config, decays).map_err(Error::wrap)?;
         Ok(Self { model, training, optimiser, curve: Vec::new(), best: None, steps: 0, sum: 0.0 })
     }
 
     /// Whether the last epoch was the last.
     fn ended(&self) -> bool {
-        let waited = self.best.as_ref().map_or(self.curve.len(), |(best, _)| (self.curve.len() - 1).saturating_sub(*best));
+        let waited = self
+            .best
+            .as_ref()
+            .map_or(self.curve.len(), |(best, _)| (self.curve.len() - 1).saturating_sub(*best));
         let impatient = self.training.patience > 0 && waited >= self.training.patience;
         self.steps == 0 && (self.curve.len() == self.training.epochs || impatient)
     }
@@ -171,7 +189,9 @@ impl<'a> State<'a> {
         }
         let line = self.evaluate(validation)?;
         let lowest = self.best.as_ref().map(|(best, _)| self.curve[*best].validation_loss);
-        if line.validation_loss.is_finite() && lowest.is_none_or(|lowest| line.validation_loss < lowest) {
+        if line.validation_loss.is_finite()
+            && lowest.is_none_or(|lowest| line.validation_loss < lowest)
+        {
             let weights = match self.training.kept {
                 Kept::Best => self.model.params.variables()?,
                 Kept::Last => StateDict::default(),
@@ -185,8 +205,14 @@ impl<'a> State<'a> {
 
     fn step(&mut self, batch: Batch, done: usize, total: usize) -> Result<()> {
         let training = self.training;
-        let logits = self.model.learner.forward(&batch.inputs, Mode::Train { seed: batch.network })?;
-        let loss = weighted_cross_entropy(&logits, &batch.labels, training.label_smoothing, &training.class_weights)?;
+        let logits =
+            self.model.learner.forward(&batch.inputs, Mode::Train { seed: batch.network })?;
+        let loss = weighted_cross_entropy(
+            &logits,
+            &batch.labels,
+            training.label_smoothing,
+            &training.class_weights,
+        )?;
         self.sum += finite(f64::from(loss.to_scalar::<f32>()?), done)?;
         let rate = training.learning_rate * training.schedule.factor(done as u64, total as u64);
         self.optimiser.step(&gradients(&loss)?, rate, None).map_err(Error::wrap)?;
@@ -195,13 +221,19 @@ impl<'a> State<'a> {
     }
 
     fn evaluate(&self, validation: Examples<'_>) -> Result<Epoch> {
-        let (validation_loss, validation_accuracy) = judged(self.model.twin.as_ref(), validation, &self.training.class_weights)?;
-        Ok(Epoch { training_loss: self.sum / self.steps as f64, validation_loss, validation_accuracy })
+        let (validation_loss, validation_accuracy) =
+            judged(self.model.twin.as_ref(), validation, &self.training.class_weights)?;
+        Ok(Epoch {
+            training_loss: self.sum / self.steps as f64,
+            validation_loss,
+            validation_accuracy,
+        })
     }
 
     /// Leaves the model with the weights that are kept.
     fn end(self) -> Result<Vec<Epoch>> {
-        let (_, best) = self.best.ok_or_else(|| Error::msg("no epoch ended with a finite validation loss"))?;
+        let (_, best) =
+            self.best.ok_or_else(|| Error::msg("no epoch ended with a finite validation loss"))?;
         if self.training.kept == Kept::Best {
             self.model.params.set(&best)?;
         }
@@ -210,12 +242,19 @@ impl<'a> State<'a> {
 
     fn kept(&self) -> Result<StateDict> {
         let mut kept = StateDict::default();
-        let curve = self.curve.iter().flat_map(|line| [line.training_loss, line.validation_loss, line.validation_accuracy]);
+        let curve = self
+            .curve
+            .iter()
+            .flat_map(|line| [line.training_loss, line.validation_loss, line.validation_accuracy]);
         let best = self.best.as_ref().map_or(-1.0, |(best, _)| *best as f64);
-        let numbers = [self.steps as f64, self.sum, self.optimiser.steps() as f64, best].into_iter().chain(curve);
+        let numbers = [self.steps as f64, self.sum, self.optimiser.steps() as f64, best]
+            .into_iter()
+            .chain(curve);
         kept.insert("numbers", Tensor::from_iter(numbers, &Device::Cpu)?);
         let mut keep = |prefix: &str, values: &StateDict| {
-            values.iter().for_each(|(name, tensor)| kept.insert(format!("{prefix}.{name}"), tensor.clone()));
+            values
+                .iter()
+                .for_each(|(name, tensor)| kept.insert(format!("{prefix}.{name}"), tensor.clone()));
         };
         keep("variable", &self.model.params.variables()?);
         keep("moment", &self.optimiser.state().map_err(Error::wrap)?.moments);
@@ -226,13 +265,22 @@ impl<'a> State<'a> {
     }
 
     fn restore(&mut self, kept: &StateDict) -> Result<()> {
-        let numbers = kept.get("numbers").ok_or_else(|| Error::msg("the kept state has no numbers"))?.to_vec1::<f64>()?;
-        let [steps, sum, taken, best, ref curve @ ..] = numbers[..] else { candle_core::bail!("the kept state is too short") };
+        let numbers = kept
+            .get("numbers")
+            .ok_or_else(|| Error::msg("the kept state has no numbers"))?
+            .to_vec1::<f64>()?;
+        let [steps, sum, taken, best, ref curve @ ..] = numbers[..] else {
+            candle_core::bail!("the kept state is too short")
+        };
         self.model.params.set(&kept.under("variable."))?;
         let moments = kept.under("moment.");
         self.optimiser.restore(&AdamWState { step: taken as u64, moments }).map_err(Error::wrap)?;
         (self.steps, self.sum) = (steps as usize, sum);
-        let line = |line: &[f64]| Epoch { training_loss: line[0], validation_loss: line[1], validation_accuracy: line[2] };
+        let line = |line: &[f64]| Epoch {
+            training_loss: line[0],
+            validation_loss: line[1],
+            validation_accuracy: line[2],
+        };
         self.curve = curve.chunks_exact(3).map(line).collect();
         self.best = (best >= 0.0).then(|| (best as usize, kept.under("best.")));
         Ok(())

@@ -1,8 +1,8 @@
-//! fastai's `aug_transforms`: flip, warp, rotation and zoom as one projective map and one bilinear resample with reflection padding,
-//! then brightness and contrast in logit space.
+//! fastai's `aug_transforms`: flip, warp, rotation and zoom as one projective map and one bilinear
+//! resample with reflection padding, then brightness and contrast in logit space.
 //!
-//! The resample is `grid_sample` with `align_corners`. fastai shrinks its input first where the output is less than half its size; here
-//! both are of one size.
+//! The resample is `grid_sample` with `align_corners`. fastai shrinks its input first where the
+//! output is less than half its size; here both are of one size.
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -25,29 +25,40 @@ pub struct Config {
     pub max_rotate: f64,
     /// Largest magnification, at least 1, about a random centre.
     pub max_zoom: f64,
-    /// Brightness: the logit of U(0.5 (1 - m), 0.5 (1 + m)) is added; contrast: a factor from 1 - m to 1 / (1 - m); m below 1.
+    /// Brightness: the logit of U(0.5 (1 - m), 0.5 (1 + m)) is added; contrast: a factor from 1 - m
+    /// to 1 / (1 - m); m below 1.
     pub max_lighting: f64,
 }
 
 impl Config {
     /// `aug_transforms()` with its default arguments, as the study used it.
-    pub const FASTAI: Self =
-        Self { flip_p: 0.5, affine_p: 0.75, lighting_p: 0.75, max_warp: 0.2, max_rotate: 10.0, max_zoom: 1.1, max_lighting: 0.2 };
+    pub const FASTAI: Self = Self {
+        flip_p: 0.5,
+        affine_p: 0.75,
+        lighting_p: 0.75,
+        max_warp: 0.2,
+        max_rotate: 10.0,
+        max_zoom: 1.1,
+        max_lighting: 0.2,
+    };
 }
 
-/// What happens to one image: numbers with the meaning of the `draw` arguments of fastai's transforms.
+/// What happens to one image: numbers with the meaning of the `draw` arguments of fastai's
+/// transforms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Parameters {
     /// Whether left and right change places.
     pub flip: bool,
-    /// Perspective along x and y: how far the corners move, in halves of the image, between -1 and 1.
+    /// Perspective along x and y: how far the corners move, in halves of the image, between -1 and
+    /// 1.
     pub warp: [f64; 2],
     /// Degrees.
     pub rotate: f64,
     /// Magnification, above 0.
     pub zoom: f64,
-    /// The place that zooming leaves where it is, from the image's left (top) edge, 0, to its right (bottom) one, 1.
+    /// The place that zooming leaves where it is, from the image's left (top) edge, 0, to its right
+    /// (bottom) one, 1.
     pub centre: [f64; 2],
     /// What mid-grey becomes, between 0 and 1: its logit is added to each value's.
     pub brightness: f64,
@@ -57,8 +68,15 @@ pub struct Parameters {
 
 impl Parameters {
     /// Leaves an image as it is.
-    pub const NEUTRAL: Self =
-        Self { flip: false, warp: [0.0; 2], rotate: 0.0, zoom: 1.0, centre: [0.5; 2], brightness: 0.5, contrast: 1.0 };
+    pub const NEUTRAL: Self = Self {
+        flip: false,
+        warp: [0.0; 2],
+        rotate: 0.0,
+        zoom: 1.0,
+        centre: [0.5; 2],
+        brightness: 0.5,
+        contrast: 1.0,
+    };
 
     /// The parameters that `seed` stands for. Each draws from a stream of its own.
     pub fn draw(config: &Config, seed: &Seed) -> Self {
@@ -69,14 +87,18 @@ impl Parameters {
         let symmetric = |magnitude: f64| move |u: f64| magnitude * (2.0 * u - 1.0);
         let warp = |name| unless(name, config.affine_p, 0.0, &symmetric(config.max_warp));
         let centre = |name| unless(name, 1.0, 0.5, &|u| u);
-        let log_contrast = unless("contrast", config.lighting_p, 0.0, &|u| symmetric(-(1.0 - config.max_lighting).log2())(u));
+        let log_contrast = unless("contrast", config.lighting_p, 0.0, &|u| {
+            symmetric(-(1.0 - config.max_lighting).log2())(u)
+        });
         Self {
             flip: unless("flip", config.flip_p, 0.0, &|_| 1.0) == 1.0,
             warp: ["warp x", "warp y"].map(warp),
             rotate: unless("rotate", config.affine_p, 0.0, &symmetric(config.max_rotate)),
             zoom: unless("zoom", config.affine_p, 1.0, &|u| 1.0 + (config.max_zoom - 1.0) * u),
             centre: ["zoom x", "zoom y"].map(centre),
-            brightness: unless("brightness", config.lighting_p, 0.5, &|u| 0.5 * (1.0 + symmetric(config.max_lighting)(u))),
+            brightness: unless("brightness", config.lighting_p, 0.5, &|u| {
+                0.5 * (1.0 + symmetric(config.max_lighting)(u))
+            }),
             contrast: log_contrast.exp2(),
         }
     }
@@ -87,11 +109,12 @@ type Homography = [[f64; 3]; 3];
 
 const IDENTITY: Homography = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-/// The transform of one image, ready to be applied. Places are in [-1, 1] between the centres of the outermost pixels, as
-/// `grid_sample` has them with `align_corners`.
+/// The transform of one image, ready to be applied. Places are in [-1, 1] between the centres of
+/// the outermost pixels, as `grid_sample` has them with `align_corners`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transform {
-    /// From places in the output towards places in the input; lengths along x and y are those of a square image.
+    /// From places in the output towards places in the input; lengths along x and y are those of a
+    /// square image.
     affine: Homography,
     /// Applied after that.
     warp: Homography,
@@ -104,7 +127,8 @@ pub struct Transform {
 impl Transform {
     /// The transform of given parameters.
     pub fn new(parameters: &Parameters) -> Self {
-        let Parameters { flip, warp: [warp_x, warp_y], rotate, zoom, centre, brightness, contrast } = *parameters;
+        let Parameters { flip, warp: [warp_x, warp_y], rotate, zoom, centre, brightness, contrast } =
+            *parameters;
         let (sin, cos) = rotate.to_radians().sin_cos();
         let rotation = [[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]];
         let scale = 1.0 / zoom;
@@ -113,7 +137,8 @@ impl Transform {
         if flip {
             affine[0] = affine[0].map(|v| -v);
         }
-        let warp = if (warp_x, warp_y) == (0.0, 0.0) { IDENTITY } else { perspective(warp_x, warp_y) };
+        let warp =
+            if (warp_x, warp_y) == (0.0, 0.0) { IDENTITY } else { perspective(warp_x, warp_y) };
         Self { affine, warp, brightness: (brightness / (1.0 - brightness)).ln(), contrast }
     }
 
@@ -122,7 +147,8 @@ impl Transform {
         Self::new(&Parameters::draw(config, seed))
     }
 
-    /// From places in the output to places in an input of this size. As in fastai, a rotation keeps angles by the pixel.
+    /// From places in the output to places in an input of this size. As in fastai, a rotation keeps
+    /// angles by the pixel.
     fn map(&self, height: usize, width: usize) -> Homography {
         let mut map = self.affine;
         map[0][1] *= height as f64 / width as f64;
@@ -130,7 +156,8 @@ impl Transform {
         if self.warp == IDENTITY { map } else { product(&self.warp, &map) }
     }
 
-    /// Writes the transformed `image` (`height x width x 3`, values in [0, 1]) to `output` of the same size.
+    /// Writes the transformed `image` (`height x width x 3`, values in [0, 1]) to `output` of the
+    /// same size.
     ///
     /// # Panics
     /// Where a slice is not of that size.
@@ -152,10 +179,12 @@ impl Transform {
     }
 }
 
-/// The map that fastai's `Warp` with these magnitudes samples through: it takes the corners of a trapezium to the image's corners.
+/// The map that fastai's `Warp` with these magnitudes samples through: it takes the corners of a
+/// trapezium to the image's corners.
 fn perspective(x: f64, y: f64) -> Homography {
     let corners = [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]];
-    let moved = [[-1.0 - y, -1.0 - x], [-1.0 + y, 1.0 + x], [1.0 + y, -1.0 + x], [1.0 - y, 1.0 - x]];
+    let moved =
+        [[-1.0 - y, -1.0 - x], [-1.0 + y, 1.0 + x], [1.0 + y, -1.0 + x], [1.0 - y, 1.0 - x]];
     let mut system = [[0.0; 9]; 8];
     for (i, ([tx, ty], [sx, sy])) in corners.into_iter().zip(moved).enumerate() {
         system[2 * i] = [sx, sy, 1.0, 0.0, 0.0, 0.0, -tx * sx, -tx * sy, tx];
@@ -168,7 +197,9 @@ fn perspective(x: f64, y: f64) -> Homography {
 /// Gauss-Jordan elimination with partial pivoting of eight equations, the right-hand side last.
 fn solve(mut rows: [[f64; 9]; 8]) -> [f64; 8] {
     for column in 0..8 {
-        let pivot = (column..8).max_by(|a, b| rows[*a][column].abs().total_cmp(&rows[*b][column].abs())).unwrap_or(column);
+        let pivot = (column..8)
+            .max_by(|a, b| rows[*a][column].abs().total_cmp(&rows[*b][column].abs()))
+            .unwrap_or(column);
         rows.swap(column, pivot);
         let lead = rows[column].map(|v| v / rows[column][column]);
         for (at, row) in rows.iter_mut().enumerate() {
@@ -198,7 +229,12 @@ fn resample(image: &[f32], height: usize, width: usize, map: &Homography, output
             let (left, right, fx) = neighbours((map[0][0] * x as f32 + at_x) * depth, width);
             let (top, bottom, fy) = neighbours((map[1][0] * x as f32 + at_y) * depth, height);
             let corner = |y: usize, x: usize| &pixels[y * width + x];
-            let (a, b, c, d) = (corner(top, left), corner(top, right), corner(bottom, left), corner(bottom, right));
+            let (a, b, c, d) = (
+                corner(top, left),
+                corner(top, right),
+                corner(bottom, left),
+                corner(bottom, right),
+            );
             for k in 0..3 {
                 let (above, below) = (a[k] + fx * (b[k] - a[k]), c[k] + fx * (d[k] - c[k]));
                 pixel[k] = (above + fy * (below - above)).clamp(0.0, 1.0);
@@ -207,7 +243,8 @@ fn resample(image: &[f32], height: usize, width: usize, map: &Homography, output
     }
 }
 
-/// The two pixels around `place` and the weight of the second, after reflection about the centres of the first and last pixel.
+/// The two pixels around `place` and the weight of the second, after reflection about the centres
+/// of the first and last pixel.
 fn neighbours(place: f32, size: usize) -> (usize, usize, f32) {
     let last = (size - 1) as f32;
     let mut place = place.abs();
@@ -221,14 +258,16 @@ fn neighbours(place: f32, size: usize) -> (usize, usize, f32) {
     (before, (before + 1).min(size - 1), place - before as f32)
 }
 
-/// `sigmoid(contrast (logit(v) + brightness))` of each value, values being kept 1e-7 away from 0 and 1 as in fastai.
+/// `sigmoid(contrast (logit(v) + brightness))` of each value, values being kept 1e-7 away from 0
+/// and 1 as in fastai.
 fn relight(brightness: f32, contrast: f32, values: &mut [f32]) {
     const MARGIN: f32 = 1e-7;
     let factor = (-contrast * brightness).exp();
     for value in values {
         let v = value.clamp(MARGIN, 1.0 - MARGIN);
         let odds = (1.0 - v) / v;
-        *value = 1.0 / (1.0 + factor * if contrast == 1.0 { odds } else { (contrast * odds.ln()).exp() });
+        *value = 1.0
+            / (1.0 + factor * if contrast == 1.0 { odds } else { (contrast * odds.ln()).exp() });
     }
 }
 

@@ -1,4 +1,5 @@
-//! The transforms of DreamBooth's training images in the study: torchvision's RandomResizedCrop, ColorJitter and horizontal flip.
+//! The transforms of DreamBooth's training images in the study: torchvision's RandomResizedCrop,
+//! ColorJitter and horizontal flip.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -14,7 +15,8 @@ pub struct Config {
     pub scale: [f64; 2],
     /// The crop's least and largest width over height.
     pub ratio: [f64; 2],
-    /// Brightness, contrast and saturation are scaled by U(1 - j, 1 + j), the hue is turned by U(-j, j) of a circle; j below 0.5.
+    /// Brightness, contrast and saturation are scaled by U(1 - j, 1 + j), the hue is turned by
+    /// U(-j, j) of a circle; j below 0.5.
     pub jitter: f64,
     /// Chance of a horizontal flip.
     pub flip_p: f64,
@@ -29,12 +31,24 @@ struct Crop {
     width: usize,
 }
 
-/// Writes `image` (`height x width x 3`, values in [0, 1]) as transformed by what `seed` draws to `output` of the same size.
+/// Writes `image` (`height x width x 3`, values in [0, 1]) as transformed by what `seed` draws to
+/// `output` of the same size.
 ///
 /// # Panics
 /// Where a slice is not of that size.
-pub fn augment(image: &[f32], height: usize, width: usize, config: &Config, seed: &Seed, output: &mut [f32]) {
-    assert_eq!((image.len(), output.len()), (height * width * 3, height * width * 3), "image and output are {height}x{width}x3");
+pub fn augment(
+    image: &[f32],
+    height: usize,
+    width: usize,
+    config: &Config,
+    seed: &Seed,
+    output: &mut [f32],
+) {
+    assert_eq!(
+        (image.len(), output.len()),
+        (height * width * 3, height * width * 3),
+        "image and output are {height}x{width}x3"
+    );
     let crop = draw_crop(height, width, config, &mut seed.child("crop").rng());
     let flip = seed.child("flip").rng().random::<f64>() < config.flip_p;
     resize(image, width, crop, flip, height, output);
@@ -43,14 +57,18 @@ pub fn augment(image: &[f32], height: usize, width: usize, config: &Config, seed
     }
 }
 
-/// `RandomResizedCrop.get_params`: ten attempts at a crop that fits, else the largest centred one of an allowed ratio.
+/// `RandomResizedCrop.get_params`: ten attempts at a crop that fits, else the largest centred one
+/// of an allowed ratio.
 fn draw_crop(height: usize, width: usize, config: &Config, rng: &mut impl Rng) -> Crop {
     let area = (height * width) as f64;
     let [least, largest] = config.ratio;
     for _ in 0..10 {
         let target = area * rng.random_range(config.scale[0]..=config.scale[1]);
         let ratio = rng.random_range(least.ln()..=largest.ln()).exp();
-        let (w, h) = ((target * ratio).sqrt().round_ties_even() as usize, (target / ratio).sqrt().round_ties_even() as usize);
+        let (w, h) = (
+            (target * ratio).sqrt().round_ties_even() as usize,
+            (target / ratio).sqrt().round_ties_even() as usize,
+        );
         if (1..=width).contains(&w) && (1..=height).contains(&h) {
             let (top, left) = (rng.random_range(0..=height - h), rng.random_range(0..=width - w));
             return Crop { top, left, height: h, width: w };
@@ -68,11 +86,13 @@ fn draw_crop(height: usize, width: usize, config: &Config, rng: &mut impl Rng) -
     Crop { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
 }
 
-/// Bilinear, pixel areas aligned (`align_corners=False`); `flip` mirrors the result. A crop is at most as large as the image,
-/// so nothing is shrunk and no antialiasing takes place.
+/// Bilinear, pixel areas aligned (`align_corners=False`); `flip` mirrors the result. A crop is at
+/// most as large as the image, so nothing is shrunk and no antialiasing takes place.
 fn resize(image: &[f32], stride: usize, crop: Crop, flip: bool, height: usize, output: &mut [f32]) {
     let pixels: &[[f32; 3]] = image.as_chunks().0;
-    let columns: Vec<_> = (0..stride).map(|x| taps(if flip { stride - 1 - x } else { x }, stride, crop.width)).collect();
+    let columns: Vec<_> = (0..stride)
+        .map(|x| taps(if flip { stride - 1 - x } else { x }, stride, crop.width))
+        .collect();
     for (y, row) in output.as_chunks_mut::<3>().0.chunks_exact_mut(stride).enumerate() {
         let (top, bottom, fy) = taps(y, height, crop.height);
         let line = |at: usize| &pixels[(crop.top + at) * stride + crop.left..][..crop.width];
@@ -89,7 +109,8 @@ fn resize(image: &[f32], stride: usize, crop: Crop, flip: bool, height: usize, o
 
 /// The two source pixels of `inner` for pixel `at` of `outer`, and the weight of the second.
 fn taps(at: usize, outer: usize, inner: usize) -> (usize, usize, f32) {
-    let place = ((at as f64 + 0.5) * inner as f64 / outer as f64 - 0.5).clamp(0.0, (inner - 1) as f64);
+    let place =
+        ((at as f64 + 0.5) * inner as f64 / outer as f64 - 0.5).clamp(0.0, (inner - 1) as f64);
     let before = place as usize;
     (before, (before + 1).min(inner - 1), (place - before as f64) as f32)
 }
@@ -104,7 +125,8 @@ fn jitter(pixels: &mut [[f32; 3]], strength: f64, rng: &mut impl Rng) {
         match step {
             0 => pixels.iter_mut().for_each(|pixel| blend(pixel, 0.0, brightness)),
             1 => {
-                let mean = pixels.iter().map(|pixel| f64::from(grey(pixel))).sum::<f64>() / pixels.len() as f64;
+                let mean = pixels.iter().map(|pixel| f64::from(grey(pixel))).sum::<f64>()
+                    / pixels.len() as f64;
                 pixels.iter_mut().for_each(|pixel| blend(pixel, mean as f32, contrast));
             }
             2 => pixels.iter_mut().for_each(|pixel| blend(pixel, grey(pixel), saturation)),
@@ -159,7 +181,8 @@ mod tests {
     use super::*;
 
     /// As the study fine-tuned its generators.
-    const DREAMBOOTH: Config = Config { scale: [0.9, 1.1], ratio: [0.9, 1.1], jitter: 0.05, flip_p: 0.5 };
+    const DREAMBOOTH: Config =
+        Config { scale: [0.9, 1.1], ratio: [0.9, 1.1], jitter: 0.05, flip_p: 0.5 };
 
     const SIZE: usize = 32;
     const NONE: Config = Config { scale: [1.0; 2], ratio: [1.0; 2], jitter: 0.0, flip_p: 0.0 };
@@ -182,9 +205,12 @@ mod tests {
 
     #[test]
     fn each_part_alone_is_seeded_and_keeps_the_range() {
-        for config in
-            [Config { scale: [0.7, 0.9], ..NONE }, Config { jitter: 0.05, ..NONE }, Config { flip_p: 1.0, ..NONE }, DREAMBOOTH]
-        {
+        for config in [
+            Config { scale: [0.7, 0.9], ..NONE },
+            Config { jitter: 0.05, ..NONE },
+            Config { flip_p: 1.0, ..NONE },
+            DREAMBOOTH,
+        ] {
             let output = augmented(&config, 3);
             assert_eq!(output, augmented(&config, 3));
             assert_ne!(output, image(), "{config:?}");
@@ -196,7 +222,10 @@ mod tests {
     fn crops_fit_and_vary() {
         let mut rng = Seed::of_study(1).rng();
         let crops: Vec<Crop> = (0..200).map(|_| draw_crop(32, 32, &DREAMBOOTH, &mut rng)).collect();
-        assert!(crops.iter().all(|c| c.top + c.height <= 32 && c.left + c.width <= 32 && c.height >= 28 && c.width >= 28));
+        assert!(crops.iter().all(|c| c.top + c.height <= 32
+            && c.left + c.width <= 32
+            && c.height >= 28
+            && c.width >= 28));
         assert!(crops.iter().any(|c| c.width < 31) && crops.iter().any(|c| c.top > 0));
         let wide = draw_crop(10, 100, &Config { scale: [1.0; 2], ..DREAMBOOTH }, &mut rng);
         assert_eq!(wide, Crop { top: 0, left: 44, height: 10, width: 11 });
@@ -205,12 +234,18 @@ mod tests {
     /// Values of Python's colorsys: hue of (0.8, 0.4, 0.2) turned by a third and by 0.05.
     #[test]
     fn hue_turns() {
-        for (turn, expected) in
-            [(1.0 / 3.0, [0.2, 0.8, 0.4]), (0.05, [0.8, 0.58, 0.2]), (-0.1, [0.8, 0.2, 0.36]), (0.0, [0.8, 0.4, 0.2])]
-        {
+        for (turn, expected) in [
+            (1.0 / 3.0, [0.2, 0.8, 0.4]),
+            (0.05, [0.8, 0.58, 0.2]),
+            (-0.1, [0.8, 0.2, 0.36]),
+            (0.0, [0.8, 0.4, 0.2]),
+        ] {
             let mut pixel = [0.8, 0.4, 0.2];
             turn_hue(&mut pixel, turn);
-            assert!(pixel.iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-5), "{turn}: {pixel:?}");
+            assert!(
+                pixel.iter().zip(expected).all(|(a, b): (&f32, f32)| (a - b).abs() < 1e-5),
+                "{turn}: {pixel:?}"
+            );
         }
     }
 }

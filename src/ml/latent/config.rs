@@ -1,4 +1,5 @@
-//! diffusers' `config.json`: the keys that this room implements, and a refusal of the others unless they say nothing.
+//! diffusers' `config.json`: the keys that this room implements, and a refusal of the others unless
+//! they say nothing.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -41,9 +42,10 @@ impl PerLevel {
         match self {
             Self::All(value) => Ok(vec![*value; levels]),
             Self::Each(values) if values.len() == levels => Ok(values.clone()),
-            Self::Each(values) => {
-                Err(ConfigError::Inconsistent(format!("{key} has {} values for {levels} levels", values.len())))
-            }
+            Self::Each(values) => Err(ConfigError::Inconsistent(format!(
+                "{key} has {} values for {levels} levels",
+                values.len()
+            ))),
         }
     }
 }
@@ -56,8 +58,8 @@ pub enum ActFn {
     Silu,
 }
 
-/// Reads the configuration of a `class`. Keys that `C` doesn't have must be null, false, bookkeeping (a leading underscore) or
-/// as in `neutral`.
+/// Reads the configuration of a `class`. Keys that `C` doesn't have must be null, false,
+/// bookkeeping (a leading underscore) or as in `neutral`.
 pub fn read<C: Serialize + DeserializeOwned>(
     json: &str,
     class: &'static str,
@@ -70,7 +72,9 @@ pub fn read<C: Serialize + DeserializeOwned>(
     let config: C = serde_json::from_value(Value::Object(keys.clone()))?;
     let known = serde_json::to_value(&config)?;
     for (key, value) in keys {
-        let harmless = value.is_null() || value == Value::Bool(false) || neutral.iter().any(|(k, v)| *k == key && *v == value);
+        let harmless = value.is_null()
+            || value == Value::Bool(false)
+            || neutral.iter().any(|(k, v)| *k == key && *v == value);
         if !key.starts_with('_') && known.get(&key).is_none() && !harmless {
             return Err(ConfigError::Unsupported { key, value });
         }
@@ -81,7 +85,8 @@ pub fn read<C: Serialize + DeserializeOwned>(
 /// Writes `config` as diffusers does, with the name of its `class`.
 pub fn write<C: Serialize>(config: &C, class: &str) -> String {
     let mut keys = json!({ "_class_name": class });
-    if let (Value::Object(keys), Ok(Value::Object(own))) = (&mut keys, serde_json::to_value(config)) {
+    if let (Value::Object(keys), Ok(Value::Object(own))) = (&mut keys, serde_json::to_value(config))
+    {
         keys.extend(own);
     }
     format!("{keys:#}\n")

@@ -13,10 +13,12 @@ use crate::seed::Seed;
 /// The denoising loss: mean squared error at random timesteps, stratified over the images.
 pub struct Denoising<'a> {
     pub schedule: &'a Schedule,
-    /// Weighs each item's error by min(SNR, gamma) / (SNR + 1) for v, min(SNR, gamma) / SNR for the noise, so that no range of
-    /// noise outweighs the others (Hang et al. 2023, section 3.4). None: all alike.
+    /// Weighs each item's error by min(SNR, gamma) / (SNR + 1) for v, min(SNR, gamma) / SNR for the
+    /// noise, so that no range of noise outweighs the others (Hang et al. 2023, section 3.4). None:
+    /// all alike.
     pub snr_gamma: Option<f64>,
-    /// Whether [`Denoising::gradients`] computes the UNet's layers twice rather than keep what they computed.
+    /// Whether [`Denoising::gradients`] computes the UNet's layers twice rather than keep what they
+    /// computed.
     pub gradient_checkpointing: bool,
 }
 
@@ -32,12 +34,23 @@ pub struct Batch {
 
 impl Denoising<'_> {
     /// The loss of `unet` on a batch. All draws come from `stream`.
-    pub fn loss(&self, unet: &UNet2DConditionModel, batch: &Batch, stream: &Seed) -> Result<Tensor> {
+    pub fn loss(
+        &self,
+        unet: &UNet2DConditionModel,
+        batch: &Batch,
+        stream: &Seed,
+    ) -> Result<Tensor> {
         self.loss_on(None, unet, batch, stream)
     }
 
     /// [`Self::loss`] times `weight`, with its gradients.
-    pub fn gradients(&self, unet: &UNet2DConditionModel, batch: &Batch, weight: f64, stream: &Seed) -> Result<Gradients> {
+    pub fn gradients(
+        &self,
+        unet: &UNet2DConditionModel,
+        batch: &Batch,
+        weight: f64,
+        stream: &Seed,
+    ) -> Result<Gradients> {
         let tape = self.gradient_checkpointing.then(Tape::default);
         let loss = (self.loss_on(tape.as_ref(), unet, batch, stream)? * weight)?;
         match tape {
@@ -63,13 +76,16 @@ impl Denoising<'_> {
             Some(condition) => Tensor::cat(&[&noisy, condition], 3)?,
         };
         let asked = timesteps.iter().map(|&timestep| timestep as f32).collect::<Vec<_>>();
-        let answer = unet.forward_on(tape, &input, &Tensor::from_vec(asked, count, &Device::Cpu)?, context)?;
+        let answer =
+            unet.forward_on(tape, &input, &Tensor::from_vec(asked, count, &Device::Cpu)?, context)?;
         let target = self.schedule.target(clean, &noise, &timesteps)?;
         let error = (answer - target)?.sqr()?.flatten_from(1)?.mean(1)?;
         match self.snr_gamma {
             None => error.mean_all(),
             Some(gamma) => {
-                let weights = timesteps.iter().map(|&timestep| self.schedule.min_snr_weight(timestep, gamma) as f32);
+                let weights = timesteps
+                    .iter()
+                    .map(|&timestep| self.schedule.min_snr_weight(timestep, gamma) as f32);
                 (error * Tensor::from_iter(weights, &Device::Cpu)?)?.mean_all()
             }
         }

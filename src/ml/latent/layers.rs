@@ -1,4 +1,5 @@
-//! Layers with PyTorch's default initialisation: uniform within `1 / sqrt(fan-in)` for weights and biases, 1 and 0 for norms.
+//! Layers with PyTorch's default initialisation: uniform within `1 / sqrt(fan-in)` for weights and
+//! biases, 1 and 0 for norms.
 
 use candle_core::{Result, Tensor};
 use candle_nn::init::{Init, ONE, ZERO};
@@ -20,7 +21,14 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    pub fn new(from: usize, to: usize, window: usize, stride: usize, padding: Padding, vb: VarBuilder) -> Result<Self> {
+    pub fn new(
+        from: usize,
+        to: usize,
+        window: usize,
+        stride: usize,
+        padding: Padding,
+        vb: VarBuilder,
+    ) -> Result<Self> {
         let init = within(from * window * window);
         let weight = vb.get_with_hints((to, from, window, window), "weight", init)?;
         Ok(Self { weight, bias: vb.get_with_hints(to, "bias", init)?, stride, padding })
@@ -80,9 +88,15 @@ pub struct GroupNorm {
 impl GroupNorm {
     pub fn new(groups: usize, channels: usize, eps: f64, vb: VarBuilder) -> Result<Self> {
         if !channels.is_multiple_of(groups) {
-            candle_core::bail!("{}: {channels} channels cannot be split into {groups} groups", vb.prefix());
+            candle_core::bail!(
+                "{}: {channels} channels cannot be split into {groups} groups",
+                vb.prefix()
+            );
         }
-        let (weight, bias) = (vb.get_with_hints(channels, "weight", ONE)?, vb.get_with_hints(channels, "bias", ZERO)?);
+        let (weight, bias) = (
+            vb.get_with_hints(channels, "weight", ONE)?,
+            vb.get_with_hints(channels, "bias", ZERO)?,
+        );
         Ok(Self { weight, bias, groups, eps })
     }
 
@@ -103,7 +117,10 @@ pub struct LayerNorm {
 
 impl LayerNorm {
     pub fn new(channels: usize, vb: VarBuilder) -> Result<Self> {
-        Ok(Self { weight: vb.get_with_hints(channels, "weight", ONE)?, bias: vb.get_with_hints(channels, "bias", ZERO)? })
+        Ok(Self {
+            weight: vb.get_with_hints(channels, "weight", ONE)?,
+            bias: vb.get_with_hints(channels, "bias", ZERO)?,
+        })
     }
 
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {

@@ -1,4 +1,5 @@
-//! diffusers' layout of a pipeline: a folder with a room for each model, as Stable Diffusion's repositories have it.
+//! diffusers' layout of a pipeline: a folder with a room for each model, as Stable Diffusion's
+//! repositories have it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -31,8 +32,8 @@ pub enum LayoutError {
     Index { path: PathBuf, problem: String },
 }
 
-/// The files of the pipeline at `folder` that are read, by their paths in it: of weights in whole and in parts the whole, of single and
-/// half precision the single.
+/// The files of the pipeline at `folder` that are read, by their paths in it: of weights in whole
+/// and in parts the whole, of single and half precision the single.
 pub fn files(folder: &Path) -> Result<Vec<String>, LayoutError> {
     let mut names = Vec::new();
     for (config, weights) in [VAE, UNET, TEXT] {
@@ -42,22 +43,35 @@ pub fn files(folder: &Path) -> Result<Vec<String>, LayoutError> {
     for name in [TOKENIZER.0, TOKENIZER.1, SCHEDULER] {
         names.push(present(folder, name)?);
     }
-    names.extend([TOKENIZER_CONFIG, SPECIAL_TOKENS].into_iter().filter(|name| folder.join(name).is_file()).map(str::to_owned));
+    names.extend(
+        [TOKENIZER_CONFIG, SPECIAL_TOKENS]
+            .into_iter()
+            .filter(|name| folder.join(name).is_file())
+            .map(str::to_owned),
+    );
     Ok(names)
 }
 
-/// Of a repository's files those that [`files`] would name, and the parts of weights; pipelines anywhere in it.
+/// Of a repository's files those that [`files`] would name, and the parts of weights; pipelines
+/// anywhere in it.
 pub fn wanted(names: &[String]) -> Vec<String> {
-    let ends =
-        |end: &str| names.iter().filter(|name| **name == end || name.ends_with(&format!("/{end}"))).cloned().collect::<Vec<_>>();
+    let ends = |end: &str| {
+        names
+            .iter()
+            .filter(|name| **name == end || name.ends_with(&format!("/{end}")))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
     let mut wanted = Vec::new();
     for (config, weights) in [VAE, UNET, TEXT] {
         wanted.extend(ends(config));
         let stem = weights.strip_suffix(".safetensors").unwrap_or(weights);
         let parts = |half: bool| {
             let part = |name: &&String| {
-                // `stem.fp16-00001-of-00002.safetensors`, or as older diffusers named them `stem-00001-of-00002.fp16.safetensors`.
-                let of_stem = name.contains(&format!("{stem}-")) || name.contains(&format!("{stem}.fp16-"));
+                // `stem.fp16-00001-of-00002.safetensors`, or as older diffusers named them
+                // `stem-00001-of-00002.fp16.safetensors`.
+                let of_stem =
+                    name.contains(&format!("{stem}-")) || name.contains(&format!("{stem}.fp16-"));
                 of_stem && name.ends_with(".safetensors") && name.contains(".fp16") == half
             };
             names.iter().filter(part).cloned().collect::<Vec<_>>()
@@ -84,7 +98,8 @@ fn present(folder: &Path, name: &str) -> Result<String, LayoutError> {
 fn weight_files(folder: &Path, whole: &str) -> Result<Vec<String>, LayoutError> {
     let stem = whole.strip_suffix(".safetensors").unwrap_or(whole);
     let exists = |name: &String| folder.join(name).is_file();
-    let (half, index) = (format!("{stem}.fp16.safetensors"), format!("{stem}.safetensors.index.json"));
+    let (half, index) =
+        (format!("{stem}.fp16.safetensors"), format!("{stem}.safetensors.index.json"));
     let half_index = format!("{stem}.safetensors.index.fp16.json");
     if exists(&whole.to_owned()) {
         return Ok(vec![whole.to_owned()]);
@@ -98,28 +113,39 @@ fn weight_files(folder: &Path, whole: &str) -> Result<Vec<String>, LayoutError> 
     if exists(&half_index) {
         return parts(folder, &half_index);
     }
-    let pickled = exists(&format!("{stem}.bin")) || exists(&"text_encoder/pytorch_model.bin".to_owned());
-    let hint = if pickled { "; weights as .bin are not read: convert them with diffusers' save_pretrained" } else { "" };
+    let pickled =
+        exists(&format!("{stem}.bin")) || exists(&"text_encoder/pytorch_model.bin".to_owned());
+    let hint = if pickled {
+        "; weights as .bin are not read: convert them with diffusers' save_pretrained"
+    } else {
+        ""
+    };
     Err(LayoutError::Missing { path: folder.join(whole), hint })
 }
 
 /// The files that an index names, each once.
 fn parts(folder: &Path, index: &str) -> Result<Vec<String>, LayoutError> {
     let path = folder.join(index);
-    let text = fs::read_to_string(&path).map_err(|source| LayoutError::Read { path: path.clone(), source })?;
+    let text = fs::read_to_string(&path)
+        .map_err(|source| LayoutError::Read { path: path.clone(), source })?;
     let failed = |problem: String| LayoutError::Index { path: path.clone(), problem };
     let json: Value = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
-    let map = json.get("weight_map").and_then(Value::as_object).ok_or_else(|| failed("it has no weight_map".into()))?;
+    let map = json
+        .get("weight_map")
+        .and_then(Value::as_object)
+        .ok_or_else(|| failed("it has no weight_map".into()))?;
     let room = index.split_once('/').map_or("", |(room, _)| room);
     let names = map.values().map(|name| name.as_str().filter(|name| !name.contains(['/', '\\'])));
-    let names =
-        names.collect::<Option<BTreeSet<_>>>().ok_or_else(|| failed("weight_map holds something else than file names".into()))?;
+    let names = names
+        .collect::<Option<BTreeSet<_>>>()
+        .ok_or_else(|| failed("weight_map holds something else than file names".into()))?;
     names.into_iter().map(|name| present(folder, &format!("{room}/{name}"))).collect()
 }
 
 /// `model_index.json`, by which diffusers' `from_pretrained` opens the whole folder.
 pub fn model_index(inpainting: bool) -> String {
-    let class = if inpainting { "StableDiffusionInpaintPipeline" } else { "StableDiffusionPipeline" };
+    let class =
+        if inpainting { "StableDiffusionInpaintPipeline" } else { "StableDiffusionPipeline" };
     let index = json!({
         "_class_name": class,
         "_diffusers_version": DIFFUSERS,
@@ -135,7 +161,8 @@ pub fn model_index(inpainting: bool) -> String {
     format!("{index:#}\n")
 }
 
-/// `tokenizer_config.json` of CLIP's tokenizer for texts of `length` tokens, filled up by the end's.
+/// `tokenizer_config.json` of CLIP's tokenizer for texts of `length` tokens, filled up by the
+/// end's.
 pub fn tokenizer_config(length: usize) -> String {
     let end = "<|endoftext|>";
     let config = json!({
@@ -170,16 +197,30 @@ mod tests {
     #[test]
     fn of_a_repository_what_a_pipeline_needs_is_wanted() {
         let listing = |weights: &[&str]| {
-            let rest = ["README.md", "model.ckpt", "safety_checker/config.json", "text_encoder/model.fp16.safetensors"];
+            let rest = [
+                "README.md",
+                "model.ckpt",
+                "safety_checker/config.json",
+                "text_encoder/model.fp16.safetensors",
+            ];
             let named = [VAE.0, VAE.1, UNET.0, TEXT.0, TEXT.1, TOKENIZER.0, TOKENIZER.1, SCHEDULER];
-            rest.iter().chain(&named).chain(weights).map(|name| (*name).to_owned()).collect::<Vec<_>>()
+            rest.iter()
+                .chain(&named)
+                .chain(weights)
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
         };
         let stem = "unet/diffusion_pytorch_model";
-        let (part, index) = (format!("{stem}-00001-of-00001.safetensors"), format!("{stem}.safetensors.index.json"));
+        let (part, index) = (
+            format!("{stem}-00001-of-00001.safetensors"),
+            format!("{stem}.safetensors.index.json"),
+        );
         let half = format!("{stem}.fp16.safetensors");
         let half_index = format!("{stem}.safetensors.index.fp16.json");
-        let (half_part, older) =
-            (format!("{stem}.fp16-00001-of-00001.safetensors"), format!("{stem}-00001-of-00001.fp16.safetensors"));
+        let (half_part, older) = (
+            format!("{stem}.fp16-00001-of-00001.safetensors"),
+            format!("{stem}-00001-of-00001.fp16.safetensors"),
+        );
         for (weights, expected) in [
             (vec![UNET.1, &half], vec![UNET.1]),
             (vec![&part, &index, &half], vec![&*index, &part]),
@@ -192,7 +233,8 @@ mod tests {
             wanted.retain(|name| !rest.contains(&name.as_str()));
             assert_eq!(wanted, expected);
         }
-        let deep = listing(&[UNET.1]).into_iter().map(|name| format!("base/{name}")).collect::<Vec<_>>();
+        let deep =
+            listing(&[UNET.1]).into_iter().map(|name| format!("base/{name}")).collect::<Vec<_>>();
         assert_eq!(super::wanted(&deep).len(), super::wanted(&listing(&[UNET.1])).len());
     }
 
@@ -205,12 +247,17 @@ mod tests {
             (&[UNET.1, index, half], &[UNET.1]),
             (&[index, half, parts[0], parts[1]], &parts),
             (&[half], &[half]),
-            (&["unet/diffusion_pytorch_model.safetensors.index.fp16.json", parts[0], parts[1]], &parts),
+            (
+                &["unet/diffusion_pytorch_model.safetensors.index.fp16.json", parts[0], parts[1]],
+                &parts,
+            ),
         ];
         for (there, expected) in cases {
             let names = files(pipeline(there).path()).unwrap();
-            let unet =
-                names.iter().filter(|name| name.starts_with("unet/") && name.ends_with(".safetensors")).collect::<Vec<_>>();
+            let unet = names
+                .iter()
+                .filter(|name| name.starts_with("unet/") && name.ends_with(".safetensors"))
+                .collect::<Vec<_>>();
             assert_eq!(unet, expected, "{there:?}");
         }
     }
@@ -219,10 +266,16 @@ mod tests {
     fn what_is_missing_is_named() {
         let complaint = |weights: &[&str]| {
             let folder = pipeline(weights);
-            files(folder.path()).unwrap_err().to_string().replace(&format!("{}/", folder.path().display()), "")
+            files(folder.path())
+                .unwrap_err()
+                .to_string()
+                .replace(&format!("{}/", folder.path().display()), "")
         };
         let cases: [(&[&str], &str); 3] = [
-            (&[], "unet/diffusion_pytorch_model.safetensors is missing: a pipeline in diffusers' layout has it"),
+            (
+                &[],
+                "unet/diffusion_pytorch_model.safetensors is missing: a pipeline in diffusers' layout has it",
+            ),
             (
                 &["unet/diffusion_pytorch_model.bin"],
                 "unet/diffusion_pytorch_model.safetensors is missing: a pipeline in diffusers' layout has it; weights as .bin are not \

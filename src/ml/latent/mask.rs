@@ -40,13 +40,16 @@ impl Mask {
         Self::from_fn(size, |row, column| inside.contains(&row) && inside.contains(&column))
     }
 
-    /// The second pass: the surroundings, [16, 496) of 512 pixels without the centre; a thin border is kept.
+    /// The second pass: the surroundings, [16, 496) of 512 pixels without the centre; a thin border
+    /// is kept.
     pub fn surroundings(size: usize) -> Self {
         let border = (size * 16).div_ceil(512);
         let inside = border..size - border;
         let centre = Self::centre(size);
         Self::from_fn(size, |row, column| {
-            inside.contains(&row) && inside.contains(&column) && !centre.painted[row * size + column]
+            inside.contains(&row)
+                && inside.contains(&column)
+                && !centre.painted[row * size + column]
         })
     }
 
@@ -64,7 +67,9 @@ impl Mask {
         let distance = |at: usize, start: usize, length: usize| {
             (2.0 * (at as f64 + 0.5 - start as f64) / length.max(1) as f64 - 1.0).powi(2)
         };
-        Self::from_fn(size, |row, column| distance(row, top, height) + distance(column, left, width) <= 1.0)
+        Self::from_fn(size, |row, column| {
+            distance(row, top, height) + distance(column, left, width) <= 1.0
+        })
     }
 
     pub fn is_painted(&self, row: usize, column: usize) -> bool {
@@ -79,7 +84,9 @@ impl Mask {
     /// Nearest-neighbour reduction to the latents' side, as [side, side, 1] values of 0 and 1.
     fn latent_values(&self, side: usize) -> impl Iterator<Item = f32> + '_ {
         let scale = self.size / side;
-        (0..side * side).map(move |at| f32::from(u8::from(self.is_painted(at / side * scale, at % side * scale))))
+        (0..side * side).map(move |at| {
+            f32::from(u8::from(self.is_painted(at / side * scale, at % side * scale)))
+        })
     }
 }
 
@@ -92,8 +99,14 @@ pub fn latent_masks(masks: &[Mask], side: usize) -> Result<Tensor> {
 /// `images` [B, H, W, 3] in [-1, 1] with the painted part set to 0, as diffusers masks them.
 pub fn masked_images(images: &Tensor, masks: &[Mask]) -> Result<Tensor> {
     let (count, height, width, _) = images.dims4()?;
-    let keep = masks.iter().flat_map(|mask| mask.painted.iter().map(|&painted| if painted { 0f32 } else { 1.0 }));
-    images.broadcast_mul(&Tensor::from_vec(keep.collect::<Vec<_>>(), (count, height, width, 1), &Device::Cpu)?)
+    let keep = masks
+        .iter()
+        .flat_map(|mask| mask.painted.iter().map(|&painted| if painted { 0f32 } else { 1.0 }));
+    images.broadcast_mul(&Tensor::from_vec(
+        keep.collect::<Vec<_>>(),
+        (count, height, width, 1),
+        &Device::Cpu,
+    )?)
 }
 
 #[cfg(test)]
@@ -106,19 +119,28 @@ mod tests {
             let (centre, around) = (Mask::centre(size), Mask::surroundings(size));
             assert_eq!(centre.share(), 0.25);
             let border = size / 32;
-            let kept = (2 * border * size + 2 * border * (size - 2 * border)) as f64 / (size * size) as f64;
+            let kept = (2 * border * size + 2 * border * (size - 2 * border)) as f64
+                / (size * size) as f64;
             assert!((centre.share() + around.share() + kept - 1.0).abs() < 1e-12, "{size}");
-            assert!(!around.is_painted(size / 2, size / 2) && !around.is_painted(0, 0) && around.is_painted(border, border));
+            assert!(
+                !around.is_painted(size / 2, size / 2)
+                    && !around.is_painted(0, 0)
+                    && around.is_painted(border, border)
+            );
         }
     }
 
     #[test]
     fn random_masks_cover_a_quarter_on_average_or_less() {
         let root = Seed::of_study(7);
-        let shares = (0..400).map(|index| Mask::random(32, &Distribution::AUTHORS, &root.nth(index)).share()).collect::<Vec<_>>();
+        let shares = (0..400)
+            .map(|index| Mask::random(32, &Distribution::AUTHORS, &root.nth(index)).share())
+            .collect::<Vec<_>>();
         let mean = shares.iter().sum::<f64>() / shares.len() as f64;
         assert!((0.15..0.3).contains(&mean), "{mean}");
-        assert!(shares.iter().any(|&share| share > 0.7) && shares.iter().any(|&share| share < 0.02));
+        assert!(
+            shares.iter().any(|&share| share > 0.7) && shares.iter().any(|&share| share < 0.02)
+        );
         let squares = Distribution { rectangles: 1.0, sides: [0.5, 0.5] };
         assert!((0..20).all(|index| Mask::random(32, &squares, &root.nth(index)).share() == 0.25));
     }

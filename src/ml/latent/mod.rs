@@ -1,5 +1,6 @@
-//! Latent diffusion with Stable Diffusion's architecture at any size: autoencoder and UNet, trainable, with diffusers' tensor
-//! names, weight layouts and `config.json` keys. Activations are channels-last.
+//! Latent diffusion with Stable Diffusion's architecture at any size: autoencoder and UNet,
+//! trainable, with diffusers' tensor names, weight layouts and `config.json` keys. Activations are
+//! channels-last.
 
 pub mod augment;
 pub mod config;

@@ -41,14 +41,16 @@ impl AutoencoderLoss<'_> {
             loss = (loss + (size(&colour)? * self.chroma)?)?;
         }
         if self.perceptual > 0.0 {
-            loss = (loss + (perceptual_distance(self.judge, restored, pixels)? * self.perceptual)?)?;
+            loss =
+                (loss + (perceptual_distance(self.judge, restored, pixels)? * self.perceptual)?)?;
         }
         Ok(loss)
     }
 }
 
-/// The mean over a classifier's levels of the squared distance between the directions of two images' features, averaged over
-/// positions: LPIPS (Zhang et al. 2018, equation 1) with all channels weighted alike. Images are [B, H, W, 3] in [-1, 1].
+/// The mean over a classifier's levels of the squared distance between the directions of two
+/// images' features, averaged over positions: LPIPS (Zhang et al. 2018, equation 1) with all
+/// channels weighted alike. Images are [B, H, W, 3] in [-1, 1].
 pub fn perceptual_distance(judge: &EfficientNet, a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let levels = |image: &Tensor| judge.levels(&image.affine(0.5, 0.5)?);
     let (a, b) = (levels(a)?, levels(b)?);
@@ -63,7 +65,8 @@ pub fn perceptual_distance(judge: &EfficientNet, a: &Tensor, b: &Tensor) -> Resu
     sum * (1.0 / a.len() as f64)
 }
 
-/// Trains an autoencoder on `images`; returns its configuration, which scales its latents to unit variance, and the loss of every step.
+/// Trains an autoencoder on `images`; returns its configuration, which scales its latents to unit
+/// variance, and the loss of every step.
 pub fn train_autoencoder(
     config: &vae::Config,
     params: &Params,
@@ -91,14 +94,18 @@ pub fn train_autoencoder(
     Ok((vae::Config { scaling_factor, ..config.clone() }, losses))
 }
 
-/// The logarithm of the variance with which a new autoencoder's posterior starts. From 0, where plain initialisation leaves it, the
-/// noise drowns the latents, and the optimiser spends thousands of steps on bringing it down while colours and shapes can't pass.
+/// The logarithm of the variance with which a new autoencoder's posterior starts. From 0, where
+/// plain initialisation leaves it, the noise drowns the latents, and the optimiser spends thousands
+/// of steps on bringing it down while colours and shapes can't pass.
 pub(super) const FIRST_LOGVAR: f32 = -6.0;
 
 /// Moves the bias of the posterior's log-variances to [`FIRST_LOGVAR`].
 pub(super) fn narrow_posterior(params: &Params, latents: usize) -> Result<()> {
     let variables = params.trainable();
-    let (_, bias) = variables.iter().find(|(name, _)| name == "quant_conv.bias").expect("every AutoencoderKl has a quant_conv");
+    let (_, bias) = variables
+        .iter()
+        .find(|(name, _)| name == "quant_conv.bias")
+        .expect("every AutoencoderKl has a quant_conv");
     let mean = bias.narrow(0, 0, latents)?;
     let logvar = Tensor::full(FIRST_LOGVAR, latents, bias.device())?.to_dtype(bias.dtype())?;
     bias.set(&Tensor::cat(&[mean, logvar], 0)?)
@@ -111,9 +118,11 @@ fn latent_deviation(model: &AutoencoderKl, images: &Pixels, seed: &Seed) -> Resu
     let mut means = Vec::new();
     for (index, chunk) in (0..count).collect::<Vec<_>>().chunks(64).enumerate() {
         let moments = model.encode(&images.signed_batch(chunk)?)?;
-        let noise = normal(&seed.child("deviation").nth(index as u64), moments.mean.shape().dims())?;
+        let noise =
+            normal(&seed.child("deviation").nth(index as u64), moments.mean.shape().dims())?;
         let latents = moments.sample(&noise)?;
-        squares.push(f64::from(latents.sqr()?.mean_all()?.to_scalar::<f32>()?) * chunk.len() as f64);
+        squares
+            .push(f64::from(latents.sqr()?.mean_all()?.to_scalar::<f32>()?) * chunk.len() as f64);
         means.push(f64::from(latents.mean_all()?.to_scalar::<f32>()?) * chunk.len() as f64);
     }
     let mean = means.iter().sum::<f64>() / count as f64;

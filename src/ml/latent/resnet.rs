@@ -1,4 +1,5 @@
-//! Residual blocks and changes of resolution, shared by the autoencoder and the UNet (diffusers' models/resnet.py).
+//! Residual blocks and changes of resolution, shared by the autoencoder and the UNet (diffusers'
+//! models/resnet.py).
 
 use candle_core::{Result, Tensor};
 use candle_nn::var_builder::VarBuilder;
@@ -15,7 +16,8 @@ pub struct ResnetStyle {
     pub time_channels: Option<usize>,
 }
 
-/// diffusers' `ResnetBlock2D`: norm, SiLU, convolution, plus the time embedding, norm, SiLU, convolution, plus the input.
+/// diffusers' `ResnetBlock2D`: norm, SiLU, convolution, plus the time embedding, norm, SiLU,
+/// convolution, plus the input.
 pub struct ResnetBlock {
     norm1: GroupNorm,
     conv1: Conv2d,
@@ -30,18 +32,25 @@ impl ResnetBlock {
         Ok(Self {
             norm1: GroupNorm::new(style.groups, from, style.eps, vb.pp("norm1"))?,
             conv1: Conv2d::same(from, to, vb.pp("conv1"))?,
-            time: style.time_channels.map(|channels| Linear::new(channels, to, vb.pp("time_emb_proj"))).transpose()?,
+            time: style
+                .time_channels
+                .map(|channels| Linear::new(channels, to, vb.pp("time_emb_proj")))
+                .transpose()?,
             norm2: GroupNorm::new(style.groups, to, style.eps, vb.pp("norm2"))?,
             conv2: Conv2d::same(to, to, vb.pp("conv2"))?,
-            shortcut: (from != to).then(|| Linear::pointwise(from, to, vb.pp("conv_shortcut"))).transpose()?,
+            shortcut: (from != to)
+                .then(|| Linear::pointwise(from, to, vb.pp("conv_shortcut")))
+                .transpose()?,
         })
     }
 
-    /// `x [B,H,W,from]` to `[B,H,W,to]`; `time [B,time_channels]` is the embedding after SiLU, which is the same in all blocks.
+    /// `x [B,H,W,from]` to `[B,H,W,to]`; `time [B,time_channels]` is the embedding after SiLU,
+    /// which is the same in all blocks.
     pub fn forward(&self, x: &Tensor, time: Option<&Tensor>) -> Result<Tensor> {
         let mut hidden = self.conv1.forward(&self.norm1.forward_silu(x)?)?;
         if let (Some(projection), Some(time)) = (&self.time, time) {
-            hidden = hidden.broadcast_add(&projection.forward(time)?.unsqueeze(1)?.unsqueeze(1)?)?;
+            hidden =
+                hidden.broadcast_add(&projection.forward(time)?.unsqueeze(1)?.unsqueeze(1)?)?;
         }
         let hidden = self.conv2.forward(&self.norm2.forward_silu(&hidden)?)?;
         match &self.shortcut {

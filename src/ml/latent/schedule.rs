@@ -16,7 +16,8 @@ pub enum PredictionType {
     VPrediction,
 }
 
-/// Whose scheduler_config.json describes a noise schedule as [`Config`] does; which solver walks it is the study's choice.
+/// Whose scheduler_config.json describes a noise schedule as [`Config`] does; which solver walks it
+/// is the study's choice.
 const CLASSES: &[&str] = &[
     "DDIMScheduler",
     "DDPMScheduler",
@@ -57,7 +58,8 @@ fn epsilon() -> PredictionType {
 }
 
 impl Config {
-    /// diffusers' scheduler_config.json of a DPM-Solver++ (2M) that walks as [`super::solver::Method::DpmSolver`] does.
+    /// diffusers' scheduler_config.json of a DPM-Solver++ (2M) that walks as
+    /// [`super::solver::Method::DpmSolver`] does.
     pub fn to_json(&self) -> String {
         let mut keys = json!({
             "_class_name": "DPMSolverMultistepScheduler",
@@ -69,24 +71,34 @@ impl Config {
             "steps_offset": 1,
             "timestep_spacing": "linspace",
         });
-        if let (Value::Object(keys), Ok(Value::Object(own))) = (&mut keys, serde_json::to_value(self)) {
+        if let (Value::Object(keys), Ok(Value::Object(own))) =
+            (&mut keys, serde_json::to_value(self))
+        {
             keys.extend(own);
         }
         format!("{keys:#}\n")
     }
 
-    /// Reads diffusers' scheduler_config.json, which may hold the bare `-Infinity` and `NaN` of Python's json.
+    /// Reads diffusers' scheduler_config.json, which may hold the bare `-Infinity` and `NaN` of
+    /// Python's json.
     pub fn from_json(text: &str) -> std::result::Result<Self, ConfigError> {
-        let keys: Map<String, Value> = json5::from_str(text).map_err(|error| ConfigError::Scheduler(error.to_string()))?;
+        let keys: Map<String, Value> =
+            json5::from_str(text).map_err(|error| ConfigError::Scheduler(error.to_string()))?;
         let class = keys.get("_class_name").and_then(Value::as_str);
         if let Some(class) = class.filter(|class| !CLASSES.contains(class)) {
-            return Err(ConfigError::UnknownScheduler { found: class.to_owned(), known: CLASSES.join(", ") });
+            return Err(ConfigError::UnknownScheduler {
+                found: class.to_owned(),
+                known: CLASSES.join(", "),
+            });
         }
-        let says = |key: &&&str| keys.get(**key).filter(|value| !value.is_null() && **value != Value::Bool(false));
+        let says = |key: &&&str| {
+            keys.get(**key).filter(|value| !value.is_null() && **value != Value::Bool(false))
+        };
         if let Some((key, value)) = REFUSED.iter().find_map(|key| Some((key, says(&key)?))) {
             return Err(ConfigError::Unsupported { key: (*key).to_owned(), value: value.clone() });
         }
-        serde_json::from_value(Value::Object(keys)).map_err(|error| ConfigError::Scheduler(error.to_string()))
+        serde_json::from_value(Value::Object(keys))
+            .map_err(|error| ConfigError::Scheduler(error.to_string()))
     }
 }
 
@@ -102,7 +114,10 @@ impl Schedule {
     /// Betas run linearly in their square root from `beta_start` to `beta_end` ("scaled_linear").
     pub fn new(config: &Config) -> Result<Self> {
         if config.beta_schedule != "scaled_linear" {
-            candle_core::bail!("unknown beta_schedule {:?}: scaled_linear is what Stable Diffusion uses", config.beta_schedule)
+            candle_core::bail!(
+                "unknown beta_schedule {:?}: scaled_linear is what Stable Diffusion uses",
+                config.beta_schedule
+            )
         }
         let (first, last) = (config.beta_start.sqrt(), config.beta_end.sqrt());
         let intervals = config.num_train_timesteps.saturating_sub(1).max(1) as f64;
@@ -132,12 +147,14 @@ impl Schedule {
         self.sigmas[timestep]
     }
 
-    /// Half the log signal-to-noise ratio, ln(alpha / sigma): the time that DPM-Solver integrates over.
+    /// Half the log signal-to-noise ratio, ln(alpha / sigma): the time that DPM-Solver integrates
+    /// over.
     pub fn lambda(&self, timestep: usize) -> f64 {
         (self.alphas[timestep] / self.sigmas[timestep]).ln()
     }
 
-    /// The weight that min-SNR gives the error of an answer at `timestep` (Hang et al. 2023; diffusers' `snr_gamma`).
+    /// The weight that min-SNR gives the error of an answer at `timestep` (Hang et al. 2023;
+    /// diffusers' `snr_gamma`).
     pub fn min_snr_weight(&self, timestep: usize, gamma: f64) -> f64 {
         let snr = (self.alphas[timestep] / self.sigmas[timestep]).powi(2);
         match self.prediction {
@@ -149,7 +166,8 @@ impl Schedule {
     /// alpha and sigma of each item as [B, 1, 1, 1].
     fn coefficients(&self, timesteps: &[usize]) -> Result<(Tensor, Tensor)> {
         let column = |values: &[f64]| {
-            let picked = timesteps.iter().map(|&timestep| values[timestep] as f32).collect::<Vec<_>>();
+            let picked =
+                timesteps.iter().map(|&timestep| values[timestep] as f32).collect::<Vec<_>>();
             Tensor::from_vec(picked, (timesteps.len(), 1, 1, 1), &Device::Cpu)
         };
         Ok((column(&self.alphas)?, column(&self.sigmas)?))
@@ -173,7 +191,12 @@ impl Schedule {
     }
 
     /// The clean latents that an answer of the UNet stands for; all items are at one `timestep`.
-    pub fn predicted_clean(&self, noisy: &Tensor, answer: &Tensor, timestep: usize) -> Result<Tensor> {
+    pub fn predicted_clean(
+        &self,
+        noisy: &Tensor,
+        answer: &Tensor,
+        timestep: usize,
+    ) -> Result<Tensor> {
         let (alpha, sigma) = (self.alpha(timestep), self.sigma(timestep));
         match self.prediction {
             PredictionType::Epsilon => (noisy - (answer * sigma)?)? / alpha,
@@ -205,10 +228,14 @@ pub(crate) mod tests {
         assert!((schedule.alpha(999).powi(2) - 0.004660).abs() < 1e-6);
     }
 
-    /// diffusers' `compute_snr` and `snr_gamma` in examples/text_to_image: min(SNR, gamma) / SNR, and / (SNR + 1) for v.
+    /// diffusers' `compute_snr` and `snr_gamma` in examples/text_to_image: min(SNR, gamma) / SNR,
+    /// and / (SNR + 1) for v.
     #[test]
     fn min_snr_weights() {
-        let (v, epsilon) = (stable_diffusion(PredictionType::VPrediction), stable_diffusion(PredictionType::Epsilon));
+        let (v, epsilon) = (
+            stable_diffusion(PredictionType::VPrediction),
+            stable_diffusion(PredictionType::Epsilon),
+        );
         let first = 0.99915 / 0.00085;
         let last = 0.004660 / (1.0 - 0.004660);
         let cases = [
@@ -225,14 +252,23 @@ pub(crate) mod tests {
     #[test]
     fn the_target_gives_back_the_clean_latents() {
         let seed = crate::seed::Seed::of_study(4);
-        let draw = |name: &str| Tensor::from_vec(seed.child(name).normals(8), (1, 2, 2, 2), &Device::Cpu).unwrap();
+        let draw = |name: &str| {
+            Tensor::from_vec(seed.child(name).normals(8), (1, 2, 2, 2), &Device::Cpu).unwrap()
+        };
         let (clean, noise) = (draw("clean"), draw("noise"));
         for prediction in [PredictionType::Epsilon, PredictionType::VPrediction] {
             let schedule = stable_diffusion(prediction);
             let noisy = schedule.add_noise(&clean, &noise, &[500]).unwrap();
             let answer = schedule.target(&clean, &noise, &[500]).unwrap();
             let back = schedule.predicted_clean(&noisy, &answer, 500).unwrap();
-            let error = (back - &clean).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            let error = (back - &clean)
+                .unwrap()
+                .abs()
+                .unwrap()
+                .max_all()
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap();
             assert!(error < 1e-5, "{prediction:?}: {error}");
         }
     }

@@ -5,19 +5,22 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
 
-/// Below this many steps DPM-Solver++'s last one is of first order, which keeps few-step samples stable.
+/// Below this many steps DPM-Solver++'s last one is of first order, which keeps few-step samples
+/// stable.
 const FEW_STEPS: usize = 15;
 
 /// Which solver, with the reference's timesteps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// DPM-Solver++ (2M), multistep in data prediction (Lu et al. 2022, arXiv 2211.01095, algorithm 2). Timesteps, the last step's
-    /// order and the end at timestep 0 follow diffusers 0.17's `DPMSolverMultistepScheduler` with its defaults (midpoint,
-    /// `lower_order_final`), which is what the authors sampled with.
+    /// DPM-Solver++ (2M), multistep in data prediction (Lu et al. 2022, arXiv 2211.01095, algorithm
+    /// 2). Timesteps, the last step's order and the end at timestep 0 follow diffusers 0.17's
+    /// `DPMSolverMultistepScheduler` with its defaults (midpoint, `lower_order_final`), which is
+    /// what the authors sampled with.
     DpmSolver,
-    /// DDIM without noise (Song et al. 2021, arXiv 2010.02502, equation 12 with eta 0), its timesteps as Stable Diffusion's
-    /// scheduler_config.json has them: "leading" with `steps_offset` 1, ending at timestep 0 (`set_alpha_to_one` false).
+    /// DDIM without noise (Song et al. 2021, arXiv 2010.02502, equation 12 with eta 0), its
+    /// timesteps as Stable Diffusion's scheduler_config.json has them: "leading" with
+    /// `steps_offset` 1, ending at timestep 0 (`set_alpha_to_one` false).
     Ddim,
 }
 
@@ -35,8 +38,9 @@ pub struct Solver<'a> {
 }
 
 impl<'a> Solver<'a> {
-    /// `steps` steps from pure noise, 1 to as many as the schedule has timesteps; with `strength` < 1 the first
-    /// `steps - floor(steps * strength)` are left out. As in diffusers, what rounds to one timestep is one step.
+    /// `steps` steps from pure noise, 1 to as many as the schedule has timesteps; with `strength` <
+    /// 1 the first `steps - floor(steps * strength)` are left out. As in diffusers, what rounds to
+    /// one timestep is one step.
     pub fn new(method: Method, schedule: &'a Schedule, steps: usize, strength: f64) -> Self {
         let (count, last) = (schedule.timesteps(), (schedule.timesteps() - 1) as f64);
         let grid = |index: usize| match method {
@@ -54,7 +58,8 @@ impl<'a> Solver<'a> {
         &self.timesteps
     }
 
-    /// One step: from `noisy` at the current timestep and the UNet's `answer` there, to the next timestep.
+    /// One step: from `noisy` at the current timestep and the UNet's `answer` there, to the next
+    /// timestep.
     pub fn step(&mut self, noisy: &Tensor, answer: &Tensor) -> Result<Tensor> {
         let from = self.timesteps[self.position];
         let clean = self.schedule.predicted_clean(noisy, answer, from)?;
@@ -73,11 +78,14 @@ impl<'a> Solver<'a> {
         let to = if is_last { 0 } else { self.timesteps[self.position + 1] };
         let step = schedule.lambda(to) - schedule.lambda(from);
         let gain = -schedule.alpha(to) * (-step).exp_m1();
-        let first_order = ((noisy * (schedule.sigma(to) / schedule.sigma(from)))? + (clean * gain)?)?;
+        let first_order =
+            ((noisy * (schedule.sigma(to) / schedule.sigma(from)))? + (clean * gain)?)?;
         let lower_order = is_last && self.steps < FEW_STEPS;
         match &self.previous {
             Some(previous) if !lower_order => {
-                let ratio = (schedule.lambda(from) - schedule.lambda(self.timesteps[self.position - 1])) / step;
+                let ratio = (schedule.lambda(from)
+                    - schedule.lambda(self.timesteps[self.position - 1]))
+                    / step;
                 first_order + ((clean - previous)? * (0.5 * gain / ratio))?
             }
             _ => Ok(first_order),
@@ -103,32 +111,52 @@ mod tests {
     #[test]
     fn timesteps_are_diffusers() {
         let schedule = stable_diffusion(PredictionType::Epsilon);
-        let timesteps = |method, steps, strength| Solver::new(method, &schedule, steps, strength).timesteps().to_vec();
+        let timesteps = |method, steps, strength| {
+            Solver::new(method, &schedule, steps, strength).timesteps().to_vec()
+        };
         assert_eq!(timesteps(Method::DpmSolver, 5, 1.0), [999, 799, 599, 400, 200]);
         assert_eq!(timesteps(Method::Ddim, 5, 1.0), [801, 601, 401, 201, 1]);
         let all = timesteps(Method::DpmSolver, 1000, 1.0);
-        assert_eq!((all.len(), all[0], all[998]), (999, 999, 1), "500 comes twice in numpy's linspace, and once in diffusers");
-        assert_eq!(timesteps(Method::DpmSolver, 50, 0.97).len(), 48, "paper.md: strength .97 of 50 is 48 steps");
+        assert_eq!(
+            (all.len(), all[0], all[998]),
+            (999, 999, 1),
+            "500 comes twice in numpy's linspace, and once in diffusers"
+        );
+        assert_eq!(
+            timesteps(Method::DpmSolver, 50, 0.97).len(),
+            48,
+            "paper.md: strength .97 of 50 is 48 steps"
+        );
         assert_eq!(timesteps(Method::DpmSolver, 50, 0.95).len(), 47);
     }
 
-    /// With one data point c the exact denoiser is constant, and the exact solution ends at alpha_0 * c + sigma_0 * noise.
+    /// With one data point c the exact denoiser is constant, and the exact solution ends at alpha_0
+    /// * c + sigma_0 * noise.
     #[test]
     fn a_single_data_point_is_reached_whatever_the_number_of_steps() {
         let schedule = stable_diffusion(PredictionType::VPrediction);
         let noise = Tensor::new(&[[[[0.3f32, -1.2]]]], &Device::Cpu).unwrap();
         let clean = Tensor::new(&[[[[0.7f32, -0.4]]]], &Device::Cpu).unwrap();
-        for (method, steps) in
-            [Method::DpmSolver, Method::Ddim].into_iter().flat_map(|method| [1, 4, 20, 1000].map(|n| (method, n)))
+        for (method, steps) in [Method::DpmSolver, Method::Ddim]
+            .into_iter()
+            .flat_map(|method| [1, 4, 20, 1000].map(|n| (method, n)))
         {
             let mut solver = Solver::new(method, &schedule, steps, 1.0);
             let mut noisy = schedule.add_noise(&clean, &noise, &solver.timesteps()[..1]).unwrap();
             for at in solver.timesteps().to_vec() {
-                let answer = ((&noisy * schedule.alpha(at)).unwrap() - &clean).unwrap() / schedule.sigma(at);
+                let answer =
+                    ((&noisy * schedule.alpha(at)).unwrap() - &clean).unwrap() / schedule.sigma(at);
                 noisy = solver.step(&noisy, &answer.unwrap()).unwrap();
             }
             let expected = schedule.add_noise(&clean, &noise, &[0]).unwrap();
-            let error = (noisy - expected).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+            let error = (noisy - expected)
+                .unwrap()
+                .abs()
+                .unwrap()
+                .max_all()
+                .unwrap()
+                .to_scalar::<f32>()
+                .unwrap();
             assert!(error < 1e-4, "{method:?}, {steps} steps: {error}");
         }
     }

@@ -1,4 +1,5 @@
-//! What holds for the autoencoder and for the UNet alike: names, gradients, batches, learning, agreement with a peer.
+//! What holds for the autoencoder and for the UNet alike: names, gradients, batches, learning,
+//! agreement with a peer.
 
 mod gradients;
 mod names;
@@ -60,7 +61,16 @@ fn vae_of(config: &vae::Config, dtype: DType) -> (Params, vae::AutoencoderKl) {
 }
 
 fn largest(x: &Tensor) -> f64 {
-    x.abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_dtype(DType::F64).unwrap().to_scalar().unwrap()
+    x.abs()
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .max(0)
+        .unwrap()
+        .to_dtype(DType::F64)
+        .unwrap()
+        .to_scalar()
+        .unwrap()
 }
 
 /// The largest difference of an entry.
@@ -81,7 +91,10 @@ fn a_batch_gives_what_its_items_give() {
     let (_, unet) = unet_of(&config, DType::F32);
     let (x, timesteps, context) = unet_inputs(&config, 2, DType::F32);
     let both = unet.forward(&x, &timesteps, &context).unwrap();
-    assert!(apart(&both.get(0).unwrap(), &both.get(1).unwrap()) > 1e-3, "different items give different outputs");
+    assert!(
+        apart(&both.get(0).unwrap(), &both.get(1).unwrap()) > 1e-3,
+        "different items give different outputs"
+    );
     let (_, vae) = vae_of(&tiny_vae(), DType::F32);
     let images = normal("images", &[2, 8, 8, 3], DType::F32);
     let moments = vae.encode(&images).unwrap();
@@ -92,9 +105,15 @@ fn a_batch_gives_what_its_items_give() {
         assert!(apart(&alone, &item(&both)) < 1e-5, "unet, item {i}");
         let alone = vae.encode(&item(&images)).unwrap();
         assert!(apart(alone.mode(), &item(moments.mode())) < 1e-5, "encoder, item {i}");
-        assert!(apart(&vae.decode(&item(moments.mode())).unwrap(), &item(&decoded)) < 1e-5, "decoder, item {i}");
+        assert!(
+            apart(&vae.decode(&item(moments.mode())).unwrap(), &item(&decoded)) < 1e-5,
+            "decoder, item {i}"
+        );
     }
-    assert_eq!((both.dims(), moments.mean.dims(), decoded.dims()), (&[2, 4, 4, 4][..], &[2, 4, 4, 2][..], &[2, 8, 8, 3][..]));
+    assert_eq!(
+        (both.dims(), moments.mean.dims(), decoded.dims()),
+        (&[2, 4, 4, 4][..], &[2, 4, 4, 2][..], &[2, 8, 8, 3][..])
+    );
 }
 
 #[test]
@@ -103,7 +122,9 @@ fn time_and_context_matter() {
     let (_, unet) = unet_of(&config, DType::F32);
     let (x, timesteps, context) = unet_inputs(&config, 1, DType::F32);
     let base = unet.forward(&x, &timesteps, &context).unwrap();
-    assert!(apart(&base, &unet.forward(&x, &(&timesteps + 500.0).unwrap(), &context).unwrap()) > 1e-3);
+    assert!(
+        apart(&base, &unet.forward(&x, &(&timesteps + 500.0).unwrap(), &context).unwrap()) > 1e-3
+    );
     assert!(apart(&base, &unet.forward(&x, &timesteps, &context.neg().unwrap()).unwrap()) > 1e-3);
 }
 
@@ -130,7 +151,10 @@ fn widening_changes_nothing_at_first() {
     let (x, timesteps, context) = unet_inputs(&config, 2, DType::F32);
     let further = normal("further", &[2, 4, 4, 5], DType::F32);
     let joined = Tensor::cat(&[&x, &further], 3).unwrap();
-    let (narrow, wide) = (base.forward(&x, &timesteps, &context).unwrap(), wide.forward(&joined, &timesteps, &context).unwrap());
+    let (narrow, wide) = (
+        base.forward(&x, &timesteps, &context).unwrap(),
+        wide.forward(&joined, &timesteps, &context).unwrap(),
+    );
     assert!(apart(&narrow, &wide) < 1e-6);
     assert!(unet::inpainting_from(&params, 3).is_err());
 }
@@ -154,11 +178,15 @@ fn each_model_learns_one_batch_by_heart() {
     let (params, unet) = unet_of(&config, DType::F32);
     let (x, timesteps, context) = unet_inputs(&config, 2, DType::F32);
     let target = normal("target", &[2, 4, 4, 4], DType::F32);
-    let (before, after) = learn(&params, 120, || (unet.forward(&x, &timesteps, &context)? - &target)?.sqr()?.mean_all());
+    let (before, after) = learn(&params, 120, || {
+        (unet.forward(&x, &timesteps, &context)? - &target)?.sqr()?.mean_all()
+    });
     assert!(after < 0.1 * before, "unet: {before} to {after}");
 
     let (params, vae) = vae_of(&tiny_vae(), DType::F32);
     let images = normal("images", &[2, 4, 4, 3], DType::F32);
-    let (before, after) = learn(&params, 200, || (vae.decode(vae.encode(&images)?.mode())? - &images)?.sqr()?.mean_all());
+    let (before, after) = learn(&params, 200, || {
+        (vae.decode(vae.encode(&images)?.mode())? - &images)?.sqr()?.mean_all()
+    });
     assert!(after < 0.3 * before, "autoencoder: {before} to {after}");
 }

@@ -55,8 +55,9 @@ pub struct Part<'a> {
     pub stream: Seed,
 }
 
-/// Runs `budget.steps` steps of AdamW on `params` over batches of `count` images, from where the session's last attempt was; `loss`
-/// computes the loss of one part of a batch and its gradients. Returns the loss of every step.
+/// Runs `budget.steps` steps of AdamW on `params` over batches of `count` images, from where the
+/// session's last attempt was; `loss` computes the loss of one part of a batch and its gradients.
+/// Returns the loss of every step.
 pub fn optimise(
     params: &Params,
     budget: &Budget,
@@ -79,7 +80,11 @@ pub fn optimise(
             let stream = seed.child("step").nth(at as u64);
             let part = |part: usize| {
                 let of_part = part * budget.batch / PARTS..(part + 1) * budget.batch / PARTS;
-                loss(Part { indices: &indices[of_part.clone()], passes: &passes[of_part], stream: stream.nth(part as u64) })
+                loss(Part {
+                    indices: &indices[of_part.clone()],
+                    passes: &passes[of_part],
+                    stream: stream.nth(part as u64),
+                })
             };
             in_parts(&state.variables, part)
         };
@@ -126,7 +131,11 @@ impl State {
         let ([beta1, beta2], eps) = (budget.betas, budget.epsilon);
         let config = AdamWConfig { beta1, beta2, eps, weight_decay: budget.weight_decay };
         let optimiser = AdamW::new(variables.clone(), config).map_err(Error::wrap)?;
-        let average = budget.ema.map(|decay| Ema::new(variables.clone(), decay)).transpose().map_err(Error::wrap)?;
+        let average = budget
+            .ema
+            .map(|decay| Ema::new(variables.clone(), decay))
+            .transpose()
+            .map_err(Error::wrap)?;
         Ok(Self { variables, optimiser, average, losses: Vec::new() })
     }
 
@@ -137,22 +146,30 @@ impl State {
             kept.insert(format!("variable.{name}"), variable.as_detached_tensor());
         }
         let moments = self.optimiser.state().map_err(Error::wrap)?.moments;
-        moments.iter().for_each(|(name, tensor)| kept.insert(format!("moment.{name}"), tensor.clone()));
+        moments
+            .iter()
+            .for_each(|(name, tensor)| kept.insert(format!("moment.{name}"), tensor.clone()));
         if let Some(average) = &self.average {
             let averages = average.averages().map_err(Error::wrap)?;
-            averages.iter().for_each(|(name, tensor)| kept.insert(format!("average.{name}"), tensor.clone()));
+            averages
+                .iter()
+                .for_each(|(name, tensor)| kept.insert(format!("average.{name}"), tensor.clone()));
         }
         Ok(kept)
     }
 
     fn restore(&mut self, kept: &StateDict) -> Result<()> {
-        let get = |name: String| kept.get(&name).ok_or_else(|| Error::msg(format!("the kept state has no {name}")));
+        let get = |name: String| {
+            kept.get(&name).ok_or_else(|| Error::msg(format!("the kept state has no {name}")))
+        };
         let losses = get("losses".into())?.to_vec1::<f64>()?;
         for (name, variable) in &self.variables {
             variable.set(&get(format!("variable.{name}"))?.to_device(variable.device())?)?;
         }
         let step = losses.len() as u64;
-        self.optimiser.restore(&AdamWState { step, moments: kept.under("moment.") }).map_err(Error::wrap)?;
+        self.optimiser
+            .restore(&AdamWState { step, moments: kept.under("moment.") })
+            .map_err(Error::wrap)?;
         if let Some(average) = &mut self.average {
             average.restore(step, &kept.under("average.")).map_err(Error::wrap)?;
         }

@@ -1,5 +1,5 @@
-//! The UNet's spatial transformer: self-attention, cross-attention to the context and a gated feed-forward (diffusers'
-//! models/transformers/transformer_2d.py and models/attention.py).
+//! The UNet's spatial transformer: self-attention, cross-attention to the context and a gated
+//! feed-forward (diffusers' models/transformers/transformer_2d.py and models/attention.py).
 
 use candle_core::{Result, Tensor};
 use candle_nn::var_builder::VarBuilder;
@@ -29,7 +29,10 @@ struct Attention {
 impl Attention {
     fn new(channels: usize, context_channels: usize, heads: usize, vb: VarBuilder) -> Result<Self> {
         if !channels.is_multiple_of(heads) {
-            candle_core::bail!("{}: {channels} channels cannot be split into {heads} heads", vb.prefix());
+            candle_core::bail!(
+                "{}: {channels} channels cannot be split into {heads} heads",
+                vb.prefix()
+            );
         }
         Ok(Self {
             to_q: Linear::unbiased(channels, channels, vb.pp("to_q"))?,
@@ -41,7 +44,8 @@ impl Attention {
     }
 
     fn forward(&self, x: &Tensor, context: &Tensor) -> Result<Tensor> {
-        let (q, k, v) = (self.to_q.forward(x)?, self.to_k.forward(context)?, self.to_v.forward(context)?);
+        let (q, k, v) =
+            (self.to_q.forward(x)?, self.to_k.forward(context)?, self.to_v.forward(context)?);
         self.to_out.forward(&ops::attention(&q, &k, &v, self.heads, false)?)
     }
 }
@@ -94,7 +98,9 @@ impl SpatialTransformer {
         Ok(Self {
             norm: GroupNorm::new(style.groups, channels, 1e-6, vb.pp("norm"))?,
             proj_in: projection(channels, channels, vb.pp("proj_in"))?,
-            blocks: (0..style.depth).map(|i| TransformerBlock::new(channels, style, blocks.pp(i))).collect::<Result<_>>()?,
+            blocks: (0..style.depth)
+                .map(|i| TransformerBlock::new(channels, style, blocks.pp(i)))
+                .collect::<Result<_>>()?,
             proj_out: projection(channels, channels, vb.pp("proj_out"))?,
         })
     }
@@ -102,7 +108,11 @@ impl SpatialTransformer {
     /// `x [B,H,W,C]` and `context [B,M,context_channels]` to `[B,H,W,C]`.
     pub fn forward(&self, x: &Tensor, context: &Tensor) -> Result<Tensor> {
         let (batch, height, width, channels) = x.dims4()?;
-        let mut tokens = self.proj_in.forward(&self.norm.forward(x)?.reshape((batch, height * width, channels))?)?;
+        let mut tokens = self.proj_in.forward(&self.norm.forward(x)?.reshape((
+            batch,
+            height * width,
+            channels,
+        ))?)?;
         for block in &self.blocks {
             tokens = block.forward(&tokens, context)?;
         }

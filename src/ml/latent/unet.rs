@@ -1,4 +1,5 @@
-//! diffusers' `UNet2DConditionModel`: predicts noise (or velocity) from noisy latents, time and context.
+//! diffusers' `UNet2DConditionModel`: predicts noise (or velocity) from noisy latents, time and
+//! context.
 
 use candle_core::{D, DType, Device, Result, Tensor};
 use candle_nn::var_builder::VarBuilder;
@@ -40,14 +41,16 @@ pub struct Config {
     pub out_channels: usize,
     pub down_block_types: Vec<DownBlock>,
     pub up_block_types: Vec<UpBlock>,
-    /// Width of each level, from the input inwards; each level but the last halves height and width.
+    /// Width of each level, from the input inwards; each level but the last halves height and
+    /// width.
     pub block_out_channels: Vec<usize>,
     /// Layers a level on the way down; there is one more on the way up.
     pub layers_per_block: usize,
     pub act_fn: ActFn,
     pub norm_num_groups: usize,
     pub cross_attention_dim: usize,
-    /// The *number of heads*, whatever its name: diffusers keeps the name for the sake of its first configurations.
+    /// The *number of heads*, whatever its name: diffusers keeps the name for the sake of its first
+    /// configurations.
     pub attention_head_dim: PerLevel,
     #[serde(default)]
     pub use_linear_projection: bool,
@@ -69,7 +72,8 @@ fn yes() -> bool {
 }
 
 impl Config {
-    /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an error.
+    /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an
+    /// error.
     pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
         let always_here = [
             ("downsample_padding", json!(1)),
@@ -100,10 +104,14 @@ impl Config {
         let levels = self.block_out_channels.len();
         let (down, up) = (self.down_block_types.len(), self.up_block_types.len());
         if levels == 0 || down != levels || up != levels {
-            return Err(ConfigError::Inconsistent(format!("{levels} block_out_channels for {down} down and {up} up blocks")));
+            return Err(ConfigError::Inconsistent(format!(
+                "{levels} block_out_channels for {down} down and {up} up blocks"
+            )));
         }
         if !self.block_out_channels[0].is_multiple_of(2) || self.block_out_channels[0] < 4 {
-            return Err(ConfigError::Inconsistent("the first of block_out_channels is not an even number from 4 on".into()));
+            return Err(ConfigError::Inconsistent(
+                "the first of block_out_channels is not an even number from 4 on".into(),
+            ));
         }
         Ok(())
     }
@@ -112,7 +120,8 @@ impl Config {
     fn transformers(&self) -> std::result::Result<Vec<TransformerStyle>, ConfigError> {
         let levels = self.block_out_channels.len();
         let heads = self.attention_head_dim.resolve("attention_head_dim", levels)?;
-        let depths = self.transformer_layers_per_block.resolve("transformer_layers_per_block", levels)?;
+        let depths =
+            self.transformer_layers_per_block.resolve("transformer_layers_per_block", levels)?;
         let style = |(heads, depth)| TransformerStyle {
             heads,
             depth,
@@ -139,19 +148,29 @@ pub struct UNet2DConditionModel {
 }
 
 impl UNet2DConditionModel {
-    /// Takes diffusers' tensors from `vb`, on whose device and in whose dtype it computes; an error where widths, groups, heads and
-    /// levels don't fit each other.
+    /// Takes diffusers' tensors from `vb`, on whose device and in whose dtype it computes; an error
+    /// where widths, groups, heads and levels don't fit each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let widths = &config.block_out_channels;
         let (first, last) = (widths[0], widths.len() - 1);
-        let style = ResnetStyle { groups: config.norm_num_groups, eps: EPS, time_channels: Some(4 * first) };
+        let style = ResnetStyle {
+            groups: config.norm_num_groups,
+            eps: EPS,
+            time_channels: Some(4 * first),
+        };
         let transformers = config.transformers()?;
         let down = |level: usize| {
             let attends = config.down_block_types[level] == DownBlock::CrossAttnDownBlock2D;
             let (from, to) = (widths[level.saturating_sub(1)], widths[level]);
-            let shape = DownShape { from, to, layers: config.layers_per_block, halve: level < last };
-            DownLevel::new(shape, style, attends.then(|| transformers[level]), vb.pp("down_blocks").pp(level))
+            let shape =
+                DownShape { from, to, layers: config.layers_per_block, halve: level < last };
+            DownLevel::new(
+                shape,
+                style,
+                attends.then(|| transformers[level]),
+                vb.pp("down_blocks").pp(level),
+            )
         };
         let up = |i: usize| {
             let level = last - i;
@@ -159,8 +178,18 @@ impl UNet2DConditionModel {
             let to = widths[level];
             let mut skips = vec![to; config.layers_per_block];
             skips.push(widths[level.saturating_sub(1)]);
-            let shape = UpShape { from: widths[(level + 1).min(last)], to, skips: &skips, double: level > 0 };
-            UpLevel::new(shape, style, attends.then(|| transformers[level]), vb.pp("up_blocks").pp(i))
+            let shape = UpShape {
+                from: widths[(level + 1).min(last)],
+                to,
+                skips: &skips,
+                double: level > 0,
+            };
+            UpLevel::new(
+                shape,
+                style,
+                attends.then(|| transformers[level]),
+                vb.pp("up_blocks").pp(i),
+            )
         };
         Ok(Self {
             conv_in: Conv2d::same(config.in_channels, first, vb.pp("conv_in"))?,
@@ -186,14 +215,22 @@ impl UNet2DConditionModel {
         &self.device
     }
 
-    /// The prediction `[B,h,w,out_channels]` for `x [B,h,w,in_channels]` at `timesteps [B]` (0 to the number of training steps,
-    /// one an item) in `context [B,M,cross_attention_dim]`, on the device and in the dtype of `x`. h and w are multiples of 2 to the number of levels less one.
+    /// The prediction `[B,h,w,out_channels]` for `x [B,h,w,in_channels]` at `timesteps [B]` (0 to
+    /// the number of training steps, one an item) in `context [B,M,cross_attention_dim]`, on the
+    /// device and in the dtype of `x`. h and w are multiples of 2 to the number of levels less one.
     pub fn forward(&self, x: &Tensor, timesteps: &Tensor, context: &Tensor) -> Result<Tensor> {
         self.forward_on(None, x, timesteps, context)
     }
 
-    /// [`Self::forward`], each layer a segment of the tape if there is one. `context` may have a graph only without a tape.
-    pub fn forward_on<'m>(&'m self, tape: Option<&Tape<'m>>, x: &Tensor, timesteps: &Tensor, context: &Tensor) -> Result<Tensor> {
+    /// [`Self::forward`], each layer a segment of the tape if there is one. `context` may have a
+    /// graph only without a tape.
+    pub fn forward_on<'m>(
+        &'m self,
+        tape: Option<&Tape<'m>>,
+        x: &Tensor,
+        timesteps: &Tensor,
+        context: &Tensor,
+    ) -> Result<Tensor> {
         let (_, height, width, _) = x.dims4()?;
         let step = 1 << (self.down.len() - 1);
         if height % step != 0 || width % step != 0 {
@@ -220,7 +257,8 @@ impl UNet2DConditionModel {
     }
 }
 
-/// Sinusoids of the time through two linear maps (diffusers' models/embeddings.py, `Timesteps` and `TimestepEmbedding`).
+/// Sinusoids of the time through two linear maps (diffusers' models/embeddings.py, `Timesteps` and
+/// `TimestepEmbedding`).
 struct TimeEmbedding {
     /// `[1, block_out_channels[0] / 2]`.
     frequencies: Tensor,
@@ -233,10 +271,12 @@ impl TimeEmbedding {
     fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         let channels = config.block_out_channels[0];
         let half = channels / 2;
-        let frequency = |i: usize| (-(10_000f64.ln()) * i as f64 / (half as f64 - config.freq_shift)).exp();
+        let frequency =
+            |i: usize| (-(10_000f64.ln()) * i as f64 / (half as f64 - config.freq_shift)).exp();
         let frequencies: Vec<f64> = (0..half).map(frequency).collect();
         Ok(Self {
-            frequencies: Tensor::from_vec(frequencies, (1, half), vb.device())?.to_dtype(DType::F32)?,
+            frequencies: Tensor::from_vec(frequencies, (1, half), vb.device())?
+                .to_dtype(DType::F32)?,
             cosines_first: config.flip_sin_to_cos,
             linear_1: Linear::new(channels, 4 * channels, vb.pp("linear_1"))?,
             linear_2: Linear::new(4 * channels, 4 * channels, vb.pp("linear_2"))?,
@@ -245,27 +285,39 @@ impl TimeEmbedding {
 
     /// `timesteps [B]` to the embedding after SiLU, `[B, 4 block_out_channels[0]]`, in `dtype`.
     fn forward(&self, timesteps: &Tensor, dtype: DType) -> Result<Tensor> {
-        let angles = timesteps.to_dtype(DType::F32)?.unsqueeze(1)?.broadcast_mul(&self.frequencies)?;
+        let angles =
+            timesteps.to_dtype(DType::F32)?.unsqueeze(1)?.broadcast_mul(&self.frequencies)?;
         let (sin, cos) = (angles.sin()?, angles.cos()?);
-        let waves = if self.cosines_first { Tensor::cat(&[cos, sin], D::Minus1)? } else { Tensor::cat(&[sin, cos], D::Minus1)? };
+        let waves = if self.cosines_first {
+            Tensor::cat(&[cos, sin], D::Minus1)?
+        } else {
+            Tensor::cat(&[sin, cos], D::Minus1)?
+        };
         let hidden = ops::silu(&self.linear_1.forward(&waves.to_dtype(dtype)?)?)?;
         ops::silu(&self.linear_2.forward(&hidden)?)
     }
 }
 
-/// The weights of a UNet with `in_channels` inputs that gives what `base` gives while the further inputs, which come after
-/// `base`'s, have no effect yet: their weights in `conv_in` are zero. Stable Diffusion's inpainting models started so, from 4 to
-/// 4 noisy latents + 1 mask + 4 latents of the masked image.
-pub fn inpainting_from(base: &Params, in_channels: usize) -> std::result::Result<StateDict, ParamsError> {
+/// The weights of a UNet with `in_channels` inputs that gives what `base` gives while the further
+/// inputs, which come after `base`'s, have no effect yet: their weights in `conv_in` are zero.
+/// Stable Diffusion's inpainting models started so, from 4 to 4 noisy latents + 1 mask + 4 latents
+/// of the masked image.
+pub fn inpainting_from(
+    base: &Params,
+    in_channels: usize,
+) -> std::result::Result<StateDict, ParamsError> {
     const NAME: &str = "conv_in.weight";
     let mut widened = base.state_dict()?;
-    let missing = || candle_core::Error::Msg(format!("{NAME} is missing: the base is not a UNet")).bt();
+    let missing =
+        || candle_core::Error::Msg(format!("{NAME} is missing: the base is not a UNet")).bt();
     let weight = widened.get(NAME).ok_or_else(missing)?.clone();
     let (to, from, height, width) = weight.dims4()?;
     let Some(further) = in_channels.checked_sub(from) else {
-        return Err(candle_core::Error::Msg(format!("a UNet of {from} input channels cannot be narrowed to {in_channels}"))
-            .bt()
-            .into());
+        return Err(candle_core::Error::Msg(format!(
+            "a UNet of {from} input channels cannot be narrowed to {in_channels}"
+        ))
+        .bt()
+        .into());
     };
     if further > 0 {
         let zeros = Tensor::zeros((to, further, height, width), weight.dtype(), weight.device())?;

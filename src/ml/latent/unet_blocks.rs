@@ -8,7 +8,8 @@ use super::transformer::{SpatialTransformer, TransformerStyle};
 use crate::ml::ops::{self, Padding};
 use crate::ml::tape::{Tape, segment};
 
-/// What reaches every level: the time embedding after SiLU, `[B,time_channels]`, and the context, `[B,M,cross_attention_dim]`.
+/// What reaches every level: the time embedding after SiLU, `[B,time_channels]`, and the context,
+/// `[B,M,cross_attention_dim]`.
 #[derive(Clone, Copy)]
 pub struct Conditions<'a, 'm> {
     pub time: &'a Tensor,
@@ -34,7 +35,9 @@ impl Layer {
     ) -> Result<Self> {
         Ok(Self {
             resnet: ResnetBlock::new(from, to, style, vb.pp("resnets").pp(index))?,
-            transformer: attention.map(|style| SpatialTransformer::new(to, style, vb.pp("attentions").pp(index))).transpose()?,
+            transformer: attention
+                .map(|style| SpatialTransformer::new(to, style, vb.pp("attentions").pp(index)))
+                .transpose()?,
         })
     }
 
@@ -85,15 +88,29 @@ pub struct DownShape {
 }
 
 impl DownLevel {
-    pub fn new(shape: DownShape, style: ResnetStyle, attention: Option<TransformerStyle>, vb: VarBuilder) -> Result<Self> {
+    pub fn new(
+        shape: DownShape,
+        style: ResnetStyle,
+        attention: Option<TransformerStyle>,
+        vb: VarBuilder,
+    ) -> Result<Self> {
         let DownShape { from, to, layers, halve } = shape;
-        let layer = |i: usize| Layer::new(if i == 0 { from } else { to }, to, i, style, attention, &vb);
+        let layer =
+            |i: usize| Layer::new(if i == 0 { from } else { to }, to, i, style, attention, &vb);
         let down = || Downsample::new(to, Padding::same(1), vb.pp("downsamplers").pp(0));
-        Ok(Self { layers: (0..layers).map(layer).collect::<Result<_>>()?, down: halve.then(down).transpose()? })
+        Ok(Self {
+            layers: (0..layers).map(layer).collect::<Result<_>>()?,
+            down: halve.then(down).transpose()?,
+        })
     }
 
     /// Takes the last of `skips` as its input and appends what each layer gives.
-    pub fn forward<'m>(&'m self, skips: &mut Vec<Tensor>, mut x: Tensor, conditions: Conditions<'_, 'm>) -> Result<Tensor> {
+    pub fn forward<'m>(
+        &'m self,
+        skips: &mut Vec<Tensor>,
+        mut x: Tensor,
+        conditions: Conditions<'_, 'm>,
+    ) -> Result<Tensor> {
         for layer in &self.layers {
             x = layer.forward(Joined::alone(&x), conditions)?;
             skips.push(x.clone());
@@ -113,13 +130,22 @@ pub struct MidLevel {
 }
 
 impl MidLevel {
-    pub fn new(channels: usize, style: ResnetStyle, attention: TransformerStyle, vb: VarBuilder) -> Result<Self> {
+    pub fn new(
+        channels: usize,
+        style: ResnetStyle,
+        attention: TransformerStyle,
+        vb: VarBuilder,
+    ) -> Result<Self> {
         let before = Layer::new(channels, channels, 0, style, Some(attention), &vb)?;
-        Ok(Self { before, after: ResnetBlock::new(channels, channels, style, vb.pp("resnets").pp(1))? })
+        Ok(Self {
+            before,
+            after: ResnetBlock::new(channels, channels, style, vb.pp("resnets").pp(1))?,
+        })
     }
 
     pub fn forward<'m>(&'m self, x: &Tensor, conditions: Conditions<'_, 'm>) -> Result<Tensor> {
-        let (x, time) = (self.before.forward(Joined::alone(x), conditions)?, conditions.time.clone());
+        let (x, time) =
+            (self.before.forward(Joined::alone(x), conditions)?, conditions.time.clone());
         segment(conditions.tape, move || self.after.forward(&x, Some(&time)))
     }
 }
@@ -141,20 +167,35 @@ pub struct UpShape<'a> {
 }
 
 impl UpLevel {
-    pub fn new(shape: UpShape, style: ResnetStyle, attention: Option<TransformerStyle>, vb: VarBuilder) -> Result<Self> {
+    pub fn new(
+        shape: UpShape,
+        style: ResnetStyle,
+        attention: Option<TransformerStyle>,
+        vb: VarBuilder,
+    ) -> Result<Self> {
         let UpShape { from, to, skips, double } = shape;
         let layer = |(i, skip): (usize, &usize)| {
             let joined = skip + if i == 0 { from } else { to };
             Layer::new(joined, to, i, style, attention, &vb)
         };
         let up = || Upsample::new(to, vb.pp("upsamplers").pp(0));
-        Ok(Self { layers: skips.iter().enumerate().map(layer).collect::<Result<_>>()?, up: double.then(up).transpose()? })
+        Ok(Self {
+            layers: skips.iter().enumerate().map(layer).collect::<Result<_>>()?,
+            up: double.then(up).transpose()?,
+        })
     }
 
     /// Joins each layer's input with the last of `skips`, which it takes away.
-    pub fn forward<'m>(&'m self, skips: &mut Vec<Tensor>, mut x: Tensor, conditions: Conditions<'_, 'm>) -> Result<Tensor> {
+    pub fn forward<'m>(
+        &'m self,
+        skips: &mut Vec<Tensor>,
+        mut x: Tensor,
+        conditions: Conditions<'_, 'm>,
+    ) -> Result<Tensor> {
         for layer in &self.layers {
-            let Some(skip) = skips.pop() else { candle_core::bail!("unet: fewer layers down than up") };
+            let Some(skip) = skips.pop() else {
+                candle_core::bail!("unet: fewer layers down than up")
+            };
             x = layer.forward(Joined { x, skip: Some(skip) }, conditions)?;
         }
         match &self.up {

@@ -30,7 +30,8 @@ pub struct Config {
     pub out_channels: usize,
     pub down_block_types: Vec<DownBlock>,
     pub up_block_types: Vec<UpBlock>,
-    /// Width of each level, from the image inwards; each level but the last halves height and width.
+    /// Width of each level, from the image inwards; each level but the last halves height and
+    /// width.
     pub block_out_channels: Vec<usize>,
     /// Residual blocks a level in the encoder; the decoder has one more.
     pub layers_per_block: usize,
@@ -39,7 +40,8 @@ pub struct Config {
     pub norm_num_groups: usize,
     /// Height and width, in pixels, of the images that the model is made for.
     pub sample_size: usize,
-    /// What latents are multiplied by before the UNet sees them, so that they have unit variance. The caller does it.
+    /// What latents are multiplied by before the UNet sees them, so that they have unit variance.
+    /// The caller does it.
     #[serde(default = "stable_diffusion_scaling")]
     pub scaling_factor: f64,
     #[serde(default = "yes")]
@@ -55,9 +57,14 @@ fn yes() -> bool {
 }
 
 impl Config {
-    /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an error.
+    /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an
+    /// error.
     pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
-        let always_here = [("use_quant_conv", json!(true)), ("use_post_quant_conv", json!(true)), ("force_upcast", json!(true))];
+        let always_here = [
+            ("use_quant_conv", json!(true)),
+            ("use_post_quant_conv", json!(true)),
+            ("force_upcast", json!(true)),
+        ];
         let config: Self = super::config::read(json, CLASS, &always_here)?;
         config.validate()?;
         Ok(config)
@@ -75,9 +82,14 @@ impl Config {
 
     fn validate(&self) -> std::result::Result<(), ConfigError> {
         let levels = self.block_out_channels.len();
-        if levels == 0 || self.down_block_types.len() != levels || self.up_block_types.len() != levels {
+        if levels == 0
+            || self.down_block_types.len() != levels
+            || self.up_block_types.len() != levels
+        {
             let (down, up) = (self.down_block_types.len(), self.up_block_types.len());
-            return Err(ConfigError::Inconsistent(format!("{levels} block_out_channels for {down} down and {up} up blocks")));
+            return Err(ConfigError::Inconsistent(format!(
+                "{levels} block_out_channels for {down} down and {up} up blocks"
+            )));
         }
         Ok(())
     }
@@ -102,14 +114,16 @@ impl Moments {
         &self.mean
     }
 
-    /// Kullback-Leibler divergence from the standard normal distribution, in nats, summed over an image's latents: `[B]`.
+    /// Kullback-Leibler divergence from the standard normal distribution, in nats, summed over an
+    /// image's latents: `[B]`.
     pub fn kl(&self) -> Result<Tensor> {
         let each = ((self.mean.sqr()? + self.logvar.exp()?)? - (&self.logvar + 1.0)?)?;
         each.flatten_from(1)?.sum(1)? * 0.5
     }
 }
 
-/// The autoencoder. Images are `[B,H,W,in_channels]` in [-1, 1] with H and W multiples of [`Config::downsampling`].
+/// The autoencoder. Images are `[B,H,W,in_channels]` in [-1, 1] with H and W multiples of
+/// [`Config::downsampling`].
 pub struct AutoencoderKl {
     encoder: Encoder,
     decoder: Decoder,
@@ -120,7 +134,8 @@ pub struct AutoencoderKl {
 }
 
 impl AutoencoderKl {
-    /// Takes diffusers' tensors from `vb`, on whose device it computes; an error where widths, groups and levels don't fit each other.
+    /// Takes diffusers' tensors from `vb`, on whose device it computes; an error where widths,
+    /// groups and levels don't fit each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let (moments, latents) = (2 * config.latent_channels, config.latent_channels);
@@ -144,9 +159,14 @@ impl AutoencoderKl {
         let (_, height, width, _) = x.dims4()?;
         let step = self.config.downsampling();
         if height % step != 0 || width % step != 0 {
-            candle_core::bail!("autoencoder: an image of {height}x{width} pixels is not a multiple of {step}");
+            candle_core::bail!(
+                "autoencoder: an image of {height}x{width} pixels is not a multiple of {step}"
+            );
         }
-        let moments = self.quant_conv.forward(&self.encoder.forward(&x.to_device(&self.device)?)?)?.to_device(x.device())?;
+        let moments = self
+            .quant_conv
+            .forward(&self.encoder.forward(&x.to_device(&self.device)?)?)?
+            .to_device(x.device())?;
         let latents = self.config.latent_channels;
         let mean = moments.narrow(3, 0, latents)?.contiguous()?;
         let logvar = moments.narrow(3, latents, latents)?.contiguous()?.clamp(-30.0, 20.0)?;
@@ -155,13 +175,20 @@ impl AutoencoderKl {
 
     /// The image of `z [B,h,w,latent_channels]`, not clamped, on the device of `z`.
     pub fn decode(&self, z: &Tensor) -> Result<Tensor> {
-        self.decoder.forward(&self.post_quant_conv.forward(&z.to_device(&self.device)?)?)?.to_device(z.device())
+        self.decoder
+            .forward(&self.post_quant_conv.forward(&z.to_device(&self.device)?)?)?
+            .to_device(z.device())
     }
 }
 
-/// The present name of a tensor that diffusers before 0.15 wrote as `query`, `key`, `value` or `proj_attn`, for
-/// [`crate::ml::params::StateDict::renamed`]; any other name as it is.
+/// The present name of a tensor that diffusers before 0.15 wrote as `query`, `key`, `value` or
+/// `proj_attn`, for [`crate::ml::params::StateDict::renamed`]; any other name as it is.
 pub fn current_name(name: &str) -> String {
-    let formers = [(".query.", ".to_q."), (".key.", ".to_k."), (".value.", ".to_v."), (".proj_attn.", ".to_out.0.")];
+    let formers = [
+        (".query.", ".to_q."),
+        (".key.", ".to_k."),
+        (".value.", ".to_v."),
+        (".proj_attn.", ".to_out.0."),
+    ];
     formers.iter().fold(name.to_owned(), |name, (former, present)| name.replace(former, present))
 }

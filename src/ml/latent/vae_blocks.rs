@@ -14,8 +14,18 @@ fn style(config: &Config) -> ResnetStyle {
     ResnetStyle { groups: config.norm_num_groups, eps: EPS, time_channels: None }
 }
 
-fn resnets(count: usize, from: usize, to: usize, style: ResnetStyle, vb: VarBuilder) -> Result<Vec<ResnetBlock>> {
-    (0..count).map(|i| ResnetBlock::new(if i == 0 { from } else { to }, to, style, vb.pp("resnets").pp(i))).collect()
+fn resnets(
+    count: usize,
+    from: usize,
+    to: usize,
+    style: ResnetStyle,
+    vb: VarBuilder,
+) -> Result<Vec<ResnetBlock>> {
+    (0..count)
+        .map(|i| {
+            ResnetBlock::new(if i == 0 { from } else { to }, to, style, vb.pp("resnets").pp(i))
+        })
+        .collect()
 }
 
 /// Self-attention of one head over all pixels, plus the input.
@@ -41,7 +51,8 @@ impl MidAttention {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let (batch, height, width, channels) = x.dims4()?;
         let tokens = self.norm.forward(x)?.reshape((batch, height * width, channels))?;
-        let (q, k, v) = (self.to_q.forward(&tokens)?, self.to_k.forward(&tokens)?, self.to_v.forward(&tokens)?);
+        let (q, k, v) =
+            (self.to_q.forward(&tokens)?, self.to_k.forward(&tokens)?, self.to_v.forward(&tokens)?);
         self.to_out.forward(&ops::attention(&q, &k, &v, 1, false)?)?.reshape(x.shape())? + x
     }
 }
@@ -54,7 +65,8 @@ struct MidBlock {
 
 impl MidBlock {
     fn new(channels: usize, config: &Config, vb: VarBuilder) -> Result<Self> {
-        let attention = || MidAttention::new(channels, config.norm_num_groups, vb.pp("attentions").pp(0));
+        let attention =
+            || MidAttention::new(channels, config.norm_num_groups, vb.pp("attentions").pp(0));
         Ok(Self {
             before: ResnetBlock::new(channels, channels, style(config), vb.pp("resnets").pp(0))?,
             attention: config.mid_block_add_attention.then(attention).transpose()?,
@@ -88,8 +100,15 @@ impl Encoder {
         let after = Padding { top: 0, left: 0, bottom: 1, right: 1 };
         let level = |i: usize| {
             let vb = vb.pp("down_blocks").pp(i);
-            let blocks = resnets(config.layers_per_block, widths[i.saturating_sub(1)], widths[i], style(config), vb.clone())?;
-            let down = (i + 1 < widths.len()).then(|| Downsample::new(widths[i], after, vb.pp("downsamplers").pp(0)));
+            let blocks = resnets(
+                config.layers_per_block,
+                widths[i.saturating_sub(1)],
+                widths[i],
+                style(config),
+                vb.clone(),
+            )?;
+            let down = (i + 1 < widths.len())
+                .then(|| Downsample::new(widths[i], after, vb.pp("downsamplers").pp(0)));
             Ok((blocks, down.transpose()?))
         };
         Ok(Self {
@@ -130,8 +149,15 @@ impl Decoder {
         let (first, last) = (widths[0], widths[widths.len() - 1]);
         let level = |i: usize| {
             let vb = vb.pp("up_blocks").pp(i);
-            let blocks = resnets(config.layers_per_block + 1, widths[i.saturating_sub(1)], widths[i], style(config), vb.clone())?;
-            let up = (i + 1 < widths.len()).then(|| Upsample::new(widths[i], vb.pp("upsamplers").pp(0)));
+            let blocks = resnets(
+                config.layers_per_block + 1,
+                widths[i.saturating_sub(1)],
+                widths[i],
+                style(config),
+                vb.clone(),
+            )?;
+            let up =
+                (i + 1 < widths.len()).then(|| Upsample::new(widths[i], vb.pp("upsamplers").pp(0)));
             Ok((blocks, up.transpose()?))
         };
         Ok(Self {

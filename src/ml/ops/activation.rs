@@ -52,7 +52,8 @@ fn normal_cdf<T: Element>(x: T) -> T {
 
 #[inline(always)]
 fn gelu_slope<T: Element>(x: T) -> T {
-    let density = (x * x * T::of(-0.5)).exp() * T::of(0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
+    let density = (x * x * T::of(-0.5)).exp()
+        * T::of(0.5 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2);
     x * density + normal_cdf(x)
 }
 
@@ -137,7 +138,13 @@ impl Kernel<1> for Map {
         }
     }
 
-    fn backward<T: Element>(&self, [x]: [&[T]; 1], y: &[T], grad: &[T], _: [bool; 1]) -> [Option<Vec<T>>; 1] {
+    fn backward<T: Element>(
+        &self,
+        [x]: [&[T]; 1],
+        y: &[T],
+        grad: &[T],
+        _: [bool; 1],
+    ) -> [Option<Vec<T>>; 1] {
         let quick = T::of(QUICK);
         [Some(match self.function {
             Pointwise::Silu => map2(
@@ -193,7 +200,10 @@ impl Kernel<1> for Geglu {
             vectorised(
                 #[inline(always)]
                 || {
-                    for (y, x) in y.chunks_exact_mut(half).zip(x[i * rows * 2 * half..].chunks_exact(2 * half)) {
+                    for (y, x) in y
+                        .chunks_exact_mut(half)
+                        .zip(x[i * rows * 2 * half..].chunks_exact(2 * half))
+                    {
                         let (a, b) = x.split_at(half);
                         for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
                             *y = a * (b * normal_cdf(b));
@@ -205,16 +215,27 @@ impl Kernel<1> for Geglu {
         y
     }
 
-    fn backward<T: Element>(&self, [x]: [&[T]; 1], _: &[T], grad: &[T], _: [bool; 1]) -> [Option<Vec<T>>; 1] {
+    fn backward<T: Element>(
+        &self,
+        [x]: [&[T]; 1],
+        _: &[T],
+        grad: &[T],
+        _: [bool; 1],
+    ) -> [Option<Vec<T>>; 1] {
         let (mut dx, half, rows) = (uninit(x.len()), self.half, self.rows());
         for_chunks(&mut dx, rows * 2 * half, |i, dx| {
             vectorised(
                 #[inline(always)]
                 || {
-                    let (x, grad) = (x[i * rows * 2 * half..].chunks_exact(2 * half), grad[i * rows * half..].chunks_exact(half));
+                    let (x, grad) = (
+                        x[i * rows * 2 * half..].chunks_exact(2 * half),
+                        grad[i * rows * half..].chunks_exact(half),
+                    );
                     for ((dx, x), grad) in dx.chunks_exact_mut(2 * half).zip(x).zip(grad) {
                         let ((da, db), (a, b)) = (dx.split_at_mut(half), x.split_at(half));
-                        for ((((da, db), &a), &b), &g) in da.iter_mut().zip(db).zip(a).zip(b).zip(grad) {
+                        for ((((da, db), &a), &b), &g) in
+                            da.iter_mut().zip(db).zip(a).zip(b).zip(grad)
+                        {
                             *da = g * (b * normal_cdf(b));
                             *db = g * a * gelu_slope(b);
                         }

@@ -1,4 +1,5 @@
-//! Multi-head attention, one head of one item a task; the probabilities are made again in the backward pass.
+//! Multi-head attention, one head of one item a task; the probabilities are made again in the
+//! backward pass.
 
 use super::element::{Element, Shared, uninit, vectorised};
 use super::gemm::{Panels, Rows, add_products};
@@ -146,9 +147,22 @@ impl Attention {
     }
 
     /// The rows of probabilities of some queries of one head; `keys_by_column` is already scaled.
-    fn probabilities<T: Element>(&self, q: Head<T>, rows: std::ops::Range<usize>, keys_by_column: &Panels<T>, p: &mut [T]) {
+    fn probabilities<T: Element>(
+        &self,
+        q: Head<T>,
+        rows: std::ops::Range<usize>,
+        keys_by_column: &Panels<T>,
+        p: &mut [T],
+    ) {
         // SAFETY: rows of `q` have `width` elements, rows of `p` one for each key.
-        unsafe { product(&q.pointers(rows.clone()), self.width, keys_by_column, &row_pointers(p, self.keys)) };
+        unsafe {
+            product(
+                &q.pointers(rows.clone()),
+                self.width,
+                keys_by_column,
+                &row_pointers(p, self.keys),
+            )
+        };
         vectorised(
             #[inline(always)]
             || {
@@ -176,22 +190,36 @@ impl Attention {
             let p = &mut p[..rows.len() * self.keys];
             self.probabilities(q, rows.clone(), &keys_by_column, p);
             // SAFETY: rows of `p` have an element for each key, rows of the output `width`.
-            unsafe { product(&const_row_pointers(p, self.keys), self.keys, &values, &out.pointers(rows)) };
+            unsafe {
+                product(&const_row_pointers(p, self.keys), self.keys, &values, &out.pointers(rows))
+            };
         }
     }
 
-    fn head_backward<T: Element>(&self, [q, k, v, grad]: [Head<T>; 4], [dq, dk, dv]: [Target<T>; 3]) {
+    fn head_backward<T: Element>(
+        &self,
+        [q, k, v, grad]: [Head<T>; 4],
+        [dq, dk, dv]: [Target<T>; 3],
+    ) {
         let (keys, width) = (self.keys, self.width);
         let keys_by_column = self.scaled_keys(k);
         let values_by_column = Panels::from_columns(width, keys, 1, v.values, v.stride);
         let keys_by_row = Panels::from_rows(keys, width, |j| k.row(j));
-        let (mut p, mut dp) = (uninit(BLOCK.min(self.queries) * keys), uninit(BLOCK.min(self.queries) * keys));
+        let (mut p, mut dp) =
+            (uninit(BLOCK.min(self.queries) * keys), uninit(BLOCK.min(self.queries) * keys));
         let (mut sum_dk, mut sum_dv) = (vec![T::ZERO; keys * width], vec![T::ZERO; keys * width]);
         for rows in self.blocks() {
             let (p, dp) = (&mut p[..rows.len() * keys], &mut dp[..rows.len() * keys]);
             self.probabilities(q, rows.clone(), &keys_by_column, p);
             // SAFETY: rows of the gradient have `width` elements, rows of `dp` one for each key.
-            unsafe { product(&grad.pointers(rows.clone()), width, &values_by_column, &row_pointers(dp, keys)) };
+            unsafe {
+                product(
+                    &grad.pointers(rows.clone()),
+                    width,
+                    &values_by_column,
+                    &row_pointers(dp, keys),
+                )
+            };
             let grads = Panels::from_rows(rows.len(), width, |i| grad.row(rows.start + i));
             let queries = Panels::from_rows(rows.len(), width, |i| q.row(rows.start + i));
             // SAFETY: rows of `p` and `dp` have an element for each key.
@@ -215,7 +243,8 @@ impl Attention {
     }
 }
 
-/// Turns the gradients of probabilities into those of the unscaled scores: `scale p (dp - sum of p dp)` in each row.
+/// Turns the gradients of probabilities into those of the unscaled scores: `scale p (dp - sum of p
+/// dp)` in each row.
 fn score_gradients<T: Element>(p: &[T], dp: &mut [T], keys: usize, scale: T) {
     vectorised(
         #[inline(always)]
@@ -245,18 +274,29 @@ impl Kernel<3> for Attention {
         let mut out = uninit(q.len());
         let shared = Shared::new(&mut out);
         self.tasks(|i| {
-            let [q, k, v] = [(q, self.queries), (k, self.keys), (v, self.keys)].map(|(t, n)| self.head(t, n, i));
+            let [q, k, v] = [(q, self.queries), (k, self.keys), (v, self.keys)]
+                .map(|(t, n)| self.head(t, n, i));
             self.head_forward(q, k, v, self.target(shared, self.queries, i));
         });
         out
     }
 
-    fn backward<T: Element>(&self, [q, k, v]: [&[T]; 3], _: &[T], grad: &[T], _: [bool; 3]) -> [Option<Vec<T>>; 3] {
+    fn backward<T: Element>(
+        &self,
+        [q, k, v]: [&[T]; 3],
+        _: &[T],
+        grad: &[T],
+        _: [bool; 3],
+    ) -> [Option<Vec<T>>; 3] {
         let (mut dq, mut dk, mut dv) = (uninit(q.len()), uninit(k.len()), uninit(v.len()));
-        let shared = [(&mut dq, self.queries), (&mut dk, self.keys), (&mut dv, self.keys)].map(|(t, n)| (Shared::new(t), n));
+        let shared = [(&mut dq, self.queries), (&mut dk, self.keys), (&mut dv, self.keys)]
+            .map(|(t, n)| (Shared::new(t), n));
         self.tasks(|i| {
             let inputs = [(q, self.queries), (k, self.keys), (v, self.keys), (grad, self.queries)];
-            self.head_backward(inputs.map(|(t, n)| self.head(t, n, i)), shared.map(|(t, n)| self.target(t, n, i)));
+            self.head_backward(
+                inputs.map(|(t, n)| self.head(t, n, i)),
+                shared.map(|(t, n)| self.target(t, n, i)),
+            );
         });
         [Some(dq), Some(dk), Some(dv)]
     }

@@ -1,7 +1,8 @@
 //! Threads that stay awake from one loop to the next.
 //!
-//! Between two parallel loops, candle's graph keeps one thread busy for some tens to hundreds of microseconds. rayon's other threads fall
-//! asleep after about twenty, and waking one takes as long as many of the loops.
+//! Between two parallel loops, candle's graph keeps one thread busy for some tens to hundreds of
+//! microseconds. rayon's other threads fall asleep after about twenty, and waking one takes as long
+//! as many of the loops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use rayon::Yield;
 
-/// How long a thread looks for work before it may sleep: longer than what lies between the loops of a step, and nothing beside a task.
+/// How long a thread looks for work before it may sleep: longer than what lies between the loops of
+/// a step, and nothing beside a task.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 thread_local! {
@@ -17,10 +19,13 @@ thread_local! {
     static AWAKE: Arc<AtomicUsize> = Arc::default();
 }
 
-/// Has the other threads of this thread's pool look for work until there was none for [`PATIENCE`], and says how many: none where they
-/// still do, nor on a thread of no pool.
+/// Has the other threads of this thread's pool look for work until there was none for [`PATIENCE`],
+/// and says how many: none where they still do, nor on a thread of no pool.
 pub(super) fn keep_awake() -> usize {
-    let (Some(caller), others) = (rayon::current_thread_index(), rayon::current_num_threads() - 1) else { return 0 };
+    let (Some(caller), others) = (rayon::current_thread_index(), rayon::current_num_threads() - 1)
+    else {
+        return 0;
+    };
     let awake = AWAKE.with(Arc::clone);
     if others == 0 || awake.load(Ordering::Relaxed) > 0 {
         return 0;
@@ -62,7 +67,10 @@ mod tests {
             assert_eq!(keep_awake(), 2);
             let clock = Instant::now();
             while AWAKE.with(|awake| awake.load(Ordering::Relaxed)) > 0 {
-                assert!(clock.elapsed() < Duration::from_secs(60), "threads look for work for ever");
+                assert!(
+                    clock.elapsed() < Duration::from_secs(60),
+                    "threads look for work for ever"
+                );
                 std::thread::yield_now();
             }
             assert_eq!(keep_awake(), 2);

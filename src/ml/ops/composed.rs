@@ -1,14 +1,23 @@
-//! The same operations from candle's own differentiable tensor functions: what runs on a GPU, and the oracle in tests.
+//! The same operations from candle's own differentiable tensor functions: what runs on a GPU, and
+//! the oracle in tests.
 //!
-//! Only functions whose gradients are right are used; that excludes `softmax_last_dim`, contiguous `LayerNorm`,
-//! `upsample_nearest2d`, strided `conv2d` on sizes that the window does not tile, and batched `matmul` on strided operands.
+//! Only functions whose gradients are right are used; that excludes `softmax_last_dim`, contiguous
+//! `LayerNorm`, `upsample_nearest2d`, strided `conv2d` on sizes that the window does not tile, and
+//! batched `matmul` on strided operands.
 
 use super::{Activation, Padding, out_size};
 use candle_core::{D, DType, Result, Tensor};
 
-/// `[B,H,W,Cin]` to `[B,OH,OW,Cout]`, as one matrix product of what the window meets, so that both gradients are such products too:
-/// candle's own `conv2d` finds the input's on a GPU without them. See [`super::conv2d`].
-pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+/// `[B,H,W,Cin]` to `[B,OH,OW,Cout]`, as one matrix product of what the window meets, so that both
+/// gradients are such products too: candle's own `conv2d` finds the input's on a GPU without them.
+/// See [`super::conv2d`].
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: Padding,
+) -> Result<Tensor> {
     let (out, _, kh, kw) = weight.dims4()?;
     let taps = taps(x, (kh, kw), stride, padding)?;
     let (b, oh, ow, _) = taps[0].dims4()?;
@@ -19,17 +28,29 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize,
 }
 
 /// One filter a channel, as a sum over the window's positions; see [`super::depthwise_conv2d`].
-pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+pub fn depthwise_conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: Padding,
+) -> Result<Tensor> {
     let (c, _, kh, kw) = weight.dims4()?;
     let filters = weight.reshape((c, kh * kw))?.t()?.contiguous()?;
     let taps = taps(x, (kh, kw), stride, padding)?;
-    let terms = taps.iter().enumerate().map(|(at, tap)| tap.broadcast_mul(&filters.narrow(0, at, 1)?));
+    let terms =
+        taps.iter().enumerate().map(|(at, tap)| tap.broadcast_mul(&filters.narrow(0, at, 1)?));
     let sum = terms.reduce(|sum, term| sum? + term?).expect("a window has a position")?;
     add_bias(&sum, bias)
 }
 
 /// What each position of a window, row by row, meets of `x [B,H,W,C]`: `[B,OH,OW,C]`.
-fn taps(x: &Tensor, (kh, kw): (usize, usize), stride: usize, padding: Padding) -> Result<Vec<Tensor>> {
+fn taps(
+    x: &Tensor,
+    (kh, kw): (usize, usize),
+    stride: usize,
+    padding: Padding,
+) -> Result<Vec<Tensor>> {
     let (b, h, w, c) = x.dims4()?;
     let (oh, ow) = out_size((h, w), (kh, kw), stride, padding)?;
     let (rows, cols) = ((kh - 1) / stride + oh, (kw - 1) / stride + ow);
@@ -38,12 +59,16 @@ fn taps(x: &Tensor, (kh, kw): (usize, usize), stride: usize, padding: Padding) -
     let tap = |at: usize| {
         let (ky, kx) = (at / kw, at % kw);
         let row = x.narrow(2, ky % stride, 1)?.narrow(1, ky / stride, oh)?;
-        row.narrow(4, kx % stride * c, c)?.narrow(3, kx / stride, ow)?.contiguous()?.reshape((b, oh, ow, c))
+        row.narrow(4, kx % stride * c, c)?
+            .narrow(3, kx / stride, ow)?
+            .contiguous()?
+            .reshape((b, oh, ow, c))
     };
     (0..kh * kw).map(tap).collect()
 }
 
-/// `size` entries of dimension `dim`, of which the first `before` are zeros; zeros follow where the input ends earlier.
+/// `size` entries of dimension `dim`, of which the first `before` are zeros; zeros follow where the
+/// input ends earlier.
 fn fit(x: &Tensor, dim: usize, before: usize, size: usize) -> Result<Tensor> {
     let have = x.dim(dim)?;
     let x = x.pad_with_zeros(dim, before, size.saturating_sub(before + have))?;
@@ -69,9 +94,20 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
 }
 
 /// See [`super::group_norm`].
-pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps: f64, activation: Activation) -> Result<Tensor> {
+pub fn group_norm(
+    x: &Tensor,
+    groups: usize,
+    weight: &Tensor,
+    bias: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
     if is_half(x) {
-        return in_single(x, |x, [weight, bias]| group_norm(x, groups, weight, bias, eps, activation), [weight, bias]);
+        return in_single(
+            x,
+            |x, [weight, bias]| group_norm(x, groups, weight, bias, eps, activation),
+            [weight, bias],
+        );
     }
     let (b, c) = (x.dim(0)?, x.dim(D::Minus1)?);
     let grouped = x.contiguous()?.reshape((b, (), groups, c / groups))?;
@@ -81,7 +117,8 @@ pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps
     activate(&normed.broadcast_mul(weight)?.broadcast_add(bias)?, activation)
 }
 
-/// Whether sums over many values of `x` lose too much in its own precision; PyTorch's autocast computes norms and softmax in f32 too.
+/// Whether sums over many values of `x` lose too much in its own precision; PyTorch's autocast
+/// computes norms and softmax in f32 too.
 fn is_half(x: &Tensor) -> bool {
     matches!(x.dtype(), DType::F16 | DType::BF16)
 }
@@ -121,7 +158,10 @@ pub fn batch_norm_train(
     let mean = rows.mean(0)?;
     let centred = rows.broadcast_sub(&mean)?;
     let variance = centred.sqr()?.mean(0)?;
-    let scaled = centred.broadcast_div(&(&variance + eps)?.sqrt()?)?.broadcast_mul(weight)?.broadcast_add(bias)?;
+    let scaled = centred
+        .broadcast_div(&(&variance + eps)?.sqrt()?)?
+        .broadcast_mul(weight)?
+        .broadcast_add(bias)?;
     Ok((activate(&scaled.reshape(x.shape())?, activation)?, mean.detach(), variance.detach()))
 }
 
@@ -174,8 +214,9 @@ pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     (x.neg()?.exp()? + 1.0)?.recip()
 }
 
-/// Scores that [`attention`] has at once, about: three tensors of a gigabyte in single precision. In Stable Diffusion's outermost level an
-/// image of 512 px has 84 million, and a batch is forty of those.
+/// Scores that [`attention`] has at once, about: three tensors of a gigabyte in single precision.
+/// In Stable Diffusion's outermost level an image of 512 px has 84 million, and a batch is forty of
+/// those.
 const SCORES: usize = 1 << 28;
 
 /// See [`super::attention`].
@@ -185,7 +226,12 @@ pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool)
 }
 
 /// The attention of `at_once` items of the batch at a time.
-pub(super) fn attention_in_turns(at_once: usize, qkv: [&Tensor; 3], heads: usize, causal: bool) -> Result<Tensor> {
+pub(super) fn attention_in_turns(
+    at_once: usize,
+    qkv: [&Tensor; 3],
+    heads: usize,
+    causal: bool,
+) -> Result<Tensor> {
     let count = qkv[0].dim(0)?;
     let turn = |first: usize| {
         let [q, k, v] = qkv.map(|tensor| tensor.narrow(0, first, at_once.min(count - first)));
@@ -194,18 +240,32 @@ pub(super) fn attention_in_turns(at_once: usize, qkv: [&Tensor; 3], heads: usize
     Tensor::cat(&(0..count).step_by(at_once).map(turn).collect::<Result<Vec<_>>>()?, 0)
 }
 
-fn attention_at_once(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
+fn attention_at_once(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    causal: bool,
+) -> Result<Tensor> {
     let (b, n, d) = q.dims3()?;
     let m = k.dim(1)?;
-    let split = |t: &Tensor, len: usize| t.reshape((b, len, heads, d / heads))?.transpose(1, 2)?.contiguous();
-    let (q, k, v) = (split(&q.contiguous()?, n)?, split(&k.contiguous()?, m)?, split(&v.contiguous()?, m)?);
-    // In half precision, sums of products lie beyond f16's largest number, and lose most of bf16's digits.
+    let split = |t: &Tensor, len: usize| {
+        t.reshape((b, len, heads, d / heads))?.transpose(1, 2)?.contiguous()
+    };
+    let (q, k, v) =
+        (split(&q.contiguous()?, n)?, split(&k.contiguous()?, m)?, split(&v.contiguous()?, m)?);
+    // In half precision, sums of products lie beyond f16's largest number, and lose most of bf16's
+    // digits.
     let (dtype, scale) = (v.dtype(), ((d / heads) as f64).sqrt().recip());
-    let [q, k] = if is_half(&q) { [q.to_dtype(DType::F32)?, k.to_dtype(DType::F32)?] } else { [q, k] };
+    let [q, k] =
+        if is_half(&q) { [q.to_dtype(DType::F32)?, k.to_dtype(DType::F32)?] } else { [q, k] };
     let mut scores = (q * scale)?.matmul(&k.transpose(2, 3)?.contiguous()?)?;
     if causal {
-        let mask: Vec<f32> = (0..n * m).map(|i| if i % m > i / m { f32::NEG_INFINITY } else { 0.0 }).collect();
-        scores = scores.broadcast_add(&Tensor::from_vec(mask, (n, m), v.device())?.to_dtype(scores.dtype())?)?;
+        let mask: Vec<f32> =
+            (0..n * m).map(|i| if i % m > i / m { f32::NEG_INFINITY } else { 0.0 }).collect();
+        scores = scores.broadcast_add(
+            &Tensor::from_vec(mask, (n, m), v.device())?.to_dtype(scores.dtype())?,
+        )?;
     }
     let exp = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     let attended = exp.broadcast_div(&exp.sum_keepdim(D::Minus1)?)?;
@@ -216,7 +276,12 @@ fn attention_at_once(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: b
 /// Each pixel repeated into a 2x2 block.
 pub fn upsample_nearest_2x(x: &Tensor) -> Result<Tensor> {
     let (b, h, w, c) = x.dims4()?;
-    x.reshape((b, h, 1, w, 1, c))?.broadcast_as((b, h, 2, w, 2, c))?.contiguous()?.reshape((b, 2 * h, 2 * w, c))
+    x.reshape((b, h, 1, w, 1, c))?.broadcast_as((b, h, 2, w, 2, c))?.contiguous()?.reshape((
+        b,
+        2 * h,
+        2 * w,
+        c,
+    ))
 }
 
 /// Mean over height and width.

@@ -9,7 +9,8 @@ use super::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// Pixels whose outer products are summed in registers before they are added to the weight gradient.
+/// Pixels whose outer products are summed in registers before they are added to the weight
+/// gradient.
 const BLOCK: usize = 128;
 
 /// Filters of the weight gradient that one task puts in order: a line of the sums it reads.
@@ -28,8 +29,9 @@ pub(super) struct Conv {
     padding: Padding,
 }
 
-/// Which source pixels make which target pixels: target `(y, x)` of a `size` grid lies at `first + step * (y, x)` of its image and
-/// multiplies source pixels `origin + scale * (y, x) + tap`, absent ones being zero.
+/// Which source pixels make which target pixels: target `(y, x)` of a `size` grid lies at `first +
+/// step * (y, x)` of its image and multiplies source pixels `origin + scale * (y, x) + tap`, absent
+/// ones being zero.
 struct Grid {
     size: (usize, usize),
     first: (usize, usize),
@@ -62,7 +64,9 @@ impl<T: Element> Images<'_, T> {
     #[inline(always)]
     fn place(&self, b: usize, y: isize, x: isize) -> *const T {
         let (h, w) = (self.size.0 as isize, self.size.1 as isize);
-        self.values.as_ptr().wrapping_offset(((b as isize * h + y) * w + x) * self.channels as isize)
+        self.values
+            .as_ptr()
+            .wrapping_offset(((b as isize * h + y) * w + x) * self.channels as isize)
     }
 
     /// Whether `y + dy` and `x + dx` are in the image for all taps `(dy, dx)` within `reach`.
@@ -94,14 +98,34 @@ impl Reach {
 
 impl Conv {
     /// Checks the shapes of `x [B,H,W,Cin]`, `weight [Cout,Cin,kh,kw]` and `bias [Cout]`.
-    pub fn new(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Self> {
+    pub fn new(
+        x: &Tensor,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Self> {
         let (batch, h, w, channels_in) = x.dims4()?;
         let (channels_out, weight_in, kh, kw) = weight.dims4()?;
         if weight_in != channels_in || bias.is_some_and(|b| b.dims() != [channels_out]) {
-            bail!("conv2d: x {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.map(Tensor::shape));
+            bail!(
+                "conv2d: x {:?}, weight {:?}, bias {:?} do not fit",
+                x.shape(),
+                weight.shape(),
+                bias.map(Tensor::shape)
+            );
         }
         let output = out_size((h, w), (kh, kw), stride, padding)?;
-        Ok(Self { batch, input: (h, w), output, channels_in, channels_out, window: (kh, kw), stride, padding })
+        Ok(Self {
+            batch,
+            input: (h, w),
+            output,
+            channels_in,
+            channels_out,
+            window: (kh, kw),
+            stride,
+            padding,
+        })
     }
 
     /// A linear layer on `rows` rows.
@@ -124,7 +148,9 @@ impl Conv {
 
     /// The window's positions, row by row, from its corner.
     fn window_taps(&self) -> Vec<(isize, isize)> {
-        (0..self.taps()).map(|t| ((t / self.window.1) as isize, (t % self.window.1) as isize)).collect()
+        (0..self.taps())
+            .map(|t| ((t / self.window.1) as isize, (t % self.window.1) as isize))
+            .collect()
     }
 
     fn forward<T: Element>(&self, x: &[T], weight: &[T], bias: Option<&[T]>) -> Vec<T> {
@@ -132,14 +158,22 @@ impl Conv {
         let right = Panels::from_columns(k, self.channels_out, self.taps(), weight, k);
         let taps = self.window_taps();
         let origin = (-(self.padding.top as isize), -(self.padding.left as isize));
-        let grid = Grid { size: self.output, first: (0, 0), step: 1, origin, scale: self.stride as isize, taps };
+        let grid = Grid {
+            size: self.output,
+            first: (0, 0),
+            step: 1,
+            origin,
+            scale: self.stride as isize,
+            taps,
+        };
         let mut y = uninit(self.batch * self.output.0 * self.output.1 * self.channels_out);
         let x = Images { values: x, size: self.input, channels: self.channels_in };
         gather(&x, self.batch, &grid, &right, bias, &mut y, self.output);
         y
     }
 
-    /// Transposed convolution: each residue of the input pixels modulo the stride meets the same part of the window.
+    /// Transposed convolution: each residue of the input pixels modulo the stride meets the same
+    /// part of the window.
     fn input_grad<T: Element>(&self, weight: &[T], grad: &[T]) -> Vec<T> {
         let (s, (h, w), (kh, kw)) = (self.stride, self.input, self.window);
         let mut dx = uninit(self.batch * h * w * self.channels_in);
@@ -147,8 +181,15 @@ impl Conv {
         for (py, px) in (0..s * s).map(|p| (p / s, p % s)).filter(|&(py, px)| py < h && px < w) {
             let (ky, kx) = ((py + self.padding.top) % s, (px + self.padding.left) % s);
             let (ny, nx) = (kh.saturating_sub(ky).div_ceil(s), kw.saturating_sub(kx).div_ceil(s));
-            let used: Vec<usize> = (0..ny * nx).map(|t| (ky + t / nx * s) * kw + kx + t % nx * s).collect();
-            let right = Panels::from_strided(self.channels_out, self.channels_in, self.taps(), &used, weight);
+            let used: Vec<usize> =
+                (0..ny * nx).map(|t| (ky + t / nx * s) * kw + kx + t % nx * s).collect();
+            let right = Panels::from_strided(
+                self.channels_out,
+                self.channels_in,
+                self.taps(),
+                &used,
+                weight,
+            );
             let origin = ((py + self.padding.top) / s, (px + self.padding.left) / s);
             let grid = Grid {
                 size: ((h - py).div_ceil(s), (w - px).div_ceil(s)),
@@ -163,13 +204,15 @@ impl Conv {
         dx
     }
 
-    /// `[Cout,Cin,kh,kw]`: outer products of input channels and output gradients, summed over blocks of pixels in order.
+    /// `[Cout,Cin,kh,kw]`: outer products of input channels and output gradients, summed over
+    /// blocks of pixels in order.
     fn weight_grad<T: Element>(&self, x: &[T], grad: &[T]) -> Vec<T> {
         let (cin, cout, taps) = (self.channels_in, self.channels_out, self.taps());
         if taps == 1 && self.stride == 1 && self.padding == Padding::same(0) {
             // The sums lie as the weights do.
             return self.sum_of_blocks(|rows, sum, afresh| {
-                let right = Panels::from_rows(rows.len(), cin, |r| &x[(rows.start + r) * cin..][..cin]);
+                let right =
+                    Panels::from_rows(rows.len(), cin, |r| &x[(rows.start + r) * cin..][..cin]);
                 let left: Vec<_> = rows.map(|r| grad[r * cout..][..cout].as_ptr()).collect();
                 // SAFETY: each pointer is to the `cout` channels of a pixel.
                 unsafe { add_products(&left, cout, &right, sum, afresh) };
@@ -180,7 +223,8 @@ impl Conv {
         let offsets = self.window_taps();
         let reach = Reach::new(&offsets, &images);
         let sum = self.sum_of_blocks(|rows, sum, afresh| {
-            let right = Panels::from_rows(rows.len(), cout, |r| &grad[(rows.start + r) * cout..][..cout]);
+            let right =
+                Panels::from_rows(rows.len(), cout, |r| &grad[(rows.start + r) * cout..][..cout]);
             let corners: Vec<_> = rows.map(|r| self.corner(r, &images, &reach)).collect();
             for (tap, out) in sum.chunks_exact_mut(cin * cout).enumerate() {
                 let (ky, kx) = offsets[tap];
@@ -194,7 +238,8 @@ impl Conv {
         });
         let mut dw = uninit(sum.len());
         for_chunks(&mut dw, (cin * taps * FILTERS).max(1), |i, part| {
-            // A line of sums is read once, for all filters of the task; the block's part of them stays in the first cache.
+            // A line of sums is read once, for all filters of the task; the block's part of them
+            // stays in the first cache.
             for first in (0..cin).step_by(CACHED) {
                 for tap in 0..taps {
                     for c in first..cin.min(first + CACHED) {
@@ -209,8 +254,12 @@ impl Conv {
         dw
     }
 
-    /// As many sums as there are weights. `add` puts the products of a block of output pixels onto a part of them, or begins one.
-    fn sum_of_blocks<T: Element>(&self, add: impl Fn(Range<usize>, &mut [T], bool) + Sync + Send) -> Vec<T> {
+    /// As many sums as there are weights. `add` puts the products of a block of output pixels onto
+    /// a part of them, or begins one.
+    fn sum_of_blocks<T: Element>(
+        &self,
+        add: impl Fn(Range<usize>, &mut [T], bool) + Sync + Send,
+    ) -> Vec<T> {
         let weights = self.taps() * self.channels_in * self.channels_out;
         let pixels = self.batch * self.output.0 * self.output.1;
         let blocks = pixels.div_ceil(BLOCK);
@@ -224,8 +273,14 @@ impl Conv {
         if parts.len() > weights { sum_rows(&parts, weights) } else { parts }
     }
 
-    /// The image, row and column of the input where the window of output pixel `r` begins, and its place if the window is inside.
-    fn corner<T: Element>(&self, r: usize, images: &Images<T>, reach: &Reach) -> (usize, isize, isize, Option<*const T>) {
+    /// The image, row and column of the input where the window of output pixel `r` begins, and its
+    /// place if the window is inside.
+    fn corner<T: Element>(
+        &self,
+        r: usize,
+        images: &Images<T>,
+        reach: &Reach,
+    ) -> (usize, isize, isize, Option<*const T>) {
         let (oh, ow) = self.output;
         let y = (r / ow % oh * self.stride) as isize - self.padding.top as isize;
         let (b, x) = (r / (oh * ow), (r % ow * self.stride) as isize - self.padding.left as isize);
@@ -233,7 +288,8 @@ impl Conv {
     }
 }
 
-/// `target[pixel] = bias + sum over taps of source[tapped pixel] * right[tap]` on the grid's pixels of each image.
+/// `target[pixel] = bias + sum over taps of source[tapped pixel] * right[tap]` on the grid's pixels
+/// of each image.
 fn gather<T: Element>(
     source: &Images<T>,
     batch: usize,
@@ -250,17 +306,27 @@ fn gather<T: Element>(
     let task = |start: usize| {
         let count = share.min(rows - start);
         let (mut left, mut out) = (Vec::with_capacity(count * runs), Vec::with_capacity(count));
-        let (mut b, mut y, mut x) = (start / (grid.size.0 * grid.size.1), start / grid.size.1 % grid.size.0, start % grid.size.1);
+        let (mut b, mut y, mut x) = (
+            start / (grid.size.0 * grid.size.1),
+            start / grid.size.1 % grid.size.0,
+            start % grid.size.1,
+        );
         for _ in 0..count {
-            let (sy, sx) = (grid.origin.0 + grid.scale * y as isize, grid.origin.1 + grid.scale * x as isize);
+            let (sy, sx) =
+                (grid.origin.0 + grid.scale * y as isize, grid.origin.1 + grid.scale * x as isize);
             if source.holds(sy, sx, &reach) {
                 let place = source.place(b, sy, sx);
                 left.extend(reach.offsets.iter().map(|&offset| place.wrapping_offset(offset)));
             } else {
-                left.extend(grid.taps.iter().map(|&(dy, dx)| source.pixel(b, sy + dy, sx + dx, &zero)));
+                left.extend(
+                    grid.taps.iter().map(|&(dy, dx)| source.pixel(b, sy + dy, sx + dx, &zero)),
+                );
             }
-            let pixel = (b * target_h + grid.first.0 + grid.step * y) * target_w + grid.first.1 + grid.step * x;
-            // SAFETY: the grid lies in the image, and each of its pixels belongs to one row of one task.
+            let pixel = (b * target_h + grid.first.0 + grid.step * y) * target_w
+                + grid.first.1
+                + grid.step * x;
+            // SAFETY: the grid lies in the image, and each of its pixels belongs to one row of one
+            // task.
             out.push(unsafe { target.at(pixel * n) });
             x += 1;
             if x == grid.size.1 {
@@ -270,7 +336,8 @@ fn gather<T: Element>(
                 (b, y) = (b + 1, 0);
             }
         }
-        // SAFETY: left pointers are to a pixel's channels or as many zeros, out pointers to a pixel's `n` channels.
+        // SAFETY: left pointers are to a pixel's channels or as many zeros, out pointers to a
+        // pixel's `n` channels.
         unsafe { Rows { left: &left, runs, run: source.channels, right, bias, out: &out }.run() };
     };
     if rows <= share {
@@ -293,8 +360,17 @@ impl Kernel<2> for Conv {
         self.forward(x, weight, None)
     }
 
-    fn backward<T: Element>(&self, [x, weight]: [&[T]; 2], _: &[T], grad: &[T], wanted: [bool; 2]) -> [Option<Vec<T>>; 2] {
-        [wanted[0].then(|| self.input_grad(weight, grad)), wanted[1].then(|| self.weight_grad(x, grad))]
+    fn backward<T: Element>(
+        &self,
+        [x, weight]: [&[T]; 2],
+        _: &[T],
+        grad: &[T],
+        wanted: [bool; 2],
+    ) -> [Option<Vec<T>>; 2] {
+        [
+            wanted[0].then(|| self.input_grad(weight, grad)),
+            wanted[1].then(|| self.weight_grad(x, grad)),
+        ]
     }
 }
 
@@ -309,7 +385,13 @@ impl Kernel<3> for Conv {
         self.forward(x, weight, Some(bias))
     }
 
-    fn backward<T: Element>(&self, [x, weight, _]: [&[T]; 3], _: &[T], grad: &[T], wanted: [bool; 3]) -> [Option<Vec<T>>; 3] {
+    fn backward<T: Element>(
+        &self,
+        [x, weight, _]: [&[T]; 3],
+        _: &[T],
+        grad: &[T],
+        wanted: [bool; 3],
+    ) -> [Option<Vec<T>>; 3] {
         [
             wanted[0].then(|| self.input_grad(weight, grad)),
             wanted[1].then(|| self.weight_grad(x, grad)),

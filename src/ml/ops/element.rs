@@ -1,9 +1,11 @@
-//! The two number types of the kernels, their vectors, and f32 exponential and error functions that compilers vectorise.
+//! The two number types of the kernels, their vectors, and f32 exponential and error functions that
+//! compilers vectorise.
 
 use candle_core::{WithDType, cpu::erf::erf_f64};
 use pulp::{Arch, Simd, WithSimd};
 
-/// `f32` or `f64`. Vector functions must be called under `pulp::Arch::dispatch`, scalar ones vectorise there too.
+/// `f32` or `f64`. Vector functions must be called under `pulp::Arch::dispatch`, scalar ones
+/// vectorise there too.
 pub(super) trait Element: WithDType + std::ops::Neg<Output = Self> {
     /// A register of these on the instruction set `S`.
     type Vector<S: Simd>: Copy;
@@ -17,7 +19,12 @@ pub(super) trait Element: WithDType + std::ops::Neg<Output = Self> {
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     /// `a b + c`.
-    fn mul_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
+    fn mul_add<S: Simd>(
+        simd: S,
+        a: Self::Vector<S>,
+        b: Self::Vector<S>,
+        c: Self::Vector<S>,
+    ) -> Self::Vector<S>;
 
     /// Elements in a register of `S`.
     #[inline(always)]
@@ -42,8 +49,8 @@ impl Element for f32 {
         self.mul_add(a, b)
     }
 
-    /// Cephes' `expf`: `2^n P(r)` with `r = x - n ln 2` in two parts; relative error below 2e-7 on [-87.3, 88.3], clamped outside.
-    /// NaN stays NaN.
+    /// Cephes' `expf`: `2^n P(r)` with `r = x - n ln 2` in two parts; relative error below 2e-7 on
+    /// [-87.3, 88.3], clamped outside. NaN stays NaN.
     #[inline(always)]
     fn exp(self) -> Self {
         const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves the nearest integer in the low mantissa bits
@@ -52,20 +59,30 @@ impl Element for f32 {
         let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
         let n = shifted - ROUND;
         let r = n.mul_add(2.121_944_4e-4, n.mul_add(-0.693_359_4, x));
-        let p = 1.987_569_1e-4_f32.mul_add(r, 1.398_199_9e-3).mul_add(r, 8.333_452e-3).mul_add(r, 4.166_579_6e-2);
+        let p = 1.987_569_1e-4_f32
+            .mul_add(r, 1.398_199_9e-3)
+            .mul_add(r, 8.333_452e-3)
+            .mul_add(r, 4.166_579_6e-2);
         let p = p.mul_add(r, 1.666_666_5e-1).mul_add(r, 0.5).mul_add(r * r, r + 1.0);
         p * f32::from_bits(shifted.to_bits().wrapping_shl(23).wrapping_add(127 << 23))
     }
 
-    /// The rational approximation of Eigen's `erf` for f32, `x P(x^2) / Q(x^2)` on [-4, 4]; absolute error below 3e-7.
+    /// The rational approximation of Eigen's `erf` for f32, `x P(x^2) / Q(x^2)` on [-4, 4];
+    /// absolute error below 3e-7.
     #[inline(always)]
     fn erf(self) -> Self {
         let x = if self < -4.0 { -4.0 } else { self };
         let x = if x > 4.0 { 4.0 } else { x };
         let s = x * x;
-        let p = (-2.726_142_3e-10_f32).mul_add(s, 2.770_681_4e-8).mul_add(s, -2.101_024e-6).mul_add(s, -5.692_506_4e-5);
+        let p = (-2.726_142_3e-10_f32)
+            .mul_add(s, 2.770_681_4e-8)
+            .mul_add(s, -2.101_024e-6)
+            .mul_add(s, -5.692_506_4e-5);
         let p = p.mul_add(s, -7.349_906_3e-4).mul_add(s, -2.954_6e-3).mul_add(s, -1.609_603_3e-2);
-        let q = (-1.456_607_2e-5_f32).mul_add(s, -2.133_740_6e-4).mul_add(s, -1.682_827e-3).mul_add(s, -7.373_329_2e-3);
+        let q = (-1.456_607_2e-5_f32)
+            .mul_add(s, -2.133_740_6e-4)
+            .mul_add(s, -1.682_827e-3)
+            .mul_add(s, -7.373_329_2e-3);
         x * p / q.mul_add(s, -1.426_473_9e-2)
     }
 
@@ -139,8 +156,9 @@ impl<R, F: FnMut() -> R> WithSimd for Vectorised<F> {
     }
 }
 
-/// Runs `f` compiled for the best instruction set at hand. `f` must be `#[inline(always)]` and change something it captures: the
-/// `call_once` and `call_mut` that the compiler derives for other closures are not always inlined, and run without the set.
+/// Runs `f` compiled for the best instruction set at hand. `f` must be `#[inline(always)]` and
+/// change something it captures: the `call_once` and `call_mut` that the compiler derives for other
+/// closures are not always inlined, and run without the set.
 #[inline(always)]
 pub(super) fn vectorised<R>(f: impl FnMut() -> R) -> R {
     Arch::new().dispatch(Vectorised(f))
@@ -170,7 +188,11 @@ pub(super) fn copy_strided<T: Element>(to: &mut [T], from: &[T], apart: usize) {
 }
 
 /// Runs `f` on consecutive chunks of `out`, in parallel; `f` gets the chunk's number.
-pub(super) fn for_chunks<T: Element>(out: &mut [T], chunk: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+pub(super) fn for_chunks<T: Element>(
+    out: &mut [T],
+    chunk: usize,
+    f: impl Fn(usize, &mut [T]) + Sync + Send,
+) {
     use rayon::prelude::*;
     if out.len() <= chunk {
         if !out.is_empty() {
@@ -202,7 +224,10 @@ pub(super) fn column_sums<T: Element>(values: &[T], n: usize) -> Vec<T> {
     const ROWS: usize = 256;
     let mut parts = uninit(values.len().div_ceil(ROWS * n) * n);
     let block = |i: usize, part: &mut [T]| {
-        part.copy_from_slice(&sum_rows(&values[i * ROWS * n..values.len().min((i + 1) * ROWS * n)], n));
+        part.copy_from_slice(&sum_rows(
+            &values[i * ROWS * n..values.len().min((i + 1) * ROWS * n)],
+            n,
+        ));
     };
     if values.len() < 1 << 15 {
         parts.chunks_exact_mut(n).enumerate().for_each(|(i, part)| block(i, part));

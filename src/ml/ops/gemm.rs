@@ -1,22 +1,29 @@
-//! Matrix products whose left operand is read in place through pointers to its rows or columns, so that a convolution needs no
-//! im2col: each output row names, per kernel position, the run of channels it multiplies (Dukhan, The Indirect Convolution
-//! Algorithm, 2019). The right operand is packed once into panels as wide as two registers. Sums run in one order for each output
-//! element, whatever the other rows are.
+//! Matrix products whose left operand is read in place through pointers to its rows or columns, so
+//! that a convolution needs no im2col: each output row names, per kernel position, the run of
+//! channels it multiplies (Dukhan, The Indirect Convolution Algorithm, 2019). The right operand is
+//! packed once into panels as wide as two registers. Sums run in one order for each output element,
+//! whatever the other rows are.
 
-#![expect(clippy::needless_range_loop, reason = "constant bounds unroll and keep the accumulators in registers")]
+#![expect(
+    clippy::needless_range_loop,
+    reason = "constant bounds unroll and keep the accumulators in registers"
+)]
 
 use super::element::{Element, copy_strided, for_chunks, load, uninit};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Rows of a register tile: with two registers a row, twelve accumulators of AVX2's sixteen registers.
+/// Rows of a register tile: with two registers a row, twelve accumulators of AVX2's sixteen
+/// registers.
 const TILE: usize = 6;
 /// The same for AVX-512's thirty-two, which the registers of 64 bytes come with.
 const WIDE_TILE: usize = 12;
 
-/// Rows that a transposition handles together, so that the lines it reads and writes stay in the first cache.
+/// Rows that a transposition handles together, so that the lines it reads and writes stay in the
+/// first cache.
 pub(super) const CACHED: usize = 32;
 
-/// A `k x n` matrix as consecutive panels of `width` columns, each row-major, zero beyond column `n`.
+/// A `k x n` matrix as consecutive panels of `width` columns, each row-major, zero beyond column
+/// `n`.
 pub(super) struct Panels<T> {
     data: Vec<T>,
     k: usize,
@@ -36,12 +43,18 @@ impl<T: Element> WithSimd for Width<T> {
 }
 
 impl<T: Element> Panels<T> {
-    /// Packs with `fill(panels, width, columns)`: the `k x width` elements of each of some panels, and the columns that they hold.
-    fn pack(k: usize, n: usize, fill: impl Fn(&mut [T], usize, std::ops::Range<usize>) + Sync + Send) -> Self {
+    /// Packs with `fill(panels, width, columns)`: the `k x width` elements of each of some panels,
+    /// and the columns that they hold.
+    fn pack(
+        k: usize,
+        n: usize,
+        fill: impl Fn(&mut [T], usize, std::ops::Range<usize>) + Sync + Send,
+    ) -> Self {
         let width = Arch::new().dispatch(Width::<T>(std::marker::PhantomData));
         let panels = n.div_ceil(width);
         let mut data = uninit(panels * k * width);
-        // Few tasks: the hand-over to another thread costs, and rows that are read whole come faster than parts of them.
+        // Few tasks: the hand-over to another thread costs, and rows that are read whole come
+        // faster than parts of them.
         let share = if data.len() < 1 << 14 { panels } else { panels.div_ceil(4) }.max(1);
         for_chunks(&mut data, (share * k * width).max(1), |i, part| {
             let first = i * share * width;
@@ -65,8 +78,9 @@ impl<T: Element> Panels<T> {
         })
     }
 
-    /// From columns `apart` elements from one another in `values`, of `k` elements each, of which element `r * step + i` is row
-    /// `i * (k / step) + r` of the matrix; `step = 1` is a plain transposition.
+    /// From columns `apart` elements from one another in `values`, of `k` elements each, of which
+    /// element `r * step + i` is row `i * (k / step) + r` of the matrix; `step = 1` is a plain
+    /// transposition.
     pub fn from_columns(k: usize, n: usize, step: usize, values: &[T], apart: usize) -> Self {
         let run = k / step;
         Self::pack(k, n, |part, width, columns| {
@@ -84,31 +98,44 @@ impl<T: Element> Panels<T> {
         })
     }
 
-    /// From blocks of `n * step` elements, one after the other in `values`: row `t * blocks + b` of the matrix has the elements
-    /// `taken[t]`, `step` apart, of block `b`.
-    pub fn from_strided(blocks: usize, n: usize, step: usize, taken: &[usize], values: &[T]) -> Self {
+    /// From blocks of `n * step` elements, one after the other in `values`: row `t * blocks + b` of
+    /// the matrix has the elements `taken[t]`, `step` apart, of block `b`.
+    pub fn from_strided(
+        blocks: usize,
+        n: usize,
+        step: usize,
+        taken: &[usize],
+        values: &[T],
+    ) -> Self {
         let k = taken.len() * blocks;
         Self::pack(k, n, |part, width, columns| {
             for (b, block) in values.chunks_exact(n * step).enumerate() {
                 for (p, start) in columns.clone().step_by(width).enumerate() {
                     for (t, &first) in taken.iter().enumerate() {
-                        let to = &mut part[(p * k + t * blocks + b) * width..][..width.min(columns.end - start)];
+                        let to = &mut part[(p * k + t * blocks + b) * width..]
+                            [..width.min(columns.end - start)];
                         let from = &block[start * step + first..];
-                        if step == 1 { to.copy_from_slice(&from[..to.len()]) } else { copy_strided(to, from, step) }
+                        if step == 1 {
+                            to.copy_from_slice(&from[..to.len()])
+                        } else {
+                            copy_strided(to, from, step)
+                        }
                     }
                 }
             }
         })
     }
 
-    /// Rows to give to one task so that its share is worth the hand-over; a function of the shape alone.
+    /// Rows to give to one task so that its share is worth the hand-over; a function of the shape
+    /// alone.
     pub fn rows_per_task(&self) -> usize {
         let flops = (2 * self.k * self.n).max(1);
         ((1 << 22) / flops).clamp(2 * TILE, 32 * TILE).next_multiple_of(WIDE_TILE)
     }
 }
 
-/// `out[row] = bias + sum over runs i of left[row][i][..run] * right[i * run..]`, where `left` holds `runs` pointers a row.
+/// `out[row] = bias + sum over runs i of left[row][i][..run] * right[i * run..]`, where `left`
+/// holds `runs` pointers a row.
 pub(super) struct Rows<'a, T> {
     pub left: &'a [*const T],
     pub runs: usize,
@@ -120,9 +147,12 @@ pub(super) struct Rows<'a, T> {
 
 impl<T: Element> Rows<'_, T> {
     /// # Safety
-    /// Every pointer of `left` is followed by `run` elements, every pointer of `out` by `right.n` that nobody else touches.
+    /// Every pointer of `left` is followed by `run` elements, every pointer of `out` by `right.n`
+    /// that nobody else touches.
     pub unsafe fn run(self) {
-        assert!(self.left.len() == self.runs * self.out.len() && self.right.k == self.runs * self.run);
+        assert!(
+            self.left.len() == self.runs * self.out.len() && self.right.k == self.runs * self.run
+        );
         assert!(self.bias.is_none_or(|b| b.len() == self.right.n));
         Arch::new().dispatch(self);
     }
@@ -135,14 +165,21 @@ impl<T: Element> Tiled<T> for Rows<'_, T> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd, const R: usize, const W: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize) {
+    fn tile<S: Simd, const R: usize, const W: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        panel: &[T],
+        column: usize,
+    ) {
         let lanes = T::lanes::<S>();
         let mut acc = [[T::splat(simd, T::ZERO); 2]; R];
         let mut right = panel.as_ptr();
         for i in 0..self.runs {
             let left: [*const T; R] = std::array::from_fn(|r| self.left[(row + r) * self.runs + i]);
             for c in 0..self.run {
-                // SAFETY: `run` elements follow each left pointer; the panel has `runs * run` rows of two registers.
+                // SAFETY: `run` elements follow each left pointer; the panel has `runs * run` rows
+                // of two registers.
                 unsafe {
                     let b0 = load::<T, S>(right);
                     let b1 = load::<T, S>(right.add(lanes));
@@ -173,7 +210,8 @@ impl<T: Element> Tiled<T> for Rows<'_, T> {
         } else {
             for (r, sums) in spill::<T, S, R>(acc).iter().enumerate() {
                 // SAFETY: `width` elements follow the output pointer.
-                let out = unsafe { std::slice::from_raw_parts_mut(self.out[row + r].add(column), width) };
+                let out =
+                    unsafe { std::slice::from_raw_parts_mut(self.out[row + r].add(column), width) };
                 for (j, (out, &sum)) in out.iter_mut().zip(sums).enumerate() {
                     *out = self.bias.map_or(sum, |bias| sum + bias[column + j]);
                 }
@@ -196,7 +234,13 @@ trait Tiled<T: Element> {
     fn rows(&self) -> usize;
 
     /// `R` rows by `W` registers of columns.
-    fn tile<S: Simd, const R: usize, const W: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize);
+    fn tile<S: Simd, const R: usize, const W: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        panel: &[T],
+        column: usize,
+    );
 
     #[inline(always)]
     fn sweep<S: Simd, const W: usize>(&mut self, simd: S, panel: &[T], column: usize) {
@@ -241,21 +285,35 @@ fn wide<T: Element, S: Simd>() -> bool {
 
 fn panels<T: Element>(right: &Panels<T>) -> impl Iterator<Item = &[T]> {
     // An empty inner dimension still has outputs: zeros.
-    (0..right.n.div_ceil(right.width)).map(move |p| &right.data[p * right.k * right.width..(p + 1) * right.k * right.width])
+    (0..right.n.div_ceil(right.width))
+        .map(move |p| &right.data[p * right.k * right.width..(p + 1) * right.k * right.width])
 }
 
-/// `out[m][n] += sum over k of left[k][m] * right[k][n]`, or, `afresh`, `out = 0 + ...`: the left operand by pointers to its `m`
-/// consecutive elements each, `out` row by row. In parallel.
+/// `out[m][n] += sum over k of left[k][m] * right[k][n]`, or, `afresh`, `out = 0 + ...`: the left
+/// operand by pointers to its `m` consecutive elements each, `out` row by row. In parallel.
 ///
 /// # Safety
 /// Every pointer of `left` is followed by `m` elements.
-pub(super) unsafe fn add_products<T: Element>(left: &[*const T], m: usize, right: &Panels<T>, out: &mut [T], afresh: bool) {
+pub(super) unsafe fn add_products<T: Element>(
+    left: &[*const T],
+    m: usize,
+    right: &Panels<T>,
+    out: &mut [T],
+    afresh: bool,
+) {
     assert!(left.len() == right.k && out.len() == m * right.n);
     let (left, share) = (Columns(left), right.rows_per_task());
     for_chunks(out, (share * right.n).max(1), |task, out| {
         // Whole, so that what is captured may be shared between threads.
         let Columns(left) = { left };
-        Arch::new().dispatch(Transposed { left, first: task * share, m: out.len() / right.n, right, out, afresh });
+        Arch::new().dispatch(Transposed {
+            left,
+            first: task * share,
+            m: out.len() / right.n,
+            right,
+            out,
+            afresh,
+        });
     });
 }
 
@@ -284,13 +342,20 @@ impl<T: Element> Tiled<T> for Transposed<'_, T> {
     }
 
     #[inline(always)]
-    fn tile<S: Simd, const R: usize, const W: usize>(&mut self, simd: S, row: usize, panel: &[T], column: usize) {
+    fn tile<S: Simd, const R: usize, const W: usize>(
+        &mut self,
+        simd: S,
+        row: usize,
+        panel: &[T],
+        column: usize,
+    ) {
         let lanes = T::lanes::<S>();
         let zero = T::splat(simd, T::ZERO);
         let mut acc = [[zero; 2]; R];
         let mut right = panel.as_ptr();
         for &left in self.left {
-            // SAFETY: `m` elements follow each left pointer; the panel has a row of two registers for each.
+            // SAFETY: `m` elements follow each left pointer; the panel has a row of two registers
+            // for each.
             unsafe {
                 let b0 = load::<T, S>(right);
                 let b1 = load::<T, S>(right.add(lanes));
@@ -312,7 +377,8 @@ impl<T: Element> Tiled<T> for Transposed<'_, T> {
                 let out = self.out[start..start + width].as_mut_ptr();
                 // SAFETY: the slice holds so many registers.
                 unsafe {
-                    let addend = if self.afresh { [zero; 2] } else { load_some::<T, S, W>(simd, out) };
+                    let addend =
+                        if self.afresh { [zero; 2] } else { load_some::<T, S, W>(simd, out) };
                     store_sums::<T, S, W>(simd, acc[r], addend, out);
                 }
             }
@@ -320,7 +386,8 @@ impl<T: Element> Tiled<T> for Transposed<'_, T> {
             for (r, sums) in spill::<T, S, R>(acc).iter().enumerate() {
                 let start = (row + r) * self.right.n + column;
                 let afresh = self.afresh;
-                let add = |(out, &sum): (&mut T, &T)| *out = if afresh { T::ZERO } else { *out } + sum;
+                let add =
+                    |(out, &sum): (&mut T, &T)| *out = if afresh { T::ZERO } else { *out } + sum;
                 self.out[start..start + width].iter_mut().zip(sums).for_each(add);
             }
         }
@@ -336,8 +403,8 @@ impl<T: Element> WithSimd for Transposed<'_, T> {
     }
 }
 
-/// Writes the first `W` of `sums + addend` to `out`. Loops that end in this keep their sums in registers, as an address of theirs would
-/// not.
+/// Writes the first `W` of `sums + addend` to `out`. Loops that end in this keep their sums in
+/// registers, as an address of theirs would not.
 ///
 /// # Safety
 /// `W` registers of elements follow `out`.
@@ -378,10 +445,14 @@ fn spill<T: Element, S: Simd, const R: usize>(acc: [[T::Vector<S>; 2]; R]) -> [[
 /// # Safety
 /// `W` registers of elements follow `from`.
 #[inline(always)]
-unsafe fn load_some<T: Element, S: Simd, const W: usize>(simd: S, from: *const T) -> [T::Vector<S>; 2] {
+unsafe fn load_some<T: Element, S: Simd, const W: usize>(
+    simd: S,
+    from: *const T,
+) -> [T::Vector<S>; 2] {
     // SAFETY: as the caller says.
     unsafe {
-        let second = if W == 2 { load::<T, S>(from.add(T::lanes::<S>())) } else { T::splat(simd, T::ZERO) };
+        let second =
+            if W == 2 { load::<T, S>(from.add(T::lanes::<S>())) } else { T::splat(simd, T::ZERO) };
         [load::<T, S>(from), second]
     }
 }

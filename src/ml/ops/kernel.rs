@@ -1,11 +1,16 @@
-//! The bridge from a kernel on slices to candle's custom operations, which differ by the number of inputs alone.
+//! The bridge from a kernel on slices to candle's custom operations, which differ by the number of
+//! inputs alone.
 
 use super::awake::keep_awake;
 use super::element::Element;
 use crate::ml::backward::keep;
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor, bail};
+use candle_core::{
+    CpuStorage, CustomOp1, CustomOp2, CustomOp3, DType, Layout, Result, Shape, Storage, Tensor,
+    bail,
+};
 
-/// A differentiable function of `N` contiguous tensors of one dtype. Shapes are the kernel's own fields.
+/// A differentiable function of `N` contiguous tensors of one dtype. Shapes are the kernel's own
+/// fields.
 pub(super) trait Kernel<const N: usize>: Send + Sync + 'static {
     const NAME: &'static str;
 
@@ -14,7 +19,13 @@ pub(super) trait Kernel<const N: usize>: Send + Sync + 'static {
     fn forward<T: Element>(&self, inputs: [&[T]; N]) -> Vec<T>;
 
     /// The gradient of each input that is `wanted`, given that of the output; others are dropped.
-    fn backward<T: Element>(&self, inputs: [&[T]; N], output: &[T], grad: &[T], wanted: [bool; N]) -> [Option<Vec<T>>; N];
+    fn backward<T: Element>(
+        &self,
+        inputs: [&[T]; N],
+        output: &[T],
+        grad: &[T],
+        wanted: [bool; N],
+    ) -> [Option<Vec<T>>; N];
 }
 
 /// Whether kernels serve a tensor of this device and dtype.
@@ -37,18 +48,28 @@ pub(super) fn apply3(kernel: impl Kernel<3>, x: &Tensor, y: &Tensor, z: &Tensor)
 struct Op<K>(K);
 
 impl<K> Op<K> {
-    fn forward<const N: usize>(&self, inputs: [(&CpuStorage, &Layout); N]) -> Result<(CpuStorage, Shape)>
+    fn forward<const N: usize>(
+        &self,
+        inputs: [(&CpuStorage, &Layout); N],
+    ) -> Result<(CpuStorage, Shape)>
     where
         K: Kernel<N>,
     {
         match inputs[0].0 {
             CpuStorage::F32(_) => self.forward_as::<f32, N>(inputs),
             CpuStorage::F64(_) => self.forward_as::<f64, N>(inputs),
-            other => bail!("{}: no kernel for {:?}", K::NAME, candle_core::backend::BackendStorage::dtype(other)),
+            other => bail!(
+                "{}: no kernel for {:?}",
+                K::NAME,
+                candle_core::backend::BackendStorage::dtype(other)
+            ),
         }
     }
 
-    fn forward_as<T: Element, const N: usize>(&self, inputs: [(&CpuStorage, &Layout); N]) -> Result<(CpuStorage, Shape)>
+    fn forward_as<T: Element, const N: usize>(
+        &self,
+        inputs: [(&CpuStorage, &Layout); N],
+    ) -> Result<(CpuStorage, Shape)>
     where
         K: Kernel<N>,
     {
@@ -60,7 +81,12 @@ impl<K> Op<K> {
         Ok((T::to_cpu_storage_owned(self.0.forward(slices)), self.0.output_shape()))
     }
 
-    fn backward<const N: usize>(&self, args: [&Tensor; N], res: &Tensor, grad: &Tensor) -> Result<[Option<Tensor>; N]>
+    fn backward<const N: usize>(
+        &self,
+        args: [&Tensor; N],
+        res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<[Option<Tensor>; N]>
     where
         K: Kernel<N>,
     {
@@ -135,11 +161,23 @@ impl<K: Kernel<2>> CustomOp2 for Op<K> {
         K::NAME
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         self.forward([(s1, l1), (s2, l2)])
     }
 
-    fn bwd(&self, x: &Tensor, y: &Tensor, res: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let [dx, dy] = self.backward([x, y], res, grad)?;
         Ok((dx, dy))
     }
@@ -164,7 +202,14 @@ impl<K: Kernel<3>> CustomOp3 for Op<K> {
         self.forward([(s1, l1), (s2, l2), (s3, l3)])
     }
 
-    fn bwd(&self, x: &Tensor, y: &Tensor, z: &Tensor, res: &Tensor, grad: &Tensor) -> Result<Grads3> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        y: &Tensor,
+        z: &Tensor,
+        res: &Tensor,
+        grad: &Tensor,
+    ) -> Result<Grads3> {
         let [dx, dy, dz] = self.backward([x, y, z], res, grad)?;
         Ok((dx, dy, dz))
     }

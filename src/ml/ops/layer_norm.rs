@@ -58,7 +58,10 @@ impl Kernel<3> for LayerNorm {
                 || {
                     for (y, x) in y.chunks_exact_mut(c).zip(x[i * chunk..].chunks_exact(c)) {
                         self.normalise(x, &ones, y);
-                        y.iter_mut().zip(weight).zip(bias).for_each(|((y, &w), &b)| *y = y.fma(w, b));
+                        y.iter_mut()
+                            .zip(weight)
+                            .zip(bias)
+                            .for_each(|((y, &w), &b)| *y = y.fma(w, b));
                     }
                 },
             );
@@ -66,10 +69,18 @@ impl Kernel<3> for LayerNorm {
         y
     }
 
-    fn backward<T: Element>(&self, [x, weight, _]: [&[T]; 3], _: &[T], grad: &[T], _: [bool; 3]) -> [Option<Vec<T>>; 3] {
-        let (c, ones, count) = (self.channels, vec![T::ONE; self.channels], T::of(1.0 / self.channels as f64));
+    fn backward<T: Element>(
+        &self,
+        [x, weight, _]: [&[T]; 3],
+        _: &[T],
+        grad: &[T],
+        _: [bool; 3],
+    ) -> [Option<Vec<T>>; 3] {
+        let (c, ones, count) =
+            (self.channels, vec![T::ONE; self.channels], T::of(1.0 / self.channels as f64));
         let chunk = self.rows() * c;
-        let (mut dx, mut params) = (uninit(x.len()), vec![T::ZERO; x.len().div_ceil(chunk) * 2 * c]);
+        let (mut dx, mut params) =
+            (uninit(x.len()), vec![T::ZERO; x.len().div_ceil(chunk) * 2 * c]);
         let shared = Shared::new(&mut dx);
         for_chunks(&mut params, 2 * c, |i, params| {
             let rows = i * chunk..((i + 1) * chunk).min(x.len());
@@ -80,18 +91,25 @@ impl Kernel<3> for LayerNorm {
             vectorised(
                 #[inline(always)]
                 || {
-                    let sources = x[rows.clone()].chunks_exact(c).zip(grad[rows.clone()].chunks_exact(c));
+                    let sources =
+                        x[rows.clone()].chunks_exact(c).zip(grad[rows.clone()].chunks_exact(c));
                     for (dx, (x, grad)) in dx.chunks_exact_mut(c).zip(sources) {
                         let inverse = self.normalise(x, &ones, &mut normed);
-                        for ((((dw, db), dx), &n), (&g, &w)) in
-                            dw.iter_mut().zip(&mut *db).zip(&mut *dx).zip(&normed).zip(grad.iter().zip(weight))
+                        for ((((dw, db), dx), &n), (&g, &w)) in dw
+                            .iter_mut()
+                            .zip(&mut *db)
+                            .zip(&mut *dx)
+                            .zip(&normed)
+                            .zip(grad.iter().zip(weight))
                         {
                             *dw = g.fma(n, *dw);
                             *db += g;
                             *dx = g * w;
                         }
                         let (offset, slope) = (dot(dx, &ones) * count, dot(dx, &normed) * count);
-                        dx.iter_mut().zip(&normed).for_each(|(d, &n)| *d = inverse * (*d - offset - slope * n));
+                        dx.iter_mut()
+                            .zip(&normed)
+                            .for_each(|(d, &n)| *d = inverse * (*d - offset - slope * n));
                     }
                 },
             );

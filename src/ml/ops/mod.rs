@@ -1,8 +1,10 @@
-//! Differentiable tensor operations for training on a CPU: fused, channels-last, bit-identical at every thread count.
+//! Differentiable tensor operations for training on a CPU: fused, channels-last, bit-identical at
+//! every thread count.
 //!
-//! Images are `[B,H,W,C]`, tokens `[B,N,C]`; weights lie as in PyTorch, so that state dicts match. f32 and f64 on a CPU run the
-//! kernels of this room; other devices and dtypes run [`composed`]. Every function is differentiable in each of its float
-//! tensors unless its contract says otherwise. Work is split by shape alone, never by the number of threads.
+//! Images are `[B,H,W,C]`, tokens `[B,N,C]`; weights lie as in PyTorch, so that state dicts match.
+//! f32 and f64 on a CPU run the kernels of this room; other devices and dtypes run [`composed`].
+//! Every function is differentiable in each of its float tensors unless its contract says
+//! otherwise. Work is split by shape alone, never by the number of threads.
 
 mod activation;
 mod attention;
@@ -41,12 +43,20 @@ impl Padding {
         Self { top: p, left: p, bottom: p, right: p }
     }
 
-    /// TensorFlow's "SAME" for a square window of `kernel` on an image of `(height, width)`: the output is `ceil(size / stride)`, and
-    /// where the zeros cannot be divided evenly, the last row or column gets one more.
+    /// TensorFlow's "SAME" for a square window of `kernel` on an image of `(height, width)`: the
+    /// output is `ceil(size / stride)`, and where the zeros cannot be divided evenly, the last row
+    /// or column gets one more.
     pub fn tensorflow_same((height, width): (usize, usize), kernel: usize, stride: usize) -> Self {
-        let zeros = |size: usize| ((size.div_ceil(stride).max(1) - 1) * stride + kernel).saturating_sub(size);
+        let zeros = |size: usize| {
+            ((size.div_ceil(stride).max(1) - 1) * stride + kernel).saturating_sub(size)
+        };
         let (rows, columns) = (zeros(height), zeros(width));
-        Self { top: rows / 2, left: columns / 2, bottom: rows - rows / 2, right: columns - columns / 2 }
+        Self {
+            top: rows / 2,
+            left: columns / 2,
+            bottom: rows - rows / 2,
+            right: columns - columns / 2,
+        }
     }
 }
 
@@ -69,15 +79,23 @@ pub struct Stride {
 }
 
 /// Height and width of a convolution's output; an error where the window does not fit.
-fn out_size((h, w): (usize, usize), (kh, kw): (usize, usize), stride: usize, padding: Padding) -> Result<(usize, usize)> {
+fn out_size(
+    (h, w): (usize, usize),
+    (kh, kw): (usize, usize),
+    stride: usize,
+    padding: Padding,
+) -> Result<(usize, usize)> {
     let (h, w) = (h + padding.top + padding.bottom, w + padding.left + padding.right);
     if stride == 0 || kh == 0 || kw == 0 || h < kh || w < kw {
-        bail!("convolution: window {kh}x{kw}, stride {stride} does not fit the padded image {h}x{w}");
+        bail!(
+            "convolution: window {kh}x{kw}, stride {stride} does not fit the padded image {h}x{w}"
+        );
     }
     Ok(((h - kh) / stride + 1, (w - kw) / stride + 1))
 }
 
-/// The size of the last dimension, after checking that each of `vectors` has as many elements and that none is empty.
+/// The size of the last dimension, after checking that each of `vectors` has as many elements and
+/// that none is empty.
 fn channels_of(x: &Tensor, vectors: &[&Tensor]) -> Result<usize> {
     let channels = x.dim(D::Minus1)?;
     if x.elem_count() == 0 || vectors.iter().any(|v| v.dims() != [channels]) {
@@ -91,8 +109,15 @@ fn pointwise(x: &Tensor, function: Pointwise) -> Result<Tensor> {
     apply1(activation::Map { function, shape: x.shape().clone() }, x)
 }
 
-/// Cross-correlation of `x [B,H,W,Cin]` with `weight [Cout,Cin,kh,kw]`, plus `bias [Cout]`: `[B,OH,OW,Cout]`.
-pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+/// Cross-correlation of `x [B,H,W,Cin]` with `weight [Cout,Cin,kh,kw]`, plus `bias [Cout]`:
+/// `[B,OH,OW,Cout]`.
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: Padding,
+) -> Result<Tensor> {
     if !serves(x) {
         return composed::conv2d(x, weight, bias, stride, padding);
     }
@@ -103,8 +128,15 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize,
     }
 }
 
-/// Cross-correlation of each channel of `x [B,H,W,C]` with its own filter of `weight [C,1,kh,kw]`, plus `bias [C]`.
-pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, stride: usize, padding: Padding) -> Result<Tensor> {
+/// Cross-correlation of each channel of `x [B,H,W,C]` with its own filter of `weight [C,1,kh,kw]`,
+/// plus `bias [C]`.
+pub fn depthwise_conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    stride: usize,
+    padding: Padding,
+) -> Result<Tensor> {
     if !serves(x) {
         return composed::depthwise_conv2d(x, weight, bias, stride, padding);
     }
@@ -122,7 +154,12 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     }
     let (n, k) = weight.dims2()?;
     if x.dim(D::Minus1)? != k || bias.is_some_and(|b| b.dims() != [n]) {
-        bail!("linear: x {:?}, weight {:?}, bias {:?} do not fit", x.shape(), weight.shape(), bias.map(Tensor::shape));
+        bail!(
+            "linear: x {:?}, weight {:?}, bias {:?} do not fit",
+            x.shape(),
+            weight.shape(),
+            bias.map(Tensor::shape)
+        );
     }
     let conv = conv::Conv::linear(x.elem_count() / k.max(1), k, n);
     let y = match bias {
@@ -134,9 +171,17 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tens
     y.reshape(shape)
 }
 
-/// Group normalisation of `x [B,..,C]` over all positions and the `C / groups` channels of a group, scaled by `weight [C]` and
-/// shifted by `bias [C]`, then `activation`. The variance is the biased one.
-pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps: f64, activation: Activation) -> Result<Tensor> {
+/// Group normalisation of `x [B,..,C]` over all positions and the `C / groups` channels of a group,
+/// scaled by `weight [C]` and shifted by `bias [C]`, then `activation`. The variance is the biased
+/// one.
+pub fn group_norm(
+    x: &Tensor,
+    groups: usize,
+    weight: &Tensor,
+    bias: &Tensor,
+    eps: f64,
+    activation: Activation,
+) -> Result<Tensor> {
     let (batch, channels) = (x.dim(0)?, channels_of(x, &[weight, bias])?);
     if groups == 0 || !channels.is_multiple_of(groups) {
         bail!("group_norm: {groups} groups do not divide the channels of {:?}", x.shape());
@@ -146,10 +191,16 @@ pub fn group_norm(x: &Tensor, groups: usize, weight: &Tensor, bias: &Tensor, eps
     }
     let (shape, positions) = (x.shape().clone(), x.elem_count() / (batch * channels));
     let moments = OnceLock::new();
-    apply3(norm::GroupNorm { shape, batch, positions, channels, groups, eps, activation, moments }, x, weight, bias)
+    apply3(
+        norm::GroupNorm { shape, batch, positions, channels, groups, eps, activation, moments },
+        x,
+        weight,
+        bias,
+    )
 }
 
-/// Normalisation of `x [..,C]` over its last dimension, scaled by `weight [C]` and shifted by `bias [C]`.
+/// Normalisation of `x [..,C]` over its last dimension, scaled by `weight [C]` and shifted by `bias
+/// [C]`.
 pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Result<Tensor> {
     let channels = channels_of(x, &[weight, bias])?;
     if !serves(x) {
@@ -158,8 +209,9 @@ pub fn layer_norm(x: &Tensor, weight: &Tensor, bias: &Tensor, eps: f64) -> Resul
     apply3(layer_norm::LayerNorm { shape: x.shape().clone(), channels, eps }, x, weight, bias)
 }
 
-/// Batch normalisation of `x [..,C]` over all but the last dimension, then `activation`. Returns the output, the batch mean `[C]`
-/// and the batch's biased variance `[C]`; no gradient flows through the latter two.
+/// Batch normalisation of `x [..,C]` over all but the last dimension, then `activation`. Returns
+/// the output, the batch mean `[C]` and the batch's biased variance `[C]`; no gradient flows
+/// through the latter two.
 pub fn batch_norm_train(
     x: &Tensor,
     weight: &Tensor,
@@ -173,13 +225,18 @@ pub fn batch_norm_train(
     }
     let moments = Arc::new(OnceLock::new());
     let statistics = norm::Statistics::Batch(moments.clone());
-    let y = apply3(norm::BatchNorm { shape: x.shape().clone(), channels, eps, activation, statistics }, x, weight, bias)?;
+    let y = apply3(
+        norm::BatchNorm { shape: x.shape().clone(), channels, eps, activation, statistics },
+        x,
+        weight,
+        bias,
+    )?;
     let [mean, variance] = batch_statistics(&moments, x.dtype())?;
     Ok((y, mean, variance))
 }
 
-/// [`batch_norm_train`] of a convolution without bias of `x [B,H,W,Cin]`, with the normalisation's `weight` and `bias [Cout]`: as one
-/// operation, it is faster than the two.
+/// [`batch_norm_train`] of a convolution without bias of `x [B,H,W,Cin]`, with the normalisation's
+/// `weight` and `bias [Cout]`: as one operation, it is faster than the two.
 pub fn conv_norm_train(
     x: &Tensor,
     filters: &Tensor,
@@ -190,11 +247,22 @@ pub fn conv_norm_train(
 ) -> Result<(Tensor, Tensor, Tensor)> {
     let channels = filters.dim(0)?;
     if weight.dims() != [channels] || bias.dims() != [channels] || x.elem_count() == 0 {
-        bail!("conv_norm: x {:?}, filters {:?} and weight {:?} do not fit", x.shape(), filters.shape(), weight.shape());
+        bail!(
+            "conv_norm: x {:?}, filters {:?} and weight {:?} do not fit",
+            x.shape(),
+            filters.shape(),
+            weight.shape()
+        );
     }
     if !serves(x) {
         let convolve = if depthwise { composed::depthwise_conv2d } else { composed::conv2d };
-        return composed::batch_norm_train(&convolve(x, filters, None, stride, padding)?, weight, bias, eps, activation);
+        return composed::batch_norm_train(
+            &convolve(x, filters, None, stride, padding)?,
+            weight,
+            bias,
+            eps,
+            activation,
+        );
     }
     let moments = Arc::new(OnceLock::new());
     let statistics = norm::Statistics::Batch(moments.clone());
@@ -213,12 +281,16 @@ pub fn conv_norm_train(
 
 /// The mean and variance that a forward pass left.
 fn batch_statistics(moments: &OnceLock<norm::Moments>, dtype: DType) -> Result<[Tensor; 2]> {
-    let Some((mean, variance)) = moments.get() else { bail!("batch normalisation: the forward pass left no statistics") };
-    let tensor = |values: &[f64]| Tensor::from_slice(values, values.len(), &Device::Cpu)?.to_dtype(dtype);
+    let Some((mean, variance)) = moments.get() else {
+        bail!("batch normalisation: the forward pass left no statistics")
+    };
+    let tensor =
+        |values: &[f64]| Tensor::from_slice(values, values.len(), &Device::Cpu)?.to_dtype(dtype);
     Ok([tensor(mean)?, tensor(variance)?])
 }
 
-/// Batch normalisation of `x [..,C]` with given statistics `[C]`, then `activation`. Differentiable in `x`, `weight`, `bias`.
+/// Batch normalisation of `x [..,C]` with given statistics `[C]`, then `activation`. Differentiable
+/// in `x`, `weight`, `bias`.
 pub fn batch_norm_eval(
     x: &Tensor,
     weight: &Tensor,
@@ -230,11 +302,24 @@ pub fn batch_norm_eval(
 ) -> Result<Tensor> {
     let channels = channels_of(x, &[weight, bias, running_mean, running_var])?;
     if !serves(x) {
-        return composed::batch_norm_eval(x, weight, bias, running_mean, running_var, eps, activation);
+        return composed::batch_norm_eval(
+            x,
+            weight,
+            bias,
+            running_mean,
+            running_var,
+            eps,
+            activation,
+        );
     }
     let values = |t: &Tensor| t.to_dtype(DType::F64)?.to_vec1::<f64>();
     let statistics = norm::Statistics::Fixed((values(running_mean)?, values(running_var)?));
-    apply3(norm::BatchNorm { shape: x.shape().clone(), channels, eps, activation, statistics }, x, weight, bias)
+    apply3(
+        norm::BatchNorm { shape: x.shape().clone(), channels, eps, activation, statistics },
+        x,
+        weight,
+        bias,
+    )
 }
 
 /// `x sigmoid(x)`.
@@ -242,7 +327,8 @@ pub fn silu(x: &Tensor) -> Result<Tensor> {
     if serves(x) { pointwise(x, Pointwise::Silu) } else { composed::silu(x) }
 }
 
-/// `x Phi(x)` with `Phi` the normal distribution function (the error function, not its tanh approximation).
+/// `x Phi(x)` with `Phi` the normal distribution function (the error function, not its tanh
+/// approximation).
 pub fn gelu(x: &Tensor) -> Result<Tensor> {
     if serves(x) { pointwise(x, Pointwise::Gelu) } else { composed::gelu(x) }
 }
@@ -252,7 +338,8 @@ pub fn quick_gelu(x: &Tensor) -> Result<Tensor> {
     if serves(x) { pointwise(x, Pointwise::QuickGelu) } else { composed::quick_gelu(x) }
 }
 
-/// Gated GELU of `x [..,2D]`: the first half times the GELU of the second, `[..,D]`, as in diffusers' feed-forward.
+/// Gated GELU of `x [..,2D]`: the first half times the GELU of the second, `[..,D]`, as in
+/// diffusers' feed-forward.
 pub fn geglu(x: &Tensor) -> Result<Tensor> {
     let mut output = x.dims().to_vec();
     let half = x.dim(D::Minus1)? / 2;
@@ -271,8 +358,9 @@ pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
     if serves(x) { pointwise(x, Pointwise::Sigmoid) } else { composed::sigmoid(x) }
 }
 
-/// Multi-head attention of `q [B,N,D]` over `k`, `v [B,M,D]`: softmax of `q k^T / sqrt(D / heads)` times `v` in each head, the
-/// heads being consecutive runs of `D / heads` channels. `causal` lets query `i` see keys `0..=i`.
+/// Multi-head attention of `q [B,N,D]` over `k`, `v [B,M,D]`: softmax of `q k^T / sqrt(D / heads)`
+/// times `v` in each head, the heads being consecutive runs of `D / heads` channels. `causal` lets
+/// query `i` see keys `0..=i`.
 pub fn attention(q: &Tensor, k: &Tensor, v: &Tensor, heads: usize, causal: bool) -> Result<Tensor> {
     if !serves(q) {
         return composed::attention(q, k, v, heads, causal);
@@ -307,7 +395,15 @@ pub fn scale_channels(x: &Tensor, factors: &Tensor) -> Result<Tensor> {
     if !serves(x) {
         return composed::scale_channels(x, factors);
     }
-    apply2(scale::ScaleChannels { shape: x.shape().clone(), pixels: x.elem_count() / (batch * channels), channels }, x, factors)
+    apply2(
+        scale::ScaleChannels {
+            shape: x.shape().clone(),
+            pixels: x.elem_count() / (batch * channels),
+            channels,
+        },
+        x,
+        factors,
+    )
 }
 
 /// `parts` joined along their last dimension; candle's own, which is as fast as a kernel.

@@ -1,5 +1,5 @@
-//! A convolution and the batch normalisation of its output as one operation: what lies between them is no tensor of the graph, whose
-//! gradient candle would add to zeros.
+//! A convolution and the batch normalisation of its output as one operation: what lies between them
+//! is no tensor of the graph, whose gradient candle would add to zeros.
 
 use super::conv::Conv;
 use super::element::{Element, for_chunks};
@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 
 /// A convolution that a normalisation follows.
 pub(super) trait Convolution: Kernel<2> {
-    /// [`Kernel::backward`] by what `correct` makes of each part of `grad` in its place, told where the part begins. Parts are whole rows,
-    /// each in one part.
+    /// [`Kernel::backward`] by what `correct` makes of each part of `grad` in its place, told where
+    /// the part begins. Parts are whole rows, each in one part.
     fn backward_after<T: Element>(
         &self,
         inputs: [&[T]; 2],
@@ -28,7 +28,8 @@ pub(super) trait Convolution: Kernel<2> {
 
 impl Convolution for Conv {}
 
-/// `norm` of `convolution`; the inputs are those of the convolution, and the weights and then the biases of the normalisation.
+/// `norm` of `convolution`; the inputs are those of the convolution, and the weights and then the
+/// biases of the normalisation.
 pub(super) struct Normed<K> {
     convolution: K,
     norm: BatchNorm,
@@ -59,14 +60,27 @@ impl<K: Convolution> Kernel<3> for Normed<K> {
         y
     }
 
-    fn backward<T: Element>(&self, inputs: [&[T]; 3], _: &[T], grad: &[T], wanted: [bool; 3]) -> [Option<Vec<T>>; 3] {
+    fn backward<T: Element>(
+        &self,
+        inputs: [&[T]; 3],
+        _: &[T],
+        grad: &[T],
+        wanted: [bool; 3],
+    ) -> [Option<Vec<T>>; 3] {
         let [x, weight, affine] = inputs;
         let kept = self.convolved.get().and_then(|kept| T::cpu_storage_as_slice(kept).ok());
         let convolved = kept.expect("a forward pass of the same type comes first");
         let (weights, biases) = affine.split_at(self.norm.channels);
-        let (mut slopes, correction, on_affine) = self.norm.uncorrected([convolved, weights, biases], grad);
+        let (mut slopes, correction, on_affine) =
+            self.norm.uncorrected([convolved, weights, biases], grad);
         let correct = |first: usize, part: &mut [T]| correction.apply(&convolved[first..], part);
-        let [dx, dw] = self.convolution.backward_after([x, weight], convolved, &mut slopes, correct, [wanted[0], wanted[1]]);
+        let [dx, dw] = self.convolution.backward_after(
+            [x, weight],
+            convolved,
+            &mut slopes,
+            correct,
+            [wanted[0], wanted[1]],
+        );
         [dx, dw, Some(on_affine.concat())]
     }
 }

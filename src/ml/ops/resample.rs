@@ -35,7 +35,13 @@ impl Kernel<1> for Upsample {
         y
     }
 
-    fn backward<T: Element>(&self, [x]: [&[T]; 1], _: &[T], grad: &[T], _: [bool; 1]) -> [Option<Vec<T>>; 1] {
+    fn backward<T: Element>(
+        &self,
+        [x]: [&[T]; 1],
+        _: &[T],
+        grad: &[T],
+        _: [bool; 1],
+    ) -> [Option<Vec<T>>; 1] {
         let ((h, w), c) = (self.size, self.channels);
         let mut dx = uninit(x.len());
         for_chunks(&mut dx, (h * w * c).max(1), |b, dx| {
@@ -78,7 +84,13 @@ impl Kernel<1> for GlobalMean {
         means
     }
 
-    fn backward<T: Element>(&self, [x]: [&[T]; 1], _: &[T], grad: &[T], _: [bool; 1]) -> [Option<Vec<T>>; 1] {
+    fn backward<T: Element>(
+        &self,
+        [x]: [&[T]; 1],
+        _: &[T],
+        grad: &[T],
+        _: [bool; 1],
+    ) -> [Option<Vec<T>>; 1] {
         let share = T::of(1.0 / self.pixels as f64);
         let mut dx = uninit(x.len());
         for_chunks(&mut dx, (self.pixels * self.channels).max(1), |b, image| {

@@ -20,7 +20,9 @@ impl ScaleChannels {
             vectorised(
                 #[inline(always)]
                 || {
-                    let pixels = y.chunks_exact_mut(self.channels).zip(x[b * image..].chunks_exact(self.channels));
+                    let pixels = y
+                        .chunks_exact_mut(self.channels)
+                        .zip(x[b * image..].chunks_exact(self.channels));
                     for (y, x) in pixels {
                         for ((y, &x), &factor) in y.iter_mut().zip(x).zip(factors) {
                             *y = x * factor;
@@ -44,7 +46,13 @@ impl Kernel<2> for ScaleChannels {
         self.scaled(x, factors)
     }
 
-    fn backward<T: Element>(&self, [x, factors]: [&[T]; 2], _: &[T], grad: &[T], wanted: [bool; 2]) -> [Option<Vec<T>>; 2] {
+    fn backward<T: Element>(
+        &self,
+        [x, factors]: [&[T]; 2],
+        _: &[T],
+        grad: &[T],
+        wanted: [bool; 2],
+    ) -> [Option<Vec<T>>; 2] {
         let image = self.pixels * self.channels;
         let slopes = || {
             let mut slopes = vec![T::ZERO; factors.len()];

@@ -1,4 +1,5 @@
-//! Each operation against finite differences in f64, its composed form in f32, its batch split in two, and other thread counts.
+//! Each operation against finite differences in f64, its composed form in f32, its batch split in
+//! two, and other thread counts.
 
 use super::*;
 use crate::seed::Seed;
@@ -15,13 +16,15 @@ struct Case<'a> {
     small: &'a [&'a [usize]],
     /// Enough elements for several tasks.
     large: &'a [&'a [usize]],
-    /// How many of the inputs have the batch as their first dimension; 0 where items of a batch interact.
+    /// How many of the inputs have the batch as their first dimension; 0 where items of a batch
+    /// interact.
     batched: usize,
 }
 
 fn inputs(case: &Case, shapes: &[&[usize]], dtype: DType) -> Result<Vec<Var>> {
     let draw = |(i, shape): (usize, &&[usize])| {
-        let values = Seed::of_study(1).child(case.name).nth(i as u64).normals(shape.iter().product());
+        let values =
+            Seed::of_study(1).child(case.name).nth(i as u64).normals(shape.iter().product());
         Var::from_tensor(&Tensor::from_vec(values, *shape, &Device::Cpu)?.to_dtype(dtype)?)
     };
     shapes.iter().enumerate().map(draw).collect()
@@ -34,7 +37,8 @@ fn tensors(vars: &[Var]) -> Vec<Tensor> {
 /// The output's dot product with fixed weights, so that every output element has its own gradient.
 fn score(output: &Tensor) -> Result<Tensor> {
     let weights = Seed::of_study(2).normals(output.elem_count());
-    let weights = Tensor::from_vec(weights, output.shape(), &Device::Cpu)?.to_dtype(output.dtype())?;
+    let weights =
+        Tensor::from_vec(weights, output.shape(), &Device::Cpu)?.to_dtype(output.dtype())?;
     (output * weights)?.sum_all()
 }
 
@@ -81,7 +85,10 @@ fn check(case: &Case) -> Result<()> {
     let kernel = evaluate(case.kernel, &vars)?;
     for input in 0..vars.len() {
         let error = distance(&kernel[input + 1], &finite_differences(case, &vars, input)?);
-        assert!(error < 1e-6, "{name}: f64 gradient of input {input} is {error:e} off finite differences");
+        assert!(
+            error < 1e-6,
+            "{name}: f64 gradient of input {input} is {error:e} off finite differences"
+        );
     }
     let dot = distance(&kernel[0], &evaluate(case.composed, &vars)?[0]);
     assert!(dot < 1e-12, "{name}: f64 output is {dot:e} off the composed operation");
@@ -89,18 +96,28 @@ fn check(case: &Case) -> Result<()> {
     let vars = inputs(case, case.large, DType::F32)?;
     let threads = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build().expect("threads");
     let kernel = threads(1).install(|| evaluate(case.kernel, &vars))?;
-    for (part, (kernel, composed)) in kernel.iter().zip(evaluate(case.composed, &vars)?).enumerate() {
+    for (part, (kernel, composed)) in kernel.iter().zip(evaluate(case.composed, &vars)?).enumerate()
+    {
         let error = distance(kernel, &composed);
-        assert!(error < 1e-4, "{name}: f32 part {part} (output, then gradients) is {error:e} off the composed operation");
+        assert!(
+            error < 1e-4,
+            "{name}: f32 part {part} (output, then gradients) is {error:e} off the composed operation"
+        );
     }
-    assert!(threads(3).install(|| evaluate(case.kernel, &vars))? == kernel, "{name}: the number of threads shows");
+    assert!(
+        threads(3).install(|| evaluate(case.kernel, &vars))? == kernel,
+        "{name}: the number of threads shows"
+    );
 
     if case.batched > 0 {
         let whole = (case.kernel)(&tensors(&vars))?;
         let half = whole.dim(0)? / 2;
         for start in [0, half] {
-            let cut = |(i, t): (usize, Tensor)| if i < case.batched { t.narrow(0, start, half) } else { Ok(t) };
-            let part = tensors(&vars).into_iter().enumerate().map(cut).collect::<Result<Vec<_>>>()?;
+            let cut = |(i, t): (usize, Tensor)| {
+                if i < case.batched { t.narrow(0, start, half) } else { Ok(t) }
+            };
+            let part =
+                tensors(&vars).into_iter().enumerate().map(cut).collect::<Result<Vec<_>>>()?;
             let bits = |t: Tensor| t.flatten_all()?.to_vec1::<f32>();
             let equal = bits((case.kernel)(&part)?)? == bits(whole.narrow(0, start, half)?)?;
             assert!(equal, "{name}: an item depends on its batch");
@@ -184,7 +201,10 @@ fn strided_inputs_are_read_as_they_look() -> Result<()> {
     let weight = Tensor::from_vec(Seed::of_study(4).normals(35), (5, 7), &Device::Cpu)?;
     let transposed = linear(&x.transpose(1, 2)?, &weight.t()?, None)?;
     let copied = linear(&x.transpose(1, 2)?.contiguous()?, &weight.t()?.contiguous()?, None)?;
-    assert_eq!(transposed.flatten_all()?.to_vec1::<f32>()?, copied.flatten_all()?.to_vec1::<f32>()?);
+    assert_eq!(
+        transposed.flatten_all()?.to_vec1::<f32>()?,
+        copied.flatten_all()?.to_vec1::<f32>()?
+    );
     Ok(())
 }
 
@@ -226,13 +246,16 @@ fn normalisation_with_and_without_activation() -> Result<()> {
         check(&Case {
             name: "batch norm, training",
             kernel: &|t| Ok(batch_norm_train(&t[0], &weight(&t[1])?, &t[2], 1e-3, activation)?.0),
-            composed: &|t| Ok(composed::batch_norm_train(&t[0], &weight(&t[1])?, &t[2], 1e-3, activation)?.0),
+            composed: &|t| {
+                Ok(composed::batch_norm_train(&t[0], &weight(&t[1])?, &t[2], 1e-3, activation)?.0)
+            },
             small: &[&[2, 3, 2, 5], &[5], &[5]],
             large: &[&[6, 20, 17, 45], &[45], &[45]],
             batched: 0,
         })?;
         let running = |n: usize| -> Result<[Tensor; 2]> {
-            let mean = Tensor::from_vec(Seed::of_study(5).normals(n), n, &Device::Cpu)?.to_dtype(DType::F64)?;
+            let mean = Tensor::from_vec(Seed::of_study(5).normals(n), n, &Device::Cpu)?
+                .to_dtype(DType::F64)?;
             Ok([mean.clone(), (mean.sqr()? + 0.1)?])
         };
         let statistics = |t: &Tensor| -> Result<[Tensor; 2]> {
@@ -247,7 +270,15 @@ fn normalisation_with_and_without_activation() -> Result<()> {
             },
             composed: &|t| {
                 let [mean, variance] = statistics(&t[1])?;
-                composed::batch_norm_eval(&t[0], &weight(&t[1])?, &t[2], &mean, &variance, 1e-3, activation)
+                composed::batch_norm_eval(
+                    &t[0],
+                    &weight(&t[1])?,
+                    &t[2],
+                    &mean,
+                    &variance,
+                    1e-3,
+                    activation,
+                )
             },
             small: &[&[2, 3, 2, 5], &[5], &[5]],
             large: &[&[6, 20, 17, 45], &[45], &[45]],
@@ -268,7 +299,14 @@ fn normalisation_with_and_without_activation() -> Result<()> {
 fn a_convolution_and_its_normalisation_as_one() -> Result<()> {
     let composed = |t: &[Tensor], Stride { stride, padding, depthwise }: Stride, activation| {
         let convolve = if depthwise { composed::depthwise_conv2d } else { composed::conv2d };
-        Ok(composed::batch_norm_train(&convolve(&t[0], &t[1], None, stride, padding)?, &t[2], &t[3], 1e-3, activation)?.0)
+        Ok(composed::batch_norm_train(
+            &convolve(&t[0], &t[1], None, stride, padding)?,
+            &t[2],
+            &t[3],
+            1e-3,
+            activation,
+        )?
+        .0)
     };
     for (name, depthwise, k, stride, activation) in [
         ("conv and norm", false, 3, 2, Activation::Silu),
@@ -278,7 +316,9 @@ fn a_convolution_and_its_normalisation_as_one() -> Result<()> {
         let stride = Stride { stride, padding: Padding::same(k / 2), depthwise };
         check(&Case {
             name,
-            kernel: &|t| Ok(conv_norm_train(&t[0], &t[1], stride, [&t[2], &t[3]], 1e-3, activation)?.0),
+            kernel: &|t| {
+                Ok(conv_norm_train(&t[0], &t[1], stride, [&t[2], &t[3]], 1e-3, activation)?.0)
+            },
             composed: &|t| composed(t, stride, activation),
             small: &[&[2, 4, 3, 5], &[5, if depthwise { 1 } else { 5 }, k, k], &[5], &[5]],
             large: &[&[6, 20, 17, 45], &[45, if depthwise { 1 } else { 45 }, k, k], &[45], &[45]],
@@ -288,7 +328,8 @@ fn a_convolution_and_its_normalisation_as_one() -> Result<()> {
     Ok(())
 }
 
-/// In one operation and in two, to the bit: statistics and gradients too, of what is trained alone where something is frozen.
+/// In one operation and in two, to the bit: statistics and gradients too, of what is trained alone
+/// where something is frozen.
 #[test]
 fn a_frozen_convolution_leaves_its_normalisation_the_gradients() -> Result<()> {
     let draw = |i, shape: &[usize]| {
@@ -308,7 +349,10 @@ fn a_frozen_convolution_leaves_its_normalisation_the_gradients() -> Result<()> {
         assert_eq!(bits(one)?, bits(two)?);
     }
     for var in [&x, &weight, &bias] {
-        assert_eq!(bits(of_one.get(var).expect("a gradient"))?, bits(of_two.get(var).expect("a gradient"))?);
+        assert_eq!(
+            bits(of_one.get(var).expect("a gradient"))?,
+            bits(of_two.get(var).expect("a gradient"))?
+        );
     }
     assert!(of_one.get(&filters).is_none());
     Ok(())
@@ -317,20 +361,33 @@ fn a_frozen_convolution_leaves_its_normalisation_the_gradients() -> Result<()> {
 /// What tf.nn.conv2d pads with padding="SAME", worked out from TensorFlow's definition.
 #[test]
 fn padding_is_tensorflows_same() {
-    for (size, kernel, stride, [before, after]) in
-        [(224, 3, 2, [0, 1]), (7, 3, 2, [1, 1]), (112, 5, 2, [1, 2]), (14, 5, 1, [2, 2]), (8, 1, 2, [0, 0]), (1, 5, 2, [2, 2])]
-    {
+    for (size, kernel, stride, [before, after]) in [
+        (224, 3, 2, [0, 1]),
+        (7, 3, 2, [1, 1]),
+        (112, 5, 2, [1, 2]),
+        (14, 5, 1, [2, 2]),
+        (8, 1, 2, [0, 0]),
+        (1, 5, 2, [2, 2]),
+    ] {
         let expected = Padding { top: before, left: before, bottom: after, right: after };
-        assert_eq!(Padding::tensorflow_same((size, size), kernel, stride), expected, "{size} {kernel} {stride}");
+        assert_eq!(
+            Padding::tensorflow_same((size, size), kernel, stride),
+            expected,
+            "{size} {kernel} {stride}"
+        );
     }
 }
 
 #[test]
 fn batch_statistics_are_the_mean_and_biased_variance() -> Result<()> {
     let x = Tensor::new(&[[1f32, 10.0], [3.0, 10.0], [5.0, 40.0]], &Device::Cpu)?;
-    let (one, zero) = (Tensor::ones(2, DType::F32, &Device::Cpu)?, Tensor::zeros(2, DType::F32, &Device::Cpu)?);
+    let (one, zero) =
+        (Tensor::ones(2, DType::F32, &Device::Cpu)?, Tensor::zeros(2, DType::F32, &Device::Cpu)?);
     let (_, mean, variance) = batch_norm_train(&x, &one, &zero, 1e-5, Activation::None)?;
-    assert_eq!((mean.to_vec1::<f32>()?, variance.to_vec1::<f32>()?), (vec![3.0, 20.0], vec![8.0 / 3.0, 200.0]));
+    assert_eq!(
+        (mean.to_vec1::<f32>()?, variance.to_vec1::<f32>()?),
+        (vec![3.0, 20.0], vec![8.0 / 3.0, 200.0])
+    );
     Ok(())
 }
 
@@ -345,8 +402,16 @@ fn pointwise_functions() -> Result<()> {
         ("sigmoid", sigmoid, composed::sigmoid),
     ];
     for (name, kernel, composed) in table {
-        let (kernel, composed): (Function, Function) = (&|t| kernel(&(&t[0] * 3.0)?), &|t| composed(&(&t[0] * 3.0)?));
-        check(&Case { name, kernel, composed, small: &[&[2, 3, 6]], large: &[&[10, 500, 26]], batched: 1 })?;
+        let (kernel, composed): (Function, Function) =
+            (&|t| kernel(&(&t[0] * 3.0)?), &|t| composed(&(&t[0] * 3.0)?));
+        check(&Case {
+            name,
+            kernel,
+            composed,
+            small: &[&[2, 3, 6]],
+            large: &[&[10, 500, 26]],
+            batched: 1,
+        })?;
     }
     Ok(())
 }
@@ -366,9 +431,11 @@ fn f32_approximations_hold_over_their_range_and_keep_nan() {
 
 #[test]
 fn attention_with_several_heads() -> Result<()> {
-    for (name, heads, m, large_m, causal) in
-        [("self-attention", 2, 5, 130, false), ("causal attention", 3, 5, 130, true), ("cross-attention", 1, 3, 17, false)]
-    {
+    for (name, heads, m, large_m, causal) in [
+        ("self-attention", 2, 5, 130, false),
+        ("causal attention", 3, 5, 130, true),
+        ("cross-attention", 1, 3, 17, false),
+    ] {
         check(&Case {
             name,
             kernel: &|t| attention(&t[0], &t[1], &t[2], heads, causal),
@@ -405,7 +472,9 @@ fn resampling_scaling_and_concatenation() -> Result<()> {
         name: "upsample",
         // A second use of the input, which candle's own backward loses.
         kernel: &|t| upsample_nearest_2x(&t[0])? + upsample_nearest_2x(&t[0].sqr()?)?,
-        composed: &|t| composed::upsample_nearest_2x(&t[0])? + composed::upsample_nearest_2x(&t[0].sqr()?)?,
+        composed: &|t| {
+            composed::upsample_nearest_2x(&t[0])? + composed::upsample_nearest_2x(&t[0].sqr()?)?
+        },
         small: &[&[2, 3, 2, 3]],
         large: &[&[6, 9, 8, 20]],
         batched: 1,

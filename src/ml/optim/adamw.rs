@@ -65,7 +65,9 @@ impl Moments {
                 let tensor = |values: &[f32]| Tensor::from_slice(values, var.shape(), &Device::Cpu);
                 Ok([tensor(mean)?, tensor(square)?])
             }
-            Self::Device { mean, square } => Ok([mean.to_device(&Device::Cpu)?, square.to_device(&Device::Cpu)?]),
+            Self::Device { mean, square } => {
+                Ok([mean.to_device(&Device::Cpu)?, square.to_device(&Device::Cpu)?])
+            }
         }
     }
 }
@@ -92,8 +94,8 @@ impl AdamW {
         Self::with_decay(variables, config, |_, _| true)
     }
 
-    /// An optimiser with weight decay only of the variables for which `decays`; fastai's leaves out biases and norms, which are
-    /// those of one dimension.
+    /// An optimiser with weight decay only of the variables for which `decays`; fastai's leaves out
+    /// biases and norms, which are those of one dimension.
     pub fn with_decay(
         mut variables: Vec<(String, Var)>,
         config: AdamWConfig,
@@ -106,7 +108,11 @@ impl AdamW {
         let slot = |(name, var): (String, Var)| -> Result<Slot, OptimError> {
             Ok(Slot { decays: decays(&name, &var), moments: Moments::zeros(&var)?, name, var })
         };
-        Ok(Self { slots: variables.into_iter().map(slot).collect::<Result<_, _>>()?, config, step: 0 })
+        Ok(Self {
+            slots: variables.into_iter().map(slot).collect::<Result<_, _>>()?,
+            config,
+            step: 0,
+        })
     }
 
     /// Steps made so far.
@@ -114,21 +120,32 @@ impl AdamW {
         self.step
     }
 
-    /// Variables that one thread handles: one on a processor, where large ones are split up further, all of them on another device.
+    /// Variables that one thread handles: one on a processor, where large ones are split up
+    /// further, all of them on another device.
     fn share(&self) -> usize {
         let on_host = self.slots.iter().all(|slot| matches!(slot.moments, Moments::Host { .. }));
         if on_host { 1 } else { self.slots.len().max(1) }
     }
 
-    /// One update of all variables at learning rate `lr`, gradients scaled so that their global norm is at most `max_norm` (as
-    /// PyTorch's `clip_grad_norm_`). Returns the norm before clipping. Every variable must have a finite gradient.
-    pub fn step(&mut self, grads: &GradStore, lr: f64, max_norm: Option<f64>) -> Result<f64, OptimError> {
+    /// One update of all variables at learning rate `lr`, gradients scaled so that their global
+    /// norm is at most `max_norm` (as PyTorch's `clip_grad_norm_`). Returns the norm before
+    /// clipping. Every variable must have a finite gradient.
+    pub fn step(
+        &mut self,
+        grads: &GradStore,
+        lr: f64,
+        max_norm: Option<f64>,
+    ) -> Result<f64, OptimError> {
         let get = |Slot { name, var, .. }: &Slot| -> Result<Tensor, OptimError> {
-            Ok(grads.get(var).ok_or_else(|| OptimError::NoGradient { name: name.clone() })?.contiguous()?)
+            Ok(grads
+                .get(var)
+                .ok_or_else(|| OptimError::NoGradient { name: name.clone() })?
+                .contiguous()?)
         };
         let gradients = self.slots.iter().map(get).collect::<Result<Vec<_>, _>>()?;
         let share = self.share();
-        let squares: Vec<_> = gradients.par_iter().with_min_len(share).map(sum_of_squares).collect();
+        let squares: Vec<_> =
+            gradients.par_iter().with_min_len(share).map(sum_of_squares).collect();
         let mut sum = 0.0;
         for (Slot { name, .. }, squares) in self.slots.iter().zip(squares) {
             let squares = squares?;
@@ -146,10 +163,14 @@ impl AdamW {
                 let update = Update::new(&config, lr, scale, slot.decays, step);
                 match &mut slot.moments {
                     Moments::Host { mean, square } => {
-                        let apply = |values: &mut [f32], gradient: &[f32]| update.fused(values, gradient, mean, square);
+                        let apply = |values: &mut [f32], gradient: &[f32]| {
+                            update.fused(values, gradient, mean, square)
+                        };
                         in_place::update(&slot.var, gradient, apply)
                     }
-                    Moments::Device { mean, square } => update.composed(&slot.var, gradient, mean, square),
+                    Moments::Device { mean, square } => {
+                        update.composed(&slot.var, gradient, mean, square)
+                    }
                 }
             },
         )?;
@@ -160,18 +181,22 @@ impl AdamW {
     pub fn state(&self) -> Result<AdamWState, OptimError> {
         let mut moments = StateDict::default();
         for slot in &self.slots {
-            for (kind, moment) in ["exp_avg", "exp_avg_sq"].into_iter().zip(slot.moments.to_tensors(&slot.var)?) {
+            for (kind, moment) in
+                ["exp_avg", "exp_avg_sq"].into_iter().zip(slot.moments.to_tensors(&slot.var)?)
+            {
                 moments.insert(format!("{}.{kind}", slot.name), moment);
             }
         }
         Ok(AdamWState { step: self.step, moments })
     }
 
-    /// Takes over a state that an optimiser of the same variables gave. After an error nothing is to be done with it.
+    /// Takes over a state that an optimiser of the same variables gave. After an error nothing is
+    /// to be done with it.
     pub fn restore(&mut self, state: &AdamWState) -> Result<(), OptimError> {
         let read = |slot: &Slot, kind: &str| {
             let name = format!("{}.{kind}", slot.name);
-            let moment = state.moments.get(&name).filter(|moment| moment.shape() == slot.var.shape());
+            let moment =
+                state.moments.get(&name).filter(|moment| moment.shape() == slot.var.shape());
             moment.ok_or(OptimError::State { name })
         };
         // One after the other: all moments at once would be there twice.
@@ -192,7 +217,9 @@ fn sum_of_squares(gradient: &Tensor) -> Result<f64, candle_core::Error> {
             let (eights, rest) = values[from..to].as_chunks::<8>();
             let mut sums = [0f64; 8];
             for eight in eights {
-                sums.iter_mut().zip(eight).for_each(|(sum, v)| *sum += f64::from(*v) * f64::from(*v));
+                sums.iter_mut()
+                    .zip(eight)
+                    .for_each(|(sum, v)| *sum += f64::from(*v) * f64::from(*v));
             }
             Ok(sums.into_iter().chain(rest.iter().map(|v| f64::from(*v) * f64::from(*v))).sum())
         }
@@ -202,7 +229,8 @@ fn sum_of_squares(gradient: &Tensor) -> Result<f64, candle_core::Error> {
         }
         _ => {
             drop(storage);
-            // A GPU sums each row of a matrix by threads of its own, a whole matrix by those of one.
+            // A GPU sums each row of a matrix by threads of its own, a whole matrix by those of
+            // one.
             let squares = gradient.sqr()?;
             let rows = if squares.rank() > 1 { squares.flatten_from(1)?.sum(1)? } else { squares };
             rows.to_dtype(DType::F64)?.sum_all()?.to_scalar()
@@ -236,13 +264,16 @@ impl Update {
         }
     }
 
-    /// `m += (1 - b1) (g - m)`, `v = b2 v + (1 - b2) g^2`, `p = keep p - step_size m / (sqrt(v) / correction + eps)`.
+    /// `m += (1 - b1) (g - m)`, `v = b2 v + (1 - b2) g^2`, `p = keep p - step_size m / (sqrt(v) /
+    /// correction + eps)`.
     fn fused(&self, values: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
         let chunks = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
         let chunks = chunks.zip(mean.par_chunks_mut(CHUNK)).zip(square.par_chunks_mut(CHUNK));
-        let [keep, scale, step_size, eps] = [self.keep, self.scale, self.step_size, self.eps].map(|v| v as f32);
+        let [keep, scale, step_size, eps] =
+            [self.keep, self.scale, self.step_size, self.eps].map(|v| v as f32);
         let [toward, beta2, rest, inverse] =
-            [1.0 - self.beta1, self.beta2, 1.0 - self.beta2, 1.0 / self.correction].map(|v| v as f32);
+            [1.0 - self.beta1, self.beta2, 1.0 - self.beta2, 1.0 / self.correction]
+                .map(|v| v as f32);
         chunks.with_min_len(2).for_each(|(((values, gradient), mean), square)| {
             for (((p, g), m), v) in values.iter_mut().zip(gradient).zip(mean).zip(square) {
                 let g = scale * g;
@@ -254,11 +285,18 @@ impl Update {
     }
 
     /// The same from tensor operations.
-    fn composed(&self, var: &Var, gradient: &Tensor, mean: &mut Tensor, square: &mut Tensor) -> candle_core::Result<()> {
+    fn composed(
+        &self,
+        var: &Var,
+        gradient: &Tensor,
+        mean: &mut Tensor,
+        square: &mut Tensor,
+    ) -> candle_core::Result<()> {
         let g = (gradient.detach() * self.scale)?;
         *mean = ((&*mean * self.beta1)? + (&g * (1.0 - self.beta1))?)?;
         *square = ((&*square * self.beta2)? + (g.sqr()? * (1.0 - self.beta2))?)?;
-        let step = ((&*mean * self.step_size)? / ((square.sqrt()? / self.correction)? + self.eps)?)?;
+        let step =
+            ((&*mean * self.step_size)? / ((square.sqrt()? / self.correction)? + self.eps)?)?;
         var.set(&((var.as_detached_tensor() * self.keep)? - step)?)
     }
 }
@@ -272,7 +310,8 @@ mod tests {
     use crate::seed::Seed;
 
     fn var(values: &[f64], dtype: DType) -> Var {
-        Var::from_tensor(&Tensor::new(values, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()).unwrap()
+        Var::from_tensor(&Tensor::new(values, &Device::Cpu).unwrap().to_dtype(dtype).unwrap())
+            .unwrap()
     }
 
     fn values(tensor: &Tensor) -> Vec<f64> {
@@ -282,16 +321,18 @@ mod tests {
     /// Gradients of `sum(var * factors)`.
     fn gradients(vars: &[&Var], factors: &[&[f64]]) -> GradStore {
         let term = |(var, factors): (&&Var, &&[f64])| {
-            let factors = Tensor::new(*factors, &Device::Cpu).unwrap().to_dtype(var.dtype()).unwrap();
+            let factors =
+                Tensor::new(*factors, &Device::Cpu).unwrap().to_dtype(var.dtype()).unwrap();
             (var.as_tensor() * factors).unwrap().sum_all().unwrap()
         };
         let sum = vars.iter().zip(factors).map(term).reduce(|a, b| (a + b).unwrap());
         sum.unwrap().backward().unwrap()
     }
 
-    /// Two steps by hand. With beta1 = 0.5, beta2 = 0.75, eps = 0, lr = 0.1, weight decay 0.1, gradients 2 then -1:
-    /// p1 = 1 * 0.99 - 0.1 * 2 / 2 = 0.89; then m = 0, so p2 = 0.89 * 0.99 = 0.8811. A gradient of 3 then 1: m = 2/3 (bias
-    /// corrected: 1.5 and 1.25 over 0.75), v = (0.75 * 2.25 + 0.25) / 0.4375.
+    /// Two steps by hand. With beta1 = 0.5, beta2 = 0.75, eps = 0, lr = 0.1, weight decay 0.1,
+    /// gradients 2 then -1: p1 = 1 * 0.99 - 0.1 * 2 / 2 = 0.89; then m = 0, so p2 = 0.89 * 0.99 =
+    /// 0.8811. A gradient of 3 then 1: m = 2/3 (bias corrected: 1.5 and 1.25 over 0.75), v = (0.75
+    /// * 2.25 + 0.25) / 0.4375.
     #[test]
     fn adamw_as_pytorch_computes_it() {
         let config = AdamWConfig { beta1: 0.5, beta2: 0.75, eps: 0.0, weight_decay: 0.1 };
@@ -315,7 +356,8 @@ mod tests {
         let (a, b) = (var(&[1.0], DType::F32), var(&[1.0], DType::F32));
         let named = vec![("b".to_owned(), b.clone()), ("a".to_owned(), a.clone())];
         let mut optimiser = AdamW::with_decay(named, sgd_like, |name, _| name == "a").unwrap();
-        let norm = optimiser.step(&gradients(&[&a, &b], &[&[3.0], &[4.0]]), 1e5, Some(1.0)).unwrap();
+        let norm =
+            optimiser.step(&gradients(&[&a, &b], &[&[3.0], &[4.0]]), 1e5, Some(1.0)).unwrap();
         assert!((norm - 5.0).abs() < 1e-6);
         // With a huge eps a step is lr / eps times the clipped gradient: 0.1 x (0.6, 0.8).
         assert!((values(&b)[0] - (1.0 - 0.08)).abs() < 1e-5, "{}", values(&b)[0]);
@@ -328,7 +370,9 @@ mod tests {
         let named = vec![("a".to_owned(), a.clone()), ("b".to_owned(), b.clone())];
         let mut optimiser = AdamW::new(named, AdamWConfig::DIFFUSERS).unwrap();
         let missing = optimiser.step(&gradients(&[&a], &[&[3.0]]), 0.1, None).unwrap_err();
-        let infinite = optimiser.step(&gradients(&[&a, &b], &[&[3.0], &[f64::INFINITY]]), 0.1, None).unwrap_err();
+        let infinite = optimiser
+            .step(&gradients(&[&a, &b], &[&[3.0], &[f64::INFINITY]]), 0.1, None)
+            .unwrap_err();
         assert!(missing.to_string().starts_with("variable b got no gradient"), "{missing}");
         assert_eq!(infinite.to_string(), "the gradient of b is not finite at step 1");
         assert_eq!((values(&a), values(&b), optimiser.steps()), (vec![1.0], vec![1.0], 0));
@@ -336,23 +380,28 @@ mod tests {
 
     #[test]
     fn resumed_as_if_never_stopped() {
-        let start: Vec<f64> = Seed::of_study(1).normals(3 * CHUNK + 5).into_iter().map(f64::from).collect();
-        let factors: Vec<f64> = Seed::of_study(2).normals(start.len()).into_iter().map(f64::from).collect();
+        let start: Vec<f64> =
+            Seed::of_study(1).normals(3 * CHUNK + 5).into_iter().map(f64::from).collect();
+        let factors: Vec<f64> =
+            Seed::of_study(2).normals(start.len()).into_iter().map(f64::from).collect();
         let step = |optimiser: &mut AdamW, var: &Var, sign: f64| {
             let factors: Vec<f64> = factors.iter().map(|f| sign * f).collect();
             optimiser.step(&gradients(&[var], &[&factors]), 0.01, Some(1.0)).unwrap();
         };
         let through = var(&start, DType::F32);
-        let mut optimiser = AdamW::new(vec![("p".to_owned(), through.clone())], AdamWConfig::DIFFUSERS).unwrap();
+        let mut optimiser =
+            AdamW::new(vec![("p".to_owned(), through.clone())], AdamWConfig::DIFFUSERS).unwrap();
         step(&mut optimiser, &through, 1.0);
         let (halfway, state) = (var(&values(&through), DType::F32), optimiser.state().unwrap());
         step(&mut optimiser, &through, -0.5);
 
-        let mut resumed = AdamW::new(vec![("p".to_owned(), halfway.clone())], AdamWConfig::DIFFUSERS).unwrap();
+        let mut resumed =
+            AdamW::new(vec![("p".to_owned(), halfway.clone())], AdamWConfig::DIFFUSERS).unwrap();
         resumed.restore(&state).unwrap();
         step(&mut resumed, &halfway, -0.5);
         assert_eq!((values(&halfway), resumed.steps()), (values(&through), 2));
-        let mut other = AdamW::new(vec![("q".to_owned(), halfway)], AdamWConfig::DIFFUSERS).unwrap();
+        let mut other =
+            AdamW::new(vec![("q".to_owned(), halfway)], AdamWConfig::DIFFUSERS).unwrap();
         assert!(other.restore(&state).unwrap_err().to_string().contains("q.exp_avg"));
     }
 }

@@ -5,7 +5,8 @@ use candle_core::{Device, Tensor, Var};
 use super::{OptimError, in_place};
 use crate::ml::params::StateDict;
 
-/// Averages of variables over training steps. The decay warms up as `(1 + step) / (10 + step)`, up to a given one.
+/// Averages of variables over training steps. The decay warms up as `(1 + step) / (10 + step)`, up
+/// to a given one.
 pub struct Ema {
     averages: Vec<(String, Var, Tensor)>,
     decay: f64,
@@ -39,7 +40,10 @@ impl Ema {
             if in_place::fits(average) {
                 let toward = toward as f32;
                 in_place::update(average, var, |average, values| {
-                    average.iter_mut().zip(values).for_each(|(average, value)| *average += toward * (value - *average));
+                    average
+                        .iter_mut()
+                        .zip(values)
+                        .for_each(|(average, value)| *average += toward * (value - *average));
                 })?;
             } else {
                 *average = ((&*average * decay)? + (var.as_detached_tensor() * toward)?)?;

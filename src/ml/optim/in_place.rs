@@ -21,13 +21,23 @@ impl<F: FnMut(&mut [f32], &[f32])> InplaceOp2 for InPlace<F> {
         "in-place update"
     }
 
-    fn cpu_fwd(&self, to: &mut CpuStorage, to_l: &Layout, from: &CpuStorage, from_l: &Layout) -> Result<()> {
+    fn cpu_fwd(
+        &self,
+        to: &mut CpuStorage,
+        to_l: &Layout,
+        from: &CpuStorage,
+        from_l: &Layout,
+    ) -> Result<()> {
         match (to, to_l.contiguous_offsets(), from, from_l.contiguous_offsets()) {
-            (CpuStorage::F32(to), Some((a, b)), CpuStorage::F32(from), Some((c, d))) if b - a == d - c => {
+            (CpuStorage::F32(to), Some((a, b)), CpuStorage::F32(from), Some((c, d)))
+                if b - a == d - c =>
+            {
                 (self.0.borrow_mut())(&mut to[a..b], &from[c..d]);
                 Ok(())
             }
-            _ => bail!("in-place update: {to_l:?} from {from_l:?} are not contiguous f32 tensors of one size"),
+            _ => bail!(
+                "in-place update: {to_l:?} from {from_l:?} are not contiguous f32 tensors of one size"
+            ),
         }
     }
 }

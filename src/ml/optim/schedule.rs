@@ -15,7 +15,8 @@ pub enum Schedule {
     WarmupLinear {
         warmup: u64,
     },
-    /// Linear from `1 / warmup` at the first step to 1 after `warmup` steps, then half a cosine to `floor` at the last.
+    /// Linear from `1 / warmup` at the first step to 1 after `warmup` steps, then half a cosine to
+    /// `floor` at the last.
     WarmupCosine {
         warmup: u64,
         floor: f64,
@@ -27,16 +28,21 @@ impl Schedule {
     pub fn factor(&self, done: u64, total: u64) -> f64 {
         let warmup = match *self {
             Self::Constant => 0,
-            Self::WarmupConstant { warmup } | Self::WarmupLinear { warmup } | Self::WarmupCosine { warmup, .. } => warmup,
+            Self::WarmupConstant { warmup }
+            | Self::WarmupLinear { warmup }
+            | Self::WarmupCosine { warmup, .. } => warmup,
         };
         if done < warmup {
             return (done + 1) as f64 / warmup as f64;
         }
-        let progress = ((done - warmup) as f64 / total.saturating_sub(warmup + 1).max(1) as f64).min(1.0);
+        let progress =
+            ((done - warmup) as f64 / total.saturating_sub(warmup + 1).max(1) as f64).min(1.0);
         match *self {
             Self::Constant | Self::WarmupConstant { .. } => 1.0,
             Self::WarmupLinear { .. } => 1.0 - progress,
-            Self::WarmupCosine { floor, .. } => floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+            Self::WarmupCosine { floor, .. } => {
+                floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())
+            }
         }
     }
 }
@@ -49,7 +55,11 @@ mod tests {
     fn warm_up_then_cosine() {
         let schedule = Schedule::WarmupCosine { warmup: 4, floor: 0.1 };
         for (done, expected) in [(0, 0.25), (3, 1.0), (4, 1.0), (9, 0.55), (14, 0.1), (99, 0.1)] {
-            assert!((schedule.factor(done, 15) - expected).abs() < 1e-12, "{done}: {}", schedule.factor(done, 15));
+            assert!(
+                (schedule.factor(done, 15) - expected).abs() < 1e-12,
+                "{done}: {}",
+                schedule.factor(done, 15)
+            );
         }
         assert_eq!(Schedule::WarmupCosine { warmup: 0, floor: 0.0 }.factor(0, 1), 1.0);
         assert_eq!(Schedule::Constant.factor(7, 8), 1.0);

@@ -1,5 +1,5 @@
-//! CLIP's text encoder: a causal pre-norm transformer (Radford et al. 2021), with the tensor names and configuration keys of
-//! transformers' `CLIPTextModel`.
+//! CLIP's text encoder: a causal pre-norm transformer (Radford et al. 2021), with the tensor names
+//! and configuration keys of transformers' `CLIPTextModel`.
 
 use candle_core::{Result, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
@@ -62,7 +62,11 @@ struct LayerNorm {
 impl LayerNorm {
     fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         let weight = vb.get_with_hints(config.hidden_size, "weight", Init::Const(1.0))?;
-        Ok(Self { weight, bias: vb.get_with_hints(config.hidden_size, "bias", Init::Const(0.0))?, eps: config.layer_norm_eps })
+        Ok(Self {
+            weight,
+            bias: vb.get_with_hints(config.hidden_size, "bias", Init::Const(0.0))?,
+            eps: config.layer_norm_eps,
+        })
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
@@ -99,7 +103,12 @@ impl EncoderLayer {
             v_proj: projection("v_proj", into_residual)?,
             out_proj: projection("out_proj", out_std)?,
             layer_norm2: LayerNorm::new(config, vb.pp("layer_norm2"))?,
-            fc1: Linear::new(width, inner, (2.0 * width as f64).sqrt().recip(), vb.pp("mlp").pp("fc1"))?,
+            fc1: Linear::new(
+                width,
+                inner,
+                (2.0 * width as f64).sqrt().recip(),
+                vb.pp("mlp").pp("fc1"),
+            )?,
             fc2: Linear::new(inner, width, into_residual, vb.pp("mlp").pp("fc2"))?,
             heads: config.num_attention_heads,
             activation: config.hidden_act,
@@ -108,7 +117,11 @@ impl EncoderLayer {
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let normed = self.layer_norm1.forward(x)?;
-        let (q, k, v) = (self.q_proj.forward(&normed)?, self.k_proj.forward(&normed)?, self.v_proj.forward(&normed)?);
+        let (q, k, v) = (
+            self.q_proj.forward(&normed)?,
+            self.k_proj.forward(&normed)?,
+            self.v_proj.forward(&normed)?,
+        );
         let x = (x + self.out_proj.forward(&ops::attention(&q, &k, &v, self.heads, true)?)?)?;
         let hidden = self.fc1.forward(&self.layer_norm2.forward(&x)?)?;
         let hidden = match self.activation {
@@ -129,14 +142,29 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Tensors are named `text_model.embeddings...`, or without `text_model.` where `vb` has them so (transformers 5).
+    /// Tensors are named `text_model.embeddings...`, or without `text_model.` where `vb` has them
+    /// so (transformers 5).
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
-        if config.num_attention_heads == 0 || !config.hidden_size.is_multiple_of(config.num_attention_heads) {
-            bail!("text encoder: {} heads do not divide hidden_size {}", config.num_attention_heads, config.hidden_size);
+        if config.num_attention_heads == 0
+            || !config.hidden_size.is_multiple_of(config.num_attention_heads)
+        {
+            bail!(
+                "text encoder: {} heads do not divide hidden_size {}",
+                config.num_attention_heads,
+                config.hidden_size
+            );
         }
-        let vb = if vb.contains_tensor("embeddings.token_embedding.weight") { vb } else { vb.pp("text_model") };
+        let vb = if vb.contains_tensor("embeddings.token_embedding.weight") {
+            vb
+        } else {
+            vb.pp("text_model")
+        };
         let embedding = |name: &str, rows: usize| {
-            vb.pp("embeddings").pp(name).get_with_hints((rows, config.hidden_size), "weight", normal(0.02))
+            vb.pp("embeddings").pp(name).get_with_hints(
+                (rows, config.hidden_size),
+                "weight",
+                normal(0.02),
+            )
         };
         let layer = |index: usize| EncoderLayer::new(config, vb.pp("encoder.layers").pp(index));
         Ok(Self {
@@ -147,8 +175,9 @@ impl TextEncoder {
         })
     }
 
-    /// On the device of `ids`: the last hidden state `[B,N,hidden_size]`, after the final norm, of token ids `[B,N]` (u32; N up to
-    /// `max_position_embeddings`). A position sees itself and earlier ones.
+    /// On the device of `ids`: the last hidden state `[B,N,hidden_size]`, after the final norm, of
+    /// token ids `[B,N]` (u32; N up to `max_position_embeddings`). A position sees itself and
+    /// earlier ones.
     pub fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let (batch, length) = ids.dims2()?;
         let (positions, width) = self.position_embedding.dims2()?;
@@ -192,7 +221,8 @@ mod tests {
     }
 
     fn ids() -> Tensor {
-        Tensor::new(&[[9u32, 3, 4, 10, 10], [9, 0, 1, 2, 10], [9, 5, 6, 7, 8]], &Device::Cpu).unwrap()
+        Tensor::new(&[[9u32, 3, 4, 10, 10], [9, 0, 1, 2, 10], [9, 5, 6, 7, 8]], &Device::Cpu)
+            .unwrap()
     }
 
     fn values(tensor: &Tensor) -> Vec<f64> {
@@ -202,13 +232,23 @@ mod tests {
     #[test]
     fn tensors_of_clip_l_with_and_without_prefix() {
         let (params, encoder) = model(12, DType::F32);
-        assert_eq!(params.trainable().len(), 196, "as many as openai/clip-vit-large-patch14's text model has");
+        assert_eq!(
+            params.trainable().len(),
+            196,
+            "as many as openai/clip-vit-large-patch14's text model has"
+        );
         let stored = params.state_dict().unwrap();
-        let bare = stored.clone().renamed(|name| name.strip_prefix("text_model.").unwrap().to_owned()).unwrap();
+        let bare = stored
+            .clone()
+            .renamed(|name| name.strip_prefix("text_model.").unwrap().to_owned())
+            .unwrap();
         for stored in [stored, bare] {
             let frozen = Params::frozen_from(stored, DType::F32, &Device::Cpu);
             let again = frozen.build(|vb| TextEncoder::new(&config(12), vb)).unwrap();
-            assert_eq!(values(&again.forward(&ids()).unwrap()), values(&encoder.forward(&ids()).unwrap()));
+            assert_eq!(
+                values(&again.forward(&ids()).unwrap()),
+                values(&encoder.forward(&ids()).unwrap())
+            );
         }
     }
 
@@ -231,15 +271,25 @@ mod tests {
         }
         let start = encoder.forward(&ids().narrow(1, 0, 3).unwrap()).unwrap();
         let difference = values(&(start - all.narrow(1, 0, 3).unwrap()).unwrap());
-        assert!(difference.iter().all(|d| d.abs() < 1e-5), "a later token changed an earlier state");
-        assert!(encoder.forward(&Tensor::zeros((1, 6), DType::U32, &Device::Cpu).unwrap()).is_err());
+        assert!(
+            difference.iter().all(|d| d.abs() < 1e-5),
+            "a later token changed an earlier state"
+        );
+        assert!(
+            encoder.forward(&Tensor::zeros((1, 6), DType::U32, &Device::Cpu).unwrap()).is_err()
+        );
     }
 
     #[test]
     fn overfits_one_batch() {
         let (params, encoder) = model(2, DType::F32);
         let other = Params::drawn(Seed::of_study(9), DType::F32, &Device::Cpu);
-        let target = other.build(|vb| TextEncoder::new(&config(2), vb)).unwrap().forward(&ids()).unwrap().detach();
+        let target = other
+            .build(|vb| TextEncoder::new(&config(2), vb))
+            .unwrap()
+            .forward(&ids())
+            .unwrap()
+            .detach();
         let mut optimiser = AdamW::new(params.trainable(), AdamWConfig::DIFFUSERS).unwrap();
         let mut losses = Vec::new();
         for _ in 0..300 {

@@ -1,4 +1,5 @@
-//! CLIP's byte-level BPE tokenizer: reading, writing and training a vocabulary, prompts to ids of one length.
+//! CLIP's byte-level BPE tokenizer: reading, writing and training a vocabulary, prompts to ids of
+//! one length.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,8 +12,9 @@ use tokenizers::pre_tokenizers::sequence::Sequence as PreTokenizers;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::{
-    AddedToken, Decoder, NormalizedString, Normalizer, OffsetReferential, OffsetType, PaddingParams, PaddingStrategy,
-    PreTokenizedString, PreTokenizer, SplitDelimiterBehavior, Tokenizer, TruncationParams,
+    AddedToken, Decoder, NormalizedString, Normalizer, OffsetReferential, OffsetType,
+    PaddingParams, PaddingStrategy, PreTokenizedString, PreTokenizer, SplitDelimiterBehavior,
+    Tokenizer, TruncationParams,
 };
 
 const START: &str = "<|startoftext|>";
@@ -47,10 +49,14 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// Byte-pair encoding (Sennrich et al. 2016) of the words of `captions`: the 256 bytes, each inside and at the end of a word,
-    /// then merges of the most frequent pair (the first in byte order among equals), then start and end. At most `size` tokens;
-    /// fewer where no pair occurs twice. The order of captions does not matter.
-    pub fn train(captions: impl IntoIterator<Item = impl AsRef<str>>, size: usize) -> Result<Self, TokenizerError> {
+    /// Byte-pair encoding (Sennrich et al. 2016) of the words of `captions`: the 256 bytes, each
+    /// inside and at the end of a word, then merges of the most frequent pair (the first in byte
+    /// order among equals), then start and end. At most `size` tokens; fewer where no pair occurs
+    /// twice. The order of captions does not matter.
+    pub fn train(
+        captions: impl IntoIterator<Item = impl AsRef<str>>,
+        size: usize,
+    ) -> Result<Self, TokenizerError> {
         let mut tokens = byte_alphabet();
         let floor = tokens.len() + 2;
         if size < floor {
@@ -62,7 +68,8 @@ impl Vocabulary {
                 *counts.entry(word).or_default() += 1;
             }
         }
-        let mut spelled: Vec<(Vec<String>, u64)> = counts.iter().map(|(word, count)| (letters(word), *count)).collect();
+        let mut spelled: Vec<(Vec<String>, u64)> =
+            counts.iter().map(|(word, count)| (letters(word), *count)).collect();
         let mut merges = Vec::new();
         while tokens.len() + 2 < size {
             let Some((left, right)) = most_frequent_pair(&spelled) else { break };
@@ -92,7 +99,8 @@ fn ordered_json(tokens: &[String]) -> Result<Vec<u8>, serde_json::Error> {
     Ok(json)
 }
 
-/// CLIP's first 512 tokens: the printable form of each byte, inside a word and at its end. Printable bytes come first.
+/// CLIP's first 512 tokens: the printable form of each byte, inside a word and at its end.
+/// Printable bytes come first.
 fn byte_alphabet() -> Vec<String> {
     let mut characters: Vec<char> = ByteLevel::alphabet().into_iter().collect();
     characters.sort_unstable();
@@ -139,7 +147,8 @@ fn normalizer() -> Result<tokenizers::normalizers::Sequence, TokenizerError> {
 }
 
 fn pre_tokenizer() -> Result<PreTokenizers, TokenizerError> {
-    let split = Split::new(SplitPattern::Regex(WORDS.to_owned()), SplitDelimiterBehavior::Removed, true)?;
+    let split =
+        Split::new(SplitPattern::Regex(WORDS.to_owned()), SplitDelimiterBehavior::Removed, true)?;
     Ok(PreTokenizers::new(vec![split.into(), ByteLevel::new(false, true, true).into()]))
 }
 
@@ -153,7 +162,8 @@ fn words(caption: &str) -> Result<Vec<String>, TokenizerError> {
     Ok(words.into_iter().map(|(word, _, _)| word.to_owned()).collect())
 }
 
-/// Prompts to ids of one length, as transformers' `CLIPTokenizer` gives them with `padding="max_length", truncation=True`.
+/// Prompts to ids of one length, as transformers' `CLIPTokenizer` gives them with
+/// `padding="max_length", truncation=True`.
 pub struct ClipTokenizer {
     inner: Tokenizer,
     size: usize,
@@ -163,37 +173,63 @@ pub struct ClipTokenizer {
 
 impl ClipTokenizer {
     /// Reads the bytes of `vocab.json` and `merges.txt`; texts become `context_length` ids.
-    pub fn new(vocab_json: &[u8], merges_txt: &[u8], context_length: usize) -> Result<Self, TokenizerError> {
+    pub fn new(
+        vocab_json: &[u8],
+        merges_txt: &[u8],
+        context_length: usize,
+    ) -> Result<Self, TokenizerError> {
         if context_length < 2 {
             return Err(TokenizerError::Context { length: context_length });
         }
         let vocab: HashMap<String, u32> = serde_json::from_slice(vocab_json)?;
-        let id = |token: &str| vocab.get(token).copied().ok_or_else(|| TokenizerError::Lacking { token: token.to_owned() });
+        let id = |token: &str| {
+            vocab
+                .get(token)
+                .copied()
+                .ok_or_else(|| TokenizerError::Lacking { token: token.to_owned() })
+        };
         let (start, end, size) = (id(START)?, id(END)?, vocab.len());
         for token in byte_alphabet() {
             id(&token)?;
         }
         let model = BPE::builder()
-            .vocab_and_merges(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(), parse_merges(merges_txt)?)
+            .vocab_and_merges(
+                vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(),
+                parse_merges(merges_txt)?,
+            )
             .unk_token(END.to_owned())
             .end_of_word_suffix(END_OF_WORD.to_owned())
             .build()?;
         let mut inner = Tokenizer::new(model);
         inner.with_normalizer(Some(normalizer()?))?.with_pre_tokenizer(Some(pre_tokenizer()?));
         inner.with_post_processor(Some(
-            RobertaProcessing::new((END.to_owned(), end), (START.to_owned(), start)).trim_offsets(false),
+            RobertaProcessing::new((END.to_owned(), end), (START.to_owned(), start))
+                .trim_offsets(false),
         ));
         inner.add_special_tokens([AddedToken::from(START, true), AddedToken::from(END, true)])?;
-        inner.with_truncation(Some(TruncationParams { max_length: context_length, ..Default::default() }))?;
+        inner.with_truncation(Some(TruncationParams {
+            max_length: context_length,
+            ..Default::default()
+        }))?;
         let strategy = PaddingStrategy::Fixed(context_length);
-        inner.with_padding(Some(PaddingParams { strategy, pad_id: end, pad_token: END.to_owned(), ..Default::default() }));
+        inner.with_padding(Some(PaddingParams {
+            strategy,
+            pad_id: end,
+            pad_token: END.to_owned(),
+            ..Default::default()
+        }));
         Ok(Self { inner, size, start, end })
     }
 
-    /// The same, with texts filled up by the token that the bytes of `tokenizer_config.json` and `special_tokens_map.json` name, if one
-    /// does, instead of the end's. As in transformers the second wins over a config without `added_tokens_decoder`: so Stable Diffusion
-    /// 2's texts are filled up by `!`, which its config does not say.
-    pub fn padded_as(mut self, config: Option<&[u8]>, special_tokens: Option<&[u8]>) -> Result<Self, TokenizerError> {
+    /// The same, with texts filled up by the token that the bytes of `tokenizer_config.json` and
+    /// `special_tokens_map.json` name, if one does, instead of the end's. As in transformers the
+    /// second wins over a config without `added_tokens_decoder`: so Stable Diffusion 2's texts are
+    /// filled up by `!`, which its config does not say.
+    pub fn padded_as(
+        mut self,
+        config: Option<&[u8]>,
+        special_tokens: Option<&[u8]>,
+    ) -> Result<Self, TokenizerError> {
         let parsed = |name, bytes: Option<&[u8]>| -> Result<Value, TokenizerError> {
             let of_file = |problem| TokenizerError::Json { name, problem };
             bytes.map_or(Ok(Value::Null), |bytes| serde_json::from_slice(bytes).map_err(of_file))
@@ -206,10 +242,15 @@ impl ClipTokenizer {
             token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
         };
         let decided = config.get("added_tokens_decoder").is_some();
-        let Some(token) = Some(&special).filter(|_| !decided).and_then(padding).or_else(|| padding(&config)) else {
+        let Some(token) =
+            Some(&special).filter(|_| !decided).and_then(padding).or_else(|| padding(&config))
+        else {
             return Ok(self);
         };
-        let id = self.inner.token_to_id(&token).ok_or_else(|| TokenizerError::Lacking { token: token.clone() })?;
+        let id = self
+            .inner
+            .token_to_id(&token)
+            .ok_or_else(|| TokenizerError::Lacking { token: token.clone() })?;
         // Special tokens are no part of words.
         self.inner.add_special_tokens([AddedToken::from(token.clone(), true)])?;
         if let Some(padding) = self.inner.get_padding_mut() {
@@ -247,7 +288,10 @@ impl ClipTokenizer {
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
         let mut tokens = Vec::new();
         for &id in ids.iter().filter(|id| ![self.start, self.end].contains(id)) {
-            let token = self.inner.id_to_token(id).ok_or_else(|| TokenizerError::Lacking { token: format!("#{id}") })?;
+            let token = self
+                .inner
+                .id_to_token(id)
+                .ok_or_else(|| TokenizerError::Lacking { token: format!("#{id}") })?;
             tokens.push(match token.strip_suffix(END_OF_WORD) {
                 Some(word) => format!("{word}Ġ"),
                 None => token,
@@ -259,7 +303,10 @@ impl ClipTokenizer {
 
 fn parse_merges(merges_txt: &[u8]) -> Result<Vec<(String, String)>, TokenizerError> {
     let text = String::from_utf8_lossy(merges_txt);
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with("#version"));
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with("#version"));
     let pair = |(at, line): (usize, &str)| match line.split_once(' ') {
         Some((left, right)) if !right.contains(' ') => Ok((left.to_owned(), right.to_owned())),
         _ => Err(TokenizerError::Merges { line: at + 1 }),
@@ -316,7 +363,11 @@ mod tests {
     fn frequent_words_are_one_token_and_long_texts_are_cut() {
         let tokenizer = ClipTokenizer::of(&trained(600), 8).unwrap();
         let ids = tokenizer.encode("skin disease").unwrap();
-        assert_eq!(ids.iter().filter(|id| **id != tokenizer.end()).count(), 3, "start and two words: {ids:?}");
+        assert_eq!(
+            ids.iter().filter(|id| **id != tokenizer.end()).count(),
+            3,
+            "start and two words: {ids:?}"
+        );
         let long = tokenizer.encode("image of a skin disease image of a skin disease").unwrap();
         assert_eq!((long.len(), long[7]), (8, tokenizer.end()));
         assert_eq!(tokenizer.decode(&long).unwrap(), "image of a skin disease image");
@@ -334,8 +385,9 @@ mod tests {
     #[test]
     fn unreadable_files_are_refused() {
         let good = trained(520);
-        let check =
-            |vocab: &[u8], merges: &[u8]| ClipTokenizer::new(vocab, merges, 8).err().map(|e| e.to_string()).unwrap_or_default();
+        let check = |vocab: &[u8], merges: &[u8]| {
+            ClipTokenizer::new(vocab, merges, 8).err().map(|e| e.to_string()).unwrap_or_default()
+        };
         assert!(check(b"[1]", &good.merges_txt).starts_with("vocab.json is not a map"));
         assert!(check(b"{}", &good.merges_txt).contains(START));
         assert!(check(&good.vocab_json, b"#version: 0.2\na b\nabc\n").contains("line 3"));

@@ -29,8 +29,8 @@ pub(super) fn conditionings(strategies: &[Strategy]) -> Vec<Conditioning> {
     all
 }
 
-/// Which real images a model was tuned on: those of all classes together where there is no class, all of the pool where there is no
-/// sample.
+/// Which real images a model was tuned on: those of all classes together where there is no class,
+/// all of the pool where there is no sample.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct TunedOn {
     conditioning: Conditioning,
@@ -45,7 +45,8 @@ impl TunedOn {
     /// `psoriasis`, `all`, or `psoriasis, replicate 0, n = 4`.
     fn name(&self) -> String {
         let class = self.class.as_deref().unwrap_or("all");
-        let replicate = self.replicate.map(|replicate| format!(", replicate {replicate}")).unwrap_or_default();
+        let replicate =
+            self.replicate.map(|replicate| format!(", replicate {replicate}")).unwrap_or_default();
         let n = self.n.map(|n| format!(", n = {n}")).unwrap_or_default();
         format!("{class}{replicate}{n}")
     }
@@ -78,8 +79,13 @@ pub(super) struct Model {
 }
 
 impl Builder<'_> {
-    /// Every shard that the experiment's cells draw from, by arm and class ("base" holds the untuned model's), and the tuned models.
-    pub(super) fn generators(&mut self, base: &BaseInputs, pool: TaskId) -> Result<(Shards, Vec<Model>), PlanError> {
+    /// Every shard that the experiment's cells draw from, by arm and class ("base" holds the
+    /// untuned model's), and the tuned models.
+    pub(super) fn generators(
+        &mut self,
+        base: &BaseInputs,
+        pool: TaskId,
+    ) -> Result<(Shards, Vec<Model>), PlanError> {
         let study = self.study;
         let (mut shards, mut models) = (Shards::new(), Vec::new());
         for (variant, generator) in study.generators() {
@@ -88,10 +94,15 @@ impl Builder<'_> {
                 continue;
             }
             let recipe = self.recipe(base, pool, variant, generator)?;
-            // Where all of the pool is sampled, and by one model for all replicates, no image is to be made twice.
+            // Where all of the pool is sampled, and by one model for all replicates, no image is to
+            // be made twice.
             let most = study.experiment.n.iter().max();
             let shared = most == Some(&study.images.pool) && !generator.per_replicate();
-            let orders = if shared { vec![None] } else { (0..study.experiment.replicates).map(Some).collect() };
+            let orders = if shared {
+                vec![None]
+            } else {
+                (0..study.experiment.replicates).map(Some).collect()
+            };
             for class in &study.images.classes {
                 for &replicate in &orders {
                     self.shards_of(base, pool, &recipe, class, replicate, &mut shards)?;
@@ -122,11 +133,19 @@ impl Builder<'_> {
         let most = study.experiment.n.iter().copied().max().unwrap_or(0);
         // Shards serve every n, unless their model saw the images of one n only.
         let per_n = recipe.generator.leak_free();
-        let sizes = if per_n { study.experiment.n.iter().map(|&n| (n, Some(n))).collect() } else { vec![(most, None)] };
-        let order = replicate.map_or((0..study.images.pool).collect(), |replicate| study.sample_order(class, replicate));
+        let sizes = if per_n {
+            study.experiment.n.iter().map(|&n| (n, Some(n))).collect()
+        } else {
+            vec![(most, None)]
+        };
+        let order = replicate.map_or((0..study.images.pool).collect(), |replicate| {
+            study.sample_order(class, replicate)
+        });
         for (count, n) in sizes {
             let order = if per_n { &order[..count] } else { &order[..] };
-            let needed = order.chunks(sampling.sources_per_shard).take(count.div_ceil(sampling.sources_per_shard));
+            let needed = order
+                .chunks(sampling.sources_per_shard)
+                .take(count.div_ceil(sampling.sources_per_shard));
             for (block, sources) in needed.enumerate() {
                 for first in (0..dose).step_by(sampling.generations_per_shard) {
                     let place = Place { class, replicate, n, block, first, sources };
@@ -160,11 +179,17 @@ impl Builder<'_> {
         generator: &'g Generator,
     ) -> Result<Recipe<'g>, PlanError> {
         let study = self.study;
-        let mut recipe =
-            Recipe { variant, generator, prompts: BTreeMap::new(), priors: BTreeMap::new(), models: BTreeMap::new() };
+        let mut recipe = Recipe {
+            variant,
+            generator,
+            prompts: BTreeMap::new(),
+            priors: BTreeMap::new(),
+            models: BTreeMap::new(),
+        };
         for conditioning in conditionings(&study.experiment.strategies) {
             for class in &study.images.classes {
-                let prompt = self.prompt(base, &recipe, conditioning, class, generator.prompt_of(class))?;
+                let prompt =
+                    self.prompt(base, &recipe, conditioning, class, generator.prompt_of(class))?;
                 recipe.prompts.insert((conditioning, class.clone()), prompt);
             }
             if !generator.is_tuned() {
@@ -176,7 +201,10 @@ impl Builder<'_> {
             }
             let mut latents = BTreeMap::new();
             for class in &study.images.classes {
-                latents.insert(class.clone(), self.latents(base, &recipe, conditioning, class, (pool, study.images.pool))?);
+                latents.insert(
+                    class.clone(),
+                    self.latents(base, &recipe, conditioning, class, (pool, study.images.pool))?,
+                );
             }
             for tuned_on in self.tuned_on(&generator.dreambooth, conditioning) {
                 let model = self.dreambooth(base, &recipe, &tuned_on, &latents)?;
@@ -187,10 +215,21 @@ impl Builder<'_> {
     }
 
     /// Images of the base's text-to-image model as latents of the conditioning, and their prompt.
-    fn prior(&mut self, base: &BaseInputs, recipe: &Recipe<'_>, conditioning: Conditioning) -> Result<Prior, PlanError> {
+    fn prior(
+        &mut self,
+        base: &BaseInputs,
+        recipe: &Recipe<'_>,
+        conditioning: Conditioning,
+    ) -> Result<Prior, PlanError> {
         let prior = &recipe.generator.dreambooth.prior;
         let painter = base.pipeline(Conditioning::TextToImage);
-        let asked = self.prompt(base, recipe, Conditioning::TextToImage, params::PRIOR, prior.prompt.clone())?;
+        let asked = self.prompt(
+            base,
+            recipe,
+            Conditioning::TextToImage,
+            params::PRIOR,
+            prior.prompt.clone(),
+        )?;
         let sampling = &recipe.generator.sampling;
         let params = params::Prior {
             prompt: prior.prompt.clone(),
@@ -207,10 +246,18 @@ impl Builder<'_> {
             role("prompt", asked),
             role("unet", &painter.unet),
         ];
-        let (seed, cost) = (self.seed.child("prior"), (prior.images * sampling.steps) as f64 * cost::SAMPLE);
-        let images = self.add_once(&kind::PRIOR, recipe.label("prior"), &params, inputs, Some(seed), cost)?;
+        let (seed, cost) =
+            (self.seed.child("prior"), (prior.images * sampling.steps) as f64 * cost::SAMPLE);
+        let images =
+            self.add_once(&kind::PRIOR, recipe.label("prior"), &params, inputs, Some(seed), cost)?;
         Ok(Prior {
-            latents: self.latents(base, recipe, conditioning, params::PRIOR, (images, prior.images))?,
+            latents: self.latents(
+                base,
+                recipe,
+                conditioning,
+                params::PRIOR,
+                (images, prior.images),
+            )?,
             prompt: self.prompt(base, recipe, conditioning, params::PRIOR, prior.prompt.clone())?,
         })
     }
@@ -245,7 +292,8 @@ impl Builder<'_> {
             transforms: dreambooth.transforms.clone(),
             mask: (conditioning == Conditioning::Inpainting).then(|| dreambooth.mask.clone()),
         };
-        let inputs = vec![role("autoencoder", &base.pipeline(conditioning).autoencoder), role("pool", pool)];
+        let inputs =
+            vec![role("autoencoder", &base.pipeline(conditioning).autoencoder), role("pool", pool)];
         let seed = self.seed.child("latents").child(class).child(conditioning.name());
         let cost = (images * dreambooth.views) as f64 * cost::ENCODE;
         let label = recipe.label(&format!("latents/{class}/{}", conditioning.name()));
@@ -262,7 +310,9 @@ impl Builder<'_> {
             let replicates = 0..experiment.replicates;
             match dreambooth.models {
                 Models::PerClass => all.push(model(class(), None, None)),
-                Models::PerReplicate => all.extend(replicates.map(|replicate| model(class(), Some(replicate), None))),
+                Models::PerReplicate => {
+                    all.extend(replicates.map(|replicate| model(class(), Some(replicate), None)))
+                }
                 Models::LeakFree => all.extend(replicates.flat_map(|replicate| {
                     experiment
                         .n
@@ -271,7 +321,11 @@ impl Builder<'_> {
                         .map(|(replicate, n)| model(class(), Some(replicate), Some(n)))
                 })),
                 Models::All => return vec![model(None, None, None)],
-                Models::AllPerReplicate => return replicates.map(|replicate| model(None, Some(replicate), None)).collect(),
+                Models::AllPerReplicate => {
+                    return replicates
+                        .map(|replicate| model(None, Some(replicate), None))
+                        .collect();
+                }
                 Models::Untuned => {}
             }
         }
@@ -293,8 +347,13 @@ impl Builder<'_> {
             (Some(replicate), Some(n)) => study.sample_order(class, *replicate)[..*n].to_vec(),
             _ => Vec::new(),
         };
-        let classes = study.images.classes.iter().filter(|name| class.as_ref().is_none_or(|class| class == *name));
-        let classes = classes.map(|class| (class.clone(), sources(class))).collect::<BTreeMap<_, _>>();
+        let classes = study
+            .images
+            .classes
+            .iter()
+            .filter(|name| class.as_ref().is_none_or(|class| class == *name));
+        let classes =
+            classes.map(|class| (class.clone(), sources(class))).collect::<BTreeMap<_, _>>();
         let images = classes.len() * n.unwrap_or(study.images.pool);
         let params = params::DreamBooth {
             views: dreambooth.views,
@@ -324,7 +383,10 @@ impl Builder<'_> {
         }
         for class in params.classes.keys() {
             inputs.push(role(&format!("latents/{class}"), latents[class]));
-            inputs.push(role(&format!("prompt/{class}"), recipe.prompts[&(*conditioning, class.clone())]));
+            inputs.push(role(
+                &format!("prompt/{class}"),
+                recipe.prompts[&(*conditioning, class.clone())],
+            ));
         }
         if let Some(prior) = recipe.priors.get(conditioning) {
             inputs.push(role("prior/latents", prior.latents));
@@ -358,16 +420,30 @@ impl Builder<'_> {
         let most = self.study.experiment.n.iter().copied().max();
         if strategies.contains(&Strategy::TextToImage) && recipe.variant.is_empty() {
             let first = self.study.sample_order(place.class, 0);
-            let shown = place.sources.iter().any(|source| first[..SHOWN.min(first.len())].contains(source));
-            let untuned = place.replicate.is_none_or(|replicate| replicate == 0) && (place.n.is_none() || place.n == most);
+            let shown =
+                place.sources.iter().any(|source| first[..SHOWN.min(first.len())].contains(source));
+            let untuned = place.replicate.is_none_or(|replicate| replicate == 0)
+                && (place.n.is_none() || place.n == most);
             if untuned && shown {
                 let unet = base.pipeline(Conditioning::TextToImage).unet.clone();
-                let task = self.generate(base, pool, recipe, ("base", place), Strategy::TextToImage, (UNTUNED, unet), None)?;
-                shards.entry(("base".to_owned(), place.class.to_owned())).or_default().push(place.shard(task));
+                let task = self.generate(
+                    base,
+                    pool,
+                    recipe,
+                    ("base", place),
+                    Strategy::TextToImage,
+                    (UNTUNED, unet),
+                    None,
+                )?;
+                shards
+                    .entry(("base".to_owned(), place.class.to_owned()))
+                    .or_default()
+                    .push(place.shard(task));
             }
         }
         for strategy in [Strategy::TextToImage, Strategy::Inpaint, Strategy::InThenOutpaint] {
-            let is_first_pass = strategy == Strategy::Inpaint && strategies.contains(&Strategy::InThenOutpaint);
+            let is_first_pass =
+                strategy == Strategy::Inpaint && strategies.contains(&Strategy::InThenOutpaint);
             if !strategies.contains(&strategy) && !is_first_pass {
                 continue;
             }
@@ -426,7 +502,14 @@ impl Builder<'_> {
         ];
         inputs.extend(first_pass.map(|task| role("first_pass", task)));
         let label = format!("generate/{arm}/{}", place.path());
-        self.add_once(&kind::GENERATE, label, &params, inputs, Some(self.seed.child("generate")), cost)
+        self.add_once(
+            &kind::GENERATE,
+            label,
+            &params,
+            inputs,
+            Some(self.seed.child("generate")),
+            cost,
+        )
     }
 }
 
@@ -437,7 +520,12 @@ impl Recipe<'_> {
     }
 
     /// The model that makes the images of a place, and what it is called.
-    fn model(&self, base: &BaseInputs, conditioning: Conditioning, place: &Place) -> (&'static str, Input) {
+    fn model(
+        &self,
+        base: &BaseInputs,
+        conditioning: Conditioning,
+        place: &Place,
+    ) -> (&'static str, Input) {
         if !self.generator.is_tuned() {
             return (UNTUNED, base.pipeline(conditioning).unet.clone());
         }
@@ -447,6 +535,16 @@ impl Recipe<'_> {
                 && model.replicate.is_none_or(|replicate| Some(replicate) == place.replicate)
                 && model.n == place.n
         };
-        ("dreambooth", Input::Task(*self.models.iter().find(|(model, _)| of(model)).expect("every place has a model").1))
+        (
+            "dreambooth",
+            Input::Task(
+                *self
+                    .models
+                    .iter()
+                    .find(|(model, _)| of(model))
+                    .expect("every place has a model")
+                    .1,
+            ),
+        )
     }
 }

@@ -16,7 +16,9 @@ pub(super) const SHOWN: usize = 4;
 
 /// The pool positions of the real images that a cell trains on, by class.
 fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
-    let order = |class: &String| (class.clone(), study.sample_order(class, cell.replicate)[..cell.n].to_vec());
+    let order = |class: &String| {
+        (class.clone(), study.sample_order(class, cell.replicate)[..cell.n].to_vec())
+    };
     study.images.classes.iter().map(order).collect()
 }
 
@@ -27,7 +29,11 @@ fn of_steps(classifier: &study::Classifier) -> study::Classifier {
 
 /// How the classifier of a cell is trained.
 fn training(study: &Study, cell: &Cell) -> study::Classifier {
-    let learning_rate = if cell.regime == Regime::Head { study.head.learning_rate } else { study.classifier.learning_rate };
+    let learning_rate = if cell.regime == Regime::Head {
+        study.head.learning_rate
+    } else {
+        study.classifier.learning_rate
+    };
     study::Classifier { learning_rate, ..of_steps(&study.classifier) }
 }
 
@@ -42,7 +48,9 @@ fn synthetic<'a>(study: &'a Study, cell: &Cell, shards: &'a Shards) -> Vec<(&'a 
     let sampled = sources(study, cell);
     let of_class = |class: &'a String| {
         let all = shards[&(synthetic.arm(), class.clone())].iter();
-        all.filter(|shard| shard.serves(cell, &sampled[class])).map(|shard| (class.as_str(), shard)).collect::<Vec<_>>()
+        all.filter(|shard| shard.serves(cell, &sampled[class]))
+            .map(|shard| (class.as_str(), shard))
+            .collect::<Vec<_>>()
     };
     study.images.classes.iter().flat_map(of_class).collect()
 }
@@ -58,7 +66,9 @@ impl Builder<'_> {
         let seen = self.seen(real, &self.study.classifier)?;
         for cell in self.study.cells() {
             let task = match cell.regime {
-                Regime::Head if self.study.head.views > 0 => self.head(base, &seen, shards, &cell)?,
+                Regime::Head if self.study.head.views > 0 => {
+                    self.head(base, &seen, shards, &cell)?
+                }
                 _ => self.classifier(base, &seen, shards, &cell)?,
             };
             tasks.push((cell, task));
@@ -67,7 +77,13 @@ impl Builder<'_> {
     }
 
     /// The classifier of a cell, trained on images.
-    fn classifier(&mut self, base: &BaseInputs, real: &Real, shards: &Shards, cell: &Cell) -> Result<TaskId, PlanError> {
+    fn classifier(
+        &mut self,
+        base: &BaseInputs,
+        real: &Real,
+        shards: &Shards,
+        cell: &Cell,
+    ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let params = params::Classifier {
             sources: sources(study, cell),
@@ -84,14 +100,25 @@ impl Builder<'_> {
             role("held_out", real.held_out),
         ];
         let synthetic = synthetic(study, cell, shards);
-        inputs.extend(synthetic.into_iter().map(|(class, shard)| role(&shard.role("synthetic", class), shard.task)));
+        inputs.extend(
+            synthetic
+                .into_iter()
+                .map(|(class, shard)| role(&shard.role("synthetic", class), shard.task)),
+        );
         let images = study.classifier.shown(cell.n * study.images.classes.len() * (1 + dose(cell)));
-        let (label, seed, cost) = (self.label_of(cell), self.seed_of(cell), images as f64 * cost::CLASSIFY);
+        let (label, seed, cost) =
+            (self.label_of(cell), self.seed_of(cell), images as f64 * cost::CLASSIFY);
         self.add(&kind::CLASSIFIER, label, &params, inputs, Some(seed), cost)
     }
 
     /// The classifier of a cell as a head over features, which all cells share.
-    fn head(&mut self, base: &BaseInputs, real: &Real, shards: &Shards, cell: &Cell) -> Result<TaskId, PlanError> {
+    fn head(
+        &mut self,
+        base: &BaseInputs,
+        real: &Real,
+        shards: &Shards,
+        cell: &Cell,
+    ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let transforms = cell.transforms;
         let mut inputs = vec![
@@ -115,9 +142,16 @@ impl Builder<'_> {
     }
 
     /// The features of a set of images, whoever asked for them first.
-    fn features(&mut self, base: &BaseInputs, images: TaskId, name: &str, transforms: bool) -> Result<TaskId, PlanError> {
+    fn features(
+        &mut self,
+        base: &BaseInputs,
+        images: TaskId,
+        name: &str,
+        transforms: bool,
+    ) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let views = || params::Views { count: study.head.views, transforms: study.transforms.clone() };
+        let views =
+            || params::Views { count: study.head.views, transforms: study.transforms.clone() };
         let params = params::Features {
             head: study.classifier.head,
             normalisation: study.classifier.normalisation,
@@ -134,8 +168,8 @@ impl Builder<'_> {
         format!("classifier/{}", cell.label())
     }
 
-    /// Cells of one replicate train from one stream, so that they differ by what they are shown; a control that is shown the same has to
-    /// have another.
+    /// Cells of one replicate train from one stream, so that they differ by what they are shown; a
+    /// control that is shown the same has to have another.
     fn seed_of(&self, cell: &Cell) -> Seed {
         let classifiers = self.seed.child("classifier");
         let stream = match cell.control {
@@ -167,7 +201,14 @@ impl Builder<'_> {
         ];
         let images = study.probe.epochs * study.images.plentiful * study.images.classes.len();
         let cost = images as f64 * cost::CLASSIFY;
-        let probe = self.add(&kind::PROBE, "probe".into(), &params, inputs, Some(self.seed.child("probe")), cost)?;
+        let probe = self.add(
+            &kind::PROBE,
+            "probe".into(),
+            &params,
+            inputs,
+            Some(self.seed.child("probe")),
+            cost,
+        )?;
 
         let params = params::Check {
             classes: study.images.classes.clone(),
@@ -175,7 +216,8 @@ impl Builder<'_> {
             confidence: study.analysis.confidence,
             size: study.probe.size,
         };
-        let mut inputs = vec![role("probe", probe), role("pool", real.pool), role("held_out", real.held_out)];
+        let mut inputs =
+            vec![role("probe", probe), role("pool", real.pool), role("held_out", real.held_out)];
         if study.generates() {
             let conditioning = conditionings(&study.experiment.strategies)[0];
             inputs.push(role("autoencoder", &base.pipeline(conditioning).autoencoder));
@@ -186,19 +228,29 @@ impl Builder<'_> {
         self.add(&kind::CHECK, "check".into(), &params, inputs, None, 10.0 * cost::SMALL)
     }
 
-    pub(super) fn contact(&mut self, pool: TaskId, shards: &Shards, models: &[Model]) -> Result<TaskId, PlanError> {
+    pub(super) fn contact(
+        &mut self,
+        pool: TaskId,
+        shards: &Shards,
+        models: &[Model],
+    ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let most = study.experiment.n.iter().copied().max().unwrap_or(0);
         // So many sources every generator has made images from.
         let made = |generator: &Generator| match generator.leak_free() {
             _ if generator.is_released() => study.images.pool,
             true => most,
-            false => most.next_multiple_of(generator.sampling.sources_per_shard).min(study.images.pool),
+            false => {
+                most.next_multiple_of(generator.sampling.sources_per_shard).min(study.images.pool)
+            }
         };
-        let shown = study.generators().map(|(_, generator)| made(generator)).fold(SHOWN, usize::min);
-        let order = |class: &String| (class.clone(), study.sample_order(class, 0)[..shown].to_vec());
+        let shown =
+            study.generators().map(|(_, generator)| made(generator)).fold(SHOWN, usize::min);
+        let order =
+            |class: &String| (class.clone(), study.sample_order(class, 0)[..shown].to_vec());
         let first = models.first().map(|model| model.training.conditioning);
-        let previewed = |model: &&Model| model.previews > 0 && Some(model.training.conditioning) == first;
+        let previewed =
+            |model: &&Model| model.previews > 0 && Some(model.training.conditioning) == first;
         let previewed = models.iter().filter(previewed).collect::<Vec<_>>();
         let params = params::Contact {
             trainings: previewed.iter().map(|model| model.training.clone()).collect(),
@@ -213,7 +265,9 @@ impl Builder<'_> {
             // Of leak-free models the ones that saw most.
             let seen = |shard: &&Shard| shard.n.is_none_or(|n| n == most);
             let first = list.iter().filter(seen).filter(|shard| {
-                shard.replicate.is_none_or(|replicate| replicate == 0) && shard.is_of(&sources[class]) && shard.first == 0
+                shard.replicate.is_none_or(|replicate| replicate == 0)
+                    && shard.is_of(&sources[class])
+                    && shard.first == 0
             });
             inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
         }
@@ -221,8 +275,15 @@ impl Builder<'_> {
     }
 
     pub(super) fn analysis(&mut self, classifiers: &[(Cell, TaskId)]) -> Result<TaskId, PlanError> {
-        let cells = classifiers.iter().map(|(cell, _)| (cell.label(), cell.clone())).collect::<BTreeMap<_, _>>();
-        let params = params::Analysis { cells, confidence: self.study.analysis.confidence, q: self.study.analysis.q };
+        let cells = classifiers
+            .iter()
+            .map(|(cell, _)| (cell.label(), cell.clone()))
+            .collect::<BTreeMap<_, _>>();
+        let params = params::Analysis {
+            cells,
+            confidence: self.study.analysis.confidence,
+            q: self.study.analysis.q,
+        };
         let inputs = classifiers.iter().map(|(cell, task)| role(&cell.label(), *task)).collect();
         self.add(&kind::ANALYSIS, "analysis".into(), &params, inputs, None, 5.0 * cost::SMALL)
     }
@@ -241,10 +302,16 @@ impl Builder<'_> {
                     all.extend(&needs[input.index()]);
                 }
             }
-            let position = counts.iter().position(|count| count.kind == task.kind).unwrap_or_else(|| {
-                counts.push(params::KindCount { kind: task.kind.to_owned(), tasks: 0, serves: 0, apart: 0 });
-                counts.len() - 1
-            });
+            let position =
+                counts.iter().position(|count| count.kind == task.kind).unwrap_or_else(|| {
+                    counts.push(params::KindCount {
+                        kind: task.kind.to_owned(),
+                        tasks: 0,
+                        serves: 0,
+                        apart: 0,
+                    });
+                    counts.len() - 1
+                });
             counts[position].tasks += 1;
             kinds.push(position);
             if [kind::CLASSIFIER.name, kind::HEAD.name].contains(&task.kind) {

@@ -1,4 +1,5 @@
-//! Where a shard of synthetic images lies in the experiment: class, replicate, block of sources, generations.
+//! Where a shard of synthetic images lies in the experiment: class, replicate, block of sources,
+//! generations.
 
 use std::collections::BTreeMap;
 
@@ -24,16 +25,29 @@ pub struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// `psoriasis/r0/sources-0/generations-5`, or `psoriasis/r0/n=4/sources-0/generations-5`, or of all replicates
-    /// `psoriasis/all/sources-0/generations-5`.
+    /// `psoriasis/r0/sources-0/generations-5`, or `psoriasis/r0/n=4/sources-0/generations-5`, or of
+    /// all replicates `psoriasis/all/sources-0/generations-5`.
     pub fn path(&self) -> String {
         let n = self.n.map(|n| format!("n={n}/")).unwrap_or_default();
-        format!("{}/{}/{n}sources-{}/generations-{}", self.class, named(self.replicate), self.block, self.first)
+        format!(
+            "{}/{}/{n}sources-{}/generations-{}",
+            self.class,
+            named(self.replicate),
+            self.block,
+            self.first
+        )
     }
 
     pub fn shard(&self, task: TaskId) -> Shard {
         let sources = Some(self.sources.to_vec());
-        Shard { task, replicate: self.replicate, n: self.n, block: self.block, sources, first: self.first }
+        Shard {
+            task,
+            replicate: self.replicate,
+            n: self.n,
+            block: self.block,
+            sources,
+            first: self.first,
+        }
     }
 }
 
@@ -56,10 +70,13 @@ pub struct Shard {
 impl Shard {
     /// Whether some of its images are made from one of these of the pool.
     pub fn is_of(&self, positions: &[usize]) -> bool {
-        self.sources.as_ref().is_none_or(|sources| sources.iter().any(|source| positions.contains(source)))
+        self.sources
+            .as_ref()
+            .is_none_or(|sources| sources.iter().any(|source| positions.contains(source)))
     }
 
-    /// Whether `cell`, which samples the class's images at `positions` of the pool, trains on some of the shard's.
+    /// Whether `cell`, which samples the class's images at `positions` of the pool, trains on some
+    /// of the shard's.
     pub fn serves(&self, cell: &Cell, positions: &[usize]) -> bool {
         self.replicate.is_none_or(|replicate| replicate == cell.replicate)
             && self.n.is_none_or(|n| n == cell.n)
@@ -67,8 +84,8 @@ impl Shard {
             && cell.synthetic.as_ref().is_some_and(|synthetic| self.first < synthetic.dose)
     }
 
-    /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or `<prefix>/<class>/r0.n4.0.5`, or, of all replicates,
-    /// `<prefix>/<class>/all.0.5`.
+    /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or
+    /// `<prefix>/<class>/r0.n4.0.5`, or, of all replicates, `<prefix>/<class>/all.0.5`.
     pub fn role(&self, prefix: &str, class: &str) -> String {
         let n = self.n.map(|n| format!("n{n}.")).unwrap_or_default();
         format!("{prefix}/{class}/{}.{n}{}.{}", named(self.replicate), self.block, self.first)

@@ -12,7 +12,14 @@ impl Builder<'_> {
         let files = vec![role("files", files)];
         let import = match self.import {
             Some(import) => import,
-            None => self.add(&kind::IMPORT, "import".into(), &params::Import {}, files, None, cost::SMALL)?,
+            None => self.add(
+                &kind::IMPORT,
+                "import".into(),
+                &params::Import {},
+                files,
+                None,
+                cost::SMALL,
+            )?,
         };
         self.import = Some(import);
         Ok(vec![role("images", import)])
@@ -27,7 +34,10 @@ impl Builder<'_> {
             ("plentiful", images.plentiful),
             ("pool", images.pool),
         ];
-        sets.into_iter().filter(|(_, count)| *count > 0).map(|(set, count)| (set.to_owned(), count)).collect()
+        sets.into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(set, count)| (set.to_owned(), count))
+            .collect()
     }
 
     fn picture_set(&self, sets: Vec<(String, usize)>) -> params::PictureSet {
@@ -43,18 +53,26 @@ impl Builder<'_> {
         }
     }
 
-    /// The tables of the set of pictures and its decoded blocks as inputs: squares for all, or frames with shorter sides of `frame`
-    /// pixels. Nothing where the set is not made of pictures.
+    /// The tables of the set of pictures and its decoded blocks as inputs: squares for all, or
+    /// frames with shorter sides of `frame` pixels. Nothing where the set is not made of pictures.
     fn blocks(&mut self, frame: Option<usize>) -> Result<Option<Inputs>, PlanError> {
         if let Some(inputs) = self.decoded.get(&frame) {
             return Ok(Some(inputs.clone()));
         }
-        let Some(Pictures { tables, blocks, packed }) = self.pictures.clone() else { return Ok(None) };
+        let Some(Pictures { tables, blocks, packed }) = self.pictures.clone() else {
+            return Ok(None);
+        };
         let images = &self.study.images;
-        let params = params::Decode { size: frame.unwrap_or(images.size), fit: images.fit, frames: frame.is_some(), packed };
+        let params = params::Decode {
+            size: frame.unwrap_or(images.size),
+            fit: images.fit,
+            frames: frame.is_some(),
+            packed,
+        };
         let mut inputs = tables;
         for Block { name, files, pictures } in blocks {
-            let label = frame.map_or(format!("decode/{name}"), |side| format!("decode/frames/{side}/{name}"));
+            let label = frame
+                .map_or(format!("decode/{name}"), |side| format!("decode/frames/{side}/{name}"));
             let cost = pictures as f64 * cost::DECODE;
             let files = vec![("files".to_owned(), files)];
             let block = self.add(&kind::DECODE, label, &params, files, None, cost)?;
@@ -64,17 +82,31 @@ impl Builder<'_> {
         Ok(Some(inputs))
     }
 
-    /// The decoded pictures and their tables as inputs, and their audit; nothing where the set is not made of pictures.
+    /// The decoded pictures and their tables as inputs, and their audit; nothing where the set is
+    /// not made of pictures.
     pub(super) fn decoded(&mut self) -> Result<Option<(Inputs, TaskId)>, PlanError> {
         let Some(inputs) = self.blocks(None)? else { return Ok(None) };
         let params = self.picture_set(self.sets());
         let seed = Some(self.seed.child("cohort"));
-        let audit = self.add_once(&kind::AUDIT, "audit".into(), &params, inputs.clone(), seed, cost::SMALL)?;
+        let audit = self.add_once(
+            &kind::AUDIT,
+            "audit".into(),
+            &params,
+            inputs.clone(),
+            seed,
+            cost::SMALL,
+        )?;
         Ok(Some((inputs, audit)))
     }
 
-    /// A set of real images. `start` keeps the sets apart: held-out first, so that a larger pool moves no other set.
-    pub(super) fn cohort(&mut self, set: &str, start: usize, count: usize) -> Result<TaskId, PlanError> {
+    /// A set of real images. `start` keeps the sets apart: held-out first, so that a larger pool
+    /// moves no other set.
+    pub(super) fn cohort(
+        &mut self,
+        set: &str,
+        start: usize,
+        count: usize,
+    ) -> Result<TaskId, PlanError> {
         if let Some((inputs, _)) = self.decoded()? {
             return self.pictures_of(set, inputs, "cohort");
         }
@@ -82,7 +114,8 @@ impl Builder<'_> {
         self.drawn(set, (start, count), None, images, "cohort")
     }
 
-    /// The task that draws a set: `start..start + count` of each class, or of `pictures` the last of their sets.
+    /// The task that draws a set: `start..start + count` of each class, or of `pictures` the last
+    /// of their sets.
     fn drawn(
         &mut self,
         set: &str,
@@ -102,15 +135,29 @@ impl Builder<'_> {
             pictures,
         };
         let cost = (count * images.classes.len()) as f64 * cost::RENDER;
-        self.add_once(&kind::COHORT, format!("{label}/{set}"), &params, inputs, Some(self.seed.child("cohort")), cost)
+        self.add_once(
+            &kind::COHORT,
+            format!("{label}/{set}"),
+            &params,
+            inputs,
+            Some(self.seed.child("cohort")),
+            cost,
+        )
     }
 
     /// The sets as a classifier sees them, of which `squares` has the squares.
-    pub(super) fn seen(&mut self, squares: &Real, classifier: &study::Classifier) -> Result<Real, PlanError> {
+    pub(super) fn seen(
+        &mut self,
+        squares: &Real,
+        classifier: &study::Classifier,
+    ) -> Result<Real, PlanError> {
         let size = if classifier.size == 0 { self.study.images.size } else { classifier.size };
         let frame = (classifier.crop == Crop::Random).then_some(size);
-        let Some(inputs) = frame.map(|side| self.blocks(Some(side))).transpose()?.flatten() else { return Ok(*squares) };
-        let mut framed = |set: &str| self.pictures_of(set, inputs.clone(), &format!("frames/{size}"));
+        let Some(inputs) = frame.map(|side| self.blocks(Some(side))).transpose()?.flatten() else {
+            return Ok(*squares);
+        };
+        let mut framed =
+            |set: &str| self.pictures_of(set, inputs.clone(), &format!("frames/{size}"));
         Ok(Real {
             held_out: framed("held_out")?,
             validation: framed("validation")?,
@@ -120,7 +167,12 @@ impl Builder<'_> {
     }
 
     /// The pictures of a set as the blocks of `inputs` have them.
-    fn pictures_of(&mut self, set: &str, mut inputs: Inputs, label: &str) -> Result<TaskId, PlanError> {
+    fn pictures_of(
+        &mut self,
+        set: &str,
+        mut inputs: Inputs,
+        label: &str,
+    ) -> Result<TaskId, PlanError> {
         let mut sets = self.sets();
         let last = sets.iter().position(|(name, _)| name == set).map_or(0, |at| at + 1);
         sets.truncate(last);

@@ -7,7 +7,9 @@ use crate::study::Study;
 /// The tasks of quick with these keys laid over it, on weights that are not there.
 fn planned(sets: &[&str]) -> Graph {
     let quick = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/quick.toml");
-    let study = Study::load(&quick, &sets.iter().map(|set| (*set).to_owned()).collect::<Vec<_>>()).unwrap().study;
+    let study = Study::load(&quick, &sets.iter().map(|set| (*set).to_owned()).collect::<Vec<_>>())
+        .unwrap()
+        .study;
     let outside = Outside {
         files: None,
         pictures: None,
@@ -31,11 +33,16 @@ fn made_from(graph: &Graph, classifier: &Task, class: &str) -> BTreeSet<u64> {
         Input::Task(task) => Some(graph.task(*task)),
         _ => None,
     });
-    let shards = tasks.filter(|task| task.kind == kind::GENERATE.name && task.params["class"] == class);
-    shards.flat_map(|task| task.params["sources"].as_array().unwrap()).map(|source| source.as_u64().unwrap()).collect()
+    let shards =
+        tasks.filter(|task| task.kind == kind::GENERATE.name && task.params["class"] == class);
+    shards
+        .flat_map(|task| task.params["sources"].as_array().unwrap())
+        .map(|source| source.as_u64().unwrap())
+        .collect()
 }
 
-/// Where n reaches the whole pool, replicates share blocks of it, and a classifier is given those with its own sources and no others.
+/// Where n reaches the whole pool, replicates share blocks of it, and a classifier is given those
+/// with its own sources and no others.
 #[test]
 fn no_image_is_made_twice_where_the_whole_pool_is_drawn() {
     let sets = [
@@ -50,22 +57,39 @@ fn no_image_is_made_twice_where_the_whole_pool_is_drawn() {
     let places = of_kind(&shared, kind::GENERATE.name)
         .filter(|task| task.params["model"] == "dreambooth" && task.params["class"] == class)
         .map(|task| {
-            (task.params["strategy"].to_string(), task.params["first_generation"].to_string(), task.params["sources"].to_string())
+            (
+                task.params["strategy"].to_string(),
+                task.params["first_generation"].to_string(),
+                task.params["sources"].to_string(),
+            )
         })
         .collect::<Vec<_>>();
     let strategies_and_generations = places.len() / 7;
     assert_eq!(places.len(), 7 * strategies_and_generations, "seven blocks of twenty sources");
     assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), places.len());
 
-    for classifier in of_kind(&shared, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0) {
-        let sampled = classifier.params["sources"][class].as_array().unwrap().iter().map(|at| at.as_u64().unwrap());
-        let (sampled, given) = (sampled.collect::<BTreeSet<_>>(), made_from(&shared, classifier, class));
+    for classifier in
+        of_kind(&shared, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0)
+    {
+        let sampled = classifier.params["sources"][class]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|at| at.as_u64().unwrap());
+        let (sampled, given) =
+            (sampled.collect::<BTreeSet<_>>(), made_from(&shared, classifier, class));
         assert!(sampled.is_subset(&given), "{}", classifier.label);
-        assert!(given.len() <= 3 * sampled.len(), "{}: {given:?} for {sampled:?}", classifier.label);
+        assert!(
+            given.len() <= 3 * sampled.len(),
+            "{}: {given:?} for {sampled:?}",
+            classifier.label
+        );
     }
 
     let apart = planned(&[&sets[..], &["generator.dreambooth.models=per-replicate"]].concat());
-    let replicates = of_kind(&apart, kind::GENERATE.name).filter(|task| task.label.contains("psoriasis/r2/")).count();
+    let replicates = of_kind(&apart, kind::GENERATE.name)
+        .filter(|task| task.label.contains("psoriasis/r2/"))
+        .count();
     assert_eq!(replicates, places.len(), "models of their own make their own");
 }
 
@@ -79,21 +103,33 @@ fn task<'a>(graph: &'a Graph, of: &Task, role: &str) -> &'a Task {
 /// A leak-free model sees the images that its classifiers see, and makes images of those alone.
 #[test]
 fn leak_free_models_see_what_their_classifiers_see() {
-    let graph = planned(&["generator.dreambooth.models=leak-free", "experiment.transforms=[false]"]);
+    let graph =
+        planned(&["generator.dreambooth.models=leak-free", "experiment.transforms=[false]"]);
     let classes = ["psoriasis", "lichen planus"];
     let mut seen = 0;
-    for classifier in of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0) {
+    for classifier in of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0)
+    {
         let shards = classifier.inputs.iter().filter_map(|(_, input)| match input {
-            Input::Task(task) => Some(graph.task(*task)).filter(|task| task.kind == kind::GENERATE.name),
+            Input::Task(task) => {
+                Some(graph.task(*task)).filter(|task| task.kind == kind::GENERATE.name)
+            }
             _ => None,
         });
         for shard in shards {
             let class = shard.params["class"].as_str().unwrap();
             let model = task(&graph, shard, "unet");
             let sorted = |sources: &serde_json::Value| {
-                sources.as_array().unwrap().iter().map(|at| at.as_u64().unwrap()).collect::<BTreeSet<_>>()
+                sources
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|at| at.as_u64().unwrap())
+                    .collect::<BTreeSet<_>>()
             };
-            let (own, tuned) = (sorted(&classifier.params["sources"][class]), sorted(&model.params["classes"][class]));
+            let (own, tuned) = (
+                sorted(&classifier.params["sources"][class]),
+                sorted(&model.params["classes"][class]),
+            );
             assert_eq!(own, tuned, "{} by {}", classifier.label, model.label);
             assert_eq!(model.params["classes"].as_object().unwrap().len(), 1);
             assert!(sorted(&shard.params["sources"]).is_subset(&own), "{}", shard.label);
@@ -103,45 +139,70 @@ fn leak_free_models_see_what_their_classifiers_see() {
     assert!(seen > 0);
 }
 
-/// One model of all classes for each replicate makes that replicate's images of every class, and no other's; each is a rerun of the same
-/// tuning from a stream of its own.
+/// One model of all classes for each replicate makes that replicate's images of every class, and no
+/// other's; each is a rerun of the same tuning from a stream of its own.
 #[test]
 fn a_replicate_can_have_one_model_of_all_classes() {
-    let graph = planned(&["generator.dreambooth.models=all-per-replicate", "experiment.replicates=3"]);
+    let graph =
+        planned(&["generator.dreambooth.models=all-per-replicate", "experiment.replicates=3"]);
     let models = of_kind(&graph, kind::DREAMBOOTH.name).collect::<Vec<_>>();
     let labels = models.iter().map(|task| task.label.as_str()).collect::<BTreeSet<_>>();
-    let of = |conditioning| (0..3).map(move |replicate| format!("dreambooth/all/{conditioning}/r{replicate}"));
+    let of = |conditioning| {
+        (0..3).map(move |replicate| format!("dreambooth/all/{conditioning}/r{replicate}"))
+    };
     let expected = of("text-to-image").chain(of("inpainting")).collect::<BTreeSet<_>>();
     assert_eq!(labels, expected.iter().map(String::as_str).collect());
-    assert!(models.iter().all(|task| task.params == models[0].params && task.params["classes"].as_object().unwrap().len() == 9));
-    assert_eq!(models.iter().map(|task| format!("{:?}", task.seed)).collect::<BTreeSet<_>>().len(), models.len());
+    assert!(models.iter().all(|task| task.params == models[0].params
+        && task.params["classes"].as_object().unwrap().len() == 9));
+    assert_eq!(
+        models.iter().map(|task| format!("{:?}", task.seed)).collect::<BTreeSet<_>>().len(),
+        models.len()
+    );
 
-    let classifiers = of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0).collect::<Vec<_>>();
+    let classifiers = of_kind(&graph, kind::CLASSIFIER.name)
+        .filter(|task| task.params["dose"] != 0)
+        .collect::<Vec<_>>();
     assert!(!classifiers.is_empty());
     for classifier in classifiers {
         let (_, replicate) = classifier.label.rsplit_once('/').unwrap();
         let shards = classifier.inputs.iter().filter_map(|(_, input)| match input {
-            Input::Task(task) => Some(graph.task(*task)).filter(|task| task.kind == kind::GENERATE.name),
+            Input::Task(task) => {
+                Some(graph.task(*task)).filter(|task| task.kind == kind::GENERATE.name)
+            }
             _ => None,
         });
         for shard in shards {
             let model = task(&graph, shard, "unet");
-            assert!(model.label.ends_with(&format!("/{replicate}")), "{} by {}", classifier.label, model.label);
+            assert!(
+                model.label.ends_with(&format!("/{replicate}")),
+                "{} by {}",
+                classifier.label,
+                model.label
+            );
         }
     }
     let report = of_kind(&graph, kind::REPORT.name).next().unwrap();
-    assert_eq!(task(&graph, report, "training/inpainting/all, replicate 2").label, "dreambooth/all/inpainting/r2");
+    assert_eq!(
+        task(&graph, report, "training/inpainting/all, replicate 2").label,
+        "dreambooth/all/inpainting/r2"
+    );
 }
 
-/// A control's classifiers are real only's in everything but the stream that they train from, and add nothing else to a study.
+/// A control's classifiers are real only's in everything but the stream that they train from, and
+/// add nothing else to a study.
 #[test]
 fn a_control_differs_from_real_only_by_its_seed() {
     let regimes = "experiment.regimes=[\"full\", \"head\"]";
     let controls = "experiment.controls=[\"reseeded\"]";
     let replicates = "experiment.replicates=3";
-    let (plain, graph) = (planned(&[regimes, replicates]), planned(&[regimes, replicates, controls]));
-    let labels = |graph: &Graph| graph.ids().map(|id| graph.task(id).label.clone()).collect::<Vec<_>>();
-    let added = labels(&graph).into_iter().filter(|label| !labels(&plain).contains(label)).collect::<Vec<_>>();
+    let (plain, graph) =
+        (planned(&[regimes, replicates]), planned(&[regimes, replicates, controls]));
+    let labels =
+        |graph: &Graph| graph.ids().map(|id| graph.task(id).label.clone()).collect::<Vec<_>>();
+    let added = labels(&graph)
+        .into_iter()
+        .filter(|label| !labels(&plain).contains(label))
+        .collect::<Vec<_>>();
     assert_eq!(added.len(), 2 * 2 * 2 * 3, "n, transforms, regimes, replicates: {added:?}");
     let of = |label: &str| graph.task(graph.by_label(label).unwrap());
     let mut seeds = BTreeSet::new();
@@ -160,36 +221,61 @@ fn a_control_differs_from_real_only_by_its_seed() {
     }
 }
 
-/// A study of controls alone generates nothing, and so checks and shows nothing; its real images are those of other studies.
+/// A study of controls alone generates nothing, and so checks and shows nothing; its real images
+/// are those of other studies.
 #[test]
 fn without_a_strategy_nothing_is_generated_checked_or_shown() {
-    let sets = ["experiment.strategies=[]", "experiment.controls=[\"reseeded\"]", "experiment.regimes=[\"full\", \"head\"]"];
+    let sets = [
+        "experiment.strategies=[]",
+        "experiment.controls=[\"reseeded\"]",
+        "experiment.regimes=[\"full\", \"head\"]",
+    ];
     let (whole, graph) = (planned(&sets[2..]), planned(&sets));
     let kinds = graph.ids().map(|id| graph.task(id).kind).collect::<BTreeSet<_>>();
-    let expected =
-        [kind::CORPUS, kind::BACKBONE, kind::COHORT, kind::FEATURES, kind::CLASSIFIER, kind::HEAD, kind::ANALYSIS, kind::REPORT];
+    let expected = [
+        kind::CORPUS,
+        kind::BACKBONE,
+        kind::COHORT,
+        kind::FEATURES,
+        kind::CLASSIFIER,
+        kind::HEAD,
+        kind::ANALYSIS,
+        kind::REPORT,
+    ];
     assert_eq!(kinds, expected.iter().map(|kind| kind.name).collect());
-    for label in ["cohort/pool", "classifier/n=4/real/plain/r0", "classifier/n=8/real/transforms/head/r2"] {
+    for label in
+        ["cohort/pool", "classifier/n=4/real/plain/r0", "classifier/n=8/real/transforms/head/r2"]
+    {
         let of = |graph: &Graph| graph.task(graph.by_label(label).unwrap()).params.clone();
         assert_eq!(of(&graph), of(&whole), "{label}");
     }
     let report = of_kind(&graph, kind::REPORT.name).next().unwrap();
-    assert_eq!(report.inputs.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(), ["analysis"]);
+    assert_eq!(
+        report.inputs.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(),
+        ["analysis"]
+    );
     assert!(report.params["trainings"].as_array().unwrap().is_empty());
 }
 
-/// An untuned generator is an arm: its images come from the pretrained models by every strategy, and nothing is tuned for it.
+/// An untuned generator is an arm: its images come from the pretrained models by every strategy,
+/// and nothing is tuned for it.
 #[test]
 fn what_is_not_tuned_can_be_an_arm() {
     let graph = planned(&["generator.variants.untuned.dreambooth.models=untuned"]);
     assert!(
-        of_kind(&graph, kind::DREAMBOOTH.name).chain(of_kind(&graph, kind::LATENTS.name)).all(|task| !task.label.contains('@'))
+        of_kind(&graph, kind::DREAMBOOTH.name)
+            .chain(of_kind(&graph, kind::LATENTS.name))
+            .all(|task| !task.label.contains('@'))
     );
-    for (strategy, base) in
-        [("text-to-image", kind::UNET.name), ("inpaint", kind::INPAINTING.name), ("in-then-outpaint", kind::INPAINTING.name)]
-    {
+    for (strategy, base) in [
+        ("text-to-image", kind::UNET.name),
+        ("inpaint", kind::INPAINTING.name),
+        ("in-then-outpaint", kind::INPAINTING.name),
+    ] {
         let arm = format!("generate/{strategy}@untuned/");
-        let shards = of_kind(&graph, kind::GENERATE.name).filter(|task| task.label.starts_with(&arm)).collect::<Vec<_>>();
+        let shards = of_kind(&graph, kind::GENERATE.name)
+            .filter(|task| task.label.starts_with(&arm))
+            .collect::<Vec<_>>();
         assert!(!shards.is_empty(), "{arm}");
         for shard in shards {
             assert_eq!(
@@ -199,7 +285,8 @@ fn what_is_not_tuned_can_be_an_arm() {
                 shard.label
             );
         }
-        let arms = of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.label.contains(&format!("{strategy}@untuned")));
+        let arms = of_kind(&graph, kind::CLASSIFIER.name)
+            .filter(|task| task.label.contains(&format!("{strategy}@untuned")));
         assert!(arms.count() > 0);
     }
 }

@@ -1,4 +1,5 @@
-//! Accuracy against the number of real images per class, a panel for each regime and use of transforms.
+//! Accuracy against the number of real images per class, a panel for each regime and use of
+//! transforms.
 
 use super::svg::{Anchor, Canvas, ticks};
 use super::{Series, series};
@@ -44,9 +45,20 @@ impl<'a> Plot<'a> {
         let high = rows.iter().map(|row| ends(row).high).chain(chance).fold(0.0, f64::max);
         let top = 44.0 + LEGEND_ROW * series.len().div_ceil(LEGEND_COLUMNS) as f64;
         let names = series.iter().map(|series| series.name.clone()).collect::<Vec<_>>();
-        let summary =
-            format!("Top-1 accuracy against real images per class, by arm: {}. The table has the numbers.", names.join(", "));
-        Self { rows, series, panels, counts, ticks: ticks(low * 100.0, high * 100.0, 8), chance, top, summary }
+        let summary = format!(
+            "Top-1 accuracy against real images per class, by arm: {}. The table has the numbers.",
+            names.join(", ")
+        );
+        Self {
+            rows,
+            series,
+            panels,
+            counts,
+            ticks: ticks(low * 100.0, high * 100.0, 8),
+            chance,
+            top,
+            summary,
+        }
     }
 
     /// All panels side by side.
@@ -78,14 +90,19 @@ impl<'a> Plot<'a> {
         self.axes(canvas);
         for (place, series) in self.series.iter().enumerate() {
             let offset = (place as f64 - (self.series.len() - 1) as f64 / 2.0) * self.dodge();
-            let held = |row: &&Accuracy| row.design.setting() == setting && series.holds(&row.design);
+            let held =
+                |row: &&Accuracy| row.design.setting() == setting && series.holds(&row.design);
             let rows = self.rows.iter().filter(held).collect::<Vec<_>>();
             let at = |row: &Accuracy| self.x(row.design.n) + offset;
-            let points = rows.iter().map(|row| (at(row), self.y(row.accuracy.mean))).collect::<Vec<_>>();
+            let points =
+                rows.iter().map(|row| (at(row), self.y(row.accuracy.mean))).collect::<Vec<_>>();
             canvas.coloured(series.style, |canvas| {
                 canvas.polyline(&points, series.variant);
                 for (row, point) in rows.iter().zip(&points) {
-                    canvas.whisker((point.0, self.y(ends(row).low)), (point.0, self.y(ends(row).high)));
+                    canvas.whisker(
+                        (point.0, self.y(ends(row).low)),
+                        (point.0, self.y(ends(row).high)),
+                    );
                     canvas.marker(*point, series.style, series.variant == 0);
                 }
             });
@@ -123,20 +140,29 @@ impl<'a> Plot<'a> {
             canvas.faint((self.x(*count), bottom + 17.0), Anchor::Middle, &count.to_string());
         }
         let middle = (LEFT + WIDTH - RIGHT) / 2.0;
-        canvas.faint((middle, bottom + 35.0), Anchor::Middle, "real images per class, n (log scale)");
+        canvas.faint(
+            (middle, bottom + 35.0),
+            Anchor::Middle,
+            "real images per class, n (log scale)",
+        );
     }
 
     /// Points of one n stay nearer to each other than to those of the next.
     fn dodge(&self) -> f64 {
         let gaps = self.counts.windows(2).map(|pair| self.x(pair[1]) - self.x(pair[0]));
-        gaps.fold(f64::INFINITY, f64::min).min(DODGE * 2.0 * self.series.len() as f64) / (2.0 * self.series.len() as f64)
+        gaps.fold(f64::INFINITY, f64::min).min(DODGE * 2.0 * self.series.len() as f64)
+            / (2.0 * self.series.len() as f64)
     }
 
     fn x(&self, count: usize) -> f64 {
         let log = |count: usize| (count.max(1) as f64).log2();
         let (first, last) = (log(self.counts[0]), log(self.counts[self.counts.len() - 1]));
         let (left, right) = (LEFT + 34.0, WIDTH - RIGHT - 34.0);
-        if last == first { (left + right) / 2.0 } else { left + (right - left) * (log(count) - first) / (last - first) }
+        if last == first {
+            (left + right) / 2.0
+        } else {
+            left + (right - left) * (log(count) - first) / (last - first)
+        }
     }
 
     fn y(&self, rate: f64) -> f64 {

@@ -1,5 +1,6 @@
-//! Figures as SVG. Colours are presentation attributes with classes, so that a figure stands alone on white and a page's style sheet
-//! can repaint it: `fig-s0` .. `fig-s5` are the series, `fig-paper` the background.
+//! Figures as SVG. Colours are presentation attributes with classes, so that a figure stands alone
+//! on white and a page's style sheet can repaint it: `fig-s0` .. `fig-s5` are the series,
+//! `fig-paper` the background.
 
 mod accuracy;
 mod forest;
@@ -26,7 +27,12 @@ impl Figures {
     pub fn of(analysis: &Analysis, chance: Option<f64>, trainings: &[Training]) -> Self {
         let plot = accuracy::Plot::of(analysis, chance);
         let contrasts = (!analysis.contrasts.is_empty()).then(|| forest::draw(analysis));
-        Self { accuracy: plot.together(), panels: plot.apart(), contrasts, training: training::draw(trainings) }
+        Self {
+            accuracy: plot.together(),
+            panels: plot.apart(),
+            contrasts,
+            training: training::draw(trainings),
+        }
     }
 }
 
@@ -60,7 +66,13 @@ fn series(rows: &[Accuracy]) -> Vec<Series> {
         let arms = found.iter().filter(|series| series.variant == 0).count();
         let style = found.iter().find(same).map_or(arms, |series| series.style);
         let variant = found.iter().filter(same).count();
-        found.push(Series { arm: design.arm.clone(), dose: design.dose, style, variant, name: arm_name(design, doses) });
+        found.push(Series {
+            arm: design.arm.clone(),
+            dose: design.dose,
+            style,
+            variant,
+            name: arm_name(design, doses),
+        });
     }
     found
 }

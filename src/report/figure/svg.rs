@@ -1,8 +1,10 @@
-//! A small SVG writer: text is escaped, numbers have one decimal, series are coloured through `currentColor`.
+//! A small SVG writer: text is escaped, numbers have one decimal, series are coloured through
+//! `currentColor`.
 
 use std::fmt::Write;
 
-/// Okabe and Ito's colours that stand out on white, distinct to colour-blind readers; the first series is in ink.
+/// Okabe and Ito's colours that stand out on white, distinct to colour-blind readers; the first
+/// series is in ink.
 const COLOURS: [&str; 6] = ["#1b1b1b", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#8a6d00"];
 
 const DASHES: [&str; 4] = ["", "6 3", "2 3", "8 3 2 3"];
@@ -25,7 +27,9 @@ impl Canvas {
     pub fn rule(&mut self, from: (f64, f64), to: (f64, f64), opacity: f64, dashed: bool) {
         let dashes = if dashed { r#" stroke-dasharray="4 3""# } else { "" };
         let ((x1, y1), (x2, y2)) = (from, to);
-        let line = format!(r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" stroke="currentColor""#);
+        let line = format!(
+            r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" stroke="currentColor""#
+        );
         self.put(&format!(r#"{line} stroke-opacity="{opacity}"{dashes}/>"#));
     }
 
@@ -47,7 +51,10 @@ impl Canvas {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        self.put(&format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}"{more}>{}</text>"#, escape(text)));
+        self.put(&format!(
+            r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}"{more}>{}</text>"#,
+            escape(text)
+        ));
     }
 
     /// What `draw` paints, in the colour of the series.
@@ -67,9 +74,14 @@ impl Canvas {
 
     /// A line through the points, dashed by the series' variant.
     pub fn polyline(&mut self, points: &[(f64, f64)], variant: usize) {
-        let points = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
+        let points =
+            points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
         let dashes = DASHES[variant % DASHES.len()];
-        let dashes = if dashes.is_empty() { String::new() } else { format!(r#" stroke-dasharray="{dashes}""#) };
+        let dashes = if dashes.is_empty() {
+            String::new()
+        } else {
+            format!(r#" stroke-dasharray="{dashes}""#)
+        };
         let stroke = r#"stroke="currentColor" stroke-width="1.4" stroke-opacity="0.75""#;
         self.put(&format!(r#"<polyline points="{points}" fill="none" {stroke}{dashes}/>"#));
     }
@@ -79,17 +91,25 @@ impl Canvas {
         let (across, along) = if from.0 == to.0 { (3.0, 0.0) } else { (0.0, 3.0) };
         let mut path = format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1);
         for (x, y) in [from, to] {
-            write!(path, "M{:.1} {:.1}L{:.1} {:.1}", x - across, y - along, x + across, y + along).expect("a string takes text");
+            write!(path, "M{:.1} {:.1}L{:.1} {:.1}", x - across, y - along, x + across, y + along)
+                .expect("a string takes text");
         }
-        self.put(&format!(r#"<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.5"/>"#));
+        self.put(&format!(
+            r#"<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.5"/>"#
+        ));
     }
 
     /// The series' marker, filled or hollow. Those of one colour differ in their shapes.
     pub fn marker(&mut self, (x, y): (f64, f64), style: usize, filled: bool) {
-        let paint = if filled { r#"fill="currentColor""# } else { r##"class="fig-paper" fill="#ffffff""## };
+        let paint =
+            if filled { r#"fill="currentColor""# } else { r##"class="fig-paper" fill="#ffffff""## };
         let paint = format!(r#"{paint} stroke="currentColor" stroke-width="1.5""#);
         let polygon = |offsets: &[(f64, f64)]| {
-            let points = offsets.iter().map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy)).collect::<Vec<_>>().join(" ");
+            let points = offsets
+                .iter()
+                .map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy))
+                .collect::<Vec<_>>()
+                .join(" ");
             format!(r#"<polygon points="{points}" {paint}/>"#)
         };
         let shape = match (style + style / COLOURS.len()) % COLOURS.len() {
@@ -139,7 +159,9 @@ pub fn ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
         let (first, last) = ((low / step).floor(), (high / step).ceil());
         if last - first < most as f64 {
             let last = if last == first { last + 1.0 } else { last };
-            return (0..=(last - first) as usize).map(|index| (first + index as f64) * step).collect();
+            return (0..=(last - first) as usize)
+                .map(|index| (first + index as f64) * step)
+                .collect();
         }
     }
     vec![low, high]
@@ -156,7 +178,9 @@ mod tests {
             canvas.coloured(style, |canvas| canvas.marker((0.0, 0.0), style, true));
             canvas.body
         };
-        let all = (0..COLOURS.len() * COLOURS.len()).map(drawn).collect::<std::collections::BTreeSet<_>>();
+        let all = (0..COLOURS.len() * COLOURS.len())
+            .map(drawn)
+            .collect::<std::collections::BTreeSet<_>>();
         assert_eq!(all.len(), COLOURS.len() * COLOURS.len());
     }
 

@@ -32,9 +32,15 @@ pub fn draw(trainings: &[Training]) -> Option<String> {
     let height = TOP + PLOT + BELOW + LEGEND_ROW * most.div_ceil(LEGEND_COLUMNS) as f64;
     let mut canvas = Canvas::default();
     for (place, group) in groups.iter().enumerate() {
-        canvas.moved(place as f64 * WIDTH, 0.0, |canvas| panel(canvas, group, &of(trainings, group), &ticks));
+        canvas.moved(place as f64 * WIDTH, 0.0, |canvas| {
+            panel(canvas, group, &of(trainings, group), &ticks)
+        });
     }
-    let summary = format!("The denoising loss over the training of {} models: {}.", trainings.len(), groups.join(", "));
+    let summary = format!(
+        "The denoising loss over the training of {} models: {}.",
+        trainings.len(),
+        groups.join(", ")
+    );
     Some(canvas.document(WIDTH * groups.len() as f64, height, &summary))
 }
 
@@ -55,7 +61,11 @@ fn panel(canvas: &mut Canvas, group: &str, trainings: &[&Training], ticks: &[f64
     let most = trainings.iter().map(|training| training.steps).max().unwrap_or(1) as f64;
     let x = |step: f64| LEFT + (WIDTH - RIGHT - LEFT) * step / most;
     for share in [0.0, 0.5, 1.0] {
-        canvas.faint((x(share * most), bottom + 17.0), Anchor::Middle, &format!("{:.0}", share * most));
+        canvas.faint(
+            (x(share * most), bottom + 17.0),
+            Anchor::Middle,
+            &format!("{:.0}", share * most),
+        );
     }
     canvas.faint((x(0.5 * most), bottom + 33.0), Anchor::Middle, "steps");
     let column = (WIDTH - LEFT - RIGHT) / LEGEND_COLUMNS as f64;

@@ -10,7 +10,8 @@ use super::inputs::{Inputs, Sheet, Size, TaskCount};
 use super::{ReportError, base64, format};
 use prose::Finding;
 use tables::{
-    AccuracyTable, Breakdown, CheckView, ContrastRow, LossRow, PowerView, ReplicateRow, ScoreTable, SkinTypeTable, VarianceRow,
+    AccuracyTable, Breakdown, CheckView, ContrastRow, LossRow, PowerView, ReplicateRow, ScoreTable,
+    SkinTypeTable, VarianceRow,
 };
 pub use tables::{interval, power_sentence};
 
@@ -82,8 +83,21 @@ struct SourceRow {
 
 impl View {
     pub fn of(inputs: &Inputs, figures: &Figures) -> Result<Self, ReportError> {
-        let Inputs { study, analysis, check, audit, sheet, previews, trainings: _, tasks, provenance } = inputs;
-        let source = |source: &super::inputs::Source| SourceRow { task: source.task.clone(), digest: source.digest.short() };
+        let Inputs {
+            study,
+            analysis,
+            check,
+            audit,
+            sheet,
+            previews,
+            trainings: _,
+            tasks,
+            provenance,
+        } = inputs;
+        let source = |source: &super::inputs::Source| SourceRow {
+            task: source.task.clone(),
+            digest: source.digest.short(),
+        };
         let (losses, stretch) = tables::losses(analysis);
         let mut fence = "~~~".to_owned();
         while study.resolved.contains(&fence) {
@@ -116,7 +130,11 @@ impl View {
             losses,
             stretch,
             scores: tables::scores(analysis),
-            breakdown_title: if analysis.images_per_fst.is_empty() { "By class" } else { "By class and skin type" },
+            breakdown_title: if analysis.images_per_fst.is_empty() {
+                "By class"
+            } else {
+                "By class and skin type"
+            },
             breakdowns: tables::breakdowns(analysis),
             sheet: sheet.as_ref().map(SheetView::of).transpose()?,
             check: check.as_ref().map(|check| tables::check(check, analysis)),

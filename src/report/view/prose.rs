@@ -1,4 +1,5 @@
-//! The report's sentences, made from its numbers. A sentence claims no more than the rule that it names.
+//! The report's sentences, made from its numbers. A sentence claims no more than the rule that it
+//! names.
 
 use serde::Serialize;
 
@@ -79,7 +80,8 @@ fn design(inputs: &Inputs) -> String {
     let texts = |values: Vec<usize>| values.iter().map(usize::to_string).collect::<Vec<_>>();
     let rows = &analysis.accuracy;
     let counts = texts(distinct(rows.iter().map(|row| row.design.n).collect()));
-    let doses = texts(distinct(rows.iter().map(|row| row.design.dose).filter(|dose| *dose > 0).collect()));
+    let doses =
+        texts(distinct(rows.iter().map(|row| row.design.dose).filter(|dose| *dose > 0).collect()));
     let replicates = distinct(rows.iter().map(|row| row.replicates.len()).collect());
     let mut arms = Vec::new();
     for row in rows.iter().filter(|row| ![REAL, RESEEDED].contains(&row.design.arm.as_str())) {
@@ -89,13 +91,22 @@ fn design(inputs: &Inputs) -> String {
     }
     let synthetic = match arms.is_empty() {
         true => String::new(),
-        false => format!(", alone or with {} synthetic images for each real one ({})", format::list(&doses), format::list(&arms)),
+        false => format!(
+            ", alone or with {} synthetic images for each real one ({})",
+            format::list(&doses),
+            format::list(&arms)
+        ),
     };
     let again = match rows.iter().any(|row| row.design.arm == RESEEDED) {
-        true => ", and once more on the same images from other seeds, which can differ by chance alone",
+        true => {
+            ", and once more on the same images from other seeds, which can differ by chance alone"
+        }
         false => "",
     };
-    let transforms = match (rows.iter().any(|row| row.design.transforms), rows.iter().all(|row| row.design.transforms)) {
+    let transforms = match (
+        rows.iter().any(|row| row.design.transforms),
+        rows.iter().all(|row| row.design.transforms),
+    ) {
         (true, true) => "with image transforms",
         (true, false) => "without and with image transforms",
         _ => "without image transforms",
@@ -137,10 +148,13 @@ fn verdict(analysis: &Analysis) -> String {
     }
     let compared = format::count(analysis.contrasts.len(), "comparison");
     let scope = format!("for new images and new replicates, at a false discovery rate of {q}");
-    let rejected = analysis.contrasts.iter().filter(|contrast| contrast.answer.rejected).collect::<Vec<_>>();
+    let rejected =
+        analysis.contrasts.iter().filter(|contrast| contrast.answer.rejected).collect::<Vec<_>>();
     let better = rejected.iter().filter(|contrast| contrast.answer.difference > 0.0).count();
     match rejected.len() {
-        0 => format!("Of {compared} with real images only, none differs significantly in accuracy ({scope})."),
+        0 => format!(
+            "Of {compared} with real images only, none differs significantly in accuracy ({scope})."
+        ),
         1 => format!(
             "Of {compared} with real images only, one differs significantly in accuracy ({scope}): it is {}.",
             if better == 1 { "higher" } else { "lower" }
@@ -166,8 +180,9 @@ pub fn findings(analysis: &Analysis) -> Vec<Finding> {
         rejected: contrast.answer.rejected,
     };
     let finding = |real: &Accuracy| {
-        let same =
-            |contrast: &&Contrast| (contrast.design.n, contrast.design.setting()) == (real.design.n, real.design.setting());
+        let same = |contrast: &&Contrast| {
+            (contrast.design.n, contrast.design.setting()) == (real.design.n, real.design.setting())
+        };
         Finding {
             heading: format!("At n = {}, {}", real.design.n, real.design.setting()),
             real: format!(
@@ -185,9 +200,15 @@ pub fn findings(analysis: &Analysis) -> Vec<Finding> {
 pub fn sharing(tasks: &[TaskCount]) -> Vec<String> {
     let shared = |task: &&TaskCount| task.serves > 0 && task.apart > task.tasks;
     let sentence = |task: &TaskCount| {
-        let (count, serve) = (format::count(task.tasks, &task.kind), if task.tasks == 1 { "serves" } else { "serve" });
+        let (count, serve) = (
+            format::count(task.tasks, &task.kind),
+            if task.tasks == 1 { "serves" } else { "serve" },
+        );
         let serves = format::count(task.serves, "classifier");
-        format!("{count} {serve} {serves}; done for each classifier apart there would be {}.", task.apart)
+        format!(
+            "{count} {serve} {serves}; done for each classifier apart there would be {}.",
+            task.apart
+        )
     };
     tasks.iter().filter(shared).map(sentence).collect()
 }

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::report::figure::{arm_name, several_doses};
 use crate::report::format;
-use crate::stats::analysis::{Accuracy, Analysis, Answer, Contrast, Design, Losses, STRETCH, SkinTypeContrast};
+use crate::stats::analysis::{
+    Accuracy, Analysis, Answer, Contrast, Design, Losses, STRETCH, SkinTypeContrast,
+};
 use crate::stats::check::{Check, ClassCheck, Distances, Recognition};
 use crate::stats::crossed::Basis;
 use crate::stats::power::{MOST_IMAGES, MOST_REPLICATES, Need, Power, WANTED};
@@ -34,7 +36,10 @@ pub struct Rate {
 
 impl Rate {
     fn of(recognition: &Recognition) -> Self {
-        Self { rate: format::percent(recognition.recognised), interval: format::percent_interval(recognition.interval) }
+        Self {
+            rate: format::percent(recognition.recognised),
+            interval: format::percent_interval(recognition.interval),
+        }
     }
 
     /// A rate in percent.
@@ -64,7 +69,9 @@ fn arms(analysis: &Analysis) -> Vec<(Design, String)> {
 
 /// The rows of one n and setting, together.
 fn groups(analysis: &Analysis) -> impl Iterator<Item = &[Accuracy]> {
-    analysis.accuracy.chunk_by(|a, b| (a.design.setting(), a.design.n) == (b.design.setting(), b.design.n))
+    analysis
+        .accuracy
+        .chunk_by(|a, b| (a.design.setting(), a.design.n) == (b.design.setting(), b.design.n))
 }
 
 fn find<'a>(rows: &'a [Accuracy], arm: &Design) -> Option<&'a Accuracy> {
@@ -150,7 +157,11 @@ pub fn variances(analysis: &Analysis) -> Vec<VarianceRow> {
         degrees: contrast.answer.degrees.map_or(DASH.into(), format::one_decimal),
         rerun: format::width(contrast.components.rerun.sqrt()),
         rerun_interval: contrast.rerun_interval.map_or(DASH.into(), |interval| {
-            format!("[{}, {}]", format::width(interval.low.sqrt()), format::width(interval.high.sqrt()))
+            format!(
+                "[{}, {}]",
+                format::width(interval.low.sqrt()),
+                format::width(interval.high.sqrt())
+            )
         }),
         image: format::width(contrast.components.image.sqrt()),
         residual: format::width(contrast.components.residual.sqrt()),
@@ -176,20 +187,28 @@ pub fn power(analysis: &Analysis) -> Option<PowerView> {
     let power = analysis.power.as_ref()?;
     let row = |need: &Need| NeedRow {
         gain: format::points(need.gain).trim_end_matches(".0").to_owned(),
-        replicates: need.replicates.map_or(format!("more than {MOST_REPLICATES}"), |count| count.to_string()),
+        replicates: need
+            .replicates
+            .map_or(format!("more than {MOST_REPLICATES}"), |count| count.to_string()),
         images: need.images.map_or(format!("more than {MOST_IMAGES}"), |count| count.to_string()),
     };
-    Some(PowerView { sentence: power_sentence(power)?, needs: power.needs.iter().map(row).collect() })
+    Some(PowerView {
+        sentence: power_sentence(power)?,
+        needs: power.needs.iter().map(row).collect(),
+    })
 }
 
-/// The smallest gains that a design finds, in a sentence; none with fewer than two replicates, or where nothing varies.
+/// The smallest gains that a design finds, in a sentence; none with fewer than two replicates, or
+/// where nothing varies.
 pub fn power_sentence(power: &Power) -> Option<String> {
     let design = &power.design;
     if design.replicates < 2 || design.components.variance(1.0, 1.0) <= 0.0 {
         return None;
     }
     let gain = |gain: Option<f64>| {
-        gain.map_or("no difference".to_owned(), |gain| format!("a true difference of {} points", format::width(gain)))
+        gain.map_or("no difference".to_owned(), |gain| {
+            format!("a true difference of {} points", format::width(gain))
+        })
     };
     Some(format!(
         "With {} and {} held-out images, {} power is reached by {} for a comparison that is tested alone, and by {} for one that is the \
@@ -301,7 +320,9 @@ pub struct ReplicateRow {
 
 pub fn replicates(analysis: &Analysis) -> Vec<ReplicateRow> {
     let doses = several_doses(&analysis.accuracy);
-    let join = |values: &[f64], form: fn(f64) -> String| values.iter().map(|value| form(*value)).collect::<Vec<_>>().join(", ");
+    let join = |values: &[f64], form: fn(f64) -> String| {
+        values.iter().map(|value| form(*value)).collect::<Vec<_>>().join(", ")
+    };
     let row = |row: &Accuracy| {
         let contrast = analysis.contrasts.iter().find(|contrast| contrast.design == row.design);
         ReplicateRow {
@@ -310,9 +331,13 @@ pub fn replicates(analysis: &Analysis) -> Vec<ReplicateRow> {
             arm: arm_name(&row.design, doses),
             accuracies: join(&row.replicates, format::percent).replace('%', ""),
             deviation: row.deviation.map(format::width).unwrap_or_default(),
-            differences: contrast.map(|contrast| join(&contrast.replicates, format::points)).unwrap_or_default(),
+            differences: contrast
+                .map(|contrast| join(&contrast.replicates, format::points))
+                .unwrap_or_default(),
             sign_flip: contrast.map(|contrast| format::p(contrast.sign_flip)).unwrap_or_default(),
-            mcnemar: contrast.map(|contrast| join(&contrast.mcnemar, format::p)).unwrap_or_default(),
+            mcnemar: contrast
+                .map(|contrast| join(&contrast.mcnemar, format::p))
+                .unwrap_or_default(),
         }
     };
     analysis.accuracy.iter().map(row).collect()
@@ -344,8 +369,12 @@ pub fn scores(analysis: &Analysis) -> ScoreTable {
         let Scores { top_3, auroc, brier, calibration_error, malignancy: told } = &row.scores;
         // Among three classes every one is among the first three.
         let top_3 = (analysis.classes.len() > AMONG).then(|| Rate::percent(top_3));
-        let mut cells =
-            vec![top_3, auroc.as_ref().map(Rate::decimal), Some(Rate::decimal(brier)), Some(Rate::percent(calibration_error))];
+        let mut cells = vec![
+            top_3,
+            auroc.as_ref().map(Rate::decimal),
+            Some(Rate::decimal(brier)),
+            Some(Rate::percent(calibration_error)),
+        ];
         if malignancy {
             let told = |rate: fn(&Malignancy) -> &Estimate| told.as_ref().map(rate);
             cells.push(told(|told| &told.auroc).map(Rate::decimal));
@@ -356,7 +385,12 @@ pub fn scores(analysis: &Analysis) -> ScoreTable {
         let arm = arm_name(&row.design, doses);
         ScoreRow { training: row.design.setting().to_string(), n: row.design.n, arm, cells }
     };
-    ScoreTable { bins: BINS, threshold: format::level(THRESHOLD), malignancy, rows: analysis.accuracy.iter().map(row).collect() }
+    ScoreTable {
+        bins: BINS,
+        threshold: format::level(THRESHOLD),
+        malignancy,
+        rows: analysis.accuracy.iter().map(row).collect(),
+    }
 }
 
 /// Accuracy by class and by skin type at one n in one setting.
@@ -383,12 +417,18 @@ struct BreakdownRow {
 pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
     let arms = arms(analysis);
     let breakdown = |rows: &[Accuracy]| {
-        let present = arms.iter().filter_map(|(arm, name)| find(rows, arm).map(|row| (row, name))).collect::<Vec<_>>();
+        let present = arms
+            .iter()
+            .filter_map(|(arm, name)| find(rows, arm).map(|row| (row, name)))
+            .collect::<Vec<_>>();
         let classes = analysis.classes.iter().zip(&analysis.images_per_class).enumerate();
         let class = |(class, (label, images)): (usize, (&String, &usize))| BreakdownRow {
             label: label.clone(),
             images: *images,
-            cells: present.iter().map(|(row, _)| row.per_class[class].as_ref().map(Rate::percent)).collect(),
+            cells: present
+                .iter()
+                .map(|(row, _)| row.per_class[class].as_ref().map(Rate::percent))
+                .collect(),
         };
         let skin_type = |(fst, images): (&u8, &usize)| BreakdownRow {
             label: match fst {
@@ -399,11 +439,17 @@ pub fn breakdowns(analysis: &Analysis) -> Vec<Breakdown> {
             cells: present.iter().map(|(row, _)| row.per_fst.get(fst).map(Rate::percent)).collect(),
         };
         let by_class = BreakdownSection { heading: "class", rows: classes.map(class).collect() };
-        let by_fst = BreakdownSection { heading: "skin type", rows: analysis.images_per_fst.iter().map(skin_type).collect() };
+        let by_fst = BreakdownSection {
+            heading: "skin type",
+            rows: analysis.images_per_fst.iter().map(skin_type).collect(),
+        };
         Breakdown {
             name: format!("n = {}, {}", rows[0].design.n, rows[0].design.setting()),
             arms: present.iter().map(|(_, name)| (*name).clone()).collect(),
-            sections: [by_class, by_fst].into_iter().filter(|section| !section.rows.is_empty()).collect(),
+            sections: [by_class, by_fst]
+                .into_iter()
+                .filter(|section| !section.rows.is_empty())
+                .collect(),
         }
     };
     groups(analysis).map(breakdown).collect()
@@ -461,10 +507,10 @@ pub fn check(check: &Check, analysis: &Analysis) -> CheckView {
         carried,
         weak: weak_judge(check, analysis),
         nearer: check.nearer().map(|nearer| format!("{nearer} of {count}")),
-        reconstruction: check
-            .reconstruction
-            .as_ref()
-            .map(|reconstruction| [reconstruction.accuracy_real, reconstruction.accuracy_reconstructed].map(format::percent)),
+        reconstruction: check.reconstruction.as_ref().map(|reconstruction| {
+            [reconstruction.accuracy_real, reconstruction.accuracy_reconstructed]
+                .map(format::percent)
+        }),
         has_base: check.classes.iter().any(|class| class.base.is_some()),
         strategies,
     }
@@ -473,7 +519,11 @@ pub fn check(check: &Check, analysis: &Analysis) -> CheckView {
 /// A warning where the judge is right less often than the best of those that it judges images for.
 fn weak_judge(check: &Check, analysis: &Analysis) -> Option<String> {
     let better = |best: &&Accuracy| best.accuracy.mean > check.judge;
-    let best = analysis.accuracy.iter().max_by(|a, b| a.accuracy.mean.total_cmp(&b.accuracy.mean)).filter(better)?;
+    let best = analysis
+        .accuracy
+        .iter()
+        .max_by(|a, b| a.accuracy.mean.total_cmp(&b.accuracy.mean))
+        .filter(better)?;
     Some(format!(
         "The judge is the weaker one: it has {} of the held-out images right, while classifiers of the study reach {} ({}). What it fails \
          to recognise may be recognisable.",
@@ -484,14 +534,22 @@ fn weak_judge(check: &Check, analysis: &Analysis) -> Option<String> {
 }
 
 fn check_row(class: &ClassCheck, strategies: &[String]) -> CheckRow {
-    let find = |strategy: &String| class.strategies.iter().find(|check| check.strategy == *strategy);
-    let distance = |of: Distances| DistanceCell { median: format::distance(of.median), p5: format::distance(of.p5) };
-    let mut images = class.strategies.iter().map(|check| check.recognition.images).collect::<Vec<_>>();
+    let find =
+        |strategy: &String| class.strategies.iter().find(|check| check.strategy == *strategy);
+    let distance = |of: Distances| DistanceCell {
+        median: format::distance(of.median),
+        p5: format::distance(of.p5),
+    };
+    let mut images =
+        class.strategies.iter().map(|check| check.recognition.images).collect::<Vec<_>>();
     images.extend(class.base.map(|base| base.images));
     images.dedup();
     CheckRow {
         label: class.label.clone(),
-        recognised: strategies.iter().map(|strategy| find(strategy).map(|check| Rate::of(&check.recognition))).collect(),
+        recognised: strategies
+            .iter()
+            .map(|strategy| find(strategy).map(|check| Rate::of(&check.recognition)))
+            .collect(),
         images: images.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
         base: class.base.as_ref().map(Rate::of),
         nearest: class.nearest_real.map(distance),

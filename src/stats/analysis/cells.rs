@@ -1,4 +1,5 @@
-//! What is analysed: classifiers by what they were trained on, and their predictions of the same held-out images.
+//! What is analysed: classifiers by what they were trained on, and their predictions of the same
+//! held-out images.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +29,8 @@ const ARMS: [&str; 5] = [REAL, RESEEDED, "text-to-image", "inpaint", "in-then-ou
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
-    /// [`REAL`], or the strategy of the synthetic images that were added, after `@` the variant of the generator that made them.
+    /// [`REAL`], or the strategy of the synthetic images that were added, after `@` the variant of
+    /// the generator that made them.
     pub arm: String,
     /// Synthetic images per real image.
     pub dose: usize,
@@ -50,7 +52,8 @@ pub struct Losses {
     pub epochs: f64,
     /// Mean loss over the steps of the last epoch.
     pub training: f64,
-    /// The same [`STRETCH`] of the epochs earlier: still far above the last, training was cut short.
+    /// The same [`STRETCH`] of the epochs earlier: still far above the last, training was cut
+    /// short.
     pub training_before: f64,
     /// On the validation images, after the last epoch.
     pub validation: f64,
@@ -60,7 +63,8 @@ pub struct Losses {
 pub const STRETCH: f64 = 0.2;
 
 impl Losses {
-    /// Of a learning curve, the training and the validation loss of each epoch; of no epochs, zeros.
+    /// Of a learning curve, the training and the validation loss of each epoch; of no epochs,
+    /// zeros.
     pub fn of(curve: &[(f64, f64)]) -> Self {
         let Some(&(training, validation)) = curve.last() else {
             return Self { epochs: 0.0, training: 0.0, training_before: 0.0, validation: 0.0 };
@@ -82,7 +86,8 @@ impl Losses {
     }
 }
 
-/// What is trained: a cell apart from its replicate. Ordered as tables are: by setting, n, arm and dose.
+/// What is trained: a cell apart from its replicate. Ordered as tables are: by setting, n, arm and
+/// dose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Design {
     pub n: usize,
@@ -110,7 +115,8 @@ pub struct Setting<'a> {
 
 impl<'a> Setting<'a> {
     fn rank(&self) -> (usize, &'a str, bool) {
-        let known = REGIMES.iter().position(|regime| *regime == self.regime).unwrap_or(REGIMES.len());
+        let known =
+            REGIMES.iter().position(|regime| *regime == self.regime).unwrap_or(REGIMES.len());
         (known, self.regime, self.transforms)
     }
 }
@@ -172,7 +178,8 @@ impl fmt::Display for Design {
     }
 }
 
-/// A design's classifiers by ascending replicate: predictions, and for each image whether it is right (1) or not (0).
+/// A design's classifiers by ascending replicate: predictions, and for each image whether it is
+/// right (1) or not (0).
 pub struct Arm {
     pub replicates: Vec<usize>,
     pub predictions: Vec<Predictions>,
@@ -199,13 +206,15 @@ pub fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Arm>, AnalysisError
         {
             return Err(AnalysisError::Unpaired { design, replicate, difference });
         }
-        let empty = || Arm { replicates: vec![], predictions: vec![], correct: vec![], losses: vec![] };
+        let empty =
+            || Arm { replicates: vec![], predictions: vec![], correct: vec![], losses: vec![] };
         let arm = arms.entry(design.clone()).or_insert_with(empty);
         if arm.replicates.contains(&replicate) {
             return Err(AnalysisError::Twice { design, replicate });
         }
         arm.replicates.push(replicate);
-        arm.correct.push(predictions.images().iter().map(|image| f64::from(image.correct())).collect());
+        arm.correct
+            .push(predictions.images().iter().map(|image| f64::from(image.correct())).collect());
         arm.predictions.push(predictions);
         arm.losses.push(losses);
     }

@@ -1,4 +1,5 @@
-//! Comparisons of two arms on the same held-out images, and the families that they are corrected in.
+//! Comparisons of two arms on the same held-out images, and the families that they are corrected
+//! in.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use crate::stats::family::{Rule, adjusted};
 use crate::stats::interval::Interval;
 use crate::stats::paired::{mcnemar, sign_flip};
 
-/// What the primary analysis says of a difference: for new replicates on new images, unless `basis` says less.
+/// What the primary analysis says of a difference: for new replicates on new images, unless `basis`
+/// says less.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// What the answer holds for.
@@ -37,7 +39,8 @@ impl Answer {
             difference,
             standard_error,
             degrees: degrees.is_finite().then_some(degrees),
-            interval: interval.map(|Interval { low, high }| Interval { low: low.max(-1.0), high: high.min(1.0) }),
+            interval: interval
+                .map(|Interval { low, high }| Interval { low: low.max(-1.0), high: high.min(1.0) }),
             p,
             p_adjusted,
             rejected: basis == Basis::Reruns && p_adjusted.is_some_and(|p| p <= q),
@@ -45,8 +48,9 @@ impl Answer {
     }
 }
 
-/// A synthetic arm or a control against real images only, at the same n, transforms and regime, or an arm of a variant of the generator
-/// against the generator's, at the same dose too; all differences arm less baseline.
+/// A synthetic arm or a control against real images only, at the same n, transforms and regime, or
+/// an arm of a variant of the generator against the generator's, at the same dose too; all
+/// differences arm less baseline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contrast {
     /// The arm.
@@ -60,13 +64,15 @@ pub struct Contrast {
     pub components: Components,
     /// Interval of the variance between replicates; none with one.
     pub rerun_interval: Option<Interval>,
-    /// The probability that the arm is better in one more replicate, on all images that there could be; none with one replicate.
+    /// The probability that the arm is better in one more replicate, on all images that there could
+    /// be; none with one replicate.
     pub better: Option<f64>,
     /// For these trained classifiers only: p of the exact sign-flip test over all replicates.
     pub sign_flip: f64,
     /// For these trained classifiers only: McNemar's exact p by ascending replicate.
     pub mcnemar: Vec<f64>,
-    /// The same on the images of each pair of skin types, of those that there are; all of a family of contrasts are a family apart.
+    /// The same on the images of each pair of skin types, of those that there are; all of a family
+    /// of contrasts are a family apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skin_types: Vec<SkinTypeContrast>,
 }
@@ -102,46 +108,73 @@ pub struct Pair<'a> {
 impl Pair<'_> {
     /// Differences of the arms' correctness, by replicate and image.
     fn differences(&self) -> Vec<Vec<f64>> {
-        let subtract = |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
+        let subtract =
+            |(a, b): (&Vec<f64>, &Vec<f64>)| a.iter().zip(b).map(|(a, b)| a - b).collect();
         self.arm.correct.iter().zip(&self.baseline.correct).map(subtract).collect()
     }
 }
 
 /// The contrasts of a family, corrected together, with what they are made of.
-pub fn family(pairs: &[Pair<'_>], held_out: &HeldOut, config: &Config) -> (Vec<Contrast>, Vec<Crossed>, Rule) {
+pub fn family(
+    pairs: &[Pair<'_>],
+    held_out: &HeldOut,
+    config: &Config,
+) -> (Vec<Contrast>, Vec<Crossed>, Rule) {
     let sample = &held_out.sample;
     let differences = pairs.iter().map(Pair::differences).collect::<Vec<_>>();
-    let whole = differences.iter().map(|of| Crossed::of(of, sample.units, |scores| sample.mean(scores))).collect::<Vec<_>>();
+    let whole = differences
+        .iter()
+        .map(|of| Crossed::of(of, sample.units, |scores| sample.mean(scores)))
+        .collect::<Vec<_>>();
     let (rule, answers) = answers(&whole, config);
     let mut by_skin_type = skin_types(&differences, held_out, config).into_iter();
-    let contrasts = pairs.iter().zip(&differences).zip(&whole).zip(answers).map(|(((pair, differences), crossed), answer)| {
-        let discordant = |scores: &Vec<f64>, sign: f64| scores.iter().filter(|score| **score == sign).count();
-        let summed = (0..sample.images()).map(|image| differences.iter().map(|scores| scores[image] as i32).sum());
-        Contrast {
-            design: pair.design.clone(),
-            answer,
-            replicates: crossed.values.clone(),
-            components: crossed.components(),
-            rerun_interval: crossed.rerun_interval(config.confidence),
-            better: crossed.better(),
-            sign_flip: sign_flip(&summed.collect::<Vec<_>>()),
-            mcnemar: differences.iter().map(|scores| mcnemar(discordant(scores, 1.0), discordant(scores, -1.0))).collect(),
-            skin_types: by_skin_type.next().unwrap_or_default(),
-        }
-    });
+    let contrasts = pairs.iter().zip(&differences).zip(&whole).zip(answers).map(
+        |(((pair, differences), crossed), answer)| {
+            let discordant = |scores: &Vec<f64>, sign: f64| {
+                scores.iter().filter(|score| **score == sign).count()
+            };
+            let summed = (0..sample.images())
+                .map(|image| differences.iter().map(|scores| scores[image] as i32).sum());
+            Contrast {
+                design: pair.design.clone(),
+                answer,
+                replicates: crossed.values.clone(),
+                components: crossed.components(),
+                rerun_interval: crossed.rerun_interval(config.confidence),
+                better: crossed.better(),
+                sign_flip: sign_flip(&summed.collect::<Vec<_>>()),
+                mcnemar: differences
+                    .iter()
+                    .map(|scores| mcnemar(discordant(scores, 1.0), discordant(scores, -1.0)))
+                    .collect(),
+                skin_types: by_skin_type.next().unwrap_or_default(),
+            }
+        },
+    );
     (contrasts.collect(), whole, rule)
 }
 
 /// The contrasts of each pair of arms by pair of skin types, corrected as one family.
-fn skin_types(differences: &[Vec<Vec<f64>>], held_out: &HeldOut, config: &Config) -> Vec<Vec<SkinTypeContrast>> {
+fn skin_types(
+    differences: &[Vec<Vec<f64>>],
+    held_out: &HeldOut,
+    config: &Config,
+) -> Vec<Vec<SkinTypeContrast>> {
     let sample = &held_out.sample;
-    let part =
-        |of: &[Vec<f64>], images: &[usize]| Crossed::of(of, sample.units_of(images), |scores| sample.mean_of(scores, images));
-    let parts = differences.iter().flat_map(|of| held_out.by_pair.values().map(move |images| part(of, images)));
+    let part = |of: &[Vec<f64>], images: &[usize]| {
+        Crossed::of(of, sample.units_of(images), |scores| sample.mean_of(scores, images))
+    };
+    let parts = differences
+        .iter()
+        .flat_map(|of| held_out.by_pair.values().map(move |images| part(of, images)));
     let (_, answers) = answers(&parts.collect::<Vec<_>>(), config);
     let mut answers = answers.into_iter();
     let mut named = |(skin_types, images): (&&'static str, &Vec<usize>)| {
-        Some(SkinTypeContrast { skin_types: (*skin_types).to_owned(), images: images.len(), answer: answers.next()? })
+        Some(SkinTypeContrast {
+            skin_types: (*skin_types).to_owned(),
+            images: images.len(),
+            answer: answers.next()?,
+        })
     };
     differences.iter().map(|_| held_out.by_pair.iter().filter_map(&mut named).collect()).collect()
 }
@@ -152,5 +185,10 @@ fn answers(family: &[Crossed], config: &Config) -> (Rule, Vec<Answer>) {
     let inferences = rule.infer(family, config.confidence);
     let adjusted = adjusted(&inferences.iter().map(|inference| inference.p).collect::<Vec<_>>());
     let answers = family.iter().zip(inferences).zip(adjusted);
-    (rule, answers.map(|((crossed, inference), p)| Answer::new(crossed.mean(), inference, p, config.q)).collect())
+    (
+        rule,
+        answers
+            .map(|((crossed, inference), p)| Answer::new(crossed.mean(), inference, p, config.q))
+            .collect(),
+    )
 }

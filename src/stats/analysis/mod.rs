@@ -1,7 +1,9 @@
-//! The study's analysis: from the predictions of every cell to accuracies, contrasts and the family that they are corrected in.
+//! The study's analysis: from the predictions of every cell to accuracies, contrasts and the family
+//! that they are corrected in.
 //!
-//! The primary inference is over reruns: replicates and held-out images are both random and crossed (`stats/crossed.rs`). Sign flips and
-//! McNemar's test stand beside it for the trained classifiers alone.
+//! The primary inference is over reruns: replicates and held-out images are both random and crossed
+//! (`stats/crossed.rs`). Sign flips and McNemar's test stand beside it for the trained classifiers
+//! alone.
 
 mod cells;
 mod contrast;
@@ -99,11 +101,15 @@ pub enum AnalysisError {
     Config { name: &'static str, found: String, expected: &'static str },
     #[error("cell {design}, replicate {replicate} is given twice")]
     Twice { design: Design, replicate: usize },
-    #[error("cell {design}, replicate {replicate} has other held-out images than the others: {difference}")]
+    #[error(
+        "cell {design}, replicate {replicate} has other held-out images than the others: {difference}"
+    )]
     Unpaired { design: Design, replicate: usize, difference: String },
     #[error("{design} has no arm `{baseline}` at the same n and transforms to be compared with")]
     NoBaseline { design: Design, baseline: String },
-    #[error("{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate")]
+    #[error(
+        "{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate"
+    )]
     Replicates { design: Design, found: Vec<usize>, expected: Vec<usize> },
 }
 
@@ -115,8 +121,9 @@ struct HeldOut {
     by_pair: BTreeMap<&'static str, Vec<usize>>,
 }
 
-/// Analyses `cells`, whose predictions must be of the same held-out images. Every synthetic design and control is compared with the
-/// real-only one of the same n, transforms and regime, and all these comparisons are one family.
+/// Analyses `cells`, whose predictions must be of the same held-out images. Every synthetic design
+/// and control is compared with the real-only one of the same n, transforms and regime, and all
+/// these comparisons are one family.
 ///
 /// # Errors
 /// Where cells do not pair, or a share is out of range.
@@ -125,15 +132,21 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
     let arms = arms(cells)?;
     let first = arms.values().next().ok_or(AnalysisError::Empty)?;
     let held_out = HeldOut::of(&first.predictions[0]);
-    let accuracy = arms.iter().map(|(design, arm)| accuracy(design, arm, &held_out, &config)).collect();
-    let real = |design: &Design| (design.arm != REAL).then(|| Design { arm: REAL.into(), dose: 0, ..design.clone() });
+    let accuracy =
+        arms.iter().map(|(design, arm)| accuracy(design, arm, &held_out, &config)).collect();
+    let real = |design: &Design| {
+        (design.arm != REAL).then(|| Design { arm: REAL.into(), dose: 0, ..design.clone() })
+    };
     let (contrasts, crossed, rule) = family(&pairs(&arms, real)?, &held_out, &config);
     let generator = |design: &Design| {
         let (strategy, _) = design.arm.split_once('@')?;
         Some(Design { arm: strategy.into(), ..design.clone() })
     };
     let (variant_contrasts, ..) = family(&pairs(&arms, generator)?, &held_out, &config);
-    let hypotheses = contrasts.iter().map(|contrast| format!("{}: as accurate as real only", contrast.design)).collect();
+    let hypotheses = contrasts
+        .iter()
+        .map(|contrast| format!("{}: as accurate as real only", contrast.design))
+        .collect();
     let sample = &held_out.sample;
     Ok(Analysis {
         config,
@@ -152,10 +165,17 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
 
 /// What the contrasts with real only are called together.
 fn family_name(arms: &BTreeMap<Design, Arm>) -> String {
-    let alike = if arms.keys().all(|design| design.regime == FULL) { "n and transforms" } else { "n, transforms and regime" };
+    let alike = if arms.keys().all(|design| design.regime == FULL) {
+        "n and transforms"
+    } else {
+        "n, transforms and regime"
+    };
     let control = |design: &&Design| design.arm == RESEEDED;
     let compared = || arms.keys().filter(|design| design.arm != REAL);
-    let which = match (compared().any(|design| control(&design)), compared().all(|design| control(&design))) {
+    let which = match (
+        compared().any(|design| control(&design)),
+        compared().all(|design| control(&design)),
+    ) {
         (true, true) => "every control",
         (true, false) => "every synthetic arm and control",
         _ => "every synthetic arm",
@@ -165,12 +185,21 @@ fn family_name(arms: &BTreeMap<Design, Arm>) -> String {
 
 /// What the study could find, by the mean variances of its contrasts over reruns.
 fn power_of(contrasts: &[Contrast], crossed: &[Crossed], config: &Config) -> Option<Power> {
-    let over_reruns = contrasts.iter().zip(crossed).filter(|(contrast, _)| contrast.answer.basis == Basis::Reruns);
+    let over_reruns = contrasts
+        .iter()
+        .zip(crossed)
+        .filter(|(contrast, _)| contrast.answer.basis == Basis::Reruns);
     let crossed = over_reruns.map(|(_, crossed)| crossed).collect::<Vec<_>>();
     let first = crossed.first()?;
     let components = Components::pooled(&crossed);
     let (replicates, units) = (first.replicates(), first.units);
-    Some(Power::of(power::Design { components, replicates, units, contrasts: contrasts.len(), q: config.q }))
+    Some(Power::of(power::Design {
+        components,
+        replicates,
+        units,
+        contrasts: contrasts.len(),
+        q: config.q,
+    }))
 }
 
 /// Each design that has a baseline, with it.
@@ -181,7 +210,8 @@ fn pairs<'a>(
     let mut pairs = Vec::new();
     for (design, arm) in arms {
         let Some(other) = baseline(design) else { continue };
-        let no_baseline = || AnalysisError::NoBaseline { design: design.clone(), baseline: other.arm.clone() };
+        let no_baseline =
+            || AnalysisError::NoBaseline { design: design.clone(), baseline: other.arm.clone() };
         let baseline = arms.get(&other).ok_or_else(no_baseline)?;
         if arm.replicates != baseline.replicates {
             let (found, expected) = (arm.replicates.clone(), baseline.replicates.clone());
@@ -194,8 +224,13 @@ fn pairs<'a>(
 
 fn check_config(config: &Config) -> Result<(), AnalysisError> {
     let expected = "a number between 0 and 1";
-    match [("confidence", config.confidence), ("q", config.q)].into_iter().find(|(_, share)| !(*share > 0.0 && *share < 1.0)) {
-        Some((name, share)) => Err(AnalysisError::Config { name, found: share.to_string(), expected }),
+    match [("confidence", config.confidence), ("q", config.q)]
+        .into_iter()
+        .find(|(_, share)| !(*share > 0.0 && *share < 1.0))
+    {
+        Some((name, share)) => {
+            Err(AnalysisError::Config { name, found: share.to_string(), expected })
+        }
         None => Ok(()),
     }
 }
@@ -225,7 +260,9 @@ fn accuracy(design: &Design, arm: &Arm, held_out: &HeldOut, config: &Config) -> 
         }
     }
     let part = |images: &Vec<usize>| {
-        let crossed = Crossed::of(&arm.correct, sample.units_of(images), |scores| sample.mean_of(scores, images));
+        let crossed = Crossed::of(&arm.correct, sample.units_of(images), |scores| {
+            sample.mean_of(scores, images)
+        });
         Estimate::of_rate(&crossed, config.confidence)
     };
     let whole = Crossed::of(&arm.correct, sample.units, |scores| sample.mean(scores));
@@ -233,7 +270,11 @@ fn accuracy(design: &Design, arm: &Arm, held_out: &HeldOut, config: &Config) -> 
         design: design.clone(),
         accuracy: Estimate::of_rate(&whole, config.confidence),
         deviation: deviation(&whole.values),
-        per_class: sample.classes.iter().map(|images| (!images.is_empty()).then(|| part(images))).collect(),
+        per_class: sample
+            .classes
+            .iter()
+            .map(|images| (!images.is_empty()).then(|| part(images)))
+            .collect(),
         per_fst: held_out.by_fst.iter().map(|(fst, images)| (*fst, part(images))).collect(),
         replicates: whole.values,
         confusion,
@@ -243,12 +284,20 @@ fn accuracy(design: &Design, arm: &Arm, held_out: &HeldOut, config: &Config) -> 
 }
 
 impl Components {
-    /// The mean of several contrasts' components. Mean squares are averaged before what is below 0 is cut off.
+    /// The mean of several contrasts' components. Mean squares are averaged before what is below 0
+    /// is cut off.
     pub fn pooled(contrasts: &[&Crossed]) -> Self {
-        let of = |value: fn(&Crossed) -> f64| mean(&contrasts.iter().map(|contrast| value(contrast)).collect::<Vec<_>>());
+        let of = |value: fn(&Crossed) -> f64| {
+            mean(&contrasts.iter().map(|contrast| value(contrast)).collect::<Vec<_>>())
+        };
         let units = of(|contrast| contrast.units as f64);
-        let (square, error, shared) = (of(Crossed::mean_square), of(Crossed::error), of(|contrast| contrast.shared));
-        Self { rerun: (square - error).max(0.0), image: shared.max(0.0) * units, residual: error * units }
+        let (square, error, shared) =
+            (of(Crossed::mean_square), of(Crossed::error), of(|contrast| contrast.shared));
+        Self {
+            rerun: (square - error).max(0.0),
+            image: shared.max(0.0) * units,
+            residual: error * units,
+        }
     }
 }
 

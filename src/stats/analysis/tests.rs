@@ -28,7 +28,16 @@ fn predictions(wrong: &[usize]) -> Predictions {
 fn cell(n: usize, arm: &str, replicate: usize, wrong: &[usize]) -> Cell {
     let dose = if arm == REAL { 0 } else { 10 };
     let losses = Losses::of(&[(0.5, 0.75), (0.25, 0.5)]);
-    Cell { n, arm: arm.into(), dose, transforms: false, regime: FULL.into(), replicate, predictions: predictions(wrong), losses }
+    Cell {
+        n,
+        arm: arm.into(),
+        dose,
+        transforms: false,
+        regime: FULL.into(),
+        replicate,
+        predictions: predictions(wrong),
+        losses,
+    }
 }
 
 fn cells() -> Vec<Cell> {
@@ -53,23 +62,34 @@ fn config() -> Config {
 fn a_study_is_analysed() {
     let analysis = analyse(cells(), config()).unwrap();
     let mut table = String::new();
-    let ends = |interval: Option<Interval>| interval.map_or("none".into(), |i| format!("[{:+.3}, {:+.3}]", i.low, i.high));
+    let ends = |interval: Option<Interval>| {
+        interval.map_or("none".into(), |i| format!("[{:+.3}, {:+.3}]", i.low, i.high))
+    };
     for row in &analysis.accuracy {
         let per_class = row.per_class.iter().map(|class| class.unwrap().mean).collect::<Vec<_>>();
         let per_fst = row.per_fst.iter().map(|(fst, of)| (*fst, of.mean)).collect::<Vec<_>>();
         let Estimate { mean, interval } = row.accuracy;
         let (design, interval, replicates) = (&row.design, ends(interval), &row.replicates);
-        table += &format!("{design}: {mean:.3} {interval} {replicates:.3?} {per_class:.3?} {per_fst:.3?}\n");
+        table += &format!(
+            "{design}: {mean:.3} {interval} {replicates:.3?} {per_class:.3?} {per_fst:.3?}\n"
+        );
     }
     let answer = |answer: &Answer| {
         let Answer { basis, difference, interval, p, p_adjusted, rejected, .. } = answer;
-        format!("{basis:?} {difference:+.3} {} p {p:.4?} adjusted {p_adjusted:.4?} {rejected}", ends(*interval))
+        format!(
+            "{basis:?} {difference:+.3} {} p {p:.4?} adjusted {p_adjusted:.4?} {rejected}",
+            ends(*interval)
+        )
     };
     for row in &analysis.contrasts {
         table += &format!("{}: {}\n", row.design, answer(&row.answer));
-        table += &format!("    better {:.3?}, sign flips {:.4}, mcnemar {:.4?}\n", row.better, row.sign_flip, row.mcnemar);
+        table += &format!(
+            "    better {:.3?}, sign flips {:.4}, mcnemar {:.4?}\n",
+            row.better, row.sign_flip, row.mcnemar
+        );
         for part in &row.skin_types {
-            table += &format!("    {}: {} {}\n", part.skin_types, part.images, answer(&part.answer));
+            table +=
+                &format!("    {}: {} {}\n", part.skin_types, part.images, answer(&part.answer));
         }
     }
     expect![[r#"
@@ -92,7 +112,10 @@ fn a_study_is_analysed() {
             56: 15 Identical +0.000 none p Some(1.0000) adjusted Some(1.0000) false
     "#]]
     .assert_eq(&table);
-    assert_eq!(analysis.family.hypotheses[2], "n = 8, inpaint x 10, no transforms: as accurate as real only");
+    assert_eq!(
+        analysis.family.hypotheses[2],
+        "n = 8, inpaint x 10, no transforms: as accurate as real only"
+    );
     assert_eq!(analysis.accuracy[0].confusion, [[15, 15], [13, 17]]);
 }
 
@@ -125,27 +148,41 @@ fn cells_that_do_not_pair_are_refused() {
     let expected = "n = 4, inpaint x 10, no transforms has no arm `real` at the same n and transforms to be compared with";
     assert_eq!(error(lonely), expected);
     let lacking = vec![cell(4, "inpaint", 0, &[]), cell(4, REAL, 0, &[]), cell(4, REAL, 1, &[])];
-    assert!(error(lacking).contains("has replicates [0], but the arm that it is compared with has [0, 1]"));
+    assert!(
+        error(lacking)
+            .contains("has replicates [0], but the arm that it is compared with has [0, 1]")
+    );
     let mut other = cells();
-    other[3].predictions = Predictions::new(vec!["a".into(), "b".into()], predictions(&[]).images()[1..].to_vec()).unwrap();
+    other[3].predictions =
+        Predictions::new(vec!["a".into(), "b".into()], predictions(&[]).images()[1..].to_vec())
+            .unwrap();
     assert!(error(other).contains("image `00` in one only"));
     let unsure = analyse(cells(), Config { confidence: 1.0, ..config() }).unwrap_err();
     assert_eq!(unsure.to_string(), "confidence is 1, expected a number between 0 and 1");
 }
 
-/// A variant is compared with real images only as every arm is, and with the generator's arm in a family apart.
+/// A variant is compared with real images only as every arm is, and with the generator's arm in a
+/// family apart.
 #[test]
 fn a_variant_is_compared_with_the_generator() {
     let mut cells = cells();
     let lora = |replicate, wrong: &[usize]| cell(4, "inpaint@lora", replicate, wrong);
     cells.extend([lora(0, &[1, 3]), lora(1, &[1])]);
     let analysis = analyse(cells.clone(), config()).unwrap();
-    let compared = |contrasts: &[Contrast]| contrasts.iter().map(|contrast| contrast.design.arm.clone()).collect::<Vec<_>>();
-    assert_eq!(compared(&analysis.contrasts), ["text-to-image", "inpaint", "inpaint@lora", "inpaint"]);
+    let compared = |contrasts: &[Contrast]| {
+        contrasts.iter().map(|contrast| contrast.design.arm.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        compared(&analysis.contrasts),
+        ["text-to-image", "inpaint", "inpaint@lora", "inpaint"]
+    );
     assert_eq!(compared(&analysis.variant_contrasts), ["inpaint@lora"]);
     let contrast = &analysis.variant_contrasts[0];
     assert_eq!(contrast.replicates, [13.0 / 30.0, 10.0 / 30.0], "15 - 2 and 11 - 1 of 30");
-    assert_eq!(contrast.answer.p, contrast.answer.p_adjusted, "one hypothesis is corrected for no other");
+    assert_eq!(
+        contrast.answer.p, contrast.answer.p_adjusted,
+        "one hypothesis is corrected for no other"
+    );
     cells.retain(|cell| cell.arm != "inpaint");
     let error = analyse(cells, config()).unwrap_err().to_string();
     assert!(error.contains("no arm `inpaint`"), "{error}");

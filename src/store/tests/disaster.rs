@@ -47,12 +47,26 @@ fn a_lost_or_damaged_index_is_rebuilt_identically() {
     let mut store = store;
     let derived = store.index.derived();
     assert_eq!(derived.len(), 2 + 3 + 1);
-    for how in ["deleted", "a file", "emptied", "garbage db", "cut db", "halved db", "no db", "never closed", "lost entries"] {
+    for how in [
+        "deleted",
+        "a file",
+        "emptied",
+        "garbage db",
+        "cut db",
+        "halved db",
+        "no db",
+        "never closed",
+        "lost entries",
+    ] {
         let root = store.root().to_owned();
         drop(store);
         harm(&root.join("index"), how);
         store = Store::open(&root).unwrap();
-        assert!(matches!(store.opening().index, IndexState::Rebuilt { .. }), "{how}: {:?}", store.opening());
+        assert!(
+            matches!(store.opening().index, IndexState::Rebuilt { .. }),
+            "{how}: {:?}",
+            store.opening()
+        );
         assert_eq!(store.index.derived(), derived, "{how}");
     }
 }
@@ -70,13 +84,21 @@ fn a_full_disk_is_a_clear_error_and_leaves_no_partial_object() {
     let store = Store::open(folder.path()).unwrap();
     let (small, _) = finish(&store, "small", &[], "s", 1);
     let before = store.objects().list().unwrap();
-    let error = store.objects().put_artifact(vec![("a".into(), vec![1; 1000]), ("b".into(), vec![7; TOO_LARGE])]).unwrap_err();
-    assert!(matches!(error, StoreError::NoSpace { wanted, .. } if wanted == TOO_LARGE as u64), "{error}");
+    let error = store
+        .objects()
+        .put_artifact(vec![("a".into(), vec![1; 1000]), ("b".into(), vec![7; TOO_LARGE])])
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::NoSpace { wanted, .. } if wanted == TOO_LARGE as u64),
+        "{error}"
+    );
     assert!(error.to_string().contains("no space left"), "{error}");
     assert_eq!(store.objects().list().unwrap(), before);
 
     let mut filler = Vec::new();
-    while let Ok(digest) = store.objects().put(&[(filler.len() as u32).to_le_bytes().as_slice(), &[0; 4000]].concat()) {
+    while let Ok(digest) =
+        store.objects().put(&[(filler.len() as u32).to_le_bytes().as_slice(), &[0; 4000]].concat())
+    {
         filler.push(store.objects().path(&digest));
     }
     drop(store);
@@ -94,7 +116,8 @@ struct SmallDisk<'a>(&'a Path);
 
 impl<'a> SmallDisk<'a> {
     fn mount(path: &'a Path) -> Option<Self> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(path).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "none"]).arg(path).output();
         mounted.is_ok_and(|output| output.status.success()).then_some(Self(path))
     }
 }
@@ -113,18 +136,30 @@ fn what_a_killed_process_published_is_there() {
     let mut told = 0;
     for published in [0, 1, 5] {
         let mut writer = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "--ignored", "--nocapture", "store::tests::disaster::a_writer_to_be_killed"])
+            .args([
+                "--exact",
+                "--ignored",
+                "--nocapture",
+                "store::tests::disaster::a_writer_to_be_killed",
+            ])
             .env(KILLED_STORE, folder.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let lines = BufReader::new(writer.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let last = lines.filter_map(|line| line.strip_prefix("published ")?.parse::<u64>().ok()).nth(published).unwrap();
+        let last = lines
+            .filter_map(|line| line.strip_prefix("published ")?.parse::<u64>().ok())
+            .nth(published)
+            .unwrap();
         writer.kill().unwrap();
         writer.wait().unwrap();
         told = last + 1;
         let store = Store::open(folder.path()).unwrap();
-        assert!(matches!(store.opening().index, IndexState::Rebuilt { .. }), "{:?}", store.opening());
+        assert!(
+            matches!(store.opening().index, IndexState::Rebuilt { .. }),
+            "{:?}",
+            store.opening()
+        );
         for nth in 0..told {
             let key = receipt(&nth.to_string(), &[], Artifact::default(), 0).key;
             let finished = store.finished(&key).unwrap().expect("a published key is finished");
@@ -141,7 +176,12 @@ fn what_a_killed_process_published_is_there() {
 fn a_writer_to_be_killed() {
     let Some(root) = std::env::var_os(KILLED_STORE) else { return };
     let store = Store::open(root).unwrap();
-    let is_done = |nth: &u64| store.finished(&receipt(&nth.to_string(), &[], Artifact::default(), 0).key).unwrap().is_some();
+    let is_done = |nth: &u64| {
+        store
+            .finished(&receipt(&nth.to_string(), &[], Artifact::default(), 0).key)
+            .unwrap()
+            .is_some()
+    };
     for nth in (0..).skip_while(is_done) {
         finish(&store, &nth.to_string(), &[], &format!("content {nth}"), nth);
         println!("\npublished {nth}");

@@ -33,7 +33,8 @@ pub enum Head {
     /// torchvision's: means, dropout, one linear layer.
     #[default]
     Linear,
-    /// fastai's and the authors': largest values and means, two linear layers with batch normalisation and dropout before each.
+    /// fastai's and the authors': largest values and means, two linear layers with batch
+    /// normalisation and dropout before each.
     ConcatPool,
 }
 
@@ -65,7 +66,8 @@ pub enum Crop {
 pub struct Classifier {
     /// Most epochs; validation follows each.
     pub epochs: usize,
-    /// Side in pixels of the squares that the network sees, where images are larger; 0: as they are.
+    /// Side in pixels of the squares that the network sees, where images are larger; 0: as they
+    /// are.
     #[serde(default)]
     pub size: usize,
     /// Of real pictures that are not square (`images.fit = "crop"`).
@@ -74,26 +76,30 @@ pub struct Classifier {
     /// Optimiser steps of an epoch, the same for every arm; 0: one pass over the training images.
     pub steps_per_epoch: usize,
     pub batch: usize,
-    /// `[images, batch]`: from so many training images on that batch instead, in rising order. The authors' rule is 8, from 100 images on
-    /// 32, from 1000 on 64.
+    /// `[images, batch]`: from so many training images on that batch instead, in rising order. The
+    /// authors' rule is 8, from 100 images on 32, from 1000 on 64.
     #[serde(default)]
     pub batch_by_images: Vec<[usize; 2]>,
-    /// Whether each pass leaves out the images that do not fill a batch (the authors'); otherwise the next pass fills it.
+    /// Whether each pass leaves out the images that do not fill a batch (the authors'); otherwise
+    /// the next pass fills it.
     #[serde(default)]
     pub drop_last: bool,
     pub learning_rate: f64,
     #[serde(default)]
     pub schedule: ClassifierSchedule,
     pub weight_decay: f64,
-    /// Whether the scales and shifts of normalisations and the biases decay as well (the authors': false, as fastai has it).
+    /// Whether the scales and shifts of normalisations and the biases decay as well (the authors':
+    /// false, as fastai has it).
     #[serde(default = "yes")]
     pub decay_norms_and_biases: bool,
-    /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch, so that every arm has the same budget.
-    /// With `keep = "last"` as well nothing of the result depends on the validation images.
+    /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch,
+    /// so that every arm has the same budget. With `keep = "last"` as well nothing of the result
+    /// depends on the validation images.
     pub patience: usize,
     #[serde(default)]
     pub keep: Keep,
-    /// The share of a label that goes to all classes alike, 0 to 1 (Szegedy et al. 2016); in the training loss only.
+    /// The share of a label that goes to all classes alike, 0 to 1 (Szegedy et al. 2016); in the
+    /// training loss only.
     pub label_smoothing: f64,
     /// Weights of single classes in the loss; the others' are 1.
     #[serde(default)]
@@ -107,7 +113,11 @@ pub struct Classifier {
 impl Classifier {
     /// Images that a training on so many shows at most.
     pub fn shown(&self, images: usize) -> usize {
-        let pass = if self.steps_per_epoch == 0 { images } else { self.steps_per_epoch * self.batch_of(images) };
+        let pass = if self.steps_per_epoch == 0 {
+            images
+        } else {
+            self.steps_per_epoch * self.batch_of(images)
+        };
         self.epochs * pass
     }
 
@@ -123,14 +133,16 @@ fn yes() -> bool {
 }
 
 /// Which part of a classifier is trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Regime {
     /// Everything.
     #[default]
     Full,
-    /// The head, and scale and shift of the body's batch normalisations, whose statistics move; stochastic depth is on: fastai's frozen
-    /// body, as the authors have it.
+    /// The head, and scale and shift of the body's batch normalisations, whose statistics move;
+    /// stochastic depth is on: fastai's frozen body, as the authors have it.
     Authors,
     /// The head alone, on features of the body as it was pretrained.
     Head,
@@ -156,8 +168,9 @@ impl Regime {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadRegime {
-    /// Transformed views of each image whose features are computed, once for all classifiers; pass p over the images shows view p modulo
-    /// this number. 0: nothing is computed before, each image is transformed anew each time it is shown.
+    /// Transformed views of each image whose features are computed, once for all classifiers; pass
+    /// p over the images shows view p modulo this number. 0: nothing is computed before, each image
+    /// is transformed anew each time it is shown.
     pub views: usize,
     /// A head alone bears more than a whole network does.
     pub learning_rate: f64,

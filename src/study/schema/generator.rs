@@ -7,14 +7,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generator {
-    /// A folder of shards of the released synthetic set, or of others in its layout; their images are then taken, and none are
-    /// generated. Empty: images are generated.
+    /// A folder of shards of the released synthetic set, or of others in its layout; their images
+    /// are then taken, and none are generated. Empty: images are generated.
     pub released: String,
     /// Prompt of fine-tuning and sampling; `{label}` stands for the class.
     pub prompt: String,
     pub dreambooth: DreamBooth,
     pub sampling: Sampling,
-    /// Other generators by name, each an arm beside this one. A study file says of each what differs; here each is complete.
+    /// Other generators by name, each an arm beside this one. A study file says of each what
+    /// differs; here each is complete.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variants: BTreeMap<String, Generator>,
 }
@@ -23,16 +24,19 @@ pub struct Generator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Models {
-    /// One model a class, tuned on the class's whole pool, as the authors did. All replicates share it.
+    /// One model a class, tuned on the class's whole pool, as the authors did. All replicates share
+    /// it.
     PerClass,
-    /// One model for each class and replicate, tuned on the class's whole pool: intervals then cover reruns of the tuning too.
+    /// One model for each class and replicate, tuned on the class's whole pool: intervals then
+    /// cover reruns of the tuning too.
     PerReplicate,
     /// One model of all classes, each image under its own class's prompt. All replicates share it.
     All,
-    /// One model of all classes for each replicate: reruns of the tuning as `PerReplicate` has them, at the price of one tuning a
-    /// replicate, however many classes there are.
+    /// One model of all classes for each replicate: reruns of the tuning as `PerReplicate` has
+    /// them, at the price of one tuning a replicate, however many classes there are.
     AllPerReplicate,
-    /// One model for each class, replicate and n, tuned on the n images that the replicate's classifiers see, and on no other.
+    /// One model for each class, replicate and n, tuned on the n images that the replicate's
+    /// classifiers see, and on no other.
     LeakFree,
     /// None: images are made by the pretrained models, or the base's, as they are.
     Untuned,
@@ -47,7 +51,8 @@ pub enum LearningRateSchedule {
     Cosine,
 }
 
-/// What a UNet computes in. What is trained, and every sum over many values, is in single precision whatever this is.
+/// What a UNet computes in. What is trained, and every sum over many values, is in single precision
+/// whatever this is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -88,7 +93,8 @@ pub struct DreamBooth {
     pub weight_decay: f64,
     /// Largest global norm of the gradient.
     pub clip: f64,
-    /// Decay of the weights' moving average, which is then what is kept; 0: the last weights are kept (the authors').
+    /// Decay of the weights' moving average, which is then what is kept; 0: the last weights are
+    /// kept (the authors').
     pub ema: f64,
     /// Share of prompts replaced by the empty prompt (the authors': 0).
     pub caption_dropout: f64,
@@ -96,9 +102,11 @@ pub struct DreamBooth {
     pub snr_gamma: f64,
     /// f32 or bf16; in f16 small gradients would vanish.
     pub precision: Precision,
-    /// Whether the UNet's layers are computed twice rather than kept, for less memory and more time; rounding apart, nothing changes.
+    /// Whether the UNet's layers are computed twice rather than kept, for less memory and more
+    /// time; rounding apart, nothing changes.
     pub gradient_checkpointing: bool,
-    /// Transformed views of each image, encoded once; pass p over the images shows view p modulo this number.
+    /// Transformed views of each image, encoded once; pass p over the images shows view p modulo
+    /// this number.
     pub views: usize,
     /// How often in a training images are sampled to look at, the last time at its end; 0: never.
     pub previews: usize,
@@ -121,7 +129,8 @@ pub struct TuningTransforms {
     pub flip: f64,
 }
 
-/// The mask of an inpainting model's training view: a rectangle or an ellipse anywhere in the image.
+/// The mask of an inpainting model's training view: a rectangle or an ellipse anywhere in the
+/// image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuningMask {
@@ -131,12 +140,13 @@ pub struct TuningMask {
     pub sides: [f64; 2],
 }
 
-/// Prior preservation (Ruiz et al. 2023, equation 2): beside each of the class's images one that the base model made itself is learnt,
-/// so that tuning does not make it forget what else there is.
+/// Prior preservation (Ruiz et al. 2023, equation 2): beside each of the class's images one that
+/// the base model made itself is learnt, so that tuning does not make it forget what else there is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prior {
-    /// Images that the base's text-to-image model makes, of all models together; 0: no prior preservation (the authors').
+    /// Images that the base's text-to-image model makes, of all models together; 0: no prior
+    /// preservation (the authors').
     pub images: usize,
     /// Weight of their loss.
     pub weight: f64,
@@ -144,7 +154,8 @@ pub struct Prior {
     pub prompt: String,
 }
 
-/// Low-rank adaptation (Hu et al. 2021): a product of two narrow matrices is tuned beside each target, which itself stays.
+/// Low-rank adaptation (Hu et al. 2021): a product of two narrow matrices is tuned beside each
+/// target, which itself stays.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lora {

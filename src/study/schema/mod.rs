@@ -1,5 +1,6 @@
-//! What a study file can say, as types. Defaults live in `defaults.toml` beside this file and nowhere else: a key that is not
-//! there does not exist, so every parameter of a run can be read in its resolved study.
+//! What a study file can say, as types. Defaults live in `defaults.toml` beside this file and
+//! nowhere else: a key that is not there does not exist, so every parameter of a run can be read in
+//! its resolved study.
 
 mod classifier;
 mod generator;
@@ -114,21 +115,24 @@ pub enum Unusable {
 pub enum Dedupe {
     /// They are reported.
     Keep,
-    /// Those of one picture are in one set only; a picture of the set's own test part is nowhere else.
+    /// Those of one picture are in one set only; a picture of the set's own test part is nowhere
+    /// else.
     DropFromTrain,
 }
 
-/// The real images of the study. Paths are relative to the study file, and `${NAME}` in one stands for a variable of the environment.
-/// Counts are per class; the four sets are disjoint.
+/// The real images of the study. Paths are relative to the study file, and `${NAME}` in one stands
+/// for a variable of the environment. Counts are per class; the four sets are disjoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Images {
     pub source: ImageSource,
     /// Folder of the files, or of the shards.
     pub path: String,
-    /// The table of annotations; empty: the one of the set's own name in the folder, or (folder) none.
+    /// The table of annotations; empty: the one of the set's own name in the folder, or (folder)
+    /// none.
     pub annotations: String,
-    /// A table of the pictures that are the test part; empty: a study draws them (fitzpatrick17k only).
+    /// A table of the pictures that are the test part; empty: a study draws them (fitzpatrick17k
+    /// only).
     pub held_out_list: String,
     /// A table of all other pictures to use; empty: all (fitzpatrick17k only).
     pub training_list: String,
@@ -142,11 +146,14 @@ pub struct Images {
     pub classes: Vec<String>,
     /// Images that classifiers sample from and that DreamBooth is tuned on.
     pub pool: usize,
-    /// Images that the losses of learning curves are of, and that early stopping and the choice of weights look at.
+    /// Images that the losses of learning curves are of, and that early stopping and the choice of
+    /// weights look at.
     pub validation: usize,
-    /// Images that every accuracy is measured on. Of DDI this and `validation` count each pair of skin types.
+    /// Images that every accuracy is measured on. Of DDI this and `validation` count each pair of
+    /// skin types.
     pub held_out: usize,
-    /// Images for the probe classifier of the generator check, seen by nothing else; 0: there is no check, as without a strategy.
+    /// Images for the probe classifier of the generator check, seen by nothing else; 0: there is no
+    /// check, as without a strategy.
     pub plentiful: usize,
 }
 
@@ -167,15 +174,17 @@ pub struct Base {
     pub backbone: Backbone,
 }
 
-/// Folders in diffusers' layout, relative to the study file, to start the generators from instead; empty: from the base. A folder has
-/// unet/, vae/, text_encoder/, tokenizer/ and scheduler/, as Stable Diffusion's repositories have, with weights as safetensors.
+/// Folders in diffusers' layout, relative to the study file, to start the generators from instead;
+/// empty: from the base. A folder has unet/, vae/, text_encoder/, tokenizer/ and scheduler/, as
+/// Stable Diffusion's repositories have, with weights as safetensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pretrained {
     pub text_to_image: String,
     pub inpainting: String,
-    /// A file of ImageNet weights that classifiers start from instead, relative to the study file: safetensors, or a state dict of
-    /// torch.save, by torchvision's or efficientnet_lite_pytorch's names; empty: from the base. `base.backbone.architecture` says whose.
+    /// A file of ImageNet weights that classifiers start from instead, relative to the study file:
+    /// safetensors, or a state dict of torch.save, by torchvision's or efficientnet_lite_pytorch's
+    /// names; empty: from the base. `base.backbone.architecture` says whose.
     pub backbone: String,
 }
 
@@ -253,11 +262,13 @@ pub struct UNet {
     pub ema: f64,
     /// Share of captions replaced by the empty prompt, for classifier-free guidance.
     pub caption_dropout: f64,
-    /// Gamma of the min-SNR weighting of the loss (Hang et al. 2023); 0: every timestep counts alike.
+    /// Gamma of the min-SNR weighting of the loss (Hang et al. 2023); 0: every timestep counts
+    /// alike.
     pub snr_gamma: f64,
 }
 
-/// The classifiers' networks: a small EfficientNet-V2 for small images, EfficientNet-V2-S and -M, EfficientNet-Lite0.
+/// The classifiers' networks: a small EfficientNet-V2 for small images, EfficientNet-V2-S and -M,
+/// EfficientNet-Lite0.
 pub const ARCHITECTURES: &[&str] = &["tiny", "v2-s", "v2-m", "lite0"];
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -276,28 +287,33 @@ pub enum Strategy {
     InThenOutpaint,
 }
 
-/// An arm without synthetic images that says what differences are worth where there is nothing to be found.
+/// An arm without synthetic images that says what differences are worth where there is nothing to
+/// be found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
-    /// Real images only, trained again from another seed: its difference from real only is what chance alone makes (an A/A test).
+    /// Real images only, trained again from another seed: its difference from real only is what
+    /// chance alone makes (an A/A test).
     Reseeded,
 }
 
-/// The real-count sweep: real only, every control and every strategy, at every n, dose, transform setting and regime.
+/// The real-count sweep: real only, every control and every strategy, at every n, dose, transform
+/// setting and regime.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
     /// Real images per class.
     pub n: Vec<usize>,
-    /// None of them where there are controls: then nothing is generated, and there is nothing to check or to show.
+    /// None of them where there are controls: then nothing is generated, and there is nothing to
+    /// check or to show.
     pub strategies: Vec<Strategy>,
     pub controls: Vec<Control>,
     /// Synthetic images per real image; of no effect without a strategy.
     pub doses: Vec<usize>,
     /// Whether classifiers see transformed images.
     pub transforms: Vec<bool>,
-    /// Which part of each classifier is trained; each regime is compared with real images only within itself.
+    /// Which part of each classifier is trained; each regime is compared with real images only
+    /// within itself.
     pub regimes: Vec<Regime>,
     pub replicates: usize,
 }
@@ -312,8 +328,8 @@ pub struct Analysis {
     pub assumed: Assumed,
 }
 
-/// How much a difference of two arms' accuracies is taken to vary before there are results, for `titrate plan`: standard deviations of
-/// rates, 0 to 1. The report measures them.
+/// How much a difference of two arms' accuracies is taken to vary before there are results, for
+/// `titrate plan`: standard deviations of rates, 0 to 1. The report measures them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assumed {

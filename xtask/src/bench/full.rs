@@ -1,4 +1,5 @@
-//! `cargo xtask bench full`: titrate alone with a generator of Stable Diffusion 2.1-base's size, and the memory that it takes.
+//! `cargo xtask bench full`: titrate alone with a generator of Stable Diffusion 2.1-base's size,
+//! and the memory that it takes.
 
 use anyhow::{Context, Result, bail};
 
@@ -26,11 +27,16 @@ struct Asked {
 impl Asked {
     fn new(options: &[String]) -> Result<Self> {
         let [device, precision, case] = ["cpu", "f32", ""].map(str::to_owned);
-        let mut asked = Self { device, precision, size: 512, batch: 2, images: 1, steps: 50, rounds: 2, case };
+        let mut asked =
+            Self { device, precision, size: 512, batch: 2, images: 1, steps: 50, rounds: 2, case };
         for option in options.chunks(2) {
             let [key, value] = option else { bail!("bench full: {} has no value", option[0]) };
             let number = || value.parse::<usize>().ok().filter(|number| *number > 0);
-            let number = || number().with_context(|| format!("bench full: {key} {value}: a number from 1 on expected"));
+            let number = || {
+                number().with_context(|| {
+                    format!("bench full: {key} {value}: a number from 1 on expected")
+                })
+            };
             match key.as_str() {
                 "--device" => asked.device.clone_from(value),
                 "--precision" => asked.precision.clone_from(value),
@@ -51,7 +57,12 @@ impl Asked {
         let Self { device, precision, size, batch, images, steps, rounds, .. } = self;
         let place = format!("@{device}@{precision} {size}");
         [
-            (format!("training step, {size} px, batch {batch}"), format!("full-train{place} {batch}"), *rounds, *batch),
+            (
+                format!("training step, {size} px, batch {batch}"),
+                format!("full-train{place} {batch}"),
+                *rounds,
+                *batch,
+            ),
             (
                 format!("sampling, {size} px, {images} in {steps} steps"),
                 format!("full-sample{place} {images} {steps}"),
@@ -67,7 +78,10 @@ pub fn full(options: &[String]) -> Result<()> {
     let on_gpu = asked.device == "cuda";
     let features: &[&str] = if on_gpu { &["--features", "cuda"] } else { &[] };
     let of = if on_gpu { "the GPU" } else { "the process" };
-    println!("Stable Diffusion 2.1-base, {} on {}; the most memory of {of}", asked.precision, asked.device);
+    println!(
+        "Stable Diffusion 2.1-base, {} on {}; the most memory of {of}",
+        asked.precision, asked.device
+    );
     println!("{:<37}{:>11}{:>11}{:>11}", "", "time", "images/s", "memory");
     for (name, work, count, images) in asked.rows() {
         if !work.contains(&asked.case) {
@@ -76,7 +90,10 @@ pub fn full(options: &[String]) -> Result<()> {
         // A process a row, so that the most that it took is the row's.
         let mut side = Side::titrate(features, &[])?;
         let seconds = side.ask(&work, count).context(name.clone())? / count as f64;
-        let memory = side.setting.parse::<f64>().with_context(|| format!("{name}: {:?} is no memory", side.setting))?;
+        let memory = side
+            .setting
+            .parse::<f64>()
+            .with_context(|| format!("{name}: {:?} is no memory", side.setting))?;
         let rate = images as f64 / seconds;
         println!(
             "{name:<37}{:>11}{rate:>11.4}{:>11}",

@@ -20,7 +20,11 @@ pub fn acne(scene: &mut Scene, draw: &Draw) -> String {
         let radius = draw.span(0.12, 0.24);
         let around = blob(draw, at, 1.4 * radius, 1.1, 0.1);
         lesion::tint(scene, draw, &around, tone.part(0.5), 0.2, 0.2);
-        lesion::dome(scene, at, Dome { radius, height: 0.4 * radius, tone: tone.part(0.6), gloss: 0.3 });
+        lesion::dome(
+            scene,
+            at,
+            Dome { radius, height: 0.4 * radius, tone: tone.part(0.6), gloss: 0.3 },
+        );
     }
     for at in scatter(draw, point(0., 0.), 1., pustules, 0.35) {
         let around = blob(draw, at, draw.span(0.16, 0.26), 1., 0.1);
@@ -52,7 +56,11 @@ pub fn urticaria(scene: &mut Scene, draw: &Draw) -> String {
         lesion::plateau(scene, &Shape::Blob(wheal), height, 0.2);
     }
     let middle = if pale { "pale centres" } else { "even colour" };
-    format!("urticaria with {} {} raised {colour} wheals of {middle}", number(count), size_word(radius))
+    format!(
+        "urticaria with {} {} raised {colour} wheals of {middle}",
+        number(count),
+        size_word(radius)
+    )
 }
 
 /// Raised lines where the skin was scratched.
@@ -85,7 +93,11 @@ pub fn tinea_corporis(scene: &mut Scene, draw: &Draw) -> String {
     let radius = draw.span(0.35, 0.8) / (count as f32).sqrt();
     let width = draw.span(0.16, 0.28).min(0.5 * radius);
     let scaly = draw.chance(0.6);
-    let places = if count == 1 { vec![near_middle(draw)] } else { scatter(draw, point(0., 0.), 0.6, count, 1.9 * radius) };
+    let places = if count == 1 {
+        vec![near_middle(draw)]
+    } else {
+        scatter(draw, point(0., 0.), 0.6, count, 1.9 * radius)
+    };
     for at in places {
         let ring = Blob::new(draw, at, radius, draw.span(1., 1.4), draw.span(0.02, 0.25));
         let shape = Shape::Blob(ring.clone());
@@ -109,7 +121,11 @@ pub fn tinea_corporis(scene: &mut Scene, draw: &Draw) -> String {
     }
     let surface = if scaly { "scaly" } else { "smooth" };
     let rings = if count == 1 { "ring" } else { "rings" };
-    format!("{} {} {surface} {colour} {rings} of tinea corporis with clear centres", number(count), size_word(radius))
+    format!(
+        "{} {} {surface} {colour} {rings} of tinea corporis with clear centres",
+        number(count),
+        size_word(radius)
+    )
 }
 
 /// Puts back what was inside `shape` before something was laid on it.
@@ -147,7 +163,10 @@ pub fn impetigo(scene: &mut Scene, draw: &Draw) -> String {
     }
     let amount = if cover > 0.6 { "thick" } else { "patchy" };
     let patches = if count == 1 { "patch" } else { "patches" };
-    format!("impetigo with {amount} honey-yellow crusts over {} irregular {colour} {patches}", number(count))
+    format!(
+        "impetigo with {amount} honey-yellow crusts over {} irregular {colour} {patches}",
+        number(count)
+    )
 }
 
 /// A cluster of clear blisters on one red base.
@@ -177,7 +196,15 @@ pub fn ichthyosis(scene: &mut Scene, draw: &Draw) -> String {
         scene,
         draw,
         &everything,
-        Plates { matter: colour, size, cover, opacity, inset: 0., height: 0.05, cracks: draw.span(0.3, 1.) },
+        Plates {
+            matter: colour,
+            size,
+            cover,
+            opacity,
+            inset: 0.,
+            height: 0.05,
+            cracks: draw.span(0.3, 1.),
+        },
     );
     let plates = if size > 0.42 { "large" } else { "small" };
     let hue = if dark { "dark brown" } else { "white" };
@@ -192,7 +219,12 @@ pub fn molluscum_contagiosum(scene: &mut Scene, draw: &Draw) -> String {
     let tone = Tone::flush(scene, strength, 0.1);
     let in_ring = count > 4 && draw.chance(0.4);
     let places = if in_ring {
-        along_ring(draw, &Blob::round(near_middle(draw), draw.span(0.45, 0.7)), count, draw.span(0.6, 1.))
+        along_ring(
+            draw,
+            &Blob::round(near_middle(draw), draw.span(0.45, 0.7)),
+            count,
+            draw.span(0.6, 1.),
+        )
     } else {
         scatter(draw, point(0., 0.), 0.9, count, 2.2 * radius)
     };
@@ -210,7 +242,11 @@ pub fn molluscum_contagiosum(scene: &mut Scene, draw: &Draw) -> String {
         (_, true) => "domes in a ring",
         _ => "domes",
     };
-    format!("{} {} {colour} {domes} of molluscum contagiosum with a dimple", number(count), size_word(radius))
+    format!(
+        "{} {} {colour} {domes} of molluscum contagiosum with a dimple",
+        number(count),
+        size_word(radius)
+    )
 }
 
 /// Oval, finely scaling patches, lighter or darker than the skin.
@@ -226,7 +262,11 @@ pub fn pityriasis_versicolor(scene: &mut Scene, draw: &Draw) -> String {
     }
     let colour = if light { "pale" } else { "brown" };
     let border = border_word(softness);
-    format!("pityriasis versicolor with {} {} oval {colour} patches of {border} border", number(count), size_word(radius))
+    format!(
+        "pityriasis versicolor with {} {} oval {colour} patches of {border} border",
+        number(count),
+        size_word(radius)
+    )
 }
 
 /// Rough keratotic domes.
@@ -235,11 +275,19 @@ pub fn viral_wart(scene: &mut Scene, draw: &Draw) -> String {
     let radius = draw.span(0.3, 0.55) / (count as f32).sqrt() + 0.05;
     let pale = draw.unit();
     let horn = matter::mixed([0.36, 0.25, 0.17], matter::SCALE, pale);
-    let places = if count == 1 { vec![near_middle(draw)] } else { scatter(draw, point(0., 0.), 0.85, count, 2.1 * radius) };
+    let places = if count == 1 {
+        vec![near_middle(draw)]
+    } else {
+        scatter(draw, point(0., 0.), 0.85, count, 2.1 * radius)
+    };
     for at in places {
         let shape = blob(draw, at, radius, draw.span(1., 1.25), 0.12);
         lesion::tint(scene, draw, &shape, Tone::pigment(0.15), 0.08, 0.2);
-        lesion::dome(scene, at, Dome { radius, height: 0.4 * radius, tone: Tone::default(), gloss: 0.05 });
+        lesion::dome(
+            scene,
+            at,
+            Dome { radius, height: 0.4 * radius, tone: Tone::default(), gloss: 0.05 },
+        );
         let rough = Plates {
             matter: horn,
             size: draw.span(0.18, 0.3),

@@ -7,17 +7,26 @@ use super::super::shape::{Blob, Shape, scatter};
 use super::{border_word, near_middle, number, outline_word, size_word, with_article};
 
 pub fn normal_skin(_: &mut Scene, draw: &Draw) -> String {
-    draw.pick(&["normal skin without any lesion", "healthy normal skin with nothing to see", "plain normal skin of even colour"])
-        .to_owned()
+    draw.pick(&[
+        "normal skin without any lesion",
+        "healthy normal skin with nothing to see",
+        "plain normal skin of even colour",
+    ])
+    .to_owned()
 }
 
 /// One to three brown to black spots, flat or raised.
 pub fn melanocytic_nevus(scene: &mut Scene, draw: &Draw) -> String {
     let count = draw.weighted(&[0.7, 0.2, 0.1]) + 1;
     let (radius, pigment) = (draw.span(0.14, 0.7 - 0.12 * count as f32), draw.span(0.6, 2.2));
-    let (aspect, waviness, softness) = (draw.span(1., 1.6), draw.span(0., 0.3), draw.span(0.04, 0.25));
+    let (aspect, waviness, softness) =
+        (draw.span(1., 1.6), draw.span(0., 0.3), draw.span(0.04, 0.25));
     let height = if draw.chance(0.5) { draw.span(0.04, 0.15) } else { 0. };
-    let places = if count == 1 { vec![near_middle(draw)] } else { scatter(draw, point(0., 0.), 0.7, count, 2. * radius) };
+    let places = if count == 1 {
+        vec![near_middle(draw)]
+    } else {
+        scatter(draw, point(0., 0.), 0.7, count, 2. * radius)
+    };
     for at in places {
         let shape = blob(draw, at, radius, aspect, waviness);
         lesion::tint(scene, draw, &shape, Tone::pigment(pigment), softness, draw.span(0., 0.5));
@@ -60,7 +69,8 @@ pub fn seborrheic_keratosis(scene: &mut Scene, draw: &Draw) -> String {
     };
     lesion::plates(scene, draw, &shape, rough);
     let surface = if cover > 0.6 { "rough cracked" } else { "waxy" };
-    let looks = with_article(&format!("{} {} brown", size_word(radius), outline_word(aspect, waviness)));
+    let looks =
+        with_article(&format!("{} {} brown", size_word(radius), outline_word(aspect, waviness)));
     format!("{looks} seborrheic keratosis with a {surface} surface")
 }
 
@@ -76,17 +86,26 @@ pub fn vitiligo(scene: &mut Scene, draw: &Draw) -> String {
         lesion::tint(scene, draw, &shape, Tone { oxygenated: -0.08, ..Tone::default() }, 0.1, 0.);
     }
     let patches = if count == 1 { "patch" } else { "patches" };
-    format!("{} {} white {patches} of vitiligo with sharp borders", number(count), size_word(radius))
+    format!(
+        "{} {} white {patches} of vitiligo with sharp borders",
+        number(count),
+        size_word(radius)
+    )
 }
 
 /// One large flat patch of even light brown.
 pub fn cafe_au_lait_macule(scene: &mut Scene, draw: &Draw) -> String {
-    let (radius, aspect, waviness) = (draw.span(0.35, 0.8), draw.span(1., 1.8), draw.span(0.02, 0.4));
+    let (radius, aspect, waviness) =
+        (draw.span(0.35, 0.8), draw.span(1., 1.8), draw.span(0.02, 0.4));
     let pigment = draw.span(0.25, 0.6) + 0.25 * scene.melanin;
     let softness = draw.span(0.04, 0.2);
     let shape = blob(draw, near_middle(draw), radius, aspect, waviness);
     lesion::tint(scene, draw, &shape, Tone::pigment(pigment), softness, 0.1);
-    let looks = with_article(&format!("{} flat {} light brown", size_word(radius), outline_word(aspect, waviness)));
+    let looks = with_article(&format!(
+        "{} flat {} light brown",
+        size_word(radius),
+        outline_word(aspect, waviness)
+    ));
     format!("{looks} cafe-au-lait macule with a {} border", border_word(softness))
 }
 
@@ -97,10 +116,16 @@ pub fn solar_lentigo(scene: &mut Scene, draw: &Draw) -> String {
     let softness = draw.span(0.04, 0.15);
     let places = scatter(draw, point(0., 0.), 1., count, 1.9 * radius);
     for at in places {
-        let shape = blob(draw, at, radius * draw.span(0.6, 1.3), draw.span(1., 1.7), draw.span(0.05, 0.35));
+        let shape =
+            blob(draw, at, radius * draw.span(0.6, 1.3), draw.span(1., 1.7), draw.span(0.05, 0.35));
         lesion::tint(scene, draw, &shape, Tone::pigment(pigment), softness, 0.15);
     }
-    format!("{} {} flat brown solar lentigo spots with {} borders", number(count), size_word(radius), border_word(softness))
+    format!(
+        "{} {} flat brown solar lentigo spots with {} borders",
+        number(count),
+        size_word(radius),
+        border_word(softness)
+    )
 }
 
 /// Symmetric brown patches on both cheeks.
@@ -117,7 +142,8 @@ pub fn melasma(scene: &mut Scene, draw: &Draw) -> String {
         let distance = if forehead { cheek.min((brow.length() - 1.) * 0.16) } else { cheek };
         let share = coverage(distance + 0.12 * border.rough(at * 3. + point(5., 5.)), softness);
         texel.pigments.melanin += share * pigment;
-        texel.height += 0.12 * coverage(at.x.abs() - 0.12, 0.3) * coverage((at.y - 0.1).abs() - 0.55, 0.3);
+        texel.height +=
+            0.12 * coverage(at.x.abs() - 0.12, 0.3) * coverage((at.y - 0.1).abs() - 0.55, 0.3);
     });
     let also = if forehead { "cheeks and forehead" } else { "both cheeks" };
     format!("symmetric brown patches of melasma, {}-edged, on {also}", border_word(softness))
@@ -130,7 +156,11 @@ pub fn cherry_angioma(scene: &mut Scene, draw: &Draw) -> String {
     let venous = draw.span(0., 0.5);
     let tone = Tone { oxygenated: 1.9 * (1. - venous), deoxygenated: 1.9 * venous, melanin: 0. };
     let (height, gloss) = (draw.span(0.2, 0.8), draw.span(0.1, 0.8));
-    let places = if count == 1 { vec![near_middle(draw)] } else { scatter(draw, point(0., 0.), 0.95, count, 2.2 * radius) };
+    let places = if count == 1 {
+        vec![near_middle(draw)]
+    } else {
+        scatter(draw, point(0., 0.), 0.95, count, 2.2 * radius)
+    };
     for at in places {
         let radius = radius * draw.span(0.7, 1.2);
         lesion::dome(scene, at, Dome { radius, height: height * radius, tone, gloss });
@@ -149,11 +179,16 @@ pub fn spider_telangiectasia(scene: &mut Scene, draw: &Draw) -> String {
     let tone = Tone { oxygenated: 1. * (1. - venous), deoxygenated: 1. * venous, melanin: 0.05 };
     let (start, length) = (draw.angle(), draw.span(0.4, 0.8));
     for leg in 0..legs {
-        let heading = start + std::f32::consts::TAU * (leg as f32 + draw.span(-0.2, 0.2)) / legs as f32;
+        let heading =
+            start + std::f32::consts::TAU * (leg as f32 + draw.span(-0.2, 0.2)) / legs as f32;
         lesion::vessel(scene, draw, middle, heading, length * draw.span(0.7, 1.2), width, tone);
     }
     if draw.chance(0.7) {
-        lesion::dome(scene, middle, Dome { radius: draw.span(0.1, 0.18), height: 0.06, tone, gloss: 0.3 });
+        lesion::dome(
+            scene,
+            middle,
+            Dome { radius: draw.span(0.1, 0.18), height: 0.06, tone, gloss: 0.3 },
+        );
     }
     let colour = if venous > 0.35 { "purple" } else { "red" };
     let extent = if length > 0.6 { "long" } else { "short" };
@@ -170,7 +205,10 @@ pub fn port_wine_stain(scene: &mut Scene, draw: &Draw) -> String {
     let shape = Shape::Blob(Blob::new(draw, away, radius, draw.span(1., 1.5), waviness));
     lesion::tint(scene, draw, &shape, tone, softness, draw.span(0., 0.6));
     let colour = if venous > 0.4 { "purple" } else { "dark red" };
-    format!("a large flat {colour} port-wine stain with {} border", with_article(&format!("{} irregular", border_word(softness))))
+    format!(
+        "a large flat {colour} port-wine stain with {} border",
+        with_article(&format!("{} irregular", border_word(softness)))
+    )
 }
 
 /// One smooth skin-coloured dome, with a dark pore.
@@ -179,7 +217,11 @@ pub fn epidermoid_cyst(scene: &mut Scene, draw: &Draw) -> String {
     let middle = near_middle(draw);
     let strength = draw.span(0., 0.7);
     let tone = Tone::flush(scene, strength, 0.2);
-    lesion::dome(scene, middle, Dome { radius, height: draw.span(0.25, 0.6) * radius, tone, gloss: draw.span(0.1, 0.6) });
+    lesion::dome(
+        scene,
+        middle,
+        Dome { radius, height: draw.span(0.25, 0.6) * radius, tone, gloss: draw.span(0.1, 0.6) },
+    );
     let pore = draw.chance(0.7);
     if pore {
         let place = middle + Point::at(draw.angle()) * (0.3 * radius);

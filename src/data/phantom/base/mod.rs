@@ -1,7 +1,8 @@
 //! The base corpus: other kinds of skin and lesion, for pretraining.
 //!
-//! It is built from the same materials as the study's conditions over wide ranges of shape, border, colour, surface, number and
-//! arrangement, but shares no class and no image with them. Every image has a caption that names its kind and what is visible.
+//! It is built from the same materials as the study's conditions over wide ranges of shape, border,
+//! colour, surface, number and arrangement, but shares no class and no image with them. Every image
+//! has a caption that names its kind and what is visible.
 
 mod eruption;
 mod growth;
@@ -55,13 +56,15 @@ pub fn kinds() -> impl ExactSizeIterator<Item = &'static str> {
     KINDS.iter().map(|&(kind, ..)| kind)
 }
 
-/// Image `index` of the base corpus, `size` pixels square, on skin of a random type; kinds take turns.
+/// Image `index` of the base corpus, `size` pixels square, on skin of a random type; kinds take
+/// turns.
 pub fn render(index: usize, size: usize, seed: Seed) -> Item {
     let (kind, paint, disease) = KINDS[index % KINDS.len()];
     let draw = Draw::new(seed.child(SOURCE).nth(index as u64).rng());
     let fst = incidental::skin_type(&draw);
     let tilt = if kind == "melasma" { 0.6 } else { std::f32::consts::PI };
-    let mut scene = Scene::skin(size, fst, incidental::pose(&draw, tilt, super::POSE_OFFSET), &draw);
+    let mut scene =
+        Scene::skin(size, fst, incidental::pose(&draw, tilt, super::POSE_OFFSET), &draw);
     incidental::marks(&mut scene, &draw);
     let seen = paint(&mut scene, &draw);
     incidental::over(&mut scene, &draw);
@@ -93,7 +96,13 @@ fn caption(kind: &str, disease: bool, seen: &str, fst: u8, draw: &Draw) -> Strin
     if disease && draw.chance(0.3) {
         return format!("An image of {kind}, a skin disease, on {skin} skin");
     }
-    let opener = draw.pick(&["A photo of", "An image of", "A photograph of", "A clinical photo of", "A close-up image of"]);
+    let opener = draw.pick(&[
+        "A photo of",
+        "An image of",
+        "A photograph of",
+        "A clinical photo of",
+        "A close-up image of",
+    ]);
     format!("{opener} {seen} on {skin} skin")
 }
 

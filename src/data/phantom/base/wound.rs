@@ -18,13 +18,24 @@ pub fn burn(scene: &mut Scene, draw: &Draw) -> String {
     let raw = draw.chance(0.5);
     if raw {
         let wet = Shape::Blob(area.scaled(draw.span(0.4, 0.65)));
-        lesion::lay(scene, &wet, matter::mixed(matter::FLESH, matter::PEARL, draw.span(0., 0.6)), 0.85);
+        lesion::lay(
+            scene,
+            &wet,
+            matter::mixed(matter::FLESH, matter::PEARL, draw.span(0., 0.6)),
+            0.85,
+        );
         lesion::polish(scene, &wet, 0.6);
     }
     let blisters = if raw { draw.count(0, 2) } else { draw.count(1, 3) };
     for at in scatter(draw, middle, 0.6 * radius, blisters, 0.4) {
         let opacity = draw.span(0.2, 0.5);
-        lesion::blister(scene, at, draw.span(0.2, 0.32), matter::mixed(matter::PEARL, matter::PUS, 0.3), opacity);
+        lesion::blister(
+            scene,
+            at,
+            draw.span(0.2, 0.32),
+            matter::mixed(matter::PEARL, matter::PUS, 0.3),
+            opacity,
+        );
     }
     let surface = match (raw, blisters > 0) {
         (true, true) => "raw wet skin and large blisters",
@@ -51,7 +62,10 @@ pub fn ecchymosis(scene: &mut Scene, draw: &Draw) -> String {
     } else {
         "green and yellow"
     };
-    format!("a {} flat {colour} bruise, an ecchymosis with blurred borders", size_word(0.7 * radius))
+    format!(
+        "a {} flat {colour} bruise, an ecchymosis with blurred borders",
+        size_word(0.7 * radius)
+    )
 }
 
 /// A smooth raised scar, a band or a lump.
@@ -77,7 +91,10 @@ pub fn keloid(scene: &mut Scene, draw: &Draw) -> String {
     lesion::polish(scene, &shape, gloss);
     let form = if linear { "linear" } else { "irregular" };
     let surface = if gloss > 0.6 { "shiny" } else { "smooth" };
-    format!("{} {surface} pink keloid scar, strongly raised, with a sharp border", with_article(form))
+    format!(
+        "{} {surface} pink keloid scar, strongly raised, with a sharp border",
+        with_article(form)
+    )
 }
 
 /// Parallel sunken bands.
@@ -127,12 +144,23 @@ pub fn tattoo(scene: &mut Scene, draw: &Draw) -> String {
         match form {
             "polygons" => {
                 let sides = draw.count(3, 6);
-                lesion::lay(scene, &Shape::Polygon(Polygon::new(draw, at, size, sides)), ink.1, opacity);
+                lesion::lay(
+                    scene,
+                    &Shape::Polygon(Polygon::new(draw, at, size, sides)),
+                    ink.1,
+                    opacity,
+                );
             }
             "rings" => ring_of_ink(scene, at, size, ink.1, opacity),
             _ => {
                 let turn = Point::at(heading + draw.span(-0.3, 0.3));
-                let line = Band { centre: at, turn, half_length: 1.5 * size, half_width: 0.1, bend: draw.span(-0.4, 0.4) };
+                let line = Band {
+                    centre: at,
+                    turn,
+                    half_length: 1.5 * size,
+                    half_width: 0.1,
+                    bend: draw.span(-0.4, 0.4),
+                };
                 lesion::lay(scene, &Shape::Band(line), ink.1, opacity);
             }
         }
@@ -156,8 +184,10 @@ fn ring_of_ink(scene: &mut Scene, centre: Point, radius: f32, ink: [f32; 3], opa
 /// A shallow ulcer in brown, hardened skin.
 pub fn venous_ulcer(scene: &mut Scene, draw: &Draw) -> String {
     let radius = draw.span(0.3, 0.6);
-    let outline = Blob::new(draw, near_middle(draw), radius, draw.span(1., 1.6), draw.span(0.15, 0.4));
-    let brown = Tone { melanin: draw.span(0.3, 0.8), oxygenated: draw.span(0., 0.4), deoxygenated: 0.1 };
+    let outline =
+        Blob::new(draw, near_middle(draw), radius, draw.span(1., 1.6), draw.span(0.15, 0.4));
+    let brown =
+        Tone { melanin: draw.span(0.3, 0.8), oxygenated: draw.span(0., 0.4), deoxygenated: 0.1 };
     let softness = draw.span(0.3, 0.5);
     lesion::tint(scene, draw, &Shape::Blob(outline.scaled(1.6)), brown, softness, 0.6);
     let slough = draw.unit();
@@ -171,5 +201,8 @@ pub fn venous_ulcer(scene: &mut Scene, draw: &Draw) -> String {
         "red"
     };
     let border = border_word(softness);
-    format!("a {} shallow venous ulcer with a {floor} floor and {border} brown edge", size_word(radius))
+    format!(
+        "a {} shallow venous ulcer with a {floor} floor and {border} brown edge",
+        size_word(radius)
+    )
 }

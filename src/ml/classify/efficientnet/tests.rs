@@ -1,4 +1,5 @@
-//! The network's names, gradients, batches, draws and learning; what torchvision makes of it is in `reference`.
+//! The network's names, gradients, batches, draws and learning; what torchvision makes of it is in
+//! `reference`.
 
 mod reference;
 
@@ -20,7 +21,14 @@ use crate::ml::params::Params;
 struct Names(Arc<Mutex<BTreeMap<String, Shape>>>);
 
 impl SimpleBackend for Names {
-    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Tensor> {
         self.0.lock().unwrap().insert(name.to_owned(), shape.clone());
         Tensor::zeros(shape, dtype, device)
     }
@@ -44,8 +52,16 @@ fn micro() -> Config {
         out_channels,
         layers,
     };
-    let stages = vec![stage(true, 1, 1, 8, 8, 1), stage(true, 2, 2, 8, 8, 2), stage(false, 2, 2, 8, 16, 2)];
-    let head = Config { stem_channels: 8, head_channels: 12, stages, dropout: 0.3, stochastic_depth: 0.5, ..Config::tiny(3) };
+    let stages =
+        vec![stage(true, 1, 1, 8, 8, 1), stage(true, 2, 2, 8, 8, 2), stage(false, 2, 2, 8, 16, 2)];
+    let head = Config {
+        stem_channels: 8,
+        head_channels: 12,
+        stages,
+        dropout: 0.3,
+        stochastic_depth: 0.5,
+        ..Config::tiny(3)
+    };
     Config { bn_eps: 1e-2, ..head }
 }
 
@@ -56,7 +72,8 @@ fn model(config: &Config, dtype: DType) -> (Params, EfficientNet) {
 }
 
 fn images(batch: usize, size: usize, dtype: DType) -> Tensor {
-    let values: Vec<f32> = Seed::of_study(2).normals(batch * size * size * 3).iter().map(|z| 0.5 + 0.2 * z).collect();
+    let values: Vec<f32> =
+        Seed::of_study(2).normals(batch * size * size * 3).iter().map(|z| 0.5 + 0.2 * z).collect();
     Tensor::from_vec(values, (batch, size, size, 3), &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
 }
 
@@ -76,13 +93,16 @@ fn recorded(config: &Config) -> (BTreeMap<String, Shape>, EfficientNet) {
     (std::mem::take(&mut *names.0.lock().unwrap()), network)
 }
 
-/// `len([n for n in model.state_dict() if "num_batches" not in n])` and `sum(p.numel() for p in model.parameters())` of torchvision's
-/// efficientnet_v2_s and efficientnet_v2_m, and of efficientnet_lite_pytorch's efficientnet-lite0.
+/// `len([n for n in model.state_dict() if "num_batches" not in n])` and `sum(p.numel() for p in
+/// model.parameters())` of torchvision's efficientnet_v2_s and efficientnet_v2_m, and of
+/// efficientnet_lite_pytorch's efficientnet-lite0.
 #[test]
 fn names_and_sizes() {
-    for (config, tensors, parameters) in
-        [(Config::v2_s(1000), 672, 21_458_488), (Config::v2_m(1000), 963, 54_139_356), (Config::lite0(1000), 247, 4_652_008)]
-    {
+    for (config, tensors, parameters) in [
+        (Config::v2_s(1000), 672, 21_458_488),
+        (Config::v2_m(1000), 963, 54_139_356),
+        (Config::lite0(1000), 247, 4_652_008),
+    ] {
         let (shapes, _) = recorded(&config);
         let trained = shapes.iter().filter(|(name, _)| !name.contains("running_"));
         assert_eq!(trained.map(|(_, shape)| shape.elem_count()).sum::<usize>(), parameters);
@@ -110,7 +130,10 @@ fn tiny_is_tiny() {
     assert!((100_000..250_000).contains(&params.params_count()), "{}", params.params_count());
     assert!(config.multiply_adds(32) <= 3_000_000, "{}", config.multiply_adds(32));
     for size in [28, 32] {
-        assert_eq!(network.forward(&images(2, size, DType::F32), Mode::Eval).unwrap().dims(), [2, 9]);
+        assert_eq!(
+            network.forward(&images(2, size, DType::F32), Mode::Eval).unwrap().dims(),
+            [2, 9]
+        );
     }
     assert_eq!(network.features(&images(1, 32, DType::F32), Mode::Eval).unwrap().dims(), [1, 192]);
 }
@@ -118,9 +141,12 @@ fn tiny_is_tiny() {
 #[test]
 fn gradients_agree_with_differences() {
     let (params, network) = model(&micro(), DType::F64);
-    let (images, targets) = (images(4, 16, DType::F64), Tensor::new(&[0u32, 1, 2, 1], &Device::Cpu).unwrap());
+    let (images, targets) =
+        (images(4, 16, DType::F64), Tensor::new(&[0u32, 1, 2, 1], &Device::Cpu).unwrap());
     for mode in [train(0), Mode::Eval] {
-        check_gradients(&params, 2, || cross_entropy(&network.forward(&images, mode)?, &targets, 0.1));
+        check_gradients(&params, 2, || {
+            cross_entropy(&network.forward(&images, mode)?, &targets, 0.1)
+        });
     }
 }
 
@@ -150,10 +176,18 @@ fn running_statistics_move_in_training_alone() {
     let y = values(&ops::conv2d(&images, &stem, None, 2, ops::Padding::same(1)).unwrap());
     let channel: Vec<f64> = y.iter().skip(3).step_by(8).copied().collect();
     let mean = channel.iter().sum::<f64>() / channel.len() as f64;
-    let variance = channel.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (channel.len() - 1) as f64;
+    let variance =
+        channel.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (channel.len() - 1) as f64;
     let (running_mean, running_var) = (state(), state());
-    assert!((values(running_mean.get("features.0.1.running_mean").unwrap())[3] - 0.1 * mean).abs() < 1e-9);
-    assert!((values(running_var.get("features.0.1.running_var").unwrap())[3] - (0.9 + 0.1 * variance)).abs() < 1e-9);
+    assert!(
+        (values(running_mean.get("features.0.1.running_mean").unwrap())[3] - 0.1 * mean).abs()
+            < 1e-9
+    );
+    assert!(
+        (values(running_var.get("features.0.1.running_var").unwrap())[3] - (0.9 + 0.1 * variance))
+            .abs()
+            < 1e-9
+    );
     let frozen = Params::frozen_from(state(), DType::F64, &Device::Cpu);
     let network = frozen.build(|vb| EfficientNet::new(&micro(), vb)).unwrap();
     assert!(network.forward(&images, train(0)).unwrap_err().to_string().contains("frozen"));
@@ -173,26 +207,33 @@ fn what_is_dropped_follows_the_seed() {
 fn overfits_one_batch() {
     let config = Config { dropout: 0.0, stochastic_depth: 0.0, ..Config::tiny(9) };
     let (params, network) = model(&config, DType::F32);
-    let (images, targets) = (images(18, 32, DType::F32), Tensor::from_iter((0..18u32).map(|i| i % 9), &Device::Cpu).unwrap());
+    let (images, targets) = (
+        images(18, 32, DType::F32),
+        Tensor::from_iter((0..18u32).map(|i| i % 9), &Device::Cpu).unwrap(),
+    );
     let mut optimiser = AdamW::new(params.trainable(), AdamWConfig::FASTAI).unwrap();
     let mut last = f32::NAN;
     for _ in 0..40 {
-        let loss = cross_entropy(&network.forward(&images, train(0)).unwrap(), &targets, 0.0).unwrap();
+        let loss =
+            cross_entropy(&network.forward(&images, train(0)).unwrap(), &targets, 0.0).unwrap();
         last = loss.to_scalar().unwrap();
         optimiser.step(&loss.backward().unwrap(), 3e-3, None).unwrap();
     }
     assert!(last < 0.05, "{last}");
 }
 
-/// The keys that Lite needs are not written for V2: configurations of before are read, and written again to the same bytes.
+/// The keys that Lite needs are not written for V2: configurations of before are read, and written
+/// again to the same bytes.
 #[test]
 fn configurations_without_the_keys_of_lite_stay_as_they_are() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/base/backbone/backbone/config.json");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("experiments/base/backbone/backbone/config.json");
     let stored = std::fs::read_to_string(path).unwrap();
     let config: Config = serde_json::from_str(&stored).unwrap();
     assert_eq!(config, Config::tiny(config.classes));
     assert_eq!(serde_json::to_string_pretty(&config).unwrap(), stored);
-    let lite: Config = serde_json::from_str(&serde_json::to_string(&Config::lite0(9)).unwrap()).unwrap();
+    let lite: Config =
+        serde_json::from_str(&serde_json::to_string(&Config::lite0(9)).unwrap()).unwrap();
     assert_eq!(lite, Config::lite0(9));
 }
 
@@ -207,7 +248,13 @@ fn images_are_normalised_as_the_configuration_says() {
     for (ours, expected) in ours.iter().zip(&expected) {
         assert!(values(&(ours - expected).unwrap()).iter().all(|d| d.abs() < 1e-12));
     }
-    let (ours, expected) = (network.forward(&images, Mode::Eval).unwrap(), plain.forward(&by_hand, Mode::Eval).unwrap());
+    let (ours, expected) = (
+        network.forward(&images, Mode::Eval).unwrap(),
+        plain.forward(&by_hand, Mode::Eval).unwrap(),
+    );
     assert!(values(&(ours - expected).unwrap()).iter().all(|d| d.abs() < 1e-12));
-    assert_ne!(values(&network.features(&images, Mode::Eval).unwrap()), values(&plain.features(&images, Mode::Eval).unwrap()));
+    assert_ne!(
+        values(&network.features(&images, Mode::Eval).unwrap()),
+        values(&plain.features(&images, Mode::Eval).unwrap())
+    );
 }

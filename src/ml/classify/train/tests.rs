@@ -37,8 +37,9 @@ fn images(count: usize, seed: u64) -> (Pixels, Vec<u32>) {
     let labels = (0..count as u32).map(|at| at % 3).collect::<Vec<_>>();
     for (at, label) in labels.iter().enumerate() {
         let noise = Seed::of_study(seed).nth(at as u64).normals(16 * 16 * 3);
-        let value =
-            |(at, noise): (usize, &f32)| (100.0 + 20.0 * noise + if at % 3 == *label as usize { 40.0 } else { 0.0 }) as u8;
+        let value = |(at, noise): (usize, &f32)| {
+            (100.0 + 20.0 * noise + if at % 3 == *label as usize { 40.0 } else { 0.0 }) as u8
+        };
         pixels.push(&noise.iter().enumerate().map(value).collect::<Vec<_>>());
     }
     (pixels, labels)
@@ -60,7 +61,12 @@ const TRAINING: Training = Training {
 };
 
 /// Trains on ten transformed images; `keep` is what a session keeps.
-fn trained(regime: Regime, head: HeadKind, training: &Training, keep: &mut dyn Keep) -> Result<(StateDict, Vec<Epoch>)> {
+fn trained(
+    regime: Regime,
+    head: HeadKind,
+    training: &Training,
+    keep: &mut dyn Keep,
+) -> Result<(StateDict, Vec<Epoch>)> {
     let config = config(head);
     let model = Model::of_regime(regime, &config, start(&config)).unwrap();
     let ((pixels, labels), (validation, validation_labels)) = (images(10, 2), images(6, 3));
@@ -101,7 +107,8 @@ fn each_regime_changes_what_it_says() {
         let changed = |regime| {
             let (after, _) = trained(regime, head, &TRAINING, &mut Every::default()).unwrap();
             let differs = |(name, value): &(&str, &Tensor)| {
-                let gap = (before.get(name).unwrap() - *value).unwrap().abs().unwrap().sum_all().unwrap();
+                let gap =
+                    (before.get(name).unwrap() - *value).unwrap().abs().unwrap().sum_all().unwrap();
                 gap.to_scalar::<f32>().unwrap() > 0.0
             };
             after.iter().filter(differs).map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
@@ -109,11 +116,20 @@ fn each_regime_changes_what_it_says() {
         let names = before.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
         assert_eq!(changed(Regime::Full), names);
         let in_head = |name: &String| is_of_head(name);
-        assert_eq!(changed(Regime::Head), names.iter().filter(|name| in_head(name)).cloned().collect::<Vec<_>>());
-        let of_norm = |name: &String| before.get(&format!("{}.running_var", name.rsplit_once('.').unwrap().0)).is_some();
-        let expected = names.iter().filter(|name| in_head(name) || of_norm(name)).cloned().collect::<Vec<_>>();
+        assert_eq!(
+            changed(Regime::Head),
+            names.iter().filter(|name| in_head(name)).cloned().collect::<Vec<_>>()
+        );
+        let of_norm = |name: &String| {
+            before.get(&format!("{}.running_var", name.rsplit_once('.').unwrap().0)).is_some()
+        };
+        let expected =
+            names.iter().filter(|name| in_head(name) || of_norm(name)).cloned().collect::<Vec<_>>();
         assert_eq!(changed(Regime::Authors), expected);
-        assert!(expected.contains(&"features.0.1.bias".to_owned()) && !expected.contains(&"features.0.0.weight".to_owned()));
+        assert!(
+            expected.contains(&"features.0.1.bias".to_owned())
+                && !expected.contains(&"features.0.0.weight".to_owned())
+        );
     }
 }
 
@@ -146,32 +162,51 @@ fn what_is_kept_is_what_was_judged() {
     for kept in [Kept::Best, Kept::Last] {
         // A rate so high that the last epoch is not the best.
         let class_weights = vec![0.5, 2.0, 1.0];
-        let training = Training { kept, epochs: 8, learning_rate: 0.1, class_weights: class_weights.clone(), ..TRAINING };
-        let (weights, curve) = trained(Regime::Full, HeadKind::Linear, &training, &mut Every::default()).unwrap();
+        let training = Training {
+            kept,
+            epochs: 8,
+            learning_rate: 0.1,
+            class_weights: class_weights.clone(),
+            ..TRAINING
+        };
+        let (weights, curve) =
+            trained(Regime::Full, HeadKind::Linear, &training, &mut Every::default()).unwrap();
         let frozen = Params::frozen_from(weights, DType::F32, &Device::Cpu);
         let network = frozen.build(|vb| EfficientNet::new(&config(HeadKind::Linear), vb)).unwrap();
-        let (loss, _) = judged(&network, Examples { inputs: &validation, labels: &labels }, &class_weights).unwrap();
+        let (loss, _) =
+            judged(&network, Examples { inputs: &validation, labels: &labels }, &class_weights)
+                .unwrap();
         let losses = curve.iter().map(|line| line.validation_loss).collect::<Vec<_>>();
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(losses[7] > lowest, "{losses:?}");
-        assert!((loss - if kept == Kept::Best { lowest } else { losses[7] }).abs() < 1e-9, "{kept:?}: {loss} of {losses:?}");
+        assert!(
+            (loss - if kept == Kept::Best { lowest } else { losses[7] }).abs() < 1e-9,
+            "{kept:?}: {loss} of {losses:?}"
+        );
     }
 }
 
 #[test]
 fn training_ends_after_so_many_epochs_without_a_lower_loss() {
     let training = Training { epochs: 40, patience: 2, learning_rate: 0.1, ..TRAINING };
-    let (_, curve) = trained(Regime::Full, HeadKind::Linear, &training, &mut Every::default()).unwrap();
+    let (_, curve) =
+        trained(Regime::Full, HeadKind::Linear, &training, &mut Every::default()).unwrap();
     let losses = curve.iter().map(|line| line.validation_loss).collect::<Vec<_>>();
-    let best = (0..losses.len()).fold(0, |best, at| if losses[at] < losses[best] { at } else { best });
+    let best =
+        (0..losses.len()).fold(0, |best, at| if losses[at] < losses[best] { at } else { best });
     assert_eq!(losses.len(), best + 3, "{losses:?}");
 }
 
-/// Without patience a training goes to its last epoch, however long ago its best one was, by the steps that a patient one takes.
+/// Without patience a training goes to its last epoch, however long ago its best one was, by the
+/// steps that a patient one takes.
 #[test]
 fn without_patience_training_goes_to_its_last_epoch() {
-    let training = |patience, kept| Training { epochs: 12, patience, kept, learning_rate: 0.1, ..TRAINING };
-    let of = |patience, kept| trained(Regime::Full, HeadKind::Linear, &training(patience, kept), &mut Every::default()).unwrap();
+    let training =
+        |patience, kept| Training { epochs: 12, patience, kept, learning_rate: 0.1, ..TRAINING };
+    let of = |patience, kept| {
+        trained(Regime::Full, HeadKind::Linear, &training(patience, kept), &mut Every::default())
+            .unwrap()
+    };
     let (_, short) = of(1, Kept::Best);
     assert!(short.len() < 12, "one that has patience would have stopped: {short:?}");
     for kept in [Kept::Best, Kept::Last] {
@@ -187,7 +222,8 @@ fn without_patience_training_goes_to_its_last_epoch() {
 fn the_best_weights_are_kept_for_those_who_want_them() {
     for (kept, wanted) in [(Kept::Best, true), (Kept::Last, false)] {
         let mut states = Every::default();
-        trained(Regime::Full, HeadKind::Linear, &Training { kept, ..TRAINING }, &mut states).unwrap();
+        trained(Regime::Full, HeadKind::Linear, &Training { kept, ..TRAINING }, &mut states)
+            .unwrap();
         let last = states.offered.last().unwrap();
         assert_eq!(last.iter().any(|(name, _)| name.starts_with("best.")), wanted, "{kept:?}");
     }
@@ -220,7 +256,8 @@ fn a_head_learns_from_features_as_from_images() {
         };
         let whole = Model::of_regime(Regime::Head, &config, start.clone()).unwrap();
         let head = start.iter().filter(|(name, _)| is_of_head(name));
-        let head = head.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect::<StateDict>();
+        let head =
+            head.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect::<StateDict>();
         let head = Params::trainable_from(head, DType::F32, &Device::Cpu);
         let alone = Model::new(head, |vb| Head::new(&config, vb)).unwrap();
         let from_images = curve(&whole, &pixels, &validation);
@@ -234,6 +271,8 @@ fn a_head_learns_from_features_as_from_images() {
 #[test]
 fn too_few_images_for_a_batch_are_an_error_where_it_has_to_be_full() {
     let training = Training { drop_last: true, batch: 11, ..TRAINING };
-    let error = trained(Regime::Full, HeadKind::Linear, &training, &mut Every::default()).unwrap_err().to_string();
+    let error = trained(Regime::Full, HeadKind::Linear, &training, &mut Every::default())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("10 training images do not fill one batch of 11"), "{error}");
 }

@@ -1,4 +1,5 @@
-//! Transforms against fastai's (tests/fixtures/transforms/, whose script says which version), and drawn ones.
+//! Transforms against fastai's (tests/fixtures/transforms/, whose script says which version), and
+//! drawn ones.
 
 use std::path::Path;
 
@@ -6,8 +7,15 @@ use super::*;
 use crate::ml::params::StateDict;
 
 const SIZE: usize = 32;
-const NONE: Config =
-    Config { flip_p: 0.0, affine_p: 0.0, lighting_p: 0.0, max_warp: 0.0, max_rotate: 0.0, max_zoom: 1.0, max_lighting: 0.0 };
+const NONE: Config = Config {
+    flip_p: 0.0,
+    affine_p: 0.0,
+    lighting_p: 0.0,
+    max_warp: 0.0,
+    max_rotate: 0.0,
+    max_zoom: 1.0,
+    max_lighting: 0.0,
+};
 
 fn image() -> Vec<f32> {
     let mut rng = Seed::of_study(5).rng();
@@ -23,7 +31,12 @@ fn transformed(config: &Config, item: u64) -> Vec<f32> {
 #[test]
 fn nothing_drawn_changes_nothing() {
     assert_eq!(transformed(&NONE, 0), image());
-    let nearly = Parameters { rotate: 1e-7, brightness: 0.5 + 1e-7, contrast: 1.000001, ..Parameters::NEUTRAL };
+    let nearly = Parameters {
+        rotate: 1e-7,
+        brightness: 0.5 + 1e-7,
+        contrast: 1.000001,
+        ..Parameters::NEUTRAL
+    };
     let mut output = image();
     Transform::new(&nearly).apply(&image(), SIZE, SIZE, &mut output);
     assert!(output.iter().zip(image()).all(|(a, b)| (a - b).abs() < 1e-4));
@@ -63,13 +76,19 @@ fn flip_mirrors_columns() {
 #[test]
 fn geometry() {
     let map = perspective(0.1, -0.2);
-    for ([x, y], corner) in [([-0.8, -1.1], [-1.0, -1.0]), ([-1.2, 1.1], [-1.0, 1.0]), ([1.2, 0.9], [1.0, 1.0])] {
+    for ([x, y], corner) in
+        [([-0.8, -1.1], [-1.0, -1.0]), ([-1.2, 1.1], [-1.0, 1.0]), ([1.2, 0.9], [1.0, 1.0])]
+    {
         let [u, v, w] = map.map(|row| row[0] * x + row[1] * y + row[2]);
         assert!((u / w - corner[0]).abs() < 1e-9 && (v / w - corner[1]).abs() < 1e-9, "{x} {y}");
     }
-    for (place, expected) in
-        [(-1.25, (1, 2, 0.25)), (3.0, (3, 3, 0.0)), (4.5, (1, 2, 0.5)), (7.5, (1, 2, 0.5)), (f32::NAN, (0, 1, 0.0))]
-    {
+    for (place, expected) in [
+        (-1.25, (1, 2, 0.25)),
+        (3.0, (3, 3, 0.0)),
+        (4.5, (1, 2, 0.5)),
+        (7.5, (1, 2, 0.5)),
+        (f32::NAN, (0, 1, 0.0)),
+    ] {
         let (before, after, weight) = neighbours(place, 4);
         assert_eq!((before, after), (expected.0, expected.1), "{place}");
         assert!((weight - expected.2).abs() < 1e-6 || place.is_nan());
@@ -108,7 +127,8 @@ fn reference_values_of_fastai() {
         let difference = |shape: &str| {
             let image = get(shape);
             let (height, width, _) = image.dims3().unwrap();
-            let values = |image: candle_core::Tensor| image.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let values =
+                |image: candle_core::Tensor| image.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             let mut output = vec![f32::NAN; height * width * 3];
             Transform::new(&parameters).apply(&values(image), height, width, &mut output);
             let expected = values(get(&format!("{shape}: {name}")));
@@ -126,12 +146,14 @@ fn reference_values_of_fastai() {
     assert!(beyond.is_empty(), "{beyond:?}");
 }
 
-/// fastai's `aug_transforms`: each with its probability, uniform over its range; contrast in its logarithm.
+/// fastai's `aug_transforms`: each with its probability, uniform over its range; contrast in its
+/// logarithm.
 #[test]
 fn parameters_are_drawn_as_fastai_draws_them() {
     const DRAWS: u64 = 4000;
     let seed = Seed::of_study(9);
-    let drawn = (0..DRAWS).map(|at| Parameters::draw(&Config::FASTAI, &seed.nth(at))).collect::<Vec<_>>();
+    let drawn =
+        (0..DRAWS).map(|at| Parameters::draw(&Config::FASTAI, &seed.nth(at))).collect::<Vec<_>>();
     let flips = drawn.iter().filter(|one| one.flip).count() as f64 / DRAWS as f64;
     assert!((flips - 0.5).abs() < 0.03, "{flips}");
     type Value = fn(&Parameters) -> f64;
@@ -147,7 +169,8 @@ fn parameters_are_drawn_as_fastai_draws_them() {
         ("contrast", 0.75, 0.0, [-most, most], |one| one.contrast.log2()),
     ];
     for (name, probability, neutral, [low, high], value) in cases {
-        let mut changed = drawn.iter().map(value).filter(|value| *value != neutral).collect::<Vec<_>>();
+        let mut changed =
+            drawn.iter().map(value).filter(|value| *value != neutral).collect::<Vec<_>>();
         let share = changed.len() as f64 / DRAWS as f64;
         assert!((share - probability).abs() < 0.03, "{name}: {share}");
         changed.sort_unstable_by(f64::total_cmp);
@@ -155,7 +178,10 @@ fn parameters_are_drawn_as_fastai_draws_them() {
         for quarter in 0..=4 {
             let found = changed[quarter * (changed.len() - 1) / 4];
             let expected = low + (high - low) * quarter as f64 / 4.0;
-            assert!((found - expected).abs() < 0.05 * (high - low), "{name}, quartile {quarter}: {found} for {expected}");
+            assert!(
+                (found - expected).abs() < 0.05 * (high - low),
+                "{name}, quartile {quarter}: {found} for {expected}"
+            );
         }
         assert!(low - 1e-9 <= changed[0] && changed[changed.len() - 1] <= high + 1e-9, "{name}");
     }

@@ -31,10 +31,15 @@ fn vae_loss(dtype: DType) -> (Params, Loss) {
 }
 
 fn models(dtype: DType) -> [(&'static str, (Params, Loss)); 3] {
-    [("unet", unet_loss(4, false, dtype)), ("inpainting unet", unet_loss(9, true, dtype)), ("autoencoder", vae_loss(dtype))]
+    [
+        ("unet", unet_loss(4, false, dtype)),
+        ("inpainting unet", unet_loss(9, true, dtype)),
+        ("autoencoder", vae_loss(dtype)),
+    ]
 }
 
-/// Whether the gradient is zero by construction: a constant added to all keys leaves their softmax as it is.
+/// Whether the gradient is zero by construction: a constant added to all keys leaves their softmax
+/// as it is.
 fn vanishes(name: &str) -> bool {
     name.ends_with("to_k.bias")
 }
@@ -42,8 +47,10 @@ fn vanishes(name: &str) -> bool {
 fn gradients(params: &Params, loss: &Loss) -> Vec<(String, Var, Vec<f64>)> {
     let gradients = loss().unwrap().backward().unwrap();
     let of = |(name, variable): (String, Var)| {
-        let gradient = gradients.get(&variable).unwrap_or_else(|| panic!("{name} gets no gradient"));
-        let values = gradient.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let gradient =
+            gradients.get(&variable).unwrap_or_else(|| panic!("{name} gets no gradient"));
+        let values =
+            gradient.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
         (name, variable, values)
     };
     params.trainable().into_iter().map(of).collect()
@@ -53,13 +60,16 @@ fn norm(values: &[f64]) -> f64 {
     values.iter().map(|v| v * v).sum::<f64>().sqrt()
 }
 
-/// The derivative of `loss` as `variable` moves along `direction`, from values at -2h, -h, h and 2h (error of order h^4).
+/// The derivative of `loss` as `variable` moves along `direction`, from values at -2h, -h, h and 2h
+/// (error of order h^4).
 fn difference(loss: &Loss, variable: &Var, direction: &[f64]) -> f64 {
     const H: f64 = 1e-3;
     let start: Vec<f64> = variable.flatten_all().unwrap().to_vec1().unwrap();
     let at = |steps: f64| {
         let moved: Vec<f64> = start.iter().zip(direction).map(|(x, d)| x + steps * H * d).collect();
-        variable.set(&Tensor::from_vec(moved, variable.shape(), variable.device()).unwrap()).unwrap();
+        variable
+            .set(&Tensor::from_vec(moved, variable.shape(), variable.device()).unwrap())
+            .unwrap();
         loss().unwrap().to_scalar::<f64>().unwrap()
     };
     let slope = (8.0 * (at(1.0) - at(-1.0)) - (at(2.0) - at(-2.0))) / (12.0 * H);
@@ -86,16 +96,22 @@ fn agree_with_finite_differences() {
             let given: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
             let slope = difference(&loss, variable, &direction);
             let tolerance = 1e-5 * given.abs() + 1e-8 * length + 1e-10;
-            assert!((slope - given).abs() <= tolerance, "{model}: {name} has slope {given}, by differences {slope}");
+            assert!(
+                (slope - given).abs() <= tolerance,
+                "{model}: {name} has slope {given}, by differences {slope}"
+            );
         }
     }
 }
 
 #[test]
 fn in_f32_are_those_in_f64() {
-    for ((model, (params, loss)), (_, (exact_params, exact_loss))) in models(DType::F32).into_iter().zip(models(DType::F64)) {
+    for ((model, (params, loss)), (_, (exact_params, exact_loss))) in
+        models(DType::F32).into_iter().zip(models(DType::F64))
+    {
         let exact = gradients(&exact_params, &exact_loss);
-        for ((name, _, rounded), (_, _, exact)) in gradients(&params, &loss).into_iter().zip(exact) {
+        for ((name, _, rounded), (_, _, exact)) in gradients(&params, &loss).into_iter().zip(exact)
+        {
             let error = norm(&rounded.iter().zip(&exact).map(|(a, b)| a - b).collect::<Vec<_>>());
             let tolerance = if vanishes(&name) { 1e-3 } else { 1e-4 * norm(&exact) };
             assert!(error <= tolerance, "{model}: {name} differs by {error} of {}", norm(&exact));

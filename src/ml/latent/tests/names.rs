@@ -20,8 +20,18 @@ type Shapes = BTreeMap<String, Vec<usize>>;
 struct Recorder(Arc<Mutex<Shapes>>);
 
 impl SimpleBackend for Recorder {
-    fn get(&self, shape: Shape, name: &str, _: Init, dtype: DType, device: &Device) -> Result<Tensor> {
-        assert!(self.0.lock().unwrap().insert(name.to_owned(), shape.dims().to_vec()).is_none(), "{name} is asked for twice");
+    fn get(
+        &self,
+        shape: Shape,
+        name: &str,
+        _: Init,
+        dtype: DType,
+        device: &Device,
+    ) -> Result<Tensor> {
+        assert!(
+            self.0.lock().unwrap().insert(name.to_owned(), shape.dims().to_vec()).is_none(),
+            "{name} is asked for twice"
+        );
         Tensor::zeros((), dtype, device)?.broadcast_as(shape)
     }
 
@@ -36,12 +46,15 @@ impl SimpleBackend for Recorder {
 
 fn recorded<M>(construct: impl FnOnce(VarBuilder<'static>) -> Result<M>) -> Shapes {
     let shapes = Arc::new(Mutex::new(Shapes::new()));
-    construct(VarBuilder::from_backend(Box::new(Recorder(shapes.clone())), DType::F32, CPU)).unwrap();
-    Arc::into_inner(shapes).map(|shapes| shapes.into_inner().unwrap()).unwrap_or_else(|| panic!("the model keeps its builder"))
+    construct(VarBuilder::from_backend(Box::new(Recorder(shapes.clone())), DType::F32, CPU))
+        .unwrap();
+    Arc::into_inner(shapes)
+        .map(|shapes| shapes.into_inner().unwrap())
+        .unwrap_or_else(|| panic!("the model keeps its builder"))
 }
 
-/// diffusers' own names and shapes, from `diffusers_state_dicts.json` in the project's shared data, which lies in `../shared` or
-/// where TITRATE_SHARED says; none where there is no such folder.
+/// diffusers' own names and shapes, from `diffusers_state_dicts.json` in the project's shared data,
+/// which lies in `../shared` or where TITRATE_SHARED says; none where there is no such folder.
 fn published() -> Option<HashMap<String, Shapes>> {
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let shared = std::env::var_os("TITRATE_SHARED").map_or(beside, PathBuf::from);
@@ -74,8 +87,11 @@ fn stable_diffusion_vae() -> vae::Config {
 
 #[test]
 fn stable_diffusion_state_dicts() {
-    let unet =
-        |in_channels, second| recorded(|vb| unet::UNet2DConditionModel::new(&stable_diffusion_unet(in_channels, second), vb));
+    let unet = |in_channels, second| {
+        recorded(|vb| {
+            unet::UNet2DConditionModel::new(&stable_diffusion_unet(in_channels, second), vb)
+        })
+    };
     let vae = recorded(|vb| vae::AutoencoderKl::new(&stable_diffusion_vae(), vb));
     let models = [
         ("sd15", unet(4, false), 686),
@@ -94,7 +110,8 @@ fn stable_diffusion_state_dicts() {
     for (model, ours, count) in models {
         assert_eq!(ours.len(), count, "{model}");
         if let Some(theirs) = published.as_ref().map(|all| &all[model]) {
-            let differing: Vec<_> = ours.iter().filter(|(name, shape)| theirs.get(*name) != Some(shape)).collect();
+            let differing: Vec<_> =
+                ours.iter().filter(|(name, shape)| theirs.get(*name) != Some(shape)).collect();
             assert!(differing.is_empty() && theirs.len() == count, "{model}: {differing:?}");
         }
     }
@@ -104,17 +121,31 @@ fn stable_diffusion_state_dicts() {
 fn former_attention_names_are_read() {
     let params = drawn(DType::F32);
     params.build(|vb| vae::AutoencoderKl::new(&tiny_vae(), vb)).unwrap();
-    let formers = [(".to_q.", ".query."), (".to_k.", ".key."), (".to_v.", ".value."), (".to_out.0.", ".proj_attn.")];
+    let formers = [
+        (".to_q.", ".query."),
+        (".to_k.", ".key."),
+        (".to_v.", ".value."),
+        (".to_out.0.", ".proj_attn."),
+    ];
     let mut former = StateDict::default();
     for (name, tensor) in params.state_dict().unwrap().iter() {
-        former.insert(formers.iter().fold(name.to_owned(), |name, (now, then)| name.replace(now, then)), tensor.clone());
+        former.insert(
+            formers.iter().fold(name.to_owned(), |name, (now, then)| name.replace(now, then)),
+            tensor.clone(),
+        );
     }
     let present = former.clone().renamed(vae::current_name).unwrap();
-    let build =
-        |stored| Params::frozen_from(stored, DType::F32, &CPU).build(|vb| vae::AutoencoderKl::new(&tiny_vae(), vb)).map(drop);
+    let build = |stored| {
+        Params::frozen_from(stored, DType::F32, &CPU)
+            .build(|vb| vae::AutoencoderKl::new(&tiny_vae(), vb))
+            .map(drop)
+    };
     assert!(build(former).unwrap_err().to_string().contains("mid_block.attentions.0.to_"));
     build(present.clone()).unwrap();
-    assert_eq!(present.to_safetensors(DType::F32).unwrap(), params.to_safetensors(DType::F32).unwrap());
+    assert_eq!(
+        present.to_safetensors(DType::F32).unwrap(),
+        params.to_safetensors(DType::F32).unwrap()
+    );
 }
 
 #[test]
@@ -127,11 +158,15 @@ fn configurations_are_kept_and_what_is_not_implemented_is_refused() {
         json[key] = value;
         unet::Config::from_json(&json.to_string()).unwrap_err().to_string()
     };
-    assert!(refusal("class_embed_type", json!("timestep")).contains("class_embed_type = \"timestep\""));
+    assert!(
+        refusal("class_embed_type", json!("timestep")).contains("class_embed_type = \"timestep\"")
+    );
     assert!(refusal("_class_name", json!("UNet2DModel")).contains("UNet2DModel"));
     assert!(refusal("act_fn", json!("mish")).contains("mish"));
     assert!(refusal("block_out_channels", json!([8])).contains("1 block_out_channels for 2 down"));
     let heads = unet::Config { attention_head_dim: unet::PerLevel::Each(vec![1]), ..unet.clone() };
     let built = drawn(DType::F32).build(|vb| unet::UNet2DConditionModel::new(&heads, vb)).map(drop);
-    assert!(built.unwrap_err().to_string().contains("attention_head_dim has 1 values for 2 levels"));
+    assert!(
+        built.unwrap_err().to_string().contains("attention_head_dim has 1 values for 2 levels")
+    );
 }

@@ -1,5 +1,6 @@
-//! The forward passes against candle-transformers' Stable Diffusion, which is right where these tests use it: one item a batch,
-//! 32 groups, inference. Its feed-forward takes the tanh approximation of GELU, hence the UNet's wider tolerance.
+//! The forward passes against candle-transformers' Stable Diffusion, which is right where these
+//! tests use it: one item a batch, 32 groups, inference. Its feed-forward takes the tanh
+//! approximation of GELU, hence the UNet's wider tolerance.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,8 @@ use super::{CPU, apart, largest, normal, tiny_unet, tiny_vae, unet_of, vae_of};
 use crate::ml::params::StateDict;
 
 fn weights(stored: &StateDict) -> VarBuilder<'static> {
-    let tensors: HashMap<String, Tensor> = stored.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
+    let tensors: HashMap<String, Tensor> =
+        stored.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect();
     VarBuilder::from_tensors(tensors, DType::F32, &CPU)
 }
 
@@ -46,17 +48,36 @@ fn unet_agrees() {
             use_linear_projection: linear_projection,
             ..Default::default()
         };
-        let theirs = unet_2d::UNet2DConditionModel::new(weights(&params.state_dict().unwrap()), 4, 4, false, peer).unwrap();
-        let (x, context) = (normal("x", &[1, 8, 8, 4], DType::F32), normal("context", &[1, 5, 6], DType::F32));
-        let expected = channels_last(&theirs.forward(&channels_first(&x), 321.0, &context).unwrap());
+        let theirs = unet_2d::UNet2DConditionModel::new(
+            weights(&params.state_dict().unwrap()),
+            4,
+            4,
+            false,
+            peer,
+        )
+        .unwrap();
+        let (x, context) =
+            (normal("x", &[1, 8, 8, 4], DType::F32), normal("context", &[1, 5, 6], DType::F32));
+        let expected =
+            channels_last(&theirs.forward(&channels_first(&x), 321.0, &context).unwrap());
         let given = ours.forward(&x, &Tensor::new(&[321f32], &CPU).unwrap(), &context).unwrap();
-        assert!(apart(&given, &expected) < 2e-4 * largest(&expected), "{} of {}", apart(&given, &expected), largest(&expected));
+        assert!(
+            apart(&given, &expected) < 2e-4 * largest(&expected),
+            "{} of {}",
+            apart(&given, &expected),
+            largest(&expected)
+        );
     }
 }
 
 #[test]
 fn autoencoder_agrees() {
-    let config = vae::Config { block_out_channels: vec![32, 64], norm_num_groups: 32, layers_per_block: 2, ..tiny_vae() };
+    let config = vae::Config {
+        block_out_channels: vec![32, 64],
+        norm_num_groups: 32,
+        layers_per_block: 2,
+        ..tiny_vae()
+    };
     let (params, ours) = vae_of(&config, DType::F32);
     let peer = peer_vae::AutoEncoderKLConfig {
         block_out_channels: vec![32, 64],
@@ -66,7 +87,8 @@ fn autoencoder_agrees() {
         use_quant_conv: true,
         use_post_quant_conv: true,
     };
-    // The peer's moments are private and its draws have no seed: with next to no variance, a draw is the mean.
+    // The peer's moments are private and its draws have no seed: with next to no variance, a draw
+    // is the mean.
     let mut certain = params.state_dict().unwrap();
     for (name, logvar) in [("quant_conv.weight", 0f32), ("quant_conv.bias", -60.0)] {
         let stored = certain.get(name).unwrap();

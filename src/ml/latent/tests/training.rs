@@ -7,7 +7,9 @@ use super::{CPU, apart, drawn, largest, normal, tiny_unet, tiny_vae, unet_of, va
 use crate::ml::classify::efficientnet::{Config, EfficientNet};
 use crate::ml::gradcheck::check_gradients;
 use crate::ml::latent::denoising::{Batch, Denoising};
-use crate::ml::latent::reconstruction::{AutoencoderLoss, FIRST_LOGVAR, narrow_posterior, perceptual_distance};
+use crate::ml::latent::reconstruction::{
+    AutoencoderLoss, FIRST_LOGVAR, narrow_posterior, perceptual_distance,
+};
 use crate::ml::latent::schedule::PredictionType;
 use crate::ml::latent::schedule::tests::stable_diffusion;
 use crate::ml::latent::train::{Budget, Part, optimise};
@@ -44,7 +46,8 @@ fn the_perceptual_distance_is_a_distance() {
 #[test]
 fn the_reconstruction_loss_has_the_gradient_of_its_differences() {
     let (judge, pixels) = (judge(DType::F64), images("pixels", DType::F64));
-    let none = AutoencoderLoss { kl: 0.0, gradient: 0.0, chroma: 0.0, perceptual: 0.0, judge: &judge };
+    let none =
+        AutoencoderLoss { kl: 0.0, gradient: 0.0, chroma: 0.0, perceptual: 0.0, judge: &judge };
     let terms = [
         none.clone(),
         AutoencoderLoss { gradient: 0.5, ..none.clone() },
@@ -54,7 +57,8 @@ fn the_reconstruction_loss_has_the_gradient_of_its_differences() {
     for terms in terms {
         let params = drawn(DType::F64);
         let init = Init::Randn { mean: 0.0, stdev: 0.5 };
-        let restored = params.build(|vb| vb.get_with_hints((2, 8, 8, 3), "restored", init)).unwrap();
+        let restored =
+            params.build(|vb| vb.get_with_hints((2, 8, 8, 3), "restored", init)).unwrap();
         check_gradients(&params, 5, || terms.reconstruction(&restored, &pixels));
     }
 }
@@ -63,11 +67,15 @@ fn the_reconstruction_loss_has_the_gradient_of_its_differences() {
 fn colour_alone_is_what_chroma_weighs() {
     let (judge, pixels) = (judge(DType::F64), images("pixels", DType::F64));
     let loss = |chroma: f64, error: [f64; 3]| {
-        let terms = AutoencoderLoss { kl: 0.0, gradient: 0.0, chroma, perceptual: 0.0, judge: &judge };
+        let terms =
+            AutoencoderLoss { kl: 0.0, gradient: 0.0, chroma, perceptual: 0.0, judge: &judge };
         let restored = pixels.broadcast_add(&Tensor::new(&error, &CPU).unwrap()).unwrap();
         value(&terms.reconstruction(&restored, &pixels).unwrap())
     };
-    assert!((loss(1.0, [0.3; 3]) - loss(0.0, [0.3; 3])).abs() < 1e-12, "a change of brightness is no change of colour");
+    assert!(
+        (loss(1.0, [0.3; 3]) - loss(0.0, [0.3; 3])).abs() < 1e-12,
+        "a change of brightness is no change of colour"
+    );
     assert!((loss(1.0, [0.3, 0.0, 0.0]) - loss(0.0, [0.3, 0.0, 0.0]) - 0.4 / 3.0).abs() < 1e-12);
 }
 
@@ -85,9 +93,11 @@ fn a_new_posterior_is_narrow() {
 #[test]
 fn min_snr_weighs_an_image() {
     let schedule = stable_diffusion(PredictionType::VPrediction);
-    let config = crate::ml::latent::unet::Config { in_channels: 2, out_channels: 2, ..tiny_unet(2, true) };
+    let config =
+        crate::ml::latent::unet::Config { in_channels: 2, out_channels: 2, ..tiny_unet(2, true) };
     let (_, unet) = unet_of(&config, DType::F32);
-    let (clean, context) = (normal("x", &[1, 4, 4, 2], DType::F32), normal("context", &[1, 3, 6], DType::F32));
+    let (clean, context) =
+        (normal("x", &[1, 4, 4, 2], DType::F32), normal("context", &[1, 3, 6], DType::F32));
     let loss = |snr_gamma| {
         let denoising = Denoising { schedule: &schedule, snr_gamma, gradient_checkpointing: false };
         let batch = Batch { clean: clean.clone(), condition: None, context: context.clone() };
@@ -103,7 +113,8 @@ fn min_snr_weighs_an_image() {
 #[test]
 fn gradient_checkpointing_changes_no_gradient() {
     let schedule = stable_diffusion(PredictionType::Epsilon);
-    let config = crate::ml::latent::unet::Config { in_channels: 5, out_channels: 2, ..tiny_unet(2, true) };
+    let config =
+        crate::ml::latent::unet::Config { in_channels: 5, out_channels: 2, ..tiny_unet(2, true) };
     let (params, unet) = unet_of(&config, DType::F32);
     let batch = Batch {
         clean: normal("x", &[3, 4, 4, 2], DType::F32),
@@ -117,23 +128,32 @@ fn gradient_checkpointing_changes_no_gradient() {
     let (kept, again) = (gradients(false), gradients(true));
     assert_eq!(kept.0, again.0);
     for (name, variable) in params.trainable() {
-        let [kept, again] = [&kept.1, &again.1].map(|store| store.get(&variable).unwrap_or_else(|| panic!("{name}")));
-        assert!(apart(kept, again) <= 1e-5 * largest(kept).max(1e-3), "{name}: {} of {}", apart(kept, again), largest(kept));
+        let [kept, again] = [&kept.1, &again.1]
+            .map(|store| store.get(&variable).unwrap_or_else(|| panic!("{name}")));
+        assert!(
+            apart(kept, again) <= 1e-5 * largest(kept).max(1e-3),
+            "{name}: {} of {}",
+            apart(kept, again),
+            largest(kept)
+        );
     }
 }
 
-/// What a UNet answers in half precision, and the gradients of its masters, are those of single precision but for their few bits.
+/// What a UNet answers in half precision, and the gradients of its masters, are those of single
+/// precision but for their few bits.
 #[test]
 fn half_precision_has_masters_in_single() {
     let schedule = stable_diffusion(PredictionType::Epsilon);
-    let config = crate::ml::latent::unet::Config { in_channels: 2, out_channels: 2, ..tiny_unet(2, true) };
+    let config =
+        crate::ml::latent::unet::Config { in_channels: 2, out_channels: 2, ..tiny_unet(2, true) };
     let (params, unet) = unet_of(&config, DType::F32);
     let batch = Batch {
         clean: normal("x", &[3, 4, 4, 2], DType::F32),
         condition: None,
         context: normal("context", &[3, 3, 6], DType::F32),
     };
-    let denoising = Denoising { schedule: &schedule, snr_gamma: None, gradient_checkpointing: false };
+    let denoising =
+        Denoising { schedule: &schedule, snr_gamma: None, gradient_checkpointing: false };
     let single = denoising.gradients(&unet, &batch, 1.0, &Seed::of_study(1)).unwrap();
     for (dtype, bits) in [(DType::BF16, 8), (DType::F16, 11)] {
         let unet = UNet2DConditionModel::new(&config, params.builder_as(dtype)).unwrap();
@@ -141,7 +161,11 @@ fn half_precision_has_masters_in_single() {
         let allowed = 20.0 * 0.5_f64.powi(bits);
         assert!((half.0 / single.0 - 1.0).abs() < allowed, "{dtype:?}: {} {}", half.0, single.0);
         let mut worst = 0.0_f64;
-        let whole = params.trainable().iter().map(|(_, v)| largest(single.1.get(v).unwrap())).fold(0.0, f64::max);
+        let whole = params
+            .trainable()
+            .iter()
+            .map(|(_, v)| largest(single.1.get(v).unwrap()))
+            .fold(0.0, f64::max);
         for (name, variable) in params.trainable() {
             let gradient = half.1.get(&variable).unwrap_or_else(|| panic!("{name}"));
             assert_eq!(gradient.dtype(), DType::F32, "{name}");
@@ -156,14 +180,26 @@ fn half_precision_has_masters_in_single() {
 fn accumulated_gradients_are_those_of_one_batch() {
     let train = |batch: usize, accumulate: usize| {
         let params = drawn(DType::F64);
-        let weight = params.build(|vb| vb.get_with_hints((1, 6), "weight", Init::Randn { mean: 0.0, stdev: 1.0 })).unwrap();
+        let weight = params
+            .build(|vb| vb.get_with_hints((1, 6), "weight", Init::Randn { mean: 0.0, stdev: 1.0 }))
+            .unwrap();
         // Each image pulls at a place of its own.
         let loss = |part: Part| {
-            let wanted = part.indices.iter().flat_map(|&image| (0..6).map(move |at| f64::from(u8::from(at == image))));
+            let wanted = part
+                .indices
+                .iter()
+                .flat_map(|&image| (0..6).map(move |at| f64::from(u8::from(at == image))));
             let wanted = Tensor::from_iter(wanted, &CPU)?.reshape((part.indices.len(), 6))?;
             backward(&weight.broadcast_sub(&wanted)?.sqr()?.mean_all()?.to_dtype(DType::F64)?)
         };
-        let budget = Budget { steps: 3, batch, accumulate, learning_rate: 0.1, clip: 0.05, ..Budget::default() };
+        let budget = Budget {
+            steps: 3,
+            batch,
+            accumulate,
+            learning_rate: 0.1,
+            clip: 0.05,
+            ..Budget::default()
+        };
         let session = Session { watch: &mut |_, _, _| Ok(()), keep: None };
         let losses = optimise(&params, &budget, 6, &Seed::of_study(3), loss, session).unwrap();
         (losses, weight)
@@ -207,10 +243,16 @@ fn a_training_that_broke_off_goes_on_to_the_same_bits() {
     };
     let train = |keep: &mut Memory, breaks_at: Option<usize>| {
         let params = drawn(DType::F32);
-        let weight = params.build(|vb| vb.get_with_hints((3, 5), "weight", Init::Randn { mean: 0.0, stdev: 1.0 })).unwrap();
+        let weight = params
+            .build(|vb| vb.get_with_hints((3, 5), "weight", Init::Randn { mean: 0.0, stdev: 1.0 }))
+            .unwrap();
         let loss = |part: Part| {
             let noise = Tensor::from_vec(part.stream.normals(5), (1, 5), &CPU)?;
-            backward(&(weight.broadcast_sub(&noise)?.sqr()?.mean_all()? * part.indices.iter().sum::<usize>() as f64)?.sqrt()?)
+            backward(
+                &(weight.broadcast_sub(&noise)?.sqr()?.mean_all()?
+                    * part.indices.iter().sum::<usize>() as f64)?
+                    .sqrt()?,
+            )
         };
         let mut steps = Vec::new();
         let mut watch = |done: usize, _: usize, _: f64| {
@@ -221,14 +263,19 @@ fn a_training_that_broke_off_goes_on_to_the_same_bits() {
         let session = Session { watch: &mut watch, keep: Some(keep) };
         let losses = optimise(&params, &budget, 9, &Seed::of_study(3), loss, session).unwrap();
         let weights = params.to_safetensors(DType::F32).unwrap();
-        assert!(steps.last().is_none_or(|(_, last)| *last == weights), "the last step shows what is kept, the average");
+        assert!(
+            steps.last().is_none_or(|(_, last)| *last == weights),
+            "the last step shows what is kept, the average"
+        );
         ((losses, weights), steps.len())
     };
     let (whole, steps) = train(&mut Memory::default(), None);
     assert_eq!((whole.0.len(), steps), (7, 7));
     for breaks_at in [1, 4, 7] {
         let mut keep = Memory::default();
-        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| train(&mut keep, Some(breaks_at))));
+        let broken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            train(&mut keep, Some(breaks_at))
+        }));
         assert!(broken.is_err());
         // The state of a step is kept after it was watched.
         let (again, steps) = train(&mut keep, None);

@@ -1,5 +1,6 @@
-//! What torchvision makes of V2, and efficientnet_lite_pytorch of Lite0: tests/fixtures/efficientnet/, whose script says which versions,
-//! and how images and weights come from names. Each item's largest error, relative to the largest of the reference's values of that
+//! What torchvision makes of V2, and efficientnet_lite_pytorch of Lite0:
+//! tests/fixtures/efficientnet/, whose script says which versions, and how images and weights come
+//! from names. Each item's largest error, relative to the largest of the reference's values of that
 //! tensor, is printed as a table beside that of the reference itself in single precision.
 
 use std::collections::BTreeMap;
@@ -49,9 +50,12 @@ fn weight(name: &str, shape: &Shape) -> Tensor {
 /// The script's images, `[B,H,W,3]`.
 fn images(side: usize, dtype: DType) -> Tensor {
     let squares = side / 4;
-    let values: Vec<f64> = uniform("images", BATCH * squares * squares * 3).map(|u| (u + 1.0) / 2.0).collect();
-    let squares = Tensor::from_vec(values, (BATCH, squares, 1, squares, 1, 3), &Device::Cpu).unwrap();
-    let images = squares.broadcast_as((BATCH, side / 4, 4, side / 4, 4, 3)).unwrap().contiguous().unwrap();
+    let values: Vec<f64> =
+        uniform("images", BATCH * squares * squares * 3).map(|u| (u + 1.0) / 2.0).collect();
+    let squares =
+        Tensor::from_vec(values, (BATCH, squares, 1, squares, 1, 3), &Device::Cpu).unwrap();
+    let images =
+        squares.broadcast_as((BATCH, side / 4, 4, side / 4, 4, 3)).unwrap().contiguous().unwrap();
     images.reshape((BATCH, side, side, 3)).unwrap().to_dtype(dtype).unwrap()
 }
 
@@ -98,14 +102,21 @@ impl Reference {
     /// What is stored of `group`'s tensor `name` under `key`.
     fn part(&self, group: &str, key: &str, name: &str) -> Vec<f64> {
         let names = &self.names[usize::from(group == "running")];
-        let (at, all) = (names.binary_search_by(|other| other.as_str().cmp(name)).unwrap(), self.get(&format!("{group}.{key}")));
+        let (at, all) = (
+            names.binary_search_by(|other| other.as_str().cmp(name)).unwrap(),
+            self.get(&format!("{group}.{key}")),
+        );
         let each = all.len() / names.len();
         all[at * each..][..each].to_vec()
     }
 
     /// The stored values of `group`'s tensor `name`, all or some.
     fn values(&self, group: &str, name: &str) -> Vec<f64> {
-        if self.whole() { self.get(&format!("{group}.{name}")) } else { self.part(group, "samples", name) }
+        if self.whole() {
+            self.get(&format!("{group}.{name}"))
+        } else {
+            self.part(group, "samples", name)
+        }
     }
 
     /// The values of a tensor that the reference stores.
@@ -113,17 +124,22 @@ impl Reference {
         if self.whole() {
             return values.to_vec();
         }
-        let place = |u: f64| (((u + 1.0) / 2.0 * values.len() as f64) as usize).min(values.len() - 1);
+        let place =
+            |u: f64| (((u + 1.0) / 2.0 * values.len() as f64) as usize).min(values.len() - 1);
         uniform(&format!("{name}.positions"), SAMPLES).map(|u| values[place(u)]).collect()
     }
 
     /// The reference's largest magnitude in `group`'s tensor `name`.
     fn most(&self, group: &str, name: &str) -> f64 {
-        if self.whole() { largest(&self.values(group, name)) } else { self.part(group, "largest", name)[0] }
+        if self.whole() {
+            largest(&self.values(group, name))
+        } else {
+            self.part(group, "largest", name)[0]
+        }
     }
 
-    /// The largest error of `group`'s tensors: of their values, and where not all are stored, of their norm, of their largest magnitude
-    /// and of a sum that every value is in.
+    /// The largest error of `group`'s tensors: of their values, and where not all are stored, of
+    /// their norm, of their largest magnitude and of a sum that every value is in.
     fn error(&self, group: &str, ours: &Tensors) -> f64 {
         let each = ours.iter().map(|(name, tensor)| {
             let (values, most) = (flat(tensor), self.most(group, name));
@@ -132,8 +148,11 @@ impl Reference {
             if !self.whole() {
                 let part = |key: &str| self.part(group, key, name)[0];
                 let norm = values.iter().map(|v| v * v).sum::<f64>().sqrt();
-                let product =
-                    values.iter().zip(uniform(&format!("{name}.product"), values.len())).map(|(v, u)| v * u).sum::<f64>();
+                let product = values
+                    .iter()
+                    .zip(uniform(&format!("{name}.product"), values.len()))
+                    .map(|(v, u)| v * u)
+                    .sum::<f64>();
                 errors.push((norm - part("norm")) / part("norm"));
                 errors.push((product - part("product")) / part("norm"));
                 errors.push((largest(&values) - most) / most);
@@ -143,22 +162,36 @@ impl Reference {
         largest(&each.collect::<Vec<_>>())
     }
 
-    /// The largest error after a step at `rate` of the stored values alone, with the reference's own gradients.
+    /// The largest error after a step at `rate` of the stored values alone, with the reference's
+    /// own gradients.
     fn optimised(&self, start: &StateDict, rate: f64) -> f64 {
         let variable = |name: &String| {
             let values = self.sampled(name, &flat(start.get(name).unwrap()));
-            (name.clone(), Var::new(values.iter().map(|&v| v as f32).collect::<Vec<_>>(), &Device::Cpu).unwrap())
+            (
+                name.clone(),
+                Var::new(values.iter().map(|&v| v as f32).collect::<Vec<_>>(), &Device::Cpu)
+                    .unwrap(),
+            )
         };
         let variables: Vec<(String, Var)> = self.names[0].iter().map(variable).collect();
         let products = variables.iter().map(|(name, var)| {
-            let gradient: Vec<f32> = self.values("gradient", name).iter().map(|&g| g as f32).collect();
-            (var.as_tensor() * Tensor::new(gradient, &Device::Cpu).unwrap()).unwrap().sum_all().unwrap()
+            let gradient: Vec<f32> =
+                self.values("gradient", name).iter().map(|&g| g as f32).collect();
+            (var.as_tensor() * Tensor::new(gradient, &Device::Cpu).unwrap())
+                .unwrap()
+                .sum_all()
+                .unwrap()
         });
-        let gradients = products.reduce(|sum, product| (sum + product).unwrap()).unwrap().backward().unwrap();
-        AdamW::new(variables.clone(), AdamWConfig::FASTAI).unwrap().step(&gradients, rate, None).unwrap();
+        let gradients =
+            products.reduce(|sum, product| (sum + product).unwrap()).unwrap().backward().unwrap();
+        AdamW::new(variables.clone(), AdamWConfig::FASTAI)
+            .unwrap()
+            .step(&gradients, rate, None)
+            .unwrap();
         let error = |(name, var): &(String, Var)| {
             let pairs = flat(var).into_iter().zip(self.values("optimised", name));
-            largest(&pairs.map(|(ours, theirs)| ours - theirs).collect::<Vec<_>>()) / self.most("optimised", name)
+            largest(&pairs.map(|(ours, theirs)| ours - theirs).collect::<Vec<_>>())
+                / self.most("optimised", name)
         };
         largest(&variables.iter().map(error).collect::<Vec<_>>())
     }
@@ -166,15 +199,27 @@ impl Reference {
 
 fn check(name: &str, config: &Config, dtype: DType) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/efficientnet");
-    let all: Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
-    let stored = StateDict::read(&std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap()).unwrap();
+    let all: Value =
+        serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
+    let stored =
+        StateDict::read(&std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap())
+            .unwrap();
     let (shapes, described) = recorded(config);
     let (running, variables) = shapes.keys().cloned().partition(|name| name.contains("running_"));
-    let mut reference = Reference { stored, facts: all[name].clone(), names: [variables, running], rows: Vec::new() };
+    let mut reference = Reference {
+        stored,
+        facts: all[name].clone(),
+        names: [variables, running],
+        rows: Vec::new(),
+    };
 
-    // Stochastic depth and dropout are drawn here from other streams than PyTorch's: compared as chances, and left out of the step.
-    for (at, (ours, theirs)) in
-        described.stochastic_depth().iter().zip(reference.facts["stochastic_depth"].as_array().unwrap()).enumerate()
+    // Stochastic depth and dropout are drawn here from other streams than PyTorch's: compared as
+    // chances, and left out of the step.
+    for (at, (ours, theirs)) in described
+        .stochastic_depth()
+        .iter()
+        .zip(reference.facts["stochastic_depth"].as_array().unwrap())
+        .enumerate()
     {
         let fits = match (ours, theirs[0].as_f64()) {
             (Some(ours), Some(chance)) => (ours - chance).abs() < 1e-12 && theirs[1] == "row",
@@ -183,8 +228,14 @@ fn check(name: &str, config: &Config, dtype: DType) {
         assert!(fits, "{name}: stochastic depth of block {at} is {ours:?}, torchvision's {theirs}");
     }
 
-    let still = Config { dropout: 0.0, stochastic_depth: 0.0, normalisation: Normalisation::NONE, ..config.clone() };
-    let start: StateDict = shapes.iter().map(|(name, shape)| (name.clone(), weight(name, shape))).collect();
+    let still = Config {
+        dropout: 0.0,
+        stochastic_depth: 0.0,
+        normalisation: Normalisation::NONE,
+        ..config.clone()
+    };
+    let start: StateDict =
+        shapes.iter().map(|(name, shape)| (name.clone(), weight(name, shape))).collect();
     let params = Params::trainable_from(start.clone(), dtype, &Device::Cpu);
     let network = params.build(|vb| EfficientNet::new(&still, vb)).unwrap();
 
@@ -205,15 +256,24 @@ fn check(name: &str, config: &Config, dtype: DType) {
     let error = reference.error("running", &running);
     reference.row(&format!("{} running statistics after a step", running.len()), "running", error);
 
-    let labels: Vec<u32> = all["labels"].as_array().unwrap().iter().map(|label| label.as_u64().unwrap() as u32).collect();
+    let labels: Vec<u32> = all["labels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|label| label.as_u64().unwrap() as u32)
+        .collect();
     let loss = cross_entropy(&trained, &Tensor::new(labels, &Device::Cpu).unwrap(), 0.0).unwrap();
     let gradients = loss.backward().unwrap();
     let variables = params.trainable();
-    let gradient = |(name, var): &(String, Var)| (name.clone(), gradients.get(var).unwrap_or_else(|| panic!("{name}")).clone());
-    let floor = 1e-9 * variables.iter().map(|(name, _)| reference.most("gradient", name)).fold(0.0, f64::max);
+    let gradient = |(name, var): &(String, Var)| {
+        (name.clone(), gradients.get(var).unwrap_or_else(|| panic!("{name}")).clone())
+    };
+    let floor = 1e-9
+        * variables.iter().map(|(name, _)| reference.most("gradient", name)).fold(0.0, f64::max);
     let all_gradients = variables.iter().map(gradient);
     // A constant that the next normalisation takes away again has no gradient but for rounding.
-    let (vanishing, gradient): (Tensors, Tensors) = all_gradients.partition(|(name, _)| reference.most("gradient", name) < floor);
+    let (vanishing, gradient): (Tensors, Tensors) =
+        all_gradients.partition(|(name, _)| reference.most("gradient", name) < floor);
     let error = reference.error("gradient", &gradient);
     reference.row(&format!("{} gradients", gradient.len()), "gradient", error);
     assert_eq!(vanishing.len(), reference.facts["vanishing"].as_u64().unwrap() as usize, "{name}");
@@ -229,16 +289,25 @@ fn check(name: &str, config: &Config, dtype: DType) {
     let mut optimiser = AdamW::new(variables.clone(), AdamWConfig::FASTAI).unwrap();
     optimiser.step(&gradients, rate("updated"), None).unwrap();
     let updated = variables.iter().filter(|(name, _)| gradient.contains_key(name));
-    let updated: Tensors = updated.map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
+    let updated: Tensors =
+        updated.map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
     let error = reference.error("updated", &updated);
-    reference.row(&format!("{} weights after a step at {:e}", updated.len(), rate("updated")), "updated", error);
+    reference.row(
+        &format!("{} weights after a step at {:e}", updated.len(), rate("updated")),
+        "updated",
+        error,
+    );
     let error = reference.optimised(&start, rate("optimised"));
-    let item = format!("weights after a step at {:e}, from the reference's gradients", rate("optimised"));
+    let item =
+        format!("weights after a step at {:e}, from the reference's gradients", rate("optimised"));
     reference.rows.push((item, error, None));
 
     println!("\n{name} as {dtype:?} against {} (in single precision itself)", all["made_with"]);
     for (item, error, single) in &reference.rows {
-        println!("  {item:<84} {error:.1e}{}", single.map_or(String::new(), |single| format!(" ({single:.1e})")));
+        println!(
+            "  {item:<84} {error:.1e}{}",
+            single.map_or(String::new(), |single| format!(" ({single:.1e})"))
+        );
     }
     for (item, error, _) in &reference.rows {
         assert!(*error <= TOLERANCE, "{name}: {item}: {error:e}");
@@ -256,7 +325,11 @@ fn small() -> Config {
         out_channels,
         layers,
     };
-    let stages = vec![stage(true, 1, 1, 8, 8, 2), stage(true, 2, 2, 8, 16, 2), stage(false, 4, 2, 16, 24, 2)];
+    let stages = vec![
+        stage(true, 1, 1, 8, 8, 2),
+        stage(true, 2, 2, 8, 16, 2),
+        stage(false, 4, 2, 16, 24, 2),
+    ];
     Config { stem_channels: 8, head_channels: 64, stages, stochastic_depth: 0.2, ..Config::tiny(7) }
 }
 
@@ -275,7 +348,8 @@ fn v2_m() {
     check("v2-m", &Config::v2_m(1000), DType::F32);
 }
 
-/// In double precision: where ReLU6 has its kinks, rounding to single decides whether a pixel has a gradient.
+/// In double precision: where ReLU6 has its kinks, rounding to single decides whether a pixel has a
+/// gradient.
 #[test]
 fn lite0() {
     check("lite0", &Config::lite0(1000), DType::F64);
@@ -285,23 +359,34 @@ fn lite0() {
 #[test]
 fn the_authors_regime_is_fastais_frozen_body() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/efficientnet");
-    let mut expected = StateDict::read(&std::fs::read(folder.join("authors.safetensors")).unwrap()).unwrap();
+    let mut expected =
+        StateDict::read(&std::fs::read(folder.join("authors.safetensors")).unwrap()).unwrap();
     let evaluated = expected.remove("evaluated").unwrap();
-    let config = Config { head: HeadKind::ConcatPool, dropout: 0.0, stochastic_depth: 0.0, ..small() };
+    let config =
+        Config { head: HeadKind::ConcatPool, dropout: 0.0, stochastic_depth: 0.0, ..small() };
     let (shapes, _) = recorded(&config);
-    let start: StateDict = shapes.iter().map(|(name, shape)| (name.clone(), weight(name, shape))).collect();
+    let start: StateDict =
+        shapes.iter().map(|(name, shape)| (name.clone(), weight(name, shape))).collect();
     let model = Model::of_regime(Regime::Authors, &config, start.clone()).unwrap();
-    let (images, labels) = (images(32, DType::F32), Tensor::new(&[3u32, 1, 4, 1], &Device::Cpu).unwrap());
+    let (images, labels) =
+        (images(32, DType::F32), Tensor::new(&[3u32, 1, 4, 1], &Device::Cpu).unwrap());
     // As in fastai, scales, shifts and biases don't decay.
     let decays = |_: &str, variable: &Var| variable.rank() > 1;
-    let mut optimiser = AdamW::with_decay(model.params.trainable(), AdamWConfig::FASTAI, decays).unwrap();
+    let mut optimiser =
+        AdamW::with_decay(model.params.trainable(), AdamWConfig::FASTAI, decays).unwrap();
     for step in 0..2 {
-        let logits = model.learner.forward(&images, Mode::Train { seed: crate::seed::Seed::of_study(step) }).unwrap();
+        let logits = model
+            .learner
+            .forward(&images, Mode::Train { seed: crate::seed::Seed::of_study(step) })
+            .unwrap();
         let gradients = cross_entropy(&logits, &labels, 0.0).unwrap().backward().unwrap();
         optimiser.step(&gradients, 1e-4, None).unwrap();
     }
     let state = model.params.state_dict().unwrap();
-    assert_eq!(state.iter().map(|(name, _)| name).collect::<Vec<_>>(), expected.iter().map(|(name, _)| name).collect::<Vec<_>>());
+    assert_eq!(
+        state.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        expected.iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
     let mut worst = (0.0, String::new());
     let mut moved = 0;
     for ((name, ours), (_, theirs)) in state.iter().zip(expected.iter()) {
@@ -310,7 +395,8 @@ fn the_authors_regime_is_fastais_frozen_body() {
             worst = (error, name.to_owned());
         }
         // A gradient that is zero but for rounding moves a weight by less.
-        let moves = |after: &Tensor| largest(&flat(&(after - start.get(name).unwrap()).unwrap())) > 3e-5;
+        let moves =
+            |after: &Tensor| largest(&flat(&(after - start.get(name).unwrap()).unwrap())) > 3e-5;
         assert_eq!(moves(ours), moves(theirs), "{name}: moves here or there only");
         moved += usize::from(moves(ours));
     }
