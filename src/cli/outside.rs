@@ -13,9 +13,8 @@ use crate::data::phantom::Condition;
 use crate::data::released;
 use crate::hub::SCHEME;
 use crate::ml::latent::{layout, unet, vae};
-use crate::plan::params::Conditioning;
 use crate::plan::pipeline::{self, BaseInputs, Block, Outside, Pictures};
-use crate::plan::{Graph, Input, InputFile};
+use crate::plan::{Conditioning, Graph, Input, InputFile};
 use crate::store::Store;
 use crate::study::{
     ImageSource, LoadedStudy, Problem, SkinTypeScale, Study, StudyError, Unusable, unset_variable,

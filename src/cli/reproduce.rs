@@ -18,7 +18,7 @@ use crate::cli::{
 };
 use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
 use crate::ml::device;
-use crate::plan::{Freshness, Graph, Input, TaskId, kind, walk};
+use crate::plan::{Freshness, Graph, Input, TaskId, walk};
 use crate::report;
 use crate::stats::audit::Audit;
 use crate::store::Store;
@@ -149,7 +149,7 @@ fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
     }
     let assessed = walk(graph, store)?;
     let done = |id: TaskId| matches!(assessed[id.index()].freshness, Freshness::Fresh(_));
-    if graph.ids().all(|id| done(id) || !kind::ON_DEVICE.contains(&graph.task(id).kind)) {
+    if graph.ids().all(|id| done(id) || !graph.task(id).kind.on_device) {
         return Ok(());
     }
     match device::named(name) {

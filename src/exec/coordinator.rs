@@ -103,7 +103,7 @@ impl<'a> Coordinator<'a> {
 
     fn run(mut self) -> Result<Outcome, ExecError> {
         let clock = Instant::now();
-        let cost = self.graph.ids().map(|id| self.graph.task(id).cost).sum();
+        let cost = self.graph.ids().map(|id| self.graph.task(id).work.seconds()).sum();
         (self.emit)(&Event::Opened { tasks: self.graph.len(), cost });
         let roots = self
             .graph
@@ -196,7 +196,7 @@ impl<'a> Coordinator<'a> {
 
     fn priority(&self, id: TaskId) -> (Reverse<u64>, TaskId) {
         // The bits of floats that are not negative sort as the floats do.
-        (Reverse(self.graph.task(id).cost.to_bits()), id)
+        (Reverse(self.graph.task(id).work.seconds().to_bits()), id)
     }
 
     /// Notes that `id` is done and adds to `decidable` the tasks that waited for it last.
@@ -209,8 +209,9 @@ impl<'a> Coordinator<'a> {
         decidable: &mut Vec<TaskId>,
     ) {
         if !ran {
-            let Task { label, cost, .. } = self.graph.task(id);
-            (self.emit)(&Event::Cached { label: label.clone(), key, cost: *cost });
+            let task = self.graph.task(id);
+            let (label, cost) = (&task.label, task.work.seconds());
+            (self.emit)(&Event::Cached { label: label.clone(), key, cost });
         }
         self.stages[id.index()] = Stage::Done { artifact, ran };
         for dependant in self.graph.dependants(id) {
@@ -257,12 +258,12 @@ impl<'a> Coordinator<'a> {
         };
         (self.emit)(&Event::Started {
             label: task.label.clone(),
-            kind: task.kind.to_owned(),
+            kind: task.kind.name.to_owned(),
             key: job.key,
             reason,
             attempt: job.attempt,
             threads: job.threads,
-            cost: task.cost,
+            cost: task.work.seconds(),
         });
         let commit = self.commit.get_or_insert_with(machine::commit).clone();
         let order = Order { job, coordinator: std::process::id(), commit };
@@ -342,10 +343,17 @@ impl<'a> Coordinator<'a> {
             return Ok(());
         };
         let (label, kind, artifact) =
-            (task.label.clone(), task.kind.to_owned(), finished.output.digest());
+            (task.label.clone(), task.kind.name.to_owned(), finished.output.digest());
         let rate = self.rates.remove(&id);
         self.timings.push(Timing { label: label.clone(), kind: kind.clone(), seconds, rate });
-        (self.emit)(&Event::Finished { label, kind, key, artifact, seconds, cost: task.cost });
+        (self.emit)(&Event::Finished {
+            label,
+            kind,
+            key,
+            artifact,
+            seconds,
+            cost: task.work.seconds(),
+        });
         let mut decidable = Vec::new();
         for claimant in self.claims.remove(&key).unwrap_or_default() {
             self.complete(claimant, key, finished.output.clone(), claimant == id, &mut decidable);
@@ -361,7 +369,7 @@ impl<'a> Coordinator<'a> {
         let task = self.graph.task(id);
         (self.emit)(&Event::Failed {
             label: task.label.clone(),
-            kind: task.kind.to_owned(),
+            kind: task.kind.name.to_owned(),
             key,
             error,
             log: log.to_owned(),

@@ -3,20 +3,21 @@
 //!
 //! May import store, study, seed and id. It knows no step: what a kind does is the steps' business.
 
+mod conditioning;
 mod freshness;
 mod graph;
 mod job;
-pub mod kind;
+pub mod kinds;
 mod manifest;
-pub mod params;
 pub mod pipeline;
 #[cfg(test)]
 mod tests;
 mod work;
 
+pub use conditioning::Conditioning;
 pub use freshness::{Assessment, Freshness, Reason, assess, walk};
 pub(crate) use graph::distinct_task_inputs;
 pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
 pub use job::{InputFileError, Job, Progress};
 pub use manifest::{Change, Manifest, Numerics, differences};
-pub use work::Work;
+pub use work::{Unit, Work};

@@ -3,12 +3,11 @@
 use super::context::{Context, json_output};
 use super::{Outputs, StepError};
 use crate::ml::classify::train::Epoch;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::stats::analysis::{Cell, Config, Losses, REAL, analyse};
 
 /// Output: analysis.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Analysis = context.params()?;
+pub fn run(params: kinds::Analysis, context: &mut Context) -> Result<Outputs, StepError> {
     let config = Config { confidence: params.confidence, q: params.q };
     let mut cells = Vec::new();
     for (role, cell) in &params.cells {

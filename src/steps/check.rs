@@ -13,7 +13,7 @@ use crate::ml::classify::efficientnet::{self, EfficientNet};
 use crate::ml::classify::judge::{most_likely, predict};
 use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::stats::check::{
     Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck,
 };
@@ -23,8 +23,7 @@ const DISTANCE: &str = "root mean square of pixel differences, 0 to 1";
 const BATCH: usize = 64;
 
 /// Output: check.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Check = context.params()?;
+pub fn run(params: kinds::Check, context: &mut Context) -> Result<Outputs, StepError> {
     let config: efficientnet::Config = context.json("probe", BACKBONE.0)?;
     let probe = base::frozen(&context.read("probe", BACKBONE.1)?)?
         .build(|vb| EfficientNet::new(&config, vb))?;

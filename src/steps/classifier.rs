@@ -16,13 +16,12 @@ use crate::ml::classify::model::{self, Model};
 use crate::ml::classify::train::{Examples, Kept, Lesson, Training, fit};
 use crate::ml::classify::transforms;
 use crate::ml::optim::Schedule;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::study;
 
 /// Outputs: backbone/config.json, backbone/model.safetensors (what the regime trains, as it is
 /// kept; all else is the input `backbone`'s), predictions.json, curve.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Classifier = context.params()?;
+pub fn run(params: kinds::Classifier, context: &mut Context) -> Result<Outputs, StepError> {
     let train = training_items(context, &params)?;
     let transforms = params.transforms.as_ref().map(transforms_config);
     outputs(context, &train, &params.classes, &params.training, params.regime, transforms.as_ref())
@@ -64,7 +63,7 @@ pub fn outputs(
 }
 
 /// The sampled reals and, of each, the first `dose` synthetic images.
-fn training_items(context: &Context, params: &params::Classifier) -> Result<Vec<Item>, StepError> {
+fn training_items(context: &Context, params: &kinds::Classifier) -> Result<Vec<Item>, StepError> {
     let pool = frames_at(context, "pool", params.training.size)?;
     let entries = pool.iter().map(Entry::from).collect::<Vec<_>>();
     let mut items = reals(&entries, &params.classes, &params.sources)?

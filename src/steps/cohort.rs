@@ -7,12 +7,11 @@ use super::images::fashion_mnist;
 use super::picture_set::PictureSet;
 use super::{Outputs, StepError};
 use crate::data::{Item, phantom, selection, webdataset};
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::study::ImageSource;
 
 /// Output: shard.tar, class by class in the study's order.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Cohort = context.params()?;
+pub fn run(params: kinds::Cohort, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let items = match params.source {
         ImageSource::Phantom => {
@@ -49,7 +48,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 }
 
 /// The last of the sets that the parameters name.
-fn pictures(context: &mut Context, params: &params::PictureSet) -> Result<Vec<Item>, StepError> {
+fn pictures(context: &mut Context, params: &kinds::PictureSet) -> Result<Vec<Item>, StepError> {
     let seed = context.seed()?;
     let mut set = PictureSet::open(context, params)?;
     set.keep_usable(params.unusable)?;

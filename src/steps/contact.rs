@@ -8,7 +8,7 @@ use super::images::shard;
 use super::{Outputs, StepError, previews};
 use crate::data::fit::{self, Fit};
 use crate::data::{Item, RgbImage, sheet};
-use crate::plan::params;
+use crate::plan::kinds;
 
 /// Screen pixels for one image pixel.
 const SCALE: usize = 2;
@@ -26,8 +26,7 @@ pub struct Legend {
 /// Outputs: contact.png (a row a class; a band of columns for the real images, each strategy and
 /// the untuned model) and legend.json; where models drew previews, training.png (a row a model, a
 /// column a stage) and training.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Contact = context.params()?;
+pub fn run(params: kinds::Contact, context: &mut Context) -> Result<Outputs, StepError> {
     let pool = shard(context, "pool")?;
     let mut columns = vec!["real".to_owned()];
     columns.extend(params.strategies.iter().cloned());
@@ -80,7 +79,7 @@ pub fn laid_out(images: &[RgbImage], columns: usize) -> RgbImage {
 }
 
 /// The first image of each preview of each model.
-fn training(context: &Context, trainings: &[params::Training]) -> Result<Outputs, StepError> {
+fn training(context: &Context, trainings: &[kinds::Training]) -> Result<Outputs, StepError> {
     let (mut images, mut stages) = (Vec::new(), 0);
     for training in trainings {
         let previews = RgbImage::from_png(&context.read(&training.role, PREVIEWS)?, PREVIEWS)?;

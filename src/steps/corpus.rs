@@ -4,12 +4,11 @@ use super::context::Context;
 use super::images::fashion_mnist;
 use super::{Outputs, StepError};
 use crate::data::{phantom, selection, webdataset};
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::study::ImageSource;
 
 /// Outputs: train.tar, validation.tar.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Corpus = context.params()?;
+pub fn run(params: kinds::Corpus, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let total = params.train + params.validation;
     let items = match params.source {

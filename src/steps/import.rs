@@ -4,9 +4,10 @@
 use super::context::Context;
 use super::{Outputs, StepError};
 use crate::data::idx::{self, Part};
+use crate::plan::kinds;
 
 /// Outputs: the unpacked files, under their own names.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
+pub fn run(_: kinds::Import, context: &mut Context) -> Result<Outputs, StepError> {
     let folder = context.folder()?;
     let mut outputs = Vec::new();
     for part in [Part::Train, Part::Test] {

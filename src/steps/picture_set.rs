@@ -14,7 +14,7 @@ use crate::data::duplicates::{self, Fingerprint};
 use crate::data::split::{self, Strata, TooFew, Wanted};
 use crate::data::webdataset::{self, Sample, ShardError};
 use crate::data::{Item, RgbImage};
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::seed::Seed;
 use crate::study::{ImageSource, SkinTypeScale, Unusable};
 
@@ -36,7 +36,7 @@ pub struct PictureSet {
 }
 
 impl PictureSet {
-    pub fn open(context: &Context, params: &params::PictureSet) -> Result<Self, StepError> {
+    pub fn open(context: &Context, params: &kinds::PictureSet) -> Result<Self, StepError> {
         let blocks = context.roles(BLOCK).into_iter().map(str::to_owned).collect::<Vec<_>>();
         let mut pictures = HashMap::new();
         let mut files = Vec::new();
@@ -95,7 +95,7 @@ impl PictureSet {
     /// The records of each of the study's sets, by position.
     pub fn split(
         &self,
-        params: &params::PictureSet,
+        params: &kinds::PictureSet,
         together: &[usize],
         seed: Seed,
     ) -> Result<Vec<Vec<usize>>, TooFew> {
@@ -228,7 +228,7 @@ fn item(record: &Record, source: ImageSource, image: RgbImage) -> Item {
 
 fn catalogue(
     context: &Context,
-    params: &params::PictureSet,
+    params: &kinds::PictureSet,
     files: &[String],
     pictures: &HashMap<String, Picture>,
 ) -> Result<Catalogue, StepError> {

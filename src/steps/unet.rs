@@ -18,12 +18,11 @@ use crate::ml::params::Params;
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::{ClipTokenizer, Vocabulary};
 use crate::ml::training::backward;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::study;
 
 /// Outputs: unet/*, text_encoder/*, tokenizer/*, scheduler/*, losses.json; weights in f16.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let settings: params::UNet = context.params()?;
+pub fn run(settings: kinds::UNet, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let items = named_shard(context, "corpus", "train.tar")?;
     let images = pixels(&items)?;
@@ -125,7 +124,7 @@ fn schedule_config(settings: &study::Diffusion) -> schedule::Config {
     }
 }
 
-fn unet_config(settings: &params::UNet, side: usize, latent_channels: usize) -> unet::Config {
+fn unet_config(settings: &kinds::UNet, side: usize, latent_channels: usize) -> unet::Config {
     let levels = settings.unet.channels.len();
     unet::Config {
         sample_size: side,

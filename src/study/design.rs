@@ -11,7 +11,6 @@ use crate::seed::Seed;
 pub struct Synthetic {
     pub strategy: Strategy,
     /// The generator's variant; empty: the generator itself.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
     /// Synthetic images per real image.
     pub dose: usize,
@@ -23,13 +22,12 @@ pub struct Cell {
     /// Real images per class.
     pub n: usize,
     /// None: real images only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub synthetic: Option<Synthetic>,
     /// Which control it is of, if it is of one; then there are real images only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<Control>,
     pub transforms: bool,
-    #[serde(default, skip_serializing_if = "Regime::is_full")]
     pub regime: Regime,
     pub replicate: usize,
 }

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::generators::{Model, conditionings};
 use super::place::Shard;
-use super::{BaseInputs, Builder, Real, Shards, cost, role};
+use super::{BaseInputs, Builder, Real, Shards, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
-use crate::plan::kind;
-use crate::plan::params;
+use crate::plan::kinds::{self, Spec};
 use crate::seed::Seed;
 use crate::study::{self, Cell, Control, Crop, Generator, Regime, Study, Synthetic};
 
@@ -85,7 +84,7 @@ impl Builder<'_> {
         cell: &Cell,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let params = params::Classifier {
+        let params = kinds::Classifier {
             sources: sources(study, cell),
             dose: dose(cell),
             training: training(study, cell),
@@ -105,10 +104,8 @@ impl Builder<'_> {
                 .into_iter()
                 .map(|(class, shard)| role(&shard.role("synthetic", class), shard.task)),
         );
-        let images = study.classifier.shown(cell.n * study.images.classes.len() * (1 + dose(cell)));
-        let (label, seed, cost) =
-            (self.label_of(cell), self.seed_of(cell), images as f64 * cost::CLASSIFY);
-        self.add(&kind::CLASSIFIER, label, &params, inputs, Some(seed), cost)
+        let seed = Some(self.seed_of(cell));
+        self.add(self.label_of(cell), &params, inputs, seed, params.work())
     }
 
     /// The classifier of a cell as a head over features, which all cells share.
@@ -120,39 +117,51 @@ impl Builder<'_> {
         cell: &Cell,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let transforms = cell.transforms;
+        let (images, transforms) = (&study.images, cell.transforms);
+        let of = |set: TaskId, count: usize| (set, count * images.classes.len());
         let mut inputs = vec![
-            role("pool", self.features(base, real.pool, "pool", transforms)?),
-            role("validation", self.features(base, real.validation, "validation", false)?),
-            role("held_out", self.features(base, real.held_out, "held_out", false)?),
+            role("pool", self.features(base, of(real.pool, images.pool), "pool", transforms)?),
+            role(
+                "validation",
+                self.features(base, of(real.validation, images.validation), "validation", false)?,
+            ),
+            role(
+                "held_out",
+                self.features(base, of(real.held_out, images.held_out), "held_out", false)?,
+            ),
         ];
         for (class, shard) in synthetic(study, cell, shards) {
             let arm = cell.synthetic.as_ref().map(Synthetic::arm).unwrap_or_default();
-            let features = self.features(base, shard.task, &shard.role(&arm, class), transforms)?;
+            let features = self.features(
+                base,
+                (shard.task, shard.images),
+                &shard.role(&arm, class),
+                transforms,
+            )?;
             inputs.push(role(&shard.role("synthetic", class), features));
         }
-        let params = params::Head {
+        let params = kinds::Head {
             sources: sources(study, cell),
             dose: dose(cell),
             training: training(study, cell),
             classes: study.images.classes.clone(),
         };
-        let (label, seed) = (self.label_of(cell), self.seed_of(cell));
-        self.add(&kind::HEAD, label, &params, inputs, Some(seed), cost::HEAD)
+        let seed = Some(self.seed_of(cell));
+        self.add(self.label_of(cell), &params, inputs, seed, params.work())
     }
 
     /// The features of a set of images, whoever asked for them first.
     fn features(
         &mut self,
         base: &BaseInputs,
-        images: TaskId,
+        (images, count): (TaskId, usize),
         name: &str,
         transforms: bool,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let views =
-            || params::Views { count: study.head.views, transforms: study.transforms.clone() };
-        let params = params::Features {
+            || kinds::Views { count: study.head.views, transforms: study.transforms.clone() };
+        let params = kinds::Features {
             head: study.classifier.head,
             normalisation: study.classifier.normalisation,
             size: study.classifier.size,
@@ -161,7 +170,7 @@ impl Builder<'_> {
         let label = format!("features/{}/{name}", if transforms { "transforms" } else { "plain" });
         let inputs = vec![role("backbone", &base.backbone), role("images", images)];
         let seed = self.seed.child("features");
-        self.add_once(&kind::FEATURES, label, &params, inputs, Some(seed), cost::FEATURES)
+        self.add_once(label, &params, inputs, Some(seed), params.work(count))
     }
 
     fn label_of(&self, cell: &Cell) -> String {
@@ -188,7 +197,7 @@ impl Builder<'_> {
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let seen = self.seen(real, &study.probe)?;
-        let params = params::Probe {
+        let params = kinds::Probe {
             training: of_steps(&study.probe),
             transforms: study.transforms.clone(),
             classes: study.images.classes.clone(),
@@ -199,18 +208,11 @@ impl Builder<'_> {
             role("validation", seen.validation),
             role("held_out", seen.held_out),
         ];
-        let images = study.probe.epochs * study.images.plentiful * study.images.classes.len();
-        let cost = images as f64 * cost::CLASSIFY;
-        let probe = self.add(
-            &kind::PROBE,
-            "probe".into(),
-            &params,
-            inputs,
-            Some(self.seed.child("probe")),
-            cost,
-        )?;
+        let work = params.work(study.images.plentiful * study.images.classes.len());
+        let seed = Some(self.seed.child("probe"));
+        let probe = self.add("probe".into(), &params, inputs, seed, work)?;
 
-        let params = params::Check {
+        let params = kinds::Check {
             classes: study.images.classes.clone(),
             strategies: study.arms(),
             confidence: study.analysis.confidence,
@@ -225,7 +227,7 @@ impl Builder<'_> {
         for ((strategy, class), list) in shards {
             inputs.extend(list.iter().map(|shard| role(&shard.role(strategy, class), shard.task)));
         }
-        self.add(&kind::CHECK, "check".into(), &params, inputs, None, 10.0 * cost::SMALL)
+        self.add("check".into(), &params, inputs, None, params.work())
     }
 
     pub(super) fn contact(
@@ -252,7 +254,7 @@ impl Builder<'_> {
         let previewed =
             |model: &&Model| model.previews > 0 && Some(model.training.conditioning) == first;
         let previewed = models.iter().filter(previewed).collect::<Vec<_>>();
-        let params = params::Contact {
+        let params = kinds::Contact {
             trainings: previewed.iter().map(|model| model.training.clone()).collect(),
             classes: study.images.classes.clone(),
             strategies: study.arms(),
@@ -271,7 +273,7 @@ impl Builder<'_> {
             });
             inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
         }
-        self.add(&kind::CONTACT, "contact".into(), &params, inputs, None, cost::SMALL)
+        self.add("contact".into(), &params, inputs, None, params.work())
     }
 
     pub(super) fn analysis(&mut self, classifiers: &[(Cell, TaskId)]) -> Result<TaskId, PlanError> {
@@ -279,19 +281,19 @@ impl Builder<'_> {
             .iter()
             .map(|(cell, _)| (cell.label(), cell.clone()))
             .collect::<BTreeMap<_, _>>();
-        let params = params::Analysis {
+        let params = kinds::Analysis {
             cells,
             confidence: self.study.analysis.confidence,
             q: self.study.analysis.q,
         };
         let inputs = classifiers.iter().map(|(cell, task)| role(&cell.label(), *task)).collect();
-        self.add(&kind::ANALYSIS, "analysis".into(), &params, inputs, None, 5.0 * cost::SMALL)
+        self.add("analysis".into(), &params, inputs, None, params.work())
     }
 
     /// Tasks of each kind, in the order of the plan, and how many of them the classifiers share.
-    pub(super) fn counts(&self) -> Vec<params::KindCount> {
+    pub(super) fn counts(&self) -> Vec<kinds::KindCount> {
         let mut needs: Vec<BTreeSet<TaskId>> = Vec::with_capacity(self.graph.len());
-        let mut counts: Vec<params::KindCount> = Vec::new();
+        let mut counts: Vec<kinds::KindCount> = Vec::new();
         let mut kinds = Vec::new();
         for id in self.graph.ids() {
             let task = self.graph.task(id);
@@ -303,9 +305,9 @@ impl Builder<'_> {
                 }
             }
             let position =
-                counts.iter().position(|count| count.kind == task.kind).unwrap_or_else(|| {
-                    counts.push(params::KindCount {
-                        kind: task.kind.to_owned(),
+                counts.iter().position(|count| count.kind == task.kind.name).unwrap_or_else(|| {
+                    counts.push(kinds::KindCount {
+                        kind: task.kind.name.to_owned(),
                         tasks: 0,
                         serves: 0,
                         apart: 0,
@@ -314,7 +316,7 @@ impl Builder<'_> {
                 });
             counts[position].tasks += 1;
             kinds.push(position);
-            if [kind::CLASSIFIER.name, kind::HEAD.name].contains(&task.kind) {
+            if [kinds::Classifier::KIND, kinds::Head::KIND].contains(task.kind) {
                 let mut served = BTreeSet::new();
                 for need in &all {
                     counts[kinds[need.index()]].apart += 1;

@@ -38,15 +38,16 @@ impl Place<'_> {
         )
     }
 
-    pub fn shard(&self, task: TaskId) -> Shard {
-        let sources = Some(self.sources.to_vec());
+    /// The shard of the place, of `generations` of each source.
+    pub fn shard(&self, task: TaskId, generations: usize) -> Shard {
         Shard {
             task,
             replicate: self.replicate,
             n: self.n,
             block: self.block,
-            sources,
+            sources: Some(self.sources.to_vec()),
             first: self.first,
+            images: self.sources.len() * generations,
         }
     }
 }
@@ -65,6 +66,8 @@ pub struct Shard {
     /// Pool positions of its sources; None: all.
     pub sources: Option<Vec<usize>>,
     pub first: usize,
+    /// Images in it.
+    pub images: usize,
 }
 
 impl Shard {

@@ -68,45 +68,35 @@ pub struct Classifier {
     pub epochs: usize,
     /// Side in pixels of the squares that the network sees, where images are larger; 0: as they
     /// are.
-    #[serde(default)]
     pub size: usize,
     /// Of real pictures that are not square (`images.fit = "crop"`).
-    #[serde(default)]
     pub crop: Crop,
     /// Optimiser steps of an epoch, the same for every arm; 0: one pass over the training images.
     pub steps_per_epoch: usize,
     pub batch: usize,
     /// `[images, batch]`: from so many training images on that batch instead, in rising order. The
     /// authors' rule is 8, from 100 images on 32, from 1000 on 64.
-    #[serde(default)]
     pub batch_by_images: Vec<[usize; 2]>,
     /// Whether each pass leaves out the images that do not fill a batch (the authors'); otherwise
     /// the next pass fills it.
-    #[serde(default)]
     pub drop_last: bool,
     pub learning_rate: f64,
-    #[serde(default)]
     pub schedule: ClassifierSchedule,
     pub weight_decay: f64,
     /// Whether the scales and shifts of normalisations and the biases decay as well (the authors':
     /// false, as fastai has it).
-    #[serde(default = "yes")]
     pub decay_norms_and_biases: bool,
     /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch,
     /// so that every arm has the same budget. With `keep = "last"` as well nothing of the result
     /// depends on the validation images.
     pub patience: usize,
-    #[serde(default)]
     pub keep: Keep,
     /// The share of a label that goes to all classes alike, 0 to 1 (Szegedy et al. 2016); in the
     /// training loss only.
     pub label_smoothing: f64,
     /// Weights of single classes in the loss; the others' are 1.
-    #[serde(default)]
     pub class_weights: BTreeMap<String, f64>,
-    #[serde(default)]
     pub head: Head,
-    #[serde(default)]
     pub normalisation: Normalisation,
 }
 
@@ -126,10 +116,6 @@ impl Classifier {
         let reached = self.batch_by_images.iter().rev().find(|[from, _]| images >= *from);
         reached.map_or(self.batch, |[_, batch]| *batch)
     }
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Which part of a classifier is trained.
