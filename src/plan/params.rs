@@ -10,7 +10,9 @@ use crate::study::{self, Cell, ImageSource, Strategy};
 
 /// An image set is imported whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Import {}
+pub struct Import {
+    pub source: ImageSource,
+}
 
 /// A block of pictures.
 #[derive(Clone, Debug, Serialize, Deserialize)]

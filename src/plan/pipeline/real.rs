@@ -15,7 +15,7 @@ impl Builder<'_> {
             None => self.add(
                 &kind::IMPORT,
                 "import".into(),
-                &params::Import {},
+                &params::Import { source: self.study.images.source },
                 files,
                 None,
                 cost::SMALL,
