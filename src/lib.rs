@@ -14,6 +14,7 @@ pub mod ml;
 pub mod plan;
 pub mod report;
 pub mod seed;
+pub mod sources;
 pub mod stats;
 pub mod steps;
 pub mod store;

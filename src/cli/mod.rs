@@ -8,9 +8,7 @@ mod eta;
 mod exit;
 mod export;
 mod inspect;
-mod outside;
 mod power;
-mod remote;
 mod reproduce;
 mod terminal;
 mod upkeep;
@@ -28,7 +26,6 @@ use crate::store::{IndexState, Store};
 use crate::study::{self, LoadedStudy, Study};
 use args::{Arguments, Command, Data, Which};
 use exit::Exit;
-pub use outside::tasks;
 
 /// The label of the task that audits a set of pictures.
 const AUDIT: &str = "audit";

@@ -60,11 +60,7 @@ impl<'a> Context<'a> {
 
     /// One entry of an input.
     pub fn read(&self, role: &str, entry: &str) -> Result<Vec<u8>, StepError> {
-        let found = self
-            .input(role)?
-            .entry(entry)
-            .ok_or_else(|| format!("input `{role}` has no entry `{entry}`"))?;
-        Ok(self.objects.read(&found.digest)?)
+        read(self.job, self.objects, role, entry)
     }
 
     /// One entry of an input as UTF-8 text.
@@ -86,6 +82,12 @@ impl<'a> Context<'a> {
     ) -> impl Iterator<Item = Result<(&'a str, Vec<u8>), StepError>> + use<'a> {
         let files = self.job.files.get(role).map(Vec::as_slice).unwrap_or_default();
         files.iter().map(|file| Ok((file.name.as_str(), file.read()?)))
+    }
+
+    /// Reads the image set's unpacked files by their names.
+    pub fn unpacked(&self) -> impl Fn(&str) -> Result<Vec<u8>, StepError> + use<'a> {
+        let (job, objects) = (self.job, self.objects);
+        move |name| read(job, objects, "images", name)
     }
 
     /// The files of an input.
@@ -150,6 +152,13 @@ impl<'a> Context<'a> {
     pub fn images(&mut self, done: usize, total: usize) {
         self.tell("images", done, total, String::new());
     }
+}
+
+fn read(job: &Job, objects: &Objects, role: &str, entry: &str) -> Result<Vec<u8>, StepError> {
+    let artifact = job.inputs.get(role).ok_or_else(|| format!("no input `{role}`"))?;
+    let found =
+        artifact.entry(entry).ok_or_else(|| format!("input `{role}` has no entry `{entry}`"))?;
+    Ok(objects.read(&found.digest)?)
 }
 
 /// An output's name and content.

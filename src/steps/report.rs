@@ -5,12 +5,12 @@ use super::contact::Legend;
 use super::context::Context;
 use super::dreambooth::LOSSES;
 use super::{Outputs, StepError};
+use crate::data::sets;
 use crate::plan::kinds;
 use crate::report;
 use crate::report::inputs::{
     AuditPage, Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training,
 };
-use crate::study::ImageSource;
 
 /// Outputs: index.html, report.md, figures/*.
 pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, StepError> {
@@ -72,19 +72,13 @@ fn curve(context: &Context, training: &kinds::Training) -> Result<Training, Step
 
 fn study(params: kinds::Report) -> StudyInfo {
     let size = |(what, count): &(String, usize)| Size { what: what.clone(), count: *count };
+    let set = sets::of(params.source);
     StudyInfo {
         name: params.name,
         title: params.title,
         about: params.about,
-        image_set: match params.source {
-            ImageSource::Phantom => "phantom".to_owned(),
-            ImageSource::Idx => "Fashion-MNIST".to_owned(),
-            ImageSource::Fitzpatrick17k => "Fitzpatrick17k".to_owned(),
-            ImageSource::Ddi => "Diverse Dermatology Images".to_owned(),
-            ImageSource::Folder => "a folder of pictures".to_owned(),
-            ImageSource::Webdataset => "shards of pictures".to_owned(),
-        },
-        phantom: params.source == ImageSource::Phantom,
+        image_set: set.title().to_owned(),
+        phantom: set.is_phantom(),
         seed: params.seed,
         sizes: params.sizes.iter().map(size).collect(),
         shared: params.shared,

@@ -182,12 +182,15 @@ fn images(study: &Study, rules: &mut Rules) {
         "no empty name",
     );
     let source = images.source;
-    if source != ImageSource::Phantom && images.path.is_empty() {
-        let what = match source {
-            ImageSource::Idx => ".gz files",
-            ImageSource::Webdataset => "tar files",
-            _ => "pictures",
-        };
+    // What the folder has, and which tables a study may name.
+    let (what, annotated, listed) = match source {
+        ImageSource::Phantom => (None, false, false),
+        ImageSource::Idx => (Some(".gz files"), false, false),
+        ImageSource::Fitzpatrick17k => (Some("pictures"), true, true),
+        ImageSource::Ddi | ImageSource::Folder => (Some("pictures"), true, false),
+        ImageSource::Webdataset => (Some("tar files"), false, false),
+    };
+    if let Some(what) = what.filter(|_| images.path.is_empty()) {
         rules.refuse(
             "images.path",
             format!(
@@ -197,13 +200,9 @@ fn images(study: &Study, rules: &mut Rules) {
         );
     }
     let tables = [
-        (
-            "annotations",
-            &images.annotations,
-            !matches!(source, ImageSource::Phantom | ImageSource::Idx | ImageSource::Webdataset),
-        ),
-        ("held_out_list", &images.held_out_list, source == ImageSource::Fitzpatrick17k),
-        ("training_list", &images.training_list, source == ImageSource::Fitzpatrick17k),
+        ("annotations", &images.annotations, annotated),
+        ("held_out_list", &images.held_out_list, listed),
+        ("training_list", &images.training_list, listed),
     ];
     for (name, path, read) in tables {
         let allowed = format!("\"\" (the source {} has no such table)", source.name());
@@ -276,7 +275,10 @@ fn base(study: &Study, rules: &mut Rules) {
         ),
         ImageSource::Idx if base.from.is_empty() => rules.sweep("base.corpus.classes", classes),
         ImageSource::Idx => {}
-        source => {
+        source @ (ImageSource::Fitzpatrick17k
+        | ImageSource::Ddi
+        | ImageSource::Folder
+        | ImageSource::Webdataset) => {
             let pretrained = &base.pretrained;
             let [text_to_image, inpainting] = study.pipelines();
             let needed = [

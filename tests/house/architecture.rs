@@ -15,7 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("seed", &["id"]),
     ("metrics", &["fst"]),
     ("stats", &["metrics", "fst", "seed"]),
-    ("data", &["id", "fst", "seed"]),
+    ("data", &["id", "fst", "seed", "study"]),
     ("hub", &[]),
     ("ml", &["seed"]),
     ("study", &["id", "seed"]),
@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["study", "store", "id", "seed"]),
     ("exec", &["plan", "store", "id", "seed"]),
     ("report", &["metrics", "stats", "id"]),
+    ("sources", &["data", "hub", "ml", "plan", "store", "study"]),
     (
         "steps",
         &[

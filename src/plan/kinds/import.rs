@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::Work;
+use crate::study::ImageSource;
 
 /// An image set is imported whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Import {}
+pub struct Import {
+    pub source: ImageSource,
+}
 
 impl Spec for Import {
     const KIND: Kind =

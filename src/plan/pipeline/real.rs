@@ -13,7 +13,7 @@ impl Builder<'_> {
         let import = match self.import {
             Some(import) => import,
             None => {
-                let params = kinds::Import {};
+                let params = kinds::Import { source: self.study.images.source };
                 self.add("import".into(), &params, files, None, params.work())?
             }
         };

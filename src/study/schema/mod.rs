@@ -61,7 +61,10 @@ pub enum ImageSource {
 impl ImageSource {
     /// Whether it is made of files of pictures, of any format and size.
     pub fn has_pictures(self) -> bool {
-        !matches!(self, Self::Phantom | Self::Idx)
+        match self {
+            Self::Phantom | Self::Idx => false,
+            Self::Fitzpatrick17k | Self::Ddi | Self::Folder | Self::Webdataset => true,
+        }
     }
 
     /// The name in study files.

@@ -1,8 +1,9 @@
 //! Diverse Dermatology Images (Daneshjou et al. 2022): biopsied lesions, malignant or benign, of
 //! three pairs of skin types.
 
-use super::table::Row;
-use super::{Catalogue, CatalogueError, Lines, Record, Table, id_of};
+use super::set::{Contents, HELD_OUT, Pictures, VALIDATION};
+use crate::data::catalogue::{Catalogue, CatalogueError, Lines, Record, Row, Table, id_of};
+use crate::data::split::Strata;
 
 /// The table's file name.
 pub const ANNOTATIONS: &str = "ddi_metadata.csv";
@@ -10,6 +11,32 @@ pub const ANNOTATIONS: &str = "ddi_metadata.csv";
 pub const CLASSES: [&str; 2] = ["benign", "malignant"];
 /// Pictures of each pair of skin types in the published set, 171 of them malignant.
 pub const COUNTS: [(u8, usize); 3] = [(12, 208), (34, 241), (56, 207)];
+
+/// The set of study files that say `ddi`.
+pub struct Ddi;
+
+impl Pictures for Ddi {
+    fn title(&self) -> &'static str {
+        "Diverse Dermatology Images"
+    }
+
+    fn own_table(&self) -> Option<&'static str> {
+        Some(ANNOTATIONS)
+    }
+
+    /// As in the paper, what accuracies are measured on has as many pictures of each pair of skin
+    /// types.
+    fn strata(&self, set: &str) -> Strata {
+        match set {
+            HELD_OUT | VALIDATION => Strata::SkinTypes,
+            _ => Strata::Classes,
+        }
+    }
+
+    fn catalogue(&self, contents: Contents<'_>) -> Result<Catalogue, CatalogueError> {
+        catalogue(contents.annotations()?)
+    }
+}
 
 /// The pictures of the table, by whether they are malignant.
 pub fn catalogue(table: &Table) -> Result<Catalogue, CatalogueError> {

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use crate::data::released;
+use crate::data::sets::TableRole;
 use crate::hub::{Hub, Location, SCHEME};
 use crate::ml::latent::layout;
-use crate::study::LoadedStudy;
+use crate::study::{LoadedStudy, ReleasedFolder};
 
 /// The path, or what it names in the hub where all that the study reads of it is on this machine;
 /// where it is not, the path as it is.
@@ -31,49 +32,44 @@ type Wants<'a> = Box<dyn Fn(&[String]) -> Vec<String> + 'a>;
 
 /// Downloads what the study's paths name in the hub and is not on this machine: those whose keys
 /// begin with `keys`.
-pub(super) fn fetch(loaded: &LoadedStudy, keys: &str) -> Result<()> {
+///
+/// # Errors
+/// If a path names no place in the hub, or what it names can't be downloaded.
+pub fn fetch(loaded: &LoadedStudy, keys: &str) -> Result<()> {
     let hub = Hub::from_env();
     for (key, path, wants) in paths(loaded).into_iter().filter(|(key, ..)| key.starts_with(keys)) {
-        if let Some(location) = remote(&path).with_context(|| key.to_owned())? {
+        if let Some(location) = remote(&path).with_context(|| key.clone())? {
             hub.fetch(&location, |files| wants(files), &mut |line| eprintln!("{line}"))
-                .with_context(|| key.to_owned())?;
+                .with_context(|| key.clone())?;
         }
     }
     Ok(())
 }
 
 /// Every path of a study that may be in the hub.
-fn paths(loaded: &LoadedStudy) -> Vec<(&'static str, PathBuf, Wants<'_>)> {
+fn paths(loaded: &LoadedStudy) -> Vec<(String, PathBuf, Wants<'_>)> {
     let study = &loaded.study;
-    let mut all: Vec<(&str, PathBuf, Wants<'_>)> = Vec::new();
+    let mut all: Vec<(String, PathBuf, Wants<'_>)> = Vec::new();
     if study.images.source.has_pictures() {
-        all.push(("images.path", loaded.images_folder(), Box::new(pictures)));
+        all.push(("images.path".to_owned(), loaded.images_folder(), Box::new(pictures)));
     }
-    for (key, table) in [
-        ("images.annotations", "annotations"),
-        ("images.held_out_list", "held_out_list"),
-        ("images.training_list", "training_list"),
-    ] {
-        all.extend(
-            loaded
-                .images_table(table)
-                .map(|path| (key, path, Box::new(<[String]>::to_vec) as Wants<'_>)),
-        );
+    let mut whole = |key: String, path: Option<PathBuf>| {
+        all.extend(path.map(|path| (key, path, Box::new(<[String]>::to_vec) as Wants<'_>)));
+    };
+    for role in TableRole::ALL {
+        whole(format!("images.{}", role.name()), loaded.images_table(role.name()));
     }
+    whole("base.pretrained.backbone".to_owned(), loaded.pretrained_backbone());
     let [text_to_image, inpainting] = loaded.pretrained_folders();
     for (key, folder) in [
         ("base.pretrained.text_to_image", text_to_image),
         ("base.pretrained.inpainting", inpainting),
     ] {
-        all.extend(folder.map(|path| (key, path, Box::new(layout::wanted) as Wants<'_>)));
+        all.extend(
+            folder.map(|path| (key.to_owned(), path, Box::new(layout::wanted) as Wants<'_>)),
+        );
     }
-    let backbone = loaded.pretrained_backbone();
-    all.extend(
-        backbone.map(|path| {
-            ("base.pretrained.backbone", path, Box::new(<[String]>::to_vec) as Wants<'_>)
-        }),
-    );
-    for (_, folder) in loaded.released_folders() {
+    for ReleasedFolder { key, folder, .. } in loaded.released_folders() {
         let strategies =
             study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
         let wants = move |files: &[String]| {
@@ -84,7 +80,7 @@ fn paths(loaded: &LoadedStudy) -> Vec<(&'static str, PathBuf, Wants<'_>)> {
             };
             files.iter().filter(may_have).cloned().collect()
         };
-        all.push(("generator.released", folder, Box::new(wants)));
+        all.push((key, folder, Box::new(wants)));
     }
     all
 }
@@ -93,4 +89,10 @@ fn paths(loaded: &LoadedStudy) -> Vec<(&'static str, PathBuf, Wants<'_>)> {
 fn pictures(files: &[String]) -> Vec<String> {
     let said = |file: &&String| file.ends_with(".md") || file.ends_with(".gitattributes");
     files.iter().filter(|file| !said(file)).cloned().collect()
+}
+
+/// The keys of [`paths`].
+#[cfg(test)]
+pub(super) fn keys(loaded: &LoadedStudy) -> Vec<String> {
+    paths(loaded).into_iter().map(|(key, ..)| key).collect()
 }

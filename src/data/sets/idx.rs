@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 
-use super::{Item, RgbImage};
+use super::set::{Draw, Embedded, Progress, ReadFile, SetError};
+use crate::data::{Item, RgbImage, selection};
 
 /// Where Debian installs the package [`PACKAGE`].
 pub const FASHION_MNIST_FOLDER: &str = "/usr/share/datasets/fashion-mnist";
@@ -66,6 +67,9 @@ pub enum Part {
 }
 
 impl Part {
+    /// Both, in the order of their items.
+    pub const ALL: [Self; 2] = [Self::Train, Self::Test];
+
     /// The files' names as they are installed: images, labels.
     pub fn files(self) -> [&'static str; 2] {
         match self {
@@ -85,6 +89,64 @@ impl Part {
             Self::Test => "t10k",
         }
     }
+}
+
+/// Fashion-MNIST, the set of study files that say `idx`.
+pub struct FashionMnist;
+
+impl Embedded for FashionMnist {
+    fn title(&self) -> &'static str {
+        "Fashion-MNIST"
+    }
+
+    fn classes(&self) -> Vec<&'static str> {
+        FASHION_MNIST_CLASSES.iter().map(|(name, _)| *name).collect()
+    }
+
+    fn files(&self) -> Vec<&'static str> {
+        Part::ALL.into_iter().flat_map(Part::files).collect()
+    }
+
+    fn missing(&self, path: &Path) -> String {
+        IdxError::Missing { path: path.to_owned() }.to_string()
+    }
+
+    fn unpack(&self, folder: &Path) -> Result<Vec<(String, Vec<u8>)>, SetError> {
+        let mut unpacked = Vec::new();
+        for part in Part::ALL {
+            unpacked.extend(unpack(folder, part)?.map(|(name, bytes)| (name.to_owned(), bytes)));
+        }
+        Ok(unpacked)
+    }
+
+    fn cohort(
+        &self,
+        draw: &Draw<'_>,
+        read: ReadFile<'_>,
+        _progress: Progress<'_>,
+    ) -> Result<Vec<Item>, SetError> {
+        let range = draw.start..draw.start + draw.count;
+        Ok(selection::of_each(all(read)?, draw.classes, range, draw.key, draw.seed)?)
+    }
+
+    fn corpus(
+        &self,
+        draw: &Draw<'_>,
+        read: ReadFile<'_>,
+        _progress: Progress<'_>,
+    ) -> Result<Vec<Item>, SetError> {
+        Ok(selection::of_all(all(read)?, draw.classes, draw.count, draw.key, draw.seed)?)
+    }
+}
+
+/// The 70,000 items of Fashion-MNIST, from the unpacked files.
+fn all(read: ReadFile<'_>) -> Result<Vec<Item>, SetError> {
+    let mut all = Vec::new();
+    for part in Part::ALL {
+        let [images, labels] = part.unpacked();
+        all.extend(items(part, &read(images)?, &read(labels)?)?);
+    }
+    Ok(all)
 }
 
 /// The two files of one part: name once unpacked, and bytes. They are whole and belong together.

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::{Catalogue, CatalogueError, Lines, Part, Record, Table, id_of};
+use super::set::{Contents, Pictures, TableRole};
+use crate::data::catalogue::{Catalogue, CatalogueError, Lines, Part, Record, Table, id_of};
 
 /// Ends of the names of the files that are pictures; those of the second line can't be read, and
 /// are refused by name when they are decoded.
@@ -25,6 +26,26 @@ const PARTS: [(&str, Part); 6] = [
     ("validation", Part::Validation),
     ("test", Part::Test),
 ];
+
+/// The set of study files that say `folder`.
+pub struct Folder;
+
+impl Pictures for Folder {
+    fn title(&self) -> &'static str {
+        "a folder of pictures"
+    }
+
+    fn files(&self, root: &Path) -> Result<Vec<String>, CatalogueError> {
+        files(root)
+    }
+
+    fn catalogue(&self, contents: Contents<'_>) -> Result<Catalogue, CatalogueError> {
+        catalogue(
+            contents.files.iter().map(String::as_str),
+            contents.tables.get(&TableRole::Annotations),
+        )
+    }
+}
 
 /// The pictures' files, relative to `root` with `/`: two folders deep, or three with parts. What
 /// lies deeper is not looked at, so that no link can lead round and round; neither are hidden

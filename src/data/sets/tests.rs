@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use expect_test::{Expect, expect};
 
 use super::*;
+use crate::data::catalogue::{Catalogue, Part, Table};
 use crate::data::split::{Strata, Wanted, split};
 use crate::seed::Seed;
+use crate::study::SkinTypeScale;
 
 fn table(text: &str) -> Table {
     Table::read(text.as_bytes(), "a.csv").unwrap()
@@ -21,7 +23,7 @@ const B: &str = "fa2911a9b13b6f8af79cb700937cc14f";
 fn what_is_wrong_with_a_table_is_named_with_its_line() {
     let check = |text: String, expected: Expect| {
         let error = Table::read(text.as_bytes(), "a.csv")
-            .and_then(|table| fitzpatrick17k::catalogue(&table, None, None, SkinType::Scale));
+            .and_then(|table| fitzpatrick17k::catalogue(&table, None, None, SkinTypeScale::Scale));
         expected.assert_eq(&error.unwrap_err().to_string());
     };
     let row = |text: &str| format!("{HEADER}{text}\n");
@@ -75,7 +77,7 @@ fn lists_agree_with_the_annotations() {
         Table::read(format!("md5hash,label\r\n{text}\r\n").as_bytes(), name).unwrap()
     };
     let of = |held_out: Option<&Table>, training: Option<&Table>| {
-        fitzpatrick17k::catalogue(&annotations, held_out, training, SkinType::Centaur)
+        fitzpatrick17k::catalogue(&annotations, held_out, training, SkinTypeScale::Centaur)
     };
     let both = of(Some(&list(&format!("{A},psoriasis"), "h.csv")), None).unwrap();
     let parts = both
@@ -104,7 +106,8 @@ fn lists_agree_with_the_annotations() {
 #[test]
 fn a_class_that_no_picture_has_is_named_with_the_nearest() {
     let annotations = table(&format!("{HEADER}{A},3,1,psoriasis,non-neoplastic\n"));
-    let catalogue = fitzpatrick17k::catalogue(&annotations, None, None, SkinType::Scale).unwrap();
+    let catalogue =
+        fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale).unwrap();
     let error = catalogue.of(&["psoriasys".to_owned()]).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -145,7 +148,7 @@ fn fitzpatrick17k_is_the_papers() {
     ) else {
         return;
     };
-    let all = fitzpatrick17k::catalogue(&annotations, None, None, SkinType::Scale).unwrap();
+    let all = fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale).unwrap();
     assert_eq!(all.records.len(), 16_577);
     assert_eq!(all.notes, Vec::<String>::new(), "every count is the paper's");
     let counts = all.counts();
@@ -153,8 +156,8 @@ fn fitzpatrick17k_is_the_papers() {
         assert_eq!(counts[label], original, "{label}");
     }
     for (skin_type, expected) in [
-        (SkinType::Scale, [9, 70, 111, 70, 53, 22, 25]),
-        (SkinType::Centaur, [18, 139, 77, 46, 38, 17, 25]),
+        (SkinTypeScale::Scale, [9, 70, 111, 70, 53, 22, 25]),
+        (SkinTypeScale::Centaur, [18, 139, 77, 46, 38, 17, 25]),
     ] {
         let set = fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, skin_type)
             .unwrap()
@@ -170,8 +173,8 @@ fn fitzpatrick17k_is_the_papers() {
     }
     // The authors' clean training table is not at hand: one of the same counts, drawn from what is
     // not held out.
-    let set =
-        fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, SkinType::Scale).unwrap();
+    let set = fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, SkinTypeScale::Scale)
+        .unwrap();
     let mut clean = String::from("md5hash,label\n");
     for (label, _, cleaned) in fitzpatrick17k::COUNTS {
         let of_class = set
@@ -186,7 +189,7 @@ fn fitzpatrick17k_is_the_papers() {
         &annotations,
         Some(&held_out),
         Some(&table(&clean)),
-        SkinType::Scale,
+        SkinTypeScale::Scale,
     )
     .unwrap();
     assert_eq!((clean.records.len(), clean.notes), (3_930, Vec::new()));

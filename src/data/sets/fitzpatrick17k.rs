@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::table::{Column, Row};
-use super::{Catalogue, CatalogueError, Lines, Part, Record, SkinType, Table};
+use super::set::{Contents, Pictures, TableRole};
+use crate::data::catalogue::{Catalogue, CatalogueError, Column, Lines, Part, Record, Row, Table};
+use crate::study::SkinTypeScale;
 
 /// The public table's file name.
 pub const ANNOTATIONS: &str = "fitzpatrick17k.csv";
@@ -26,13 +27,35 @@ pub const COUNTS: [(&str, usize, usize); 10] = [
 /// Held-out pictures of each class.
 pub const HELD_OUT: usize = 40;
 
+/// The set of study files that say `fitzpatrick17k`.
+pub struct Fitzpatrick17k;
+
+impl Pictures for Fitzpatrick17k {
+    fn title(&self) -> &'static str {
+        "Fitzpatrick17k"
+    }
+
+    fn own_table(&self) -> Option<&'static str> {
+        Some(ANNOTATIONS)
+    }
+
+    fn catalogue(&self, contents: Contents<'_>) -> Result<Catalogue, CatalogueError> {
+        catalogue(
+            contents.annotations()?,
+            contents.tables.get(&TableRole::HeldOutList),
+            contents.tables.get(&TableRole::TrainingList),
+            contents.skin_type,
+        )
+    }
+}
+
 /// The pictures of `annotations`. With a held-out table its rows are the test part and all others
 /// the training part; with a training table as well, what is in neither is left out.
 pub fn catalogue(
     annotations: &Table,
     held_out: Option<&Table>,
     training: Option<&Table>,
-    skin_type: SkinType,
+    skin_type: SkinTypeScale,
 ) -> Result<Catalogue, CatalogueError> {
     let mut records = rows(annotations, skin_type)?;
     let held_out_lines = held_out.map(|list| list_of(list, annotations, &records)).transpose()?;
@@ -57,10 +80,10 @@ pub fn catalogue(
     Ok(catalogue)
 }
 
-fn rows(annotations: &Table, skin_type: SkinType) -> Result<Vec<Record>, CatalogueError> {
+fn rows(annotations: &Table, skin_type: SkinTypeScale) -> Result<Vec<Record>, CatalogueError> {
     let column = match skin_type {
-        SkinType::Scale => "fitzpatrick_scale",
-        SkinType::Centaur => "fitzpatrick_centaur",
+        SkinTypeScale::Scale => "fitzpatrick_scale",
+        SkinTypeScale::Centaur => "fitzpatrick_centaur",
     };
     let [hash, fst, label] =
         [annotations.column("md5hash")?, annotations.column(column)?, annotations.column("label")?];
