@@ -72,7 +72,7 @@ fn count(audit: &Audit) -> Section {
         Block::Table(skin_types),
         Block::paragraph(describe_formats(audit)),
     ]);
-    Section { id: "counts", title: "Counts".into(), short: "Counts", blocks }
+    Section { id: "counts", title: "Counts", short: "Counts", blocks }
 }
 
 fn describe_formats(audit: &Audit) -> String {
@@ -93,12 +93,7 @@ fn list_unusable(audit: &Audit) -> Section {
     let complaints = Block::list(false, audit.unusable.iter().take(ROWS));
     let mut blocks = vec![complaints.unwrap_or_else(|| Block::paragraph("There are none."))];
     blocks.extend(count_rest(audit.unusable.len()));
-    Section {
-        id: "unusable",
-        title: "Pictures that can't be used".into(),
-        short: "Not usable",
-        blocks,
-    }
+    Section { id: "unusable", title: "Pictures that can't be used", short: "Not usable", blocks }
 }
 
 fn list_duplicates(audit: &Audit, thumbnails: Option<&[u8]>) -> Section {
@@ -110,15 +105,15 @@ fn list_duplicates(audit: &Audit, thumbnails: Option<&[u8]>) -> Section {
         };
         blocks.push(Block::heading(heading));
         blocks.extend(thumbnails.map(|png| Block::Gallery(gallery(png))));
-        blocks.extend(list_pairs(&audit.across));
+        blocks.extend(list_pairs("Duplicates in two sets", &audit.across));
     }
     if !audit.conflicts.is_empty() {
         blocks.push(Block::heading("Of different labels"));
-        blocks.extend(list_pairs(&audit.conflicts));
+        blocks.extend(list_pairs("Duplicates of different labels", &audit.conflicts));
     }
     Section {
         id: "duplicates",
-        title: "Pictures that are there twice".into(),
+        title: "Pictures that are there twice",
         short: "Duplicates",
         blocks,
     }
@@ -154,7 +149,7 @@ fn gallery(thumbnails: &[u8]) -> Gallery {
     Gallery {
         path: "figures/duplicates.png",
         png: thumbnails.to_vec(),
-        label: "Duplicates",
+        label: "Thumbnails of duplicates",
         alt: "Pairs of pictures that show the same, side by side".into(),
         caption: "The first of these pairs, each side by side, in the order of the table.".into(),
         labels: None,
@@ -162,7 +157,7 @@ fn gallery(thumbnails: &[u8]) -> Gallery {
     }
 }
 
-fn list_pairs(pairs: &[DuplicatePair]) -> Vec<Block> {
+fn list_pairs(label: &str, pairs: &[DuplicatePair]) -> Vec<Block> {
     let mut columns = Vec::new();
     for place in [0, 1] {
         columns.extend([
@@ -178,7 +173,7 @@ fn list_pairs(pairs: &[DuplicatePair]) -> Vec<Block> {
         true => "equal pixels",
         false => "nearly",
     }));
-    let table = Table::new("Duplicates", columns, &pairs[..pairs.len().min(ROWS)]);
+    let table = Table::new(label, columns, &pairs[..pairs.len().min(ROWS)]);
     [Block::Table(table)].into_iter().chain(count_rest(pairs.len())).collect()
 }
 

@@ -29,7 +29,7 @@ pub struct Page {
 pub struct Section {
     /// The anchor of links to the section; unique on its page.
     pub id: &'static str,
-    pub title: String,
+    pub title: &'static str,
     /// The title in the table of contents.
     pub short: &'static str,
     pub blocks: Vec<Block>,

@@ -6,7 +6,9 @@ use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, context};
 use serde::Serialize;
 
-use super::{ReportError, base64, environment, fill};
+use super::base64;
+use super::file::ReportError;
+use super::template::{environment, fill};
 use crate::report::block::{Gallery, Page};
 
 /// The page as HTML.

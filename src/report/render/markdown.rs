@@ -3,7 +3,8 @@
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, context};
 
-use super::{ReportError, environment, fill};
+use super::file::ReportError;
+use super::template::{environment, fill};
 use crate::report::block::Page;
 
 /// The page as Markdown.

@@ -10,7 +10,7 @@ use crate::stats::analysis::{Accuracy, Analysis};
 pub fn section(inputs: &Inputs) -> Option<Section> {
     Some(Section {
         id: "accuracy",
-        title: "Accuracy by number of real images".into(),
+        title: "Accuracy by number of real images",
         short: "Accuracy",
         blocks: vec![Block::Figure(figure(inputs)), Block::Table(table(&inputs.analysis))],
     })

@@ -11,15 +11,30 @@ use crate::stats::scores::Estimate;
 struct Part {
     label: String,
     images: usize,
-    /// The accuracy on them.
-    accuracy: Box<dyn Fn(&Accuracy) -> Option<&Estimate>>,
+    key: Key,
+}
+
+enum Key {
+    /// The place of the class.
+    Class(usize),
+    SkinType(u8),
+}
+
+impl Part {
+    /// A design's accuracy on these images.
+    fn accuracy<'a>(&self, design: &'a Accuracy) -> Option<&'a Estimate> {
+        match self.key {
+            Key::Class(place) => design.per_class[place].as_ref(),
+            Key::SkinType(fst) => design.per_fst.get(&fst),
+        }
+    }
 }
 
 pub fn section(inputs: &Inputs) -> Option<Section> {
     let analysis = &inputs.analysis;
-    let (title, short) = match analysis.images_per_fst.is_empty() {
-        true => ("By class".to_owned(), "By class"),
-        false => ("By class and skin type".to_owned(), "By class and skin type"),
+    let title = match analysis.images_per_fst.is_empty() {
+        true => "By class",
+        false => "By class and skin type",
     };
     let prose = format!(
         "Accuracy, means over replicates [{}]. No test was made of these: differences between rows \
@@ -33,7 +48,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let arms = arms(analysis);
     let tables = groups(analysis).map(|rows| table(rows, &arms, &parts)).collect();
     let blocks = vec![Block::paragraph(prose), Block::Tables { tables }];
-    Some(Section { id: "breakdown", title, short, blocks })
+    Some(Section { id: "breakdown", title, short: title, blocks })
 }
 
 /// The table of one n and setting, whose designs are `designs`.
@@ -48,7 +63,7 @@ fn table(
     ];
     for (arm, name) in arms {
         if let Some(design) = find(designs, arm) {
-            columns.push(Column::number(name, |part: &Part| (part.accuracy)(design).map(percent)));
+            columns.push(Column::number(name, |part: &Part| part.accuracy(design).map(percent)));
         }
     }
     let name = format!("n = {}, {}", designs[0].design.n, designs[0].design.setting());
@@ -58,10 +73,10 @@ fn table(
 
 fn by_class(analysis: &Analysis) -> Vec<Part> {
     let classes = analysis.classes.iter().zip(&analysis.images_per_class).enumerate();
-    let part = |(class, (label, images)): (usize, (&String, &usize))| Part {
+    let part = |(place, (label, images)): (usize, (&String, &usize))| Part {
         label: label.clone(),
         images: *images,
-        accuracy: Box::new(move |row| row.per_class[class].as_ref()),
+        key: Key::Class(place),
     };
     classes.map(part).collect()
 }
@@ -73,7 +88,7 @@ fn by_skin_type(analysis: &Analysis) -> Vec<Part> {
             pair => format!("FST {}-{}", pair / 10, pair % 10),
         },
         images,
-        accuracy: Box::new(move |row| row.per_fst.get(&fst)),
+        key: Key::SkinType(fst),
     };
     analysis.images_per_fst.iter().map(part).collect()
 }

@@ -22,7 +22,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     }
     Some(Section {
         id: "contrasts",
-        title: "Comparisons with real images only".into(),
+        title: "Comparisons with real images only",
         short: "Comparisons",
         blocks,
     })

@@ -26,7 +26,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let table = Table::new("Losses of the classifiers", columns, &analysis.accuracy);
     Some(Section {
         id: "endings",
-        title: "How the classifiers' trainings ended".into(),
+        title: "How the classifiers' trainings ended",
         short: "How trainings ended",
         blocks: vec![Block::Table(table.captioned(caption))],
     })

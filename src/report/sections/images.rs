@@ -17,7 +17,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     };
     Some(Section {
         id: "images",
-        title: "Real beside synthetic images".into(),
+        title: "Real beside synthetic images",
         short: "Images",
         blocks: vec![Block::Gallery(gallery)],
     })

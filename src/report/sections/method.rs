@@ -10,7 +10,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let paragraphs = explain(&inputs.analysis);
     Some(Section {
         id: "method",
-        title: "Method".into(),
+        title: "Method",
         short: "Method",
         blocks: paragraphs.into_iter().map(Block::paragraph).collect(),
     })

@@ -19,7 +19,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let resolved = Block::Code { language: "toml", text: study.resolved.trim_end().to_owned() };
     Some(Section {
         id: "study",
-        title: "Study and provenance".into(),
+        title: "Study and provenance",
         short: "Study",
         blocks: vec![
             Block::paragraph(format!("Classes: {}.", inputs.analysis.classes.join(", "))),

@@ -50,8 +50,11 @@ const SCORES: &[Score] = &[
     },
 ];
 
-/// Heads and cells of the scores that tell malignant from benign classes.
-const MALIGNANCY: &[(&str, fn(&Malignancy) -> Cell)] = &[
+/// Fills the cell of a score that tells malignant from benign classes.
+type Fill = fn(&Malignancy) -> Cell;
+
+/// The scores that tell malignant from benign classes, each with the head of its column.
+const MALIGNANCY: &[(&str, Fill)] = &[
     ("malignant AUROC", |told| score(&told.auroc)),
     ("average precision", |told| score(&told.average_precision)),
     ("sensitivity", |told| percent(&told.sensitivity)),
@@ -63,7 +66,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let malignancy = analysis.accuracy.iter().any(|row| row.scores.malignancy.is_some());
     Some(Section {
         id: "scores",
-        title: "Other scores".into(),
+        title: "Other scores",
         short: "Other scores",
         blocks: vec![
             Block::paragraph(explain(analysis, malignancy)),

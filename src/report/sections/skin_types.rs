@@ -13,7 +13,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let parts = &analysis.contrasts.first()?.skin_types;
     (!parts.is_empty()).then(|| Section {
         id: "skin-types",
-        title: "Comparisons by skin type".into(),
+        title: "Comparisons by skin type",
         short: "By skin type",
         blocks: vec![Block::Table(table(analysis, parts))],
     })

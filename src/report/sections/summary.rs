@@ -20,7 +20,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
             scope(analysis)
         )));
     }
-    Some(Section { id: "summary", title: "Summary".into(), short: "Summary", blocks })
+    Some(Section { id: "summary", title: "Summary", short: "Summary", blocks })
 }
 
 fn summarise(inputs: &Inputs) -> Vec<String> {

@@ -9,7 +9,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let blocks = savings.into_iter().chain([Block::Table(table(&inputs.tasks))]).collect();
     Some(Section {
         id: "tasks",
-        title: "What ran and what sharing saved".into(),
+        title: "What ran and what sharing saved",
         short: "What ran",
         blocks,
     })

@@ -19,7 +19,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     };
     let mut blocks = vec![Block::Figure(losses)];
     blocks.extend(inputs.previews.as_ref().map(|sheet| Block::Gallery(previews(sheet))));
-    Some(Section { id: "training", title: "Training".into(), short: "Training", blocks })
+    Some(Section { id: "training", title: "Training", short: "Training", blocks })
 }
 
 fn previews(sheet: &Sheet) -> Gallery {

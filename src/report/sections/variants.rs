@@ -24,7 +24,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let table = comparisons::table("Table of comparisons with the generator", analysis, contrasts);
     Some(Section {
         id: "variants",
-        title: "Variants of the generator".into(),
+        title: "Variants of the generator",
         short: "Variants",
         blocks: vec![Block::Table(table.captioned(caption))],
     })
