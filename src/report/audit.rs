@@ -28,7 +28,11 @@ pub fn render(audit: &Audit, thumbnails: Option<&[u8]>) -> Result<Vec<File>, Rep
         markdown: MARKDOWN,
         title: format!("Audit of {}", audit.image_set),
         head,
-        sections: vec![count(audit), list_unusable(audit), list_duplicates(audit, thumbnails)],
+        sections: vec![
+            count_pictures(audit),
+            list_unusable(audit),
+            list_duplicates(audit, thumbnails),
+        ],
     })
 }
 
@@ -47,7 +51,7 @@ fn conclude(audit: &Audit) -> String {
     )
 }
 
-fn count(audit: &Audit) -> Section {
+fn count_pictures(audit: &Audit) -> Section {
     let mut classes = vec![
         Column::line("class", |class: &ClassCount| class.label.clone()).heading_rows(),
         Column::number("usable", |class: &ClassCount| class.usable),

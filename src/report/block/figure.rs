@@ -9,26 +9,35 @@ use super::text::Text;
 pub struct Figure {
     /// The file that pages link to which cannot hold the drawing, e.g. "figures/accuracy.svg".
     pub path: &'static str,
-    /// The drawing in that file.
-    #[serde(skip)]
-    pub whole: String,
-    /// The drawing of pages that can hold it.
     pub drawing: Drawing,
     /// Stands for the figure where it cannot be seen.
     pub alt: &'static str,
     pub caption: Text,
 }
 
-/// A figure inside a page.
+/// The drawing of a figure, and how a page makes room for it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Drawing {
-    /// Panels that a page sets side by side as far as it has room.
-    Panels { panels: Vec<String> },
+    /// Panels that a page sets side by side as far as it has room; `whole` has them in a row.
+    Panels {
+        panels: Vec<String>,
+        #[serde(skip)]
+        whole: String,
+    },
     /// One drawing that narrow pages shrink.
     Flexible { svg: String },
     /// One drawing that narrow pages scroll, as its text would become too small.
     Wide { svg: String },
+}
+
+impl Drawing {
+    /// The drawing as one SVG file.
+    pub fn whole(&self) -> &str {
+        match self {
+            Self::Panels { whole: svg, .. } | Self::Flexible { svg } | Self::Wide { svg } => svg,
+        }
+    }
 }
 
 /// Images in a grid, as one PNG.

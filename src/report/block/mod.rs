@@ -137,24 +137,42 @@ pub struct Asset<'a> {
 }
 
 impl Page {
-    /// The files of the page's figures and galleries, in their order. Nested blocks hold none.
-    pub fn assets(&self) -> impl Iterator<Item = Asset<'_>> {
-        let blocks = self.sections.iter().flat_map(|section| &section.blocks);
-        blocks.filter_map(|block| match block {
+    /// The files of the page's figures and galleries, in their order.
+    pub fn assets(&self) -> Vec<Asset<'_>> {
+        let blocks = self.blocks().into_iter();
+        let assets = blocks.filter_map(|block| match block {
             Block::Figure(figure) => {
-                Some(Asset { path: figure.path, bytes: figure.whole.as_bytes() })
+                Some(Asset { path: figure.path, bytes: figure.drawing.whole().as_bytes() })
             }
             Block::Gallery(gallery) => Some(Asset { path: gallery.path, bytes: &gallery.png }),
             _ => None,
-        })
+        });
+        assets.collect()
     }
 
-    /// The page's galleries. Nested blocks hold none.
-    pub fn galleries(&self) -> impl Iterator<Item = &Gallery> {
-        let blocks = self.sections.iter().flat_map(|section| &section.blocks);
-        blocks.filter_map(|block| match block {
+    /// The page's galleries.
+    pub fn galleries(&self) -> Vec<&Gallery> {
+        let blocks = self.blocks().into_iter();
+        let galleries = blocks.filter_map(|block| match block {
             Block::Gallery(gallery) => Some(gallery),
             _ => None,
-        })
+        });
+        galleries.collect()
+    }
+
+    /// All blocks of the page, those inside others as well.
+    fn blocks(&self) -> Vec<&Block> {
+        let mut found = Vec::new();
+        let mut next = vec![self.head.as_slice()];
+        next.extend(self.sections.iter().map(|section| section.blocks.as_slice()));
+        next.reverse();
+        while let Some(blocks) = next.pop() {
+            found.extend(blocks);
+            next.extend(blocks.iter().filter_map(|block| match block {
+                Block::Details { blocks, .. } => Some(blocks.as_slice()),
+                _ => None,
+            }));
+        }
+        found
     }
 }

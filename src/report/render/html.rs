@@ -15,6 +15,7 @@ use crate::report::block::{Gallery, Page};
 pub fn render(page: &Page) -> Result<String, ReportError> {
     let pictures = page
         .galleries()
+        .into_iter()
         .map(|gallery| Ok((gallery.path, Picture::of(gallery)?)))
         .collect::<Result<BTreeMap<_, _>, ReportError>>()?;
     let context = context! {

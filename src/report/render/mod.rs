@@ -20,7 +20,10 @@ pub fn files(page: &Page) -> Result<Vec<File>, ReportError> {
         File { path: page.html, bytes: html::render(page)?.into_bytes() },
         File { path: page.markdown, bytes: markdown::render(page)?.into_bytes() },
     ];
-    let assets = page.assets();
+    let assets = page.assets().into_iter();
     files.extend(assets.map(|asset| File { path: asset.path, bytes: asset.bytes.to_vec() }));
     Ok(files)
 }
+
+#[cfg(test)]
+mod tests;

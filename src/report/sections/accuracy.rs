@@ -21,8 +21,7 @@ fn figure(inputs: &Inputs) -> Figure {
     let plot = Plot::of(analysis, inputs.check.as_ref().map(|check| check.chance));
     Figure {
         path: "figures/accuracy.svg",
-        whole: plot.together(),
-        drawing: Drawing::Panels { panels: plot.apart() },
+        drawing: Drawing::Panels { panels: plot.apart(), whole: plot.together() },
         alt: "Top-1 accuracy against real images per class, by arm",
         caption: format!(
             "Top-1 accuracy on held-out images against real images per class, by arm. Points: \

@@ -52,11 +52,9 @@ fn compare(analysis: &Analysis) -> Vec<Block> {
 }
 
 fn figure(analysis: &Analysis) -> Figure {
-    let svg = forest::draw(analysis);
     Figure {
         path: "figures/contrasts.svg",
-        whole: svg.clone(),
-        drawing: Drawing::Wide { svg },
+        drawing: Drawing::Wide { svg: forest::draw(analysis) },
         alt: "Forest plot of the differences",
         caption: format!(
             "Each synthetic arm less real only at the same n and in the same training, in \

@@ -9,7 +9,6 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let svg = training::draw(&inputs.trainings)?;
     let losses = Figure {
         path: "figures/training.svg",
-        whole: svg.clone(),
         drawing: Drawing::Flexible { svg },
         alt: "Losses of the tuned models",
         caption: "The denoising loss of each tuned model, means over stretches of its steps. It \
