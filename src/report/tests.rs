@@ -285,11 +285,11 @@ fn the_markdown_report_is_as_recorded() {
 fn files_are_the_same_bytes_each_time_and_all_that_is_linked() {
     let files = render(&inputs()).unwrap();
     assert_eq!(files, render(&inputs()).unwrap());
-    let markdown = text(&files, "report.md");
+    let markdown = text(&files, "report.md") + &text(&files, "audit.md");
     for file in files.iter().filter(|file| file.path.starts_with("figures/")) {
         assert!(markdown.contains(&format!("({})", file.path)), "{}", file.path);
     }
-    assert_eq!(files.len(), 9);
+    assert_eq!(files.len(), 10);
 }
 
 #[test]
@@ -345,5 +345,8 @@ fn a_study_without_synthetic_images_has_a_report_too() {
 fn a_sheet_that_is_no_image_is_refused() {
     let mut inputs = inputs();
     inputs.sheet.as_mut().unwrap().png = b"GIF89a".to_vec();
-    assert_eq!(render(&inputs).unwrap_err().to_string(), "contact sheet is no PNG file");
+    assert_eq!(
+        render(&inputs).unwrap_err().to_string(),
+        "figures/contact-sheet.png is no PNG file"
+    );
 }

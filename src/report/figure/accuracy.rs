@@ -1,8 +1,8 @@
 //! Accuracy against the number of real images per class, a panel for each regime and use of
 //! transforms.
 
+use super::series::{Series, list_series};
 use super::svg::{Anchor, Canvas, ticks};
-use super::{Series, series};
 use crate::stats::Interval;
 use crate::stats::analysis::{Accuracy, Analysis, Setting};
 
@@ -34,7 +34,7 @@ pub struct Plot<'a> {
 impl<'a> Plot<'a> {
     pub fn of(analysis: &'a Analysis, chance: Option<f64>) -> Self {
         let rows = analysis.accuracy.as_slice();
-        let series = series(rows);
+        let series = list_series(rows);
         let mut panels = rows.iter().map(|row| row.design.setting()).collect::<Vec<_>>();
         panels.sort();
         panels.dedup();
