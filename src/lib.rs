@@ -19,3 +19,4 @@ pub mod stats;
 pub mod steps;
 pub mod store;
 pub mod study;
+pub mod vocabulary;

@@ -13,6 +13,7 @@ use crate::stats::crossed::Components;
 use crate::stats::power::{Design, MOST_IMAGES, MOST_REPLICATES, Need, Power};
 use crate::store::{Artifact, Store};
 use crate::study::{Goal, Study};
+use crate::vocabulary::Arm;
 
 /// The smallest gains that the study finds and what others take, by the variances of results in the
 /// store, or else of the study file. Nothing for a study that compares nothing.
@@ -66,8 +67,7 @@ pub fn power(
 
 /// Arms that are compared with real only.
 fn contrasts(study: &Study) -> usize {
-    let cells =
-        study.cells().into_iter().filter(|cell| cell.synthetic.is_some() || cell.control.is_some());
+    let cells = study.cells().into_iter().filter(|cell| cell.arm != Arm::Real);
     cells.map(|cell| crate::study::Cell { replicate: 0, ..cell }).collect::<BTreeSet<_>>().len()
 }
 

@@ -3,7 +3,6 @@
 //!
 //! May import store, study, seed and id. It knows no step: what a kind does is the steps' business.
 
-mod conditioning;
 mod freshness;
 mod graph;
 mod job;
@@ -14,7 +13,6 @@ pub mod pipeline;
 mod tests;
 mod work;
 
-pub use conditioning::Conditioning;
 pub use freshness::{Assessment, Freshness, Reason, assess, walk};
 pub(crate) use graph::distinct_task_inputs;
 pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};

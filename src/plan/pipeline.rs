@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Conditioning;
 use super::graph::{Graph, Input, PlanError, Task, TaskId};
 use super::kinds::{self, Spec};
 use super::work::Work;
 use crate::seed::Seed;
 use crate::study::{Goal, Study};
+use crate::vocabulary::Conditioning;
 
 mod generators;
 mod judge;

@@ -10,11 +10,12 @@ use super::*;
 use crate::id::Digest;
 use crate::metrics::{Prediction, Predictions};
 use crate::seed::Seed;
-use crate::stats::analysis::{Analysis, Cell, Config, FULL, Losses, REAL, analyse};
+use crate::stats::analysis::{Analysis, Cell, Config, Losses, analyse};
 use crate::stats::audit::{Audit, ClassCount, DuplicateCounts, DuplicatePair, SkinTypeCount};
 use crate::stats::check::{
     Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck,
 };
+use crate::vocabulary::{Arm, Regime};
 
 const CLASSES: [&str; 9] = [
     "allergic contact dermatitis",
@@ -74,7 +75,7 @@ fn analysed() -> Analysis {
     for (n, transforms, skill) in
         [(4, false, 0.34), (16, false, 0.52), (4, true, 0.38), (16, true, 0.61)]
     {
-        for (arm, gain) in [REAL, STRATEGIES[0], STRATEGIES[1], STRATEGIES[2]]
+        for (arm, gain) in ["real", STRATEGIES[0], STRATEGIES[1], STRATEGIES[2]]
             .into_iter()
             .zip([0.0, 0.08, 0.05, -0.01])
         {
@@ -86,13 +87,13 @@ fn analysed() -> Analysis {
                 let skill = skill
                     + gain * 4.0 / n as f64
                     + 0.02 * seed.child("skill").rng().random::<f64>();
-                let dose = if arm == REAL { 0 } else { 10 };
+                let dose = if arm == "real" { 0 } else { 10 };
                 cells.push(Cell {
                     n,
-                    arm: arm.into(),
+                    arm: arm.parse().unwrap(),
                     dose,
                     transforms,
-                    regime: FULL.into(),
+                    regime: Regime::Full,
                     replicate,
                     predictions: predictions(skill, seed),
                     losses: Losses::of(&[(1.5, 1.6), (0.75, 1.25), (0.5, 1.125)]),
@@ -319,7 +320,7 @@ fn a_study_without_synthetic_images_has_a_report_too() {
     let real = analysis()
         .accuracy
         .into_iter()
-        .filter(|row| row.design.arm == REAL && row.design.n == 4 && !row.design.transforms);
+        .filter(|row| row.design.arm == Arm::Real && row.design.n == 4 && !row.design.transforms);
     inputs.analysis.accuracy = real.collect();
     inputs.analysis.contrasts.clear();
     inputs.analysis.power = None;

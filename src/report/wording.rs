@@ -1,8 +1,9 @@
 //! Names and phrases that several sections and figures share.
 
 use super::format;
-use crate::stats::analysis::{Accuracy, Analysis, Answer, Design, REAL};
+use crate::stats::analysis::{Accuracy, Analysis, Answer, Design};
 use crate::stats::crossed::Basis;
+use crate::vocabulary::Arm;
 
 /// Stands where there is no value.
 pub const DASH: &str = "\u{2013}";
@@ -43,9 +44,9 @@ pub fn have_several_doses(rows: &[Accuracy]) -> bool {
 
 /// The name of an arm in tables and legends.
 pub fn name_arm(design: &Design, several_doses: bool) -> String {
-    match design.arm.as_str() {
-        REAL => "real only".into(),
+    match &design.arm {
+        Arm::Real => "real only".into(),
         arm if several_doses => format!("{arm} \u{d7}\u{2009}{}", design.dose),
-        arm => arm.into(),
+        arm => arm.to_string(),
     }
 }

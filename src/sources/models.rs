@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail};
 use super::absent::absent;
 use super::remote::here;
 use crate::ml::latent::{layout, unet, vae};
-use crate::plan::Conditioning;
 use crate::plan::pipeline::BaseInputs;
 use crate::plan::{Input, InputFile};
 use crate::store::Store;
 use crate::study::{LoadedStudy, Problem, StudyError};
+use crate::vocabulary::Conditioning;
 
 /// The pipelines in diffusers' layout that generators of the study start from.
 pub(super) fn pretrained(

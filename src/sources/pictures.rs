@@ -13,7 +13,8 @@ use crate::data::sets::{self, Contents, Embedded, TableRole};
 use crate::plan::pipeline::{Block, Pictures};
 use crate::plan::{Input, InputFile};
 use crate::store::Store;
-use crate::study::{LoadedStudy, Problem, StudyError, Unusable};
+use crate::study::{LoadedStudy, Problem, StudyError};
+use crate::vocabulary::Unusable;
 
 /// Bytes of squares that one task makes.
 const BLOCK_BYTES: usize = 128 << 20;

@@ -14,7 +14,7 @@ use crate::data::split;
 use crate::fst;
 use crate::plan::kinds;
 use crate::stats::audit::{Audit, ClassCount, DuplicateCounts, DuplicatePair, SkinTypeCount};
-use crate::study::{Dedupe, Unusable};
+use crate::vocabulary::{Dedupe, Unusable};
 
 /// Names of the outputs.
 pub const AUDIT: &str = "audit.json";

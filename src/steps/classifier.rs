@@ -12,12 +12,13 @@ use crate::data::Item;
 use crate::metrics::{Prediction, Predictions};
 use crate::ml::classify::frames::Photographs;
 use crate::ml::classify::judge::predict;
-use crate::ml::classify::model::{self, Model};
-use crate::ml::classify::train::{Examples, Kept, Lesson, Training, fit};
+use crate::ml::classify::model::Model;
+use crate::ml::classify::train::{Examples, Lesson, Training, fit};
 use crate::ml::classify::transforms;
 use crate::ml::optim::Schedule;
 use crate::plan::kinds;
 use crate::study;
+use crate::vocabulary;
 
 /// Outputs: backbone/config.json, backbone/model.safetensors (what the regime trains, as it is
 /// kept; all else is the input `backbone`'s), predictions.json, curve.json.
@@ -34,7 +35,7 @@ pub fn outputs(
     train: &[Item],
     classes: &[String],
     settings: &study::Classifier,
-    regime: study::Regime,
+    regime: vocabulary::Regime,
     transforms: Option<&transforms::Config>,
 ) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
@@ -43,7 +44,7 @@ pub fn outputs(
     let config =
         base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
     let start = base::start(context, &config, &seed.child("head"))?;
-    let model = Model::of_regime(model_regime(regime), &config, start)?;
+    let model = Model::of_regime(regime, &config, start)?;
     let labels = labels(train, classes)?;
     let inputs = Photographs { frames: &frames(train)?, transforms };
     let lesson = Lesson {
@@ -122,30 +123,19 @@ pub fn training(settings: &study::Classifier, classes: &[String], images: usize)
         weight_decay: settings.weight_decay,
         decay_norms_and_biases: settings.decay_norms_and_biases,
         schedule: match settings.schedule {
-            study::ClassifierSchedule::WarmupCosine => {
+            vocabulary::ClassifierSchedule::WarmupCosine => {
                 Schedule::WarmupCosine { warmup: 10, floor: 0.0 }
             }
-            study::ClassifierSchedule::Constant => Schedule::Constant,
+            vocabulary::ClassifierSchedule::Constant => Schedule::Constant,
         },
         patience: settings.patience,
         label_smoothing: settings.label_smoothing,
         class_weights,
-        kept: match settings.keep {
-            study::Keep::Best => Kept::Best,
-            study::Keep::Last => Kept::Last,
-        },
+        kept: settings.keep,
     }
 }
 
-fn model_regime(regime: study::Regime) -> model::Regime {
-    match regime {
-        study::Regime::Full => model::Regime::Full,
-        study::Regime::Authors => model::Regime::Authors,
-        study::Regime::Head => model::Regime::Head,
-    }
-}
-
-pub fn transforms_config(settings: &study::Transforms) -> transforms::Config {
+pub fn transforms_config(settings: &vocabulary::Transforms) -> transforms::Config {
     transforms::Config {
         flip_p: settings.flip,
         affine_p: settings.probability,

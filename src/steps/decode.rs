@@ -14,7 +14,7 @@ use crate::data::duplicates::Fingerprint;
 use crate::data::webdataset::{self, Record, Sample, ShardWriter};
 use crate::data::{Item, RgbImage, fit};
 use crate::plan::{InputFile, kinds};
-use crate::study;
+use crate::vocabulary;
 
 /// Names of the outputs.
 pub const SHARD: &str = "shard.tar";
@@ -211,12 +211,7 @@ pub fn with_picture<T>(
 }
 
 /// The picture as a square, as a study says.
-pub fn square(image: &RgbImage, size: usize, fit: study::Fit) -> RgbImage {
-    let fit = match fit {
-        study::Fit::Crop => fit::Fit::Crop,
-        study::Fit::Pad => fit::Fit::Pad,
-        study::Fit::Squish => fit::Fit::Squish,
-    };
+pub fn square(image: &RgbImage, size: usize, fit: vocabulary::Fit) -> RgbImage {
     fit::fit(image, size, fit)
 }
 

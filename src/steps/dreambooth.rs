@@ -24,7 +24,7 @@ use crate::ml::params::{Params, StateDict};
 use crate::ml::training::Session;
 use crate::plan::kinds;
 use crate::seed::Seed;
-use crate::study::{LearningRateSchedule, Lora};
+use crate::vocabulary::{LearningRateSchedule, Lora};
 
 pub const LOSSES: &str = "losses.json";
 pub const PREVIEWS: &str = "previews.png";

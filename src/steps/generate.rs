@@ -10,11 +10,10 @@ use super::{Outputs, StepError, prompt};
 use crate::data::{Item, RgbImage, Synthetic, webdataset};
 use crate::ml::latent::mask::Mask;
 use crate::ml::latent::sample::Sampler;
-use crate::ml::latent::solver::Method;
 use crate::ml::pixels::Pixels;
 use crate::plan::kinds;
 use crate::seed::Seed;
-use crate::study::{Precision, Solver, Strategy};
+use crate::vocabulary::{Precision, Solver, Strategy};
 
 /// Images per forward pass; guidance doubles them.
 const BATCH: usize = 20;
@@ -169,10 +168,7 @@ impl Models {
             schedule: &self.schedule,
             prompt: &self.prompt,
             empty: &self.empty,
-            method: match solver {
-                Solver::DpmSolver => Method::DpmSolver,
-                Solver::Ddim => Method::Ddim,
-            },
+            method: solver,
             steps,
             guidance,
             side: size / self.vae.config().downsampling(),

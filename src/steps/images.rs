@@ -8,11 +8,12 @@ use super::StepError;
 use super::context::Context;
 use super::decode::SHARD;
 use super::training_set::Entry;
-use crate::data::fit::{self, Fit};
+use crate::data::fit;
 use crate::data::webdataset::{self, ShardError};
 use crate::data::{Item, RgbImage};
 use crate::ml::classify::frames::Frames;
 use crate::ml::pixels::{Labelled, Pixels};
+use crate::vocabulary::Fit;
 
 /// All items of an input's shard.
 pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {

@@ -14,6 +14,7 @@ use crate::ml::params::StateDict;
 use crate::ml::pixels::Pixels;
 use crate::plan::kinds;
 use crate::seed::Seed;
+use crate::vocabulary::TuningTransforms;
 
 const LATENTS: &str = "latents.safetensors";
 /// Images encoded at once.
@@ -64,7 +65,7 @@ fn views(
     streams: &[Seed],
     params: &kinds::Latents,
 ) -> Result<Tensor, StepError> {
-    let crate::study::TuningTransforms { scale, ratio, jitter, flip } = params.transforms;
+    let TuningTransforms { scale, ratio, jitter, flip } = params.transforms;
     let config = augment::Config { scale, ratio, jitter, flip_p: flip };
     let size = images.size();
     let mut views = vec![0.0; chunk.len() * size * size * 3];

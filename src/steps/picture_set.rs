@@ -15,7 +15,7 @@ use crate::data::webdataset::{self, Sample, ShardError};
 use crate::data::{Item, RgbImage};
 use crate::plan::kinds;
 use crate::seed::Seed;
-use crate::study::{ImageSource, Unusable};
+use crate::vocabulary::{ImageSource, Unusable};
 
 /// Roles of the inputs that are decoded blocks.
 pub const BLOCK: &str = "pictures/";
@@ -272,7 +272,7 @@ mod tests {
         packed: Vec<Record>,
     ) -> Catalogue {
         let ImageSet::Pictures(set) = sets::of(source) else { panic!("no set of pictures") };
-        let skin_type = crate::study::SkinTypeScale::Scale;
+        let skin_type = crate::vocabulary::SkinTypeScale::Scale;
         set.catalogue(Contents { tables, files, packed, skin_type }).unwrap()
     }
 

@@ -15,8 +15,8 @@ use crate::ml::latent::vae::{self, AutoencoderKl};
 use crate::ml::params::{Params, ParamsError, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::ClipTokenizer;
-use crate::plan::Conditioning;
 use crate::plan::kinds;
+use crate::vocabulary::Conditioning;
 
 /// Outputs: vae/*, unet/*, text_encoder/*, tokenizer/*, scheduler/*, each model's weights in one
 /// file and in the precision they came in.

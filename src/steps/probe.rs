@@ -6,7 +6,7 @@ use super::context::Context;
 use super::images::frames_at;
 use super::{Outputs, StepError};
 use crate::plan::kinds;
-use crate::study::Regime;
+use crate::vocabulary::Regime;
 
 /// Outputs as a classifier's.
 pub fn run(params: kinds::Probe, context: &mut Context) -> Result<Outputs, StepError> {

@@ -10,7 +10,7 @@ use super::{Outputs, StepError};
 use crate::ml::latent::config::{ActFn, PerLevel};
 use crate::ml::latent::denoising::{Batch, Denoising, dropped};
 use crate::ml::latent::sample::encode_all;
-use crate::ml::latent::schedule::{self, PredictionType, Schedule};
+use crate::ml::latent::schedule::{self, Schedule};
 use crate::ml::latent::train::{Budget, Part, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::optim;
@@ -117,10 +117,7 @@ fn schedule_config(settings: &study::Diffusion) -> schedule::Config {
         beta_start: settings.beta_start,
         beta_end: settings.beta_end,
         beta_schedule: "scaled_linear".into(),
-        prediction_type: match settings.prediction {
-            study::Prediction::Epsilon => PredictionType::Epsilon,
-            study::Prediction::VPrediction => PredictionType::VPrediction,
-        },
+        prediction_type: settings.prediction,
     }
 }
 

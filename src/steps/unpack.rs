@@ -13,7 +13,7 @@ use crate::data::decode::Memory;
 use crate::data::webdataset::{self, Sample, ShardWriter};
 use crate::data::{Item, released};
 use crate::plan::kinds;
-use crate::study::{Strategy, Unusable};
+use crate::vocabulary::{Strategy, Unusable};
 
 /// Name of the output that says what there is.
 pub const UNPACKED: &str = "unpacked.json";

@@ -26,7 +26,7 @@ use toml_edit::visit_mut::{
 };
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-pub use design::{Cell, Synthetic};
+pub use design::Cell;
 pub use error::{Place, Problem, StudyError};
 pub use schema::*;
 

@@ -10,6 +10,9 @@ use toml_edit::ser::ValueSerializer;
 
 use super::keys::{Said, dotted};
 use super::schema::*;
+use crate::vocabulary::{
+    Crop, Dedupe, Fit, HeadKind, ImageSource, NormalisationKind, Regime, SkinTypeScale, Transforms,
+};
 
 /// Every rule that the study breaks, as the key to change and the complaint.
 pub(super) fn broken_rules(study: &Study, said: &Said) -> Vec<(String, String)> {
@@ -412,7 +415,7 @@ fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mu
         "[images, batch] pairs with rising images and batches of 1 or more",
     );
     let least = tiers.iter().map(|[_, batch]| *batch).chain([batch]).min();
-    if classifier.head == Head::ConcatPool && least == Some(1) {
+    if classifier.head == HeadKind::ConcatPool && least == Some(1) {
         let key = join(table, "batch");
         rules
             .refuse(&key, format!("`{key}`: a batch of 1 cannot be normalised, as {table}.head \"concat-pool\" does: 2 or more"));
@@ -447,13 +450,13 @@ fn views(study: &Study, rules: &mut Rules) {
     let corpus = &base.backbone.training;
     let (head, normalisation) = (corpus.head, corpus.normalisation);
     rules.require(
-        head == Head::Linear,
+        head == HeadKind::Linear,
         "base.backbone.training.head",
         head,
         "\"linear\" (the body is what is kept)",
     );
     rules.require(
-        normalisation == Normalisation::Backbone,
+        normalisation == NormalisationKind::Backbone,
         "base.backbone.training.normalisation",
         normalisation,
         "\"backbone\" (there is none before)",

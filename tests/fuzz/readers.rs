@@ -15,7 +15,7 @@ use titrate::ml::checkpoint;
 use titrate::ml::latent::{schedule, unet, vae};
 use titrate::ml::text::tokenizer::ClipTokenizer;
 use titrate::store::{Artifact, Receipt};
-use titrate::study::SkinTypeScale;
+use titrate::vocabulary::SkinTypeScale;
 
 /// Annotation tables, each as every set's.
 pub fn tables(bytes: &[u8]) {

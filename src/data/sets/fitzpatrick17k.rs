@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::set::{Contents, Pictures, TableRole};
 use crate::data::catalogue::{Catalogue, CatalogueError, Column, Lines, Part, Record, Row, Table};
-use crate::study::SkinTypeScale;
+use crate::vocabulary::SkinTypeScale;
 
 /// The public table's file name.
 pub const ANNOTATIONS: &str = "fitzpatrick17k.csv";

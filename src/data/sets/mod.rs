@@ -17,7 +17,7 @@ pub use set::{
     TableRole, VALIDATION,
 };
 
-use crate::study::ImageSource;
+use crate::vocabulary::ImageSource;
 
 /// The set of a study's images.
 pub fn of(source: ImageSource) -> ImageSet {

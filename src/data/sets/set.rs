@@ -8,7 +8,8 @@ use crate::data::catalogue::{Catalogue, CatalogueError, Record, Table};
 use crate::data::split::Strata;
 use crate::fst;
 use crate::seed::Seed;
-use crate::study::{Images, SkinTypeScale};
+use crate::study::Images;
+use crate::vocabulary::SkinTypeScale;
 
 /// An image set, by the way in which its images come.
 #[derive(Clone, Copy)]

@@ -9,7 +9,7 @@ use super::*;
 use crate::data::catalogue::{Catalogue, Part, Table};
 use crate::data::split::{Strata, Wanted, split};
 use crate::seed::Seed;
-use crate::study::SkinTypeScale;
+use crate::vocabulary::SkinTypeScale;
 
 fn table(text: &str) -> Table {
     Table::read(text.as_bytes(), "a.csv").unwrap()

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::Work;
-use crate::study::{self, ImageSource};
+use crate::vocabulary;
+use crate::vocabulary::ImageSource;
 
 /// The study's set of pictures as it is listed and drawn from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,9 +20,9 @@ pub struct PictureSet {
     /// Side of the squares in pixels.
     pub size: usize,
     pub classes: Vec<String>,
-    pub skin_type: study::SkinTypeScale,
-    pub unusable: study::Unusable,
-    pub dedupe: study::Dedupe,
+    pub skin_type: vocabulary::SkinTypeScale,
+    pub unusable: vocabulary::Unusable,
+    pub dedupe: vocabulary::Dedupe,
     /// The study's sets and their counts, in the order in which they draw. A cohort is the last of
     /// them; those after it are not named.
     pub sets: Vec<(String, usize)>,

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::study;
+use crate::vocabulary;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Backbone {
     pub architecture: String,
     pub training: study::Classifier,
-    pub transforms: study::Transforms,
+    pub transforms: vocabulary::Transforms,
 }
 
 impl Spec for Backbone {

@@ -2,16 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ShardSet;
 use super::{Kind, Spec};
 use crate::plan::work::Work;
+use crate::vocabulary::Arm;
 
 /// The shards of a class and strategy are the inputs whose role begins with `<strategy>/<class>/`,
 /// `base/<class>/` for the untuned model's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Check {
     pub classes: Vec<String>,
-    /// The arms, each a strategy and perhaps a variant of the generator.
-    pub strategies: Vec<String>,
+    /// The arms with synthetic images.
+    pub arms: Vec<Arm>,
+    pub shards: Vec<ShardSet>,
     pub confidence: f64,
     /// Side of the squares that the probe sees; 0: as they are.
     pub size: usize,

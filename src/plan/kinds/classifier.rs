@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, Spec, training_images};
 use crate::plan::work::{Unit, Work};
 use crate::study;
+use crate::vocabulary;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Classifier {
@@ -17,8 +18,8 @@ pub struct Classifier {
     pub training: study::Classifier,
     /// Absent: images are shown as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub transforms: Option<study::Transforms>,
-    pub regime: study::Regime,
+    pub transforms: Option<vocabulary::Transforms>,
+    pub regime: vocabulary::Regime,
     pub classes: Vec<String>,
 }
 

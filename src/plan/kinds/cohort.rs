@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, PictureSet, Spec};
 use crate::plan::work::{Unit, Work};
-use crate::study::ImageSource;
+use crate::vocabulary::ImageSource;
 
 /// `start..start + count` of each class's seeded order; sets are disjoint because their ranges are.
 #[derive(Clone, Debug, Serialize, Deserialize)]

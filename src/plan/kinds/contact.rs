@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::ShardSet;
 use super::{Kind, Spec, Training};
 use crate::plan::work::Work;
+use crate::vocabulary::Arm;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Contact {
     pub classes: Vec<String>,
-    /// The arms, each a strategy and perhaps a variant of the generator.
-    pub strategies: Vec<String>,
+    /// The arms with synthetic images.
+    pub arms: Vec<Arm>,
+    pub shards: Vec<ShardSet>,
     /// Pool positions of the shown sources, by class.
     pub sources: BTreeMap<String, Vec<usize>>,
     /// The models whose previews are shown.

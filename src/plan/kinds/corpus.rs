@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
-use crate::study::ImageSource;
+use crate::vocabulary::ImageSource;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Corpus {

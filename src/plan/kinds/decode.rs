@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
-use crate::study;
+use crate::vocabulary;
 
 /// A block of pictures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Decode {
     /// Side of the squares in pixels.
     pub size: usize,
-    pub fit: study::Fit,
+    pub fit: vocabulary::Fit,
     /// Whether frames are made instead: whole pictures, or nearly, with shorter sides of `size`.
     pub frames: bool,
     /// Whether the files are shards.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
-use crate::study;
+use crate::vocabulary;
 
 /// The latents of a class are the input `latents/<class>`, its prompt the input `prompt/<class>`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct DreamBooth {
     pub batch: usize,
     pub accumulate: usize,
     pub learning_rate: f64,
-    pub schedule: study::LearningRateSchedule,
+    pub schedule: vocabulary::LearningRateSchedule,
     pub warmup: usize,
     pub betas: [f64; 2],
     pub epsilon: f64,
@@ -27,7 +27,7 @@ pub struct DreamBooth {
     pub ema: f64,
     pub caption_dropout: f64,
     pub snr_gamma: f64,
-    pub precision: study::Precision,
+    pub precision: vocabulary::Precision,
     pub gradient_checkpointing: bool,
     /// Weight of the loss on the prior's images, the inputs `prior/latents` and `prior/prompt`;
     /// absent: there are none.
@@ -37,7 +37,7 @@ pub struct DreamBooth {
     pub previews: usize,
     /// Absent: the UNet is tuned in full.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub lora: Option<study::Lora>,
+    pub lora: Option<vocabulary::Lora>,
 }
 
 impl Spec for DreamBooth {

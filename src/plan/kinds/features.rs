@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
-use crate::study;
+use crate::vocabulary;
 
 /// Features of the images of the input `images`, by the body of the input `backbone`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Features {
     /// Decides what of the feature maps is pooled.
-    pub head: study::Head,
-    pub normalisation: study::Normalisation,
+    pub head: vocabulary::HeadKind,
+    pub normalisation: vocabulary::NormalisationKind,
     /// Side of the squares that the body sees; 0: as they are.
     pub size: usize,
     /// Transformed views of each image; absent: one view, the image as it is.
@@ -22,7 +22,7 @@ pub struct Features {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Views {
     pub count: usize,
-    pub transforms: study::Transforms,
+    pub transforms: vocabulary::Transforms,
 }
 
 impl Spec for Features {

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec, evaluations};
 use crate::plan::work::{Unit, Work};
-use crate::study::{self, Strategy};
+use crate::vocabulary;
+use crate::vocabulary::Strategy;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Generate {
@@ -18,10 +19,10 @@ pub struct Generate {
     /// First generation index and how many follow.
     pub first_generation: usize,
     pub generations: usize,
-    pub solver: study::Solver,
+    pub solver: vocabulary::Solver,
     pub steps: usize,
     pub guidance: f64,
-    pub precision: study::Precision,
+    pub precision: vocabulary::Precision,
     /// Of the pass that this task runs; 1 for text-to-image.
     pub strength: f64,
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::Work;
-use crate::study::ImageSource;
+use crate::vocabulary::ImageSource;
 
 /// An image set is imported whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]

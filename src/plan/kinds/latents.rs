@@ -4,17 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
-use crate::study;
+use crate::vocabulary;
 
 /// Views of a class's images that a UNet is tuned on, as latents.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Latents {
     pub class: String,
     pub views: usize,
-    pub transforms: study::TuningTransforms,
+    pub transforms: vocabulary::TuningTransforms,
     /// How masks are drawn; only for inpainting.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mask: Option<study::TuningMask>,
+    pub mask: Option<vocabulary::TuningMask>,
 }
 
 impl Spec for Latents {

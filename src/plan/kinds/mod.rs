@@ -30,8 +30,10 @@ mod unpack;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::vocabulary::Arm;
 
 pub use analysis::Analysis;
 pub use audit::{Audit, PictureSet};
@@ -129,6 +131,29 @@ macro_rules! list {
     };
 }
 for_each_kind!(list);
+
+/// The inputs that have the synthetic images of an arm and class.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardSet {
+    /// Absent: made by the model before it was tuned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arm: Option<Arm>,
+    pub class: String,
+    pub roles: Vec<String>,
+}
+
+impl ShardSet {
+    /// The roles among `sets` of an arm and class.
+    pub fn roles<'a>(
+        sets: &'a [Self],
+        arm: Option<&Arm>,
+        class: &str,
+    ) -> impl Iterator<Item = &'a str> {
+        let set = sets.iter().find(|set| set.arm.as_ref() == arm && set.class == class);
+        set.into_iter().flat_map(|set| &set.roles).map(String::as_str)
+    }
+}
 
 /// Evaluations of a UNet that images take in so many steps: two a step, with and without the
 /// prompt, unless there is no guidance.

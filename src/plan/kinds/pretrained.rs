@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
-use crate::plan::Conditioning;
 use crate::plan::work::Work;
+use crate::vocabulary::Conditioning;
 
 /// A pipeline in diffusers' layout is checked to be one for this.
 #[derive(Clone, Debug, Serialize, Deserialize)]

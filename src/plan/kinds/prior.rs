@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec, evaluations};
 use crate::plan::work::{Unit, Work};
-use crate::study;
+use crate::vocabulary;
 
 /// What the prior's images are labelled with, where those of a class have its name.
 pub const PRIOR: &str = "prior";
@@ -16,10 +16,10 @@ pub struct Prior {
     pub images: usize,
     /// Side in pixels.
     pub size: usize,
-    pub solver: study::Solver,
+    pub solver: vocabulary::Solver,
     pub steps: usize,
     pub guidance: f64,
-    pub precision: study::Precision,
+    pub precision: vocabulary::Precision,
 }
 
 impl Spec for Prior {

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::study;
+use crate::vocabulary;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Probe {
     pub training: study::Classifier,
-    pub transforms: study::Transforms,
+    pub transforms: vocabulary::Transforms,
     pub classes: Vec<String>,
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
-use crate::study::Strategy;
+use crate::vocabulary::Strategy;
 
 /// The images `first..first + generations` of each of the pool's images of a class, of the inputs
 /// `unpacked/...`.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
-use crate::plan::Conditioning;
 use crate::plan::work::Work;
-use crate::study::ImageSource;
+use crate::vocabulary::Conditioning;
+use crate::vocabulary::ImageSource;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {

@@ -4,15 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
-use crate::study::{self, Strategy};
+use crate::vocabulary;
+use crate::vocabulary::Strategy;
 
 /// A shard of a released synthetic set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Unpack {
     /// Side of the squares in pixels.
     pub size: usize,
-    pub fit: study::Fit,
-    pub unusable: study::Unusable,
+    pub fit: vocabulary::Fit,
+    pub unusable: vocabulary::Unusable,
     /// Only images of these, and with smaller numbers than this, are taken.
     pub classes: Vec<String>,
     pub strategies: Vec<Strategy>,

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use super::judge::SHOWN;
 use super::{BaseInputs, Builder, Inputs, role};
-use crate::plan::Conditioning;
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kinds;
-use crate::plan::pipeline::place::{Place, Shards};
-use crate::study::{DreamBooth, Generator, Models, Strategy};
-
-/// What a model is called that is not tuned.
-const UNTUNED: &str = "base";
+use crate::plan::pipeline::place::{Place, Shards, UNTUNED};
+use crate::study::{DreamBooth, Generator, Models};
+use crate::vocabulary::Strategy;
+use crate::vocabulary::{Arm, Conditioning};
 
 /// What a strategy's UNet is conditioned on.
 fn conditioning(strategy: Strategy) -> Conditioning {
@@ -80,8 +78,7 @@ pub(super) struct Model {
 }
 
 impl Builder<'_> {
-    /// Every shard that the experiment's cells draw from, by arm and class ("base" holds the
-    /// untuned model's), and the tuned models.
+    /// Every shard that the experiment's cells draw from, by arm and class, and the tuned models.
     pub(super) fn generators(
         &mut self,
         base: &BaseInputs,
@@ -428,13 +425,13 @@ impl Builder<'_> {
                     base,
                     pool,
                     recipe,
-                    ("base", place),
+                    (UNTUNED, place),
                     Strategy::TextToImage,
                     (UNTUNED, unet),
                     None,
                 )?;
                 shards
-                    .entry(("base".to_owned(), place.class.to_owned()))
+                    .entry((None, place.class.to_owned()))
                     .or_default()
                     .push(place.shard(task, recipe.generator.sampling.generations_per_shard));
             }
@@ -447,13 +444,14 @@ impl Builder<'_> {
             }
             let model = recipe.model(base, conditioning(strategy), place);
             let start = first_pass.filter(|_| strategy == Strategy::InThenOutpaint);
-            let arm = strategy.arm(recipe.variant);
-            let task = self.generate(base, pool, recipe, (&arm, place), strategy, model, start)?;
+            let arm = Arm::of(strategy, recipe.variant);
+            let name = arm.to_string();
+            let task = self.generate(base, pool, recipe, (&name, place), strategy, model, start)?;
             if strategy == Strategy::Inpaint {
                 first_pass = Some(task);
             }
             shards
-                .entry((arm, place.class.to_owned()))
+                .entry((Some(arm), place.class.to_owned()))
                 .or_default()
                 .push(place.shard(task, recipe.generator.sampling.generations_per_shard));
         }

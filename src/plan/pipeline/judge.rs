@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::generators::{Model, conditionings};
-use super::place::Shard;
-use super::{BaseInputs, Builder, Real, Shards, role};
+use super::place::{Shard, prefix};
+use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
-use crate::plan::kinds::{self, Spec};
+use crate::plan::kinds::{self, ShardSet, Spec};
 use crate::seed::Seed;
-use crate::study::{self, Cell, Control, Crop, Generator, Regime, Study, Synthetic};
+use crate::study::{self, Cell, Generator, Study};
+use crate::vocabulary::{Arm, Control, Crop, Regime};
 
 /// Sources shown in a contact sheet, per class.
 pub(super) const SHOWN: usize = 4;
@@ -36,22 +37,33 @@ fn training(study: &Study, cell: &Cell) -> study::Classifier {
     study::Classifier { learning_rate, ..of_steps(&study.classifier) }
 }
 
-/// Synthetic images a real one.
-fn dose(cell: &Cell) -> usize {
-    cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose)
-}
-
 /// The shards that have synthetic images of a cell, by class.
 fn synthetic<'a>(study: &'a Study, cell: &Cell, shards: &'a Shards) -> Vec<(&'a str, &'a Shard)> {
-    let Some(synthetic) = &cell.synthetic else { return Vec::new() };
     let sampled = sources(study, cell);
     let of_class = |class: &'a String| {
-        let all = shards[&(synthetic.arm(), class.clone())].iter();
+        let all = shards.get(&(Some(cell.arm.clone()), class.clone())).into_iter().flatten();
         all.filter(|shard| shard.serves(cell, &sampled[class]))
             .map(|shard| (class.as_str(), shard))
             .collect::<Vec<_>>()
     };
     study.images.classes.iter().flat_map(of_class).collect()
+}
+
+/// The shards that are chosen, by arm and class, and the inputs that have them.
+fn shard_sets(
+    shards: &Shards,
+    is_chosen: impl Fn(&String, &Shard) -> bool,
+) -> (Vec<ShardSet>, Inputs) {
+    let (mut sets, mut inputs) = (Vec::new(), Inputs::new());
+    for ((arm, class), list) in shards {
+        let chosen = list.iter().filter(|shard| is_chosen(class, shard));
+        let of_set = chosen.map(|shard| role(&shard.role(&prefix(arm), class), shard.task));
+        let of_set = of_set.collect::<Inputs>();
+        let roles = of_set.iter().map(|(role, _)| role.clone()).collect();
+        sets.push(ShardSet { arm: arm.clone(), class: class.clone(), roles });
+        inputs.extend(of_set);
+    }
+    (sets, inputs)
 }
 
 impl Builder<'_> {
@@ -86,7 +98,7 @@ impl Builder<'_> {
         let study = self.study;
         let params = kinds::Classifier {
             sources: sources(study, cell),
-            dose: dose(cell),
+            dose: cell.dose,
             training: training(study, cell),
             transforms: cell.transforms.then(|| study.transforms.clone()),
             regime: cell.regime,
@@ -131,7 +143,7 @@ impl Builder<'_> {
             ),
         ];
         for (class, shard) in synthetic(study, cell, shards) {
-            let arm = cell.synthetic.as_ref().map(Synthetic::arm).unwrap_or_default();
+            let arm = cell.arm.to_string();
             let features = self.features(
                 base,
                 (shard.task, shard.images),
@@ -142,7 +154,7 @@ impl Builder<'_> {
         }
         let params = kinds::Head {
             sources: sources(study, cell),
-            dose: dose(cell),
+            dose: cell.dose,
             training: training(study, cell),
             classes: study.images.classes.clone(),
         };
@@ -181,9 +193,9 @@ impl Builder<'_> {
     /// control that is shown the same has to have another.
     fn seed_of(&self, cell: &Cell) -> Seed {
         let classifiers = self.seed.child("classifier");
-        let stream = match cell.control {
-            None => classifiers,
-            Some(Control::Reseeded) => classifiers.child("reseeded"),
+        let stream = match cell.arm {
+            Arm::Control(Control::Reseeded) => classifiers.child("reseeded"),
+            Arm::Real | Arm::Synthetic(_) => classifiers,
         };
         stream.nth(cell.replicate as u64)
     }
@@ -212,9 +224,11 @@ impl Builder<'_> {
         let seed = Some(self.seed.child("probe"));
         let probe = self.add("probe".into(), &params, inputs, seed, work)?;
 
+        let (sets, shown) = shard_sets(shards, |_, _| true);
         let params = kinds::Check {
             classes: study.images.classes.clone(),
-            strategies: study.arms(),
+            arms: study.arms(),
+            shards: sets,
             confidence: study.analysis.confidence,
             size: study.probe.size,
         };
@@ -224,9 +238,7 @@ impl Builder<'_> {
             let conditioning = conditionings(&study.experiment.strategies)[0];
             inputs.push(role("autoencoder", &base.pipeline(conditioning).autoencoder));
         }
-        for ((strategy, class), list) in shards {
-            inputs.extend(list.iter().map(|shard| role(&shard.role(strategy, class), shard.task)));
-        }
+        inputs.extend(shown);
         self.add("check".into(), &params, inputs, None, params.work())
     }
 
@@ -254,25 +266,25 @@ impl Builder<'_> {
         let previewed =
             |model: &&Model| model.previews > 0 && Some(model.training.conditioning) == first;
         let previewed = models.iter().filter(previewed).collect::<Vec<_>>();
+        let sources = study.images.classes.iter().map(order).collect::<BTreeMap<_, _>>();
+        // Of leak-free models the ones that saw most.
+        let is_shown = |class: &String, shard: &Shard| {
+            shard.n.is_none_or(|n| n == most)
+                && shard.replicate.is_none_or(|replicate| replicate == 0)
+                && shard.is_of(&sources[class])
+                && shard.first == 0
+        };
+        let (sets, made) = shard_sets(shards, is_shown);
         let params = kinds::Contact {
             trainings: previewed.iter().map(|model| model.training.clone()).collect(),
             classes: study.images.classes.clone(),
-            strategies: study.arms(),
-            sources: study.images.classes.iter().map(order).collect(),
+            arms: study.arms(),
+            shards: sets,
+            sources,
         };
-        let sources = params.sources.clone();
         let mut inputs = vec![role("pool", pool)];
         inputs.extend(previewed.iter().map(|model| role(&model.training.role, model.task)));
-        for ((strategy, class), list) in shards {
-            // Of leak-free models the ones that saw most.
-            let seen = |shard: &&Shard| shard.n.is_none_or(|n| n == most);
-            let first = list.iter().filter(seen).filter(|shard| {
-                shard.replicate.is_none_or(|replicate| replicate == 0)
-                    && shard.is_of(&sources[class])
-                    && shard.first == 0
-            });
-            inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
-        }
+        inputs.extend(made);
         self.add("contact".into(), &params, inputs, None, params.work())
     }
 

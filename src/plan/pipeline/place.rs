@@ -5,9 +5,18 @@ use std::collections::BTreeMap;
 
 use crate::plan::TaskId;
 use crate::study::Cell;
+use crate::vocabulary::Arm;
 
-/// The shards of each (arm's name or "base", class).
-pub type Shards = BTreeMap<(String, String), Vec<Shard>>;
+/// The shards of each arm and class; of no arm: the untuned model's.
+pub type Shards = BTreeMap<(Option<Arm>, String), Vec<Shard>>;
+
+/// How the roles of an arm's shards begin.
+pub fn prefix(arm: &Option<Arm>) -> String {
+    arm.as_ref().map_or(UNTUNED.to_owned(), Arm::to_string)
+}
+
+/// What a model is called that is not tuned.
+pub const UNTUNED: &str = "base";
 
 /// What one shard covers.
 pub struct Place<'a> {
@@ -84,7 +93,7 @@ impl Shard {
         self.replicate.is_none_or(|replicate| replicate == cell.replicate)
             && self.n.is_none_or(|n| n == cell.n)
             && self.is_of(positions)
-            && cell.synthetic.as_ref().is_some_and(|synthetic| self.first < synthetic.dose)
+            && self.first < cell.dose
     }
 
     /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or

@@ -3,7 +3,8 @@
 use super::{Block, Builder, Inputs, Pictures, Real, role};
 use crate::plan::graph::{PlanError, TaskId};
 use crate::plan::kinds;
-use crate::study::{self, Crop, Dedupe};
+use crate::study;
+use crate::vocabulary::{Crop, Dedupe};
 
 impl Builder<'_> {
     /// What tasks that take images from the set's files have as input; nothing for embedded sets.

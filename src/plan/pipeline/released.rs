@@ -5,6 +5,7 @@ use super::{Block, Builder, role};
 use crate::plan::graph::{PlanError, TaskId};
 use crate::plan::kinds;
 use crate::study::Generator;
+use crate::vocabulary::Arm;
 
 impl Builder<'_> {
     /// The shards of released images, which serve all replicates.
@@ -47,8 +48,10 @@ impl Builder<'_> {
                     let generations = generator.sampling.generations_per_shard.min(dose - first);
                     let params =
                         kinds::Released { class: class.clone(), strategy, first, generations };
-                    let label =
-                        format!("released/{}/{class}/generations-{first}", strategy.arm(variant));
+                    let label = format!(
+                        "released/{}/{class}/generations-{first}",
+                        Arm::of(strategy, variant)
+                    );
                     let task =
                         self.add(label, &params, unpacked.clone(), None, params.work(images.pool))?;
                     let shard = Shard {
@@ -60,7 +63,10 @@ impl Builder<'_> {
                         first,
                         images: images.pool * generations,
                     };
-                    shards.entry((strategy.arm(variant), class.clone())).or_default().push(shard);
+                    shards
+                        .entry((Some(Arm::of(strategy, variant)), class.clone()))
+                        .or_default()
+                        .push(shard);
                 }
             }
         }

@@ -20,7 +20,7 @@ const DODGE: f64 = 9.0;
 pub struct Plot<'a> {
     rows: &'a [Accuracy],
     series: Vec<Series>,
-    panels: Vec<Setting<'a>>,
+    panels: Vec<Setting>,
     /// The n of the study, ascending.
     counts: Vec<usize>,
     /// Percent.
@@ -72,7 +72,7 @@ impl<'a> Plot<'a> {
 
     /// Each panel by itself.
     pub fn apart(&self) -> Vec<String> {
-        let draw = |setting: &Setting<'_>| {
+        let draw = |setting: &Setting| {
             let mut canvas = Canvas::default();
             self.panel(&mut canvas, *setting);
             canvas.document(WIDTH, self.height(), &format!("{} ({setting})", self.summary))
@@ -84,7 +84,7 @@ impl<'a> Plot<'a> {
         self.top + PLOT + BELOW
     }
 
-    fn panel(&self, canvas: &mut Canvas, setting: Setting<'_>) {
+    fn panel(&self, canvas: &mut Canvas, setting: Setting) {
         canvas.bold((LEFT, 20.0), Anchor::Start, &setting.to_string());
         self.legend(canvas);
         self.axes(canvas);

@@ -2,11 +2,12 @@
 
 use crate::report::wording::{have_several_doses, name_arm};
 use crate::stats::analysis::{Accuracy, Design};
+use crate::vocabulary::Arm;
 
 /// A line of a plot: an arm at a dose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
-    pub arm: String,
+    pub arm: Arm,
     pub dose: usize,
     /// The arm's place among the study's arms, which gives its colour and marker.
     pub style: usize,

@@ -106,7 +106,8 @@ fn prose() {
 
         </details>
 
-    "#]].assert_eq(&render(blocks));
+    "#]]
+    .assert_eq(&render(blocks));
 }
 
 #[test]

@@ -6,8 +6,9 @@ use crate::report::block::{Block, Item, Section, Text};
 use crate::report::format;
 use crate::report::inputs::Inputs;
 use crate::report::wording::{have_several_doses, interval, interval_name, name_arm, scope};
-use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design, FULL, REAL, RESEEDED};
+use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design};
 use crate::stats::crossed::Basis;
+use crate::vocabulary::{Arm, Regime};
 
 pub fn section(inputs: &Inputs) -> Option<Section> {
     let analysis = &inputs.analysis;
@@ -94,9 +95,10 @@ fn describe_design(inputs: &Inputs) -> String {
 
 fn describe_arms(rows: &[Accuracy]) -> String {
     let mut arms = Vec::new();
-    for row in rows.iter().filter(|row| ![REAL, RESEEDED].contains(&row.design.arm.as_str())) {
-        if !arms.contains(&row.design.arm) {
-            arms.push(row.design.arm.clone());
+    for row in rows.iter().filter(|row| row.design.arm.synthetic().is_some()) {
+        let arm = row.design.arm.to_string();
+        if !arms.contains(&arm) {
+            arms.push(arm);
         }
     }
     let doses = distinct(rows, |design| design.dose).into_iter().filter(|dose| *dose > 0);
@@ -109,7 +111,7 @@ fn describe_arms(rows: &[Accuracy]) -> String {
             format::list(&arms)
         ),
     };
-    if rows.iter().any(|row| row.design.arm == RESEEDED) {
+    if rows.iter().any(|row| matches!(row.design.arm, Arm::Control(_))) {
         text +=
             ", and once more on the same images from other seeds, which can differ by chance alone";
     }
@@ -127,13 +129,13 @@ fn describe_transforms(rows: &[Accuracy]) -> &'static str {
 
 fn describe_regimes(rows: &[Accuracy]) -> String {
     let mut regimes = Vec::new();
-    for row in rows.iter().map(|row| &row.design.regime) {
-        if !regimes.contains(row) {
-            regimes.push(row.clone());
+    for regime in rows.iter().map(|row| row.design.regime.name().to_owned()) {
+        if !regimes.contains(&regime) {
+            regimes.push(regime);
         }
     }
     match regimes.as_slice() {
-        [regime] if regime == FULL => String::new(),
+        [regime] if regime == Regime::Full.name() => String::new(),
         [regime] => format!(", in the training regime {regime}"),
         _ => format!(", in the training regimes {}", format::list(&regimes)),
     }
@@ -206,7 +208,7 @@ fn list_findings(analysis: &Analysis) -> Vec<Item> {
         };
         Item { text: text.into(), items: contrasts.iter().enumerate().map(item).collect() }
     };
-    analysis.accuracy.iter().filter(|row| row.design.arm == REAL).map(finding).collect()
+    analysis.accuracy.iter().filter(|row| row.design.arm == Arm::Real).map(finding).collect()
 }
 
 fn describe_contrast(analysis: &Analysis, contrast: &Contrast) -> Text {
