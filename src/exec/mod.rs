@@ -10,6 +10,7 @@ mod journal;
 mod machine;
 mod process;
 mod protocol;
+mod spent;
 mod worker;
 
 use std::ffi::OsString;
