@@ -10,6 +10,7 @@ mod journal;
 mod machine;
 mod process;
 mod protocol;
+mod queue;
 mod spent;
 mod worker;
 
