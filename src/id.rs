@@ -92,6 +92,32 @@ address! {
     Digest
 }
 
+/// Passes on what is read from a source, and takes its BLAKE3.
+pub struct Digesting<R> {
+    source: R,
+    hasher: blake3::Hasher,
+}
+
+impl<R: std::io::Read> Digesting<R> {
+    pub fn new(source: R) -> Self {
+        Self { source, hasher: blake3::Hasher::new() }
+    }
+
+    /// The digest of all that was read and of what is left.
+    pub fn finish(mut self) -> std::io::Result<Digest> {
+        self.hasher.update_reader(self.source)?;
+        Ok(Digest(*self.hasher.finalize().as_bytes()))
+    }
+}
+
+impl<R: std::io::Read> std::io::Read for Digesting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        Ok(count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +127,18 @@ mod tests {
         let digest = Digest::of(b"titrate");
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
         assert_eq!(digest.short().len(), 12);
+    }
+
+    #[test]
+    fn bytes_passed_on_give_the_digest_of_all() {
+        use std::io::Read;
+        for passed_on in [0, 3, 7] {
+            let mut digesting = Digesting::new(b"titrate".as_slice());
+            let mut some = vec![0; passed_on];
+            digesting.read_exact(&mut some).unwrap();
+            assert_eq!(some, b"titrate"[..passed_on]);
+            assert_eq!(digesting.finish().unwrap(), Digest::of(b"titrate"));
+        }
     }
 
     #[test]

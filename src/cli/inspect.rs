@@ -263,6 +263,10 @@ fn of_receipt(receipt: &Receipt) -> Result<String> {
     let mut text = format!("key {}\n\n{}\n", receipt.key, receipt.manifest);
     let commit = origin.git_commit.as_deref().unwrap_or("unknown commit");
     let dirty = if origin.git_dirty { " with changes" } else { "" };
+    let processors = match &origin.gpu {
+        Some(gpu) => format!("{}, {gpu}", origin.cpu),
+        None => origin.cpu.clone(),
+    };
     writeln!(
         text,
         "ran as {} in {} ({} of processor time), attempt {}",
@@ -280,7 +284,7 @@ fn of_receipt(receipt: &Receipt) -> Result<String> {
     writeln!(
         text,
         "on {} ({}); titrate {}, {commit}{dirty}; {}",
-        origin.host, origin.cpu, origin.titrate, origin.toolchain
+        origin.host, processors, origin.titrate, origin.toolchain
     )?;
     if let Some(log) = receipt.log {
         writeln!(text, "log {log}")?;

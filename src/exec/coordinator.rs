@@ -5,8 +5,7 @@
 //! A task that ran and gave the same bytes as before leaves its dependants' keys as they were, so
 //! they settle as fresh.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 use crate::exec::event::{Counts, Event};
 use crate::exec::process::{End, Note, Worker, count_attempt, tail};
 use crate::exec::protocol::{Cause, Commit, Message, Order};
+use crate::exec::queue::Queue;
 use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine};
 use crate::id::{Digest, Key};
 use crate::plan::{Freshness, Graph, Input, Job, Manifest, Reason, Task, TaskId, assess};
@@ -58,8 +58,7 @@ struct Coordinator<'a> {
     options: &'a Options,
     emit: &'a mut dyn FnMut(&Event),
     stages: Vec<Stage>,
-    /// Longest first, then in the order of ids.
-    ready: BTreeSet<(Reverse<u64>, TaskId)>,
+    queue: Queue,
     /// The tasks with a key that one of them, the first, runs for all.
     claims: HashMap<Key, Vec<TaskId>>,
     running: HashMap<TaskId, Worker>,
@@ -88,7 +87,7 @@ impl<'a> Coordinator<'a> {
             options,
             emit,
             stages: graph.ids().map(missing).collect(),
-            ready: BTreeSet::new(),
+            queue: Queue::new(options.cores, options.jobs),
             claims: HashMap::new(),
             running: HashMap::new(),
             retried: HashSet::new(),
@@ -112,7 +111,7 @@ impl<'a> Coordinator<'a> {
         self.settle(roots.collect())?;
         loop {
             self.look_up();
-            while !self.stopping && self.running.len() < self.options.jobs && self.start_next()? {}
+            while !self.stopping && self.start_next()? {}
             if self.running.is_empty() {
                 break;
             }
@@ -189,14 +188,10 @@ impl<'a> Coordinator<'a> {
         if claimants.len() > 1 {
             self.stages[id.index()] = Stage::Following;
         } else {
-            self.ready.insert(self.priority(id));
+            let cost = self.graph.task(id).work.seconds();
+            self.queue.push(id, cost, manifest.device() != "cpu");
             self.stages[id.index()] = Stage::Ready(manifest, reason);
         }
-    }
-
-    fn priority(&self, id: TaskId) -> (Reverse<u64>, TaskId) {
-        // The bits of floats that are not negative sort as the floats do.
-        (Reverse(self.graph.task(id).work.seconds().to_bits()), id)
     }
 
     /// Notes that `id` is done and adds to `decidable` the tasks that waited for it last.
@@ -224,21 +219,9 @@ impl<'a> Coordinator<'a> {
         }
     }
 
-    /// The first ready task that may run beside those that do: a GPU has room for one.
-    fn next(&self) -> Option<(Reverse<u64>, TaskId)> {
-        let on_gpu = |id: &TaskId| match &self.stages[id.index()] {
-            Stage::Ready(manifest, _) | Stage::Running(manifest) => manifest.device() != "cpu",
-            _ => false,
-        };
-        let taken = self.running.keys().any(on_gpu);
-        self.ready.iter().find(|(_, id)| !(taken && on_gpu(id))).copied()
-    }
-
     /// Starts the next task; `false` where none can start.
     fn start_next(&mut self) -> Result<bool, ExecError> {
-        let Some(next @ (_, id)) = self.next() else { return Ok(false) };
-        self.ready.remove(&next);
-        let alone = self.ready.is_empty() && self.running.is_empty();
+        let Some((id, threads)) = self.queue.start_next() else { return Ok(false) };
         let stage = std::mem::replace(&mut self.stages[id.index()], Stage::Blocked);
         let Stage::Ready(manifest, reason) = stage else {
             unreachable!("what is in the queue is ready")
@@ -251,11 +234,7 @@ impl<'a> Coordinator<'a> {
             .map_err(|source| ExecError::io("find", self.store.root(), source))?;
         job.work = root.join("work").join(job.key.to_string());
         job.attempt = count_attempt(&job.work)?;
-        job.threads = if alone {
-            self.options.cores
-        } else {
-            (self.options.cores / self.options.jobs).max(1)
-        };
+        job.threads = threads;
         (self.emit)(&Event::Started {
             label: task.label.clone(),
             kind: task.kind.name.to_owned(),
@@ -293,6 +272,7 @@ impl<'a> Coordinator<'a> {
     fn closed(&mut self, id: TaskId) -> Result<(), ExecError> {
         // A worker killed by an interrupt is not there any more.
         let Some(worker) = self.running.remove(&id) else { return Ok(()) };
+        self.queue.end(id);
         let (started, log) = (worker.started, worker.log.clone());
         match worker.end()? {
             End::Done => self.take_in(id, started.elapsed().as_secs_f64(), &log),
@@ -456,7 +436,7 @@ impl<'a> Coordinator<'a> {
             match &mut self.stages[dependant.index()] {
                 Stage::Waiting { missing } => *missing += 1,
                 Stage::Ready(..) => {
-                    self.ready.remove(&self.priority(*dependant));
+                    self.queue.remove(*dependant, self.graph.task(*dependant).work.seconds());
                     decidable.extend(self.release(*dependant));
                 }
                 _ => {}

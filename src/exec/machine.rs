@@ -1,6 +1,7 @@
 //! What Linux says of this machine and this process. Unknown values are empty or 0: a receipt is
 //! worth having without them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -17,6 +18,20 @@ pub(super) fn host() -> String {
 
 pub(super) fn cpu_model() -> String {
     field("/proc/cpuinfo", "model name").unwrap_or_default()
+}
+
+/// The models of the NVIDIA GPUs that this machine shows, each once. Where there are several, the
+/// driver does not tell which of them a process uses.
+pub(super) fn gpu_models() -> Option<String> {
+    gpu_models_in(Path::new("/proc/driver/nvidia/gpus"))
+}
+
+/// The same from the driver's folder, which has a folder for each GPU.
+fn gpu_models_in(driver: &Path) -> Option<String> {
+    let gpus = fs::read_dir(driver).ok()?.filter_map(Result::ok);
+    let models = gpus.filter_map(|gpu| field(&gpu.path().join("information"), "Model"));
+    let models = models.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+    if models.is_empty() { None } else { Some(models.join(" or ")) }
 }
 
 /// The most resident memory that this process has had, in bytes.
@@ -39,7 +54,7 @@ pub(super) fn cpu_seconds() -> f64 {
     ticks.sum::<f64>() / TICKS
 }
 
-fn field(path: &str, name: &str) -> Option<String> {
+fn field(path: impl AsRef<Path>, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
     line.split_once(':').map(|(_, value)| value.trim().to_owned())
@@ -71,6 +86,19 @@ pub(super) fn commit() -> Option<Commit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn gpus_are_named_by_their_driver() {
+        let driver = tempfile::tempdir().unwrap();
+        assert_eq!(gpu_models_in(driver.path()), None);
+        for (bus, model) in [("0000:3b:00.0", "H100 PCIe"), ("0000:af:00.0", "H100 PCIe")] {
+            fs::create_dir(driver.path().join(bus)).unwrap();
+            let text = format!("Model: \t\t NVIDIA {model}\nIRQ:   \t\t 24\n");
+            fs::write(driver.path().join(bus).join("information"), text).unwrap();
+        }
+        assert_eq!(gpu_models_in(driver.path()).as_deref(), Some("NVIDIA H100 PCIe"));
+        assert_eq!(gpu_models_in(&driver.path().join("none")), None);
+    }
 
     #[test]
     fn this_process_uses_memory_and_runs_somewhere() {

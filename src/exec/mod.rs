@@ -10,6 +10,8 @@ mod journal;
 mod machine;
 mod process;
 mod protocol;
+mod queue;
+mod spent;
 mod worker;
 
 use std::ffi::OsString;

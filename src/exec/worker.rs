@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::exec::machine;
 use crate::exec::protocol::{Cause, Commit, Message, Order};
+use crate::exec::spent::Meter;
 use crate::id::Key;
 use crate::plan::Job;
 use crate::plan::Progress;
@@ -71,7 +72,7 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
     let job = &order.job;
     let claim = claim(root, &job.key)?;
     let objects = Objects::open(root)?;
-    let (started_unix_ms, clock) = (unix_ms(), Instant::now());
+    let (started_unix_ms, meter) = (unix_ms(), Meter::start(claim.folder(), job.key));
     let mut last = None::<Instant>;
     let mut progress = |progress: Progress| {
         let ended = progress.total > 0 && progress.done >= progress.total;
@@ -91,6 +92,7 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
     let files = job.files.iter().flat_map(|(role, files)| {
         files.iter().map(move |file| (format!("{role}/{}", file.name), file.digest))
     });
+    let spent = meter.stop();
     let receipt = Receipt {
         titrate_receipt: Receipt::FORMAT,
         key: job.key,
@@ -107,11 +109,11 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
         output,
         cost: Cost {
             started_unix_ms,
-            wall_s: clock.elapsed().as_secs_f64(),
-            cpu_s: machine::cpu_seconds(),
-            peak_memory: machine::peak_memory(),
+            wall_s: spent.wall_s,
+            cpu_s: spent.cpu_s,
+            peak_memory: spent.peak_memory,
         },
-        origin: origin(order.commit.as_ref()),
+        origin: origin(order.commit.as_ref(), &job.device),
         attempt: job.attempt,
         log,
     };
@@ -131,11 +133,11 @@ fn claim(root: &Path, key: &Key) -> Result<Attempt, StoreError> {
     Attempt::claim(root, key)
 }
 
-fn origin(commit: Option<&Commit>) -> Origin {
+fn origin(commit: Option<&Commit>, device: &str) -> Origin {
     Origin {
         host: machine::host(),
         cpu: machine::cpu_model(),
-        gpu: None,
+        gpu: if device == "cpu" { None } else { machine::gpu_models() },
         toolchain: env!("TITRATE_TOOLCHAIN").into(),
         titrate: env!("CARGO_PKG_VERSION").into(),
         git_commit: commit.map(|commit| commit.name.clone()),

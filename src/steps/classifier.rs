@@ -1,11 +1,13 @@
 //! A classifier of the experiment: trained on real, or real and synthetic, images; tested on every
 //! held-out image.
 
+use std::collections::BTreeMap;
+
 use candle_core::DType;
 
 use super::base::{self, BACKBONE};
 use super::context::{Context, Output, json_output};
-use super::images::{frames, frames_at, labelled, labels, pixels, shard_at};
+use super::images::{frames, frames_of, labelled, labels, pixels, shard_at, squares_of};
 use super::training_set::{Entry, reals, wanted};
 use super::{Outputs, StepError};
 use crate::data::Item;
@@ -63,24 +65,40 @@ pub fn outputs(
     ])
 }
 
-/// The sampled reals and, of each, the first `dose` synthetic images.
+/// The sampled reals and, of each, the first `dose` synthetic images. No others are decoded.
 fn training_items(context: &Context, params: &kinds::Classifier) -> Result<Vec<Item>, StepError> {
-    let pool = frames_at(context, "pool", params.training.size)?;
-    let entries = pool.iter().map(Entry::from).collect::<Vec<_>>();
-    let mut items = reals(&entries, &params.classes, &params.sources)?
-        .into_iter()
-        .map(|at| pool[at].clone())
-        .collect::<Vec<_>>();
+    let mut items = sampled_reals(context, params)?;
     let wanted = wanted(items.iter().map(Entry::from), params.dose);
     let before = items.len();
     if params.dose > 0 {
         for role in context.roles("synthetic/") {
-            let made = shard_at(context, role, params.training.size)?;
-            items.extend(made.into_iter().filter(|item| wanted.takes(&Entry::from(item))));
+            let takes = |entry: &Entry| wanted.takes(entry);
+            items.extend(squares_of(context, role, params.training.size, takes)?);
         }
     }
     wanted.check(items.len() - before)?;
     Ok(items)
+}
+
+/// The images of the pool that `sources` names, class by class.
+fn sampled_reals(context: &Context, params: &kinds::Classifier) -> Result<Vec<Item>, StepError> {
+    let (mut pool, mut sampled) = (Vec::new(), Vec::new());
+    let mut met = BTreeMap::<String, usize>::new();
+    let is_sampled = |entry: &Entry| {
+        let position = met.entry(entry.label.clone().into_owned()).or_default();
+        let places = params.sources.get(entry.label.as_ref());
+        let is_sampled = places.is_some_and(|places| places.contains(position));
+        *position += 1;
+        if is_sampled {
+            sampled.push(pool.len());
+        }
+        pool.push(entry.clone().into_owned());
+        is_sampled
+    };
+    let items = frames_of(context, "pool", params.training.size, is_sampled)?;
+    let by_place = sampled.into_iter().zip(items).collect::<BTreeMap<_, _>>();
+    let chosen = reals(&pool, &params.classes, &params.sources)?;
+    Ok(chosen.iter().map(|place| by_place[place].clone()).collect())
 }
 
 /// The output predictions.json: what was said of the held-out images.

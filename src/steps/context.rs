@@ -1,5 +1,6 @@
 //! What a step sees of its job.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use crate::ml::device;
 use crate::ml::training::Session;
 use crate::plan::{InputFile, Job, Progress};
 use crate::seed::Seed;
-use crate::store::{Artifact, Objects};
+use crate::store::{Artifact, Entry, Objects};
 
 pub struct Context<'a> {
     job: &'a Job,
@@ -61,6 +62,21 @@ impl<'a> Context<'a> {
     /// One entry of an input.
     pub fn read(&self, role: &str, entry: &str) -> Result<Vec<u8>, StepError> {
         read(self.job, self.objects, role, entry)
+    }
+
+    /// Hands one entry of an input to `take` as it comes from the disk.
+    pub fn stream<T>(
+        &self,
+        role: &str,
+        entry: &str,
+        take: impl FnOnce(&mut dyn Read) -> Result<T, StepError>,
+    ) -> Result<T, StepError> {
+        self.objects.stream(&self.entry(role, entry)?.digest, take)
+    }
+
+    fn entry(&self, role: &str, entry: &str) -> Result<&'a Entry, StepError> {
+        let found = self.input(role)?.entry(entry);
+        found.ok_or_else(|| format!("input `{role}` has no entry `{entry}`").into())
     }
 
     /// One entry of an input as UTF-8 text.

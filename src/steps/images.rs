@@ -1,7 +1,5 @@
 //! Real and synthetic images from shards, in the forms that models take.
 
-use std::io::Cursor;
-
 use rayon::prelude::*;
 
 use super::StepError;
@@ -9,7 +7,7 @@ use super::context::Context;
 use super::decode::SHARD;
 use super::training_set::Entry;
 use crate::data::fit;
-use crate::data::webdataset::{self, ShardError};
+use crate::data::webdataset::{self, Sample, ShardError};
 use crate::data::{Item, RgbImage};
 use crate::ml::classify::frames::Frames;
 use crate::ml::pixels::{Labelled, Pixels};
@@ -23,26 +21,71 @@ pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {
 /// All items of an input's shard as squares of `size` pixels, the centres of frames; 0: their own
 /// size.
 pub fn shard_at(context: &Context, role: &str, size: usize) -> Result<Vec<Item>, StepError> {
-    resized(context, role, size, |image, size| fit::fit(image, size, Fit::Crop))
+    squares_of(context, role, size, |_| true)
+}
+
+/// The items of an input's shard that are `wanted`, in its order, as [`shard_at`]. The pictures of
+/// others are not decoded.
+pub fn squares_of(
+    context: &Context,
+    role: &str,
+    size: usize,
+    wanted: impl FnMut(&Entry) -> bool,
+) -> Result<Vec<Item>, StepError> {
+    resized(context, role, size, |image, size| fit::fit(image, size, Fit::Crop), wanted)
 }
 
 /// All items of an input's shard as frames with shorter sides of `size` pixels; 0: their own size.
 /// Squares are frames.
 pub fn frames_at(context: &Context, role: &str, size: usize) -> Result<Vec<Item>, StepError> {
-    resized(context, role, size, fit::frame)
+    frames_of(context, role, size, |_| true)
 }
 
+/// The items of an input's shard that are `wanted`, in its order, as [`frames_at`]. The pictures of
+/// others are not decoded.
+pub fn frames_of(
+    context: &Context,
+    role: &str,
+    size: usize,
+    wanted: impl FnMut(&Entry) -> bool,
+) -> Result<Vec<Item>, StepError> {
+    resized(context, role, size, fit::frame, wanted)
+}
+
+/// Pictures that are held as they were packed, until they are decoded side by side.
+const DECODED_TOGETHER: usize = 64;
+
+/// Reads a shard as it comes from the disk, and makes each wanted picture small as soon as it is
+/// decoded: what is held grows with the pictures that are wanted, in the size that they are wanted
+/// in.
 fn resized(
     context: &Context,
     role: &str,
     size: usize,
     resize: fn(&RgbImage, usize) -> RgbImage,
+    mut wanted: impl FnMut(&Entry) -> bool,
 ) -> Result<Vec<Item>, StepError> {
-    let mut items = shard(context, role)?;
-    items.par_iter_mut().for_each(|item| {
-        let size = if size == 0 { item.image.width.min(item.image.height) } else { size };
-        item.image = resize(&item.image, size);
-    });
+    let name = format!("{role}/{SHARD}");
+    let decode = |sample: Sample| -> Result<Item, ShardError> {
+        let mut item = sample.into_item(&name)?;
+        let own = item.image.width.min(item.image.height);
+        item.image = resize(&item.image, if size == 0 { own } else { size });
+        Ok(item)
+    };
+    let (mut items, mut packed) = (Vec::new(), Vec::new());
+    let mut decode_all = |packed: &mut Vec<Sample>| -> Result<(), ShardError> {
+        let decoded = packed.par_drain(..).map(decode).collect::<Vec<_>>();
+        decoded.into_iter().try_for_each(|item| Ok(items.push(item?)))
+    };
+    context.stream(role, SHARD, |shard| {
+        webdataset::for_each_sample(shard, &name, |sample| -> Result<(), ShardError> {
+            if wanted(&Entry::from(&sample)) {
+                packed.push(sample);
+            }
+            if packed.len() == DECODED_TOGETHER { decode_all(&mut packed) } else { Ok(()) }
+        })?;
+        Ok(decode_all(&mut packed)?)
+    })?;
     Ok(items)
 }
 
@@ -137,18 +180,76 @@ fn some_of_class(
 ) -> Result<Vec<Item>, StepError> {
     let mut items = Vec::new();
     let mut position = 0;
-    webdataset::for_each_sample(
-        Cursor::new(context.read(role, SHARD)?),
-        role,
-        |sample| -> Result<(), ShardError> {
-            if sample.record.label == class {
-                if wanted(position) {
-                    items.push(sample.into_item(role)?);
-                }
-                position += 1;
+    let mut each = |sample: Sample| -> Result<(), ShardError> {
+        if sample.record.label == class {
+            if wanted(position) {
+                items.push(sample.into_item(role)?);
             }
-            Ok(())
-        },
-    )?;
+            position += 1;
+        }
+        Ok(())
+    };
+    context
+        .stream(role, SHARD, |shard| Ok(webdataset::for_each_sample(shard, role, &mut each)?))?;
     Ok(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Key;
+    use crate::plan::Job;
+    use crate::store::Objects;
+
+    /// `count` items, of which the picture of the second can't be decoded.
+    fn shard_with_a_broken_picture(count: u8) -> Vec<u8> {
+        let item = |number: u8| Item {
+            id: format!("{number}"),
+            label: "psoriasis".into(),
+            fst: 0,
+            malignant: None,
+            patient: String::new(),
+            caption: String::new(),
+            source: String::new(),
+            image: RgbImage { width: 4, height: 6, pixels: [number; 72].to_vec() },
+            synthetic: None,
+        };
+        let mut bytes = webdataset::write_shard(&(0..count).map(item).collect::<Vec<_>>()).unwrap();
+        let pngs = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"\x89PNG"));
+        let broken = pngs.collect::<Vec<_>>()[1];
+        bytes[broken] = 0;
+        bytes
+    }
+
+    #[test]
+    fn only_wanted_pictures_are_decoded() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::open(folder.path()).unwrap();
+        let count = 2 * DECODED_TOGETHER as u8 + 5;
+        let files = vec![(SHARD.to_owned(), shard_with_a_broken_picture(count))];
+        let pool = objects.put_artifact(files).unwrap();
+        let job = Job {
+            key: Key::of(b""),
+            manifest: String::new(),
+            label: String::new(),
+            kind: String::new(),
+            version: 1,
+            params: serde_json::Value::Null,
+            seed: None,
+            device: "cpu".into(),
+            inputs: [("pool".to_owned(), pool)].into(),
+            files: Default::default(),
+            threads: 1,
+            attempt: 1,
+            work: folder.path().to_owned(),
+        };
+        let mut progress = |_| {};
+        let context = Context::new(&job, &objects, &mut progress);
+        let read = squares_of(&context, "pool", 2, |entry| entry.id != "1").unwrap();
+        let expected = (0..count).filter(|number| *number != 1);
+        assert!(read.iter().map(|item| item.image.pixels[0]).eq(expected));
+        assert!(read.iter().all(|item| item.image.pixels.len() == 12));
+        let error = shard_at(&context, "pool", 2).unwrap_err().to_string();
+        assert!(error.contains("pool/shard") && error.contains("`1`"), "{error}");
+    }
 }

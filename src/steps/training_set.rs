@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StepError;
 use crate::data::Item;
+use crate::data::webdataset::{Record, Sample};
 
 /// What is known of an image besides its pixels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +38,34 @@ impl<'a> From<&'a Item> for Entry<'a> {
     }
 }
 
+impl<'a> From<&'a Sample> for Entry<'a> {
+    fn from(sample: &'a Sample) -> Self {
+        let Record { label, fst, malignant, patient, source, .. } = &sample.record;
+        let made_from = sample
+            .synthetic
+            .as_ref()
+            .map(|made| (made.md5hash.as_str().into(), made.generation_num));
+        let [label, patient, source] = [label, patient, source].map(|text| text.as_str().into());
+        let (fst, malignant) = (*fst, *malignant);
+        Self { id: sample.id().into(), label, fst, malignant, patient, source, made_from }
+    }
+}
+
 impl Entry<'_> {
+    /// The same without anything borrowed.
+    pub fn into_owned(self) -> Entry<'static> {
+        let owned = |text: std::borrow::Cow<'_, str>| text.into_owned().into();
+        Entry {
+            id: owned(self.id),
+            label: owned(self.label),
+            fst: self.fst,
+            malignant: self.malignant,
+            patient: owned(self.patient),
+            source: owned(self.source),
+            made_from: self.made_from.map(|(source, number)| (owned(source), number)),
+        }
+    }
+
     /// The position of its class in `classes`.
     pub fn label_in(&self, classes: &[String]) -> Result<u32, StepError> {
         let position = classes.iter().position(|class| *class == self.label);

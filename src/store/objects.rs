@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::id::Digest;
+use crate::id::{Digest, Digesting};
 
 use super::artifact::{Artifact, Entry};
 use super::error::{Result, StoreError};
@@ -92,15 +92,41 @@ impl Objects {
     /// moving the file aside.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
         let path = self.path(digest);
-        let bytes = fs::read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { digest: *digest, path: path.clone() },
+        let bytes = fs::read(&path).map_err(|error| self.unreadable(digest, error))?;
+        if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.corrupt(digest)?) }
+    }
+
+    /// Hands the blob to `take` as it comes from the disk, so that it need not fit into memory.
+    /// All of it is verified, however much `take` reads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Objects::read`], whatever `take` made of bytes that are not the blob's, and those
+    /// of `take`.
+    pub fn stream<T, E: From<StoreError>>(
+        &self,
+        digest: &Digest,
+        take: impl FnOnce(&mut dyn io::Read) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let file = File::open(self.path(digest)).map_err(|error| self.unreadable(digest, error))?;
+        let mut bytes = io::BufReader::with_capacity(1 << 20, Digesting::new(file));
+        let taken = take(&mut bytes);
+        let found = bytes.into_inner().finish().map_err(|error| self.unreadable(digest, error))?;
+        if found == *digest { taken } else { Err(self.corrupt(digest)?.into()) }
+    }
+
+    fn unreadable(&self, digest: &Digest, error: io::Error) -> StoreError {
+        let path = self.path(digest);
+        match error.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing { digest: *digest, path },
             _ => StoreError::io("read", &path, error),
-        })?;
-        if Digest::of(&bytes) == *digest {
-            return Ok(bytes);
         }
-        let moved_to = self.quarantine(digest)?;
-        Err(StoreError::Corrupt { digest: *digest, path, moved_to })
+    }
+
+    /// Moves aside a blob whose bytes do not match, and says so.
+    fn corrupt(&self, digest: &Digest) -> Result<StoreError> {
+        let (path, moved_to) = (self.path(digest), self.quarantine(digest)?);
+        Ok(StoreError::Corrupt { digest: *digest, path, moved_to })
     }
 
     /// The artifact whose list has this digest, verified. Errors as [`Objects::read`], and a blob

@@ -40,17 +40,17 @@ pub struct Receipt {
     pub log: Option<Digest>,
 }
 
-/// What an attempt used.
+/// What the attempts at a task used until one finished.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
-    /// Milliseconds since the Unix epoch.
+    /// When the last attempt started, in milliseconds since the Unix epoch.
     pub started_unix_ms: u64,
-    /// Seconds, over all sessions of a resumed attempt.
+    /// Seconds, over all attempts.
     pub wall_s: f64,
-    /// Seconds of user and system time over all threads.
+    /// Seconds of user and system time over all threads and attempts.
     pub cpu_s: f64,
-    /// Bytes; 0 where unknown.
+    /// The most that any attempt had, in bytes; 0 where unknown.
     pub peak_memory: u64,
 }
 
@@ -60,6 +60,7 @@ pub struct Cost {
 pub struct Origin {
     pub host: String,
     pub cpu: String,
+    /// The model of the GPU that a model computed on, or of those it may have been.
     pub gpu: Option<String>,
     /// `rustc` version and target.
     pub toolchain: String,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use expect_test::expect;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use titrate::exec::{Counts, Event, Options, Outcome, Stop};
@@ -29,6 +30,7 @@ pub const TESTS: &[(&str, fn())] = &[
         "long_tasks_start_first_and_a_lone_one_gets_all_cores",
         long_tasks_start_first_and_a_lone_one_gets_all_cores,
     ),
+    ("idle_cores_go_to_the_tasks_that_can_start", idle_cores_go_to_the_tasks_that_can_start),
     ("a_gpu_has_one_task_at_a_time", a_gpu_has_one_task_at_a_time),
     (
         "seven_hundred_fresh_tasks_are_settled_in_half_a_second",
@@ -377,6 +379,29 @@ fn long_tasks_start_first_and_a_lone_one_gets_all_cores() {
     });
     assert_eq!(started[..2], [("long", 2), ("middle", 2)]);
     assert_eq!(started[3], ("last", 4));
+}
+
+/// In the middle of a study, where two tasks alone can run, and at its ends.
+fn idle_cores_go_to_the_tasks_that_can_start() {
+    let place = Place::new();
+    let two = |number: usize, before: &str| {
+        ["a", "b"].map(|name| {
+            let label = format!("{number}/{name}");
+            ToyTask::new(&label, "join", json!({ "label": label }), &[before])
+        })
+    };
+    let mut tasks = vec![ToyTask::new("first", "emit", json!({ "text": "first" }), &[])];
+    tasks.extend(two(1, "first"));
+    tasks.push(ToyTask::new("middle", "join", json!({}), &["1/a", "1/b"]));
+    tasks.extend(two(2, "middle"));
+    let options = Options { jobs: 16, cores: 16, ..place.options() };
+    let started = place.run_with(&Toy(tasks), &options);
+    let started = started.pick(|event| match event {
+        Event::Started { label, threads, .. } => Some(format!("{label}: {threads}")),
+        _ => None,
+    });
+    expect![[r#"["first: 16", "1/a: 8", "1/b: 8", "middle: 16", "2/a: 8", "2/b: 8"]"#]]
+        .assert_eq(&format!("{started:?}"));
 }
 
 fn a_gpu_has_one_task_at_a_time() {

@@ -2,5 +2,6 @@
 //! that follow the code.
 
 mod architecture;
+mod items;
 mod source;
 mod versions;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
+use crate::items::{Item, items};
+
 /// A folder of Rust files as a tree of modules, `lib.rs`, `main.rs` and `mod.rs` being their
 /// folder's module.
 pub struct Crate {
@@ -22,9 +24,8 @@ pub struct Source {
     pub module: Vec<String>,
     /// Without `#[cfg(test)]` items and documentation.
     pub tokens: TokenStream,
+    pub items: Vec<Item>,
     pub mentions: Vec<Mention>,
-    /// Files that `include_str!` and the like bring in, relative to this one's folder.
-    pub includes: Vec<String>,
     pub lines: usize,
 }
 
@@ -35,6 +36,13 @@ pub struct Mention {
     /// The name that a `use` gives it; `*` for all that is below it.
     pub bound: Option<String>,
     pub line: usize,
+}
+
+impl Mention {
+    /// A path without a place.
+    pub fn of(path: Vec<String>) -> Self {
+        Self { path, bound: None, line: 0 }
+    }
 }
 
 impl Crate {
@@ -65,11 +73,10 @@ impl Crate {
             test_only.extend(tests.into_iter().map(|name| joined(&module, &[name])));
             let mut mentions = Vec::new();
             collect(tokens.clone(), &mut mentions);
-            let mut includes = Vec::new();
-            included(tokens.clone(), &mut includes);
             let lines = text.lines().count();
-            modules
-                .insert(module.clone(), Source { file, module, tokens, mentions, includes, lines });
+            let items = items(tokens.clone());
+            let source = Source { file, module: module.clone(), tokens, items, mentions, lines };
+            modules.insert(module, source);
         }
         modules.retain(|module, _| {
             !test_only.iter().any(|test: &Vec<String>| module.starts_with(test))
@@ -129,23 +136,66 @@ impl Crate {
         if rooted { self.absolute(source, mention) } else { None }
     }
 
-    /// The file that holds the item at `path`, behind any re-export.
-    pub fn file_of(&self, path: &[String]) -> Option<&Source> {
-        self.file_within(path, 8)
+    /// The file that `path` leads to, behind any re-export, and what of the path lies within it.
+    pub fn resolve(&self, path: &[String]) -> Option<(&Source, Vec<String>)> {
+        self.resolve_within(path, 8)
     }
 
-    fn file_within(&self, path: &[String], hops: usize) -> Option<&Source> {
+    fn resolve_within(&self, path: &[String], hops: usize) -> Option<(&Source, Vec<String>)> {
         let depth =
             (0..=path.len()).rev().find(|depth| self.modules.contains_key(&path[..*depth]))?;
         let source = &self.modules[&path[..depth]];
-        let (Some(item), Some(hops)) = (path.get(depth), hops.checked_sub(1)) else {
-            return Some(source);
+        let rest = &path[depth..];
+        let here = Some((source, rest.to_vec()));
+        let (Some((item, after)), Some(hops)) = (rest.split_first(), hops.checked_sub(1)) else {
+            return here;
         };
-        let named = source.mentions.iter().find(|mention| mention.bound.as_ref() == Some(item));
-        match named.and_then(|mention| self.absolute_if_rooted(source, mention)) {
-            Some(target) => self.file_within(&target, hops),
-            None => Some(source),
+        if source.defines(item) {
+            return here;
         }
+        let bound = |name: &str| {
+            let named =
+                source.mentions.iter().filter(|mention| mention.bound.as_deref() == Some(name));
+            let targets = named.filter_map(|mention| self.absolute_if_rooted(source, mention));
+            targets.collect::<Vec<_>>().into_iter()
+        };
+        if let Some(target) = bound(item).next() {
+            return self.resolve_within(&joined(&target, after), hops);
+        }
+        // A glob may bring in the name; a module that it names need not define it.
+        bound("*")
+            .filter_map(|target| self.resolve_within(&joined(&target, rest), hops))
+            .find(|(source, rest)| rest.first().is_some_and(|item| source.defines(item)))
+            .or(here)
+    }
+
+    /// What a path in the file of `source` means, as [`Crate::absolute`], where its first name may
+    /// also be an item of the file or come by a glob.
+    pub fn within(&self, source: &Source, mention: &Mention) -> Option<Vec<String>> {
+        let first = mention.path.first()?;
+        if source.defines(first) {
+            return Some(joined(&source.module, &mention.path));
+        }
+        self.absolute(source, mention).or_else(|| {
+            let path = joined(&source.module, &mention.path);
+            let (found, rest) = self.resolve(&path)?;
+            (found.file != source.file).then(|| joined(&found.module, &rest))
+        })
+    }
+
+    /// The file and name of the item that `name` stands for in the file of `source`.
+    pub fn item_of(&self, source: &Source, name: &str) -> Option<(&Source, String)> {
+        let path = self.within(source, &Mention::of(vec![name.to_owned()]))?;
+        let (found, rest) = self.resolve(&path)?;
+        let item = rest.first().filter(|item| found.defines(item))?;
+        Some((found, item.clone()))
+    }
+}
+
+impl Source {
+    /// Whether an item of the file, not of a block in it, has this name.
+    pub fn defines(&self, name: &str) -> bool {
+        self.items.iter().any(|item| item.owner.is_none() && item.name == name)
     }
 }
 
@@ -229,7 +279,7 @@ fn past_item(tokens: &[TokenTree], mut at: usize, tests: &mut Vec<String>) -> us
     at
 }
 
-fn is_punct(tree: Option<&TokenTree>, wanted: char) -> bool {
+pub fn is_punct(tree: Option<&TokenTree>, wanted: char) -> bool {
     matches!(tree, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
 }
 
@@ -239,7 +289,7 @@ fn is_path_separator(tokens: &[TokenTree], at: usize) -> bool {
 
 /// Every path of `tokens`: those of `use` declarations with the names they bind, and those of two
 /// or more names elsewhere.
-fn collect(tokens: TokenStream, mentions: &mut Vec<Mention>) {
+pub fn collect(tokens: TokenStream, mentions: &mut Vec<Mention>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
     while at < tokens.len() {
@@ -271,8 +321,9 @@ fn collect(tokens: TokenStream, mentions: &mut Vec<Mention>) {
     }
 }
 
-/// The literals of `include!`, `include_str!` and `include_bytes!`.
-fn included(tokens: TokenStream, includes: &mut Vec<String>) {
+/// The files that `include!`, `include_str!` and `include_bytes!` bring in, relative to the folder
+/// of the file with these tokens.
+pub fn included(tokens: TokenStream, includes: &mut Vec<String>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     for (at, tree) in tokens.iter().enumerate() {
         let TokenTree::Group(group) = tree else { continue };

@@ -9,17 +9,29 @@ use std::{env, fs};
 use expect_test::expect;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use serde::{Deserialize, Serialize};
-use titrate::plan::kinds;
+use titrate::plan::{Numerics, kinds};
 
-use crate::source::{Crate, Source};
+use crate::items::{Counted, Reach};
+use crate::source::{Crate, included};
 
 /// Decides every output, so it belongs to every kind.
 const EVERYWHERE: &[&str] = &["seed.rs"];
 
-/// Carries parameters and outputs but does not decide them: what a kind uses of these does not
-/// count.
-const PLUMBING: &[&str] =
-    &["id.rs", "lib.rs", "plan/", "store/", "study/", "exec/", "steps/mod.rs"];
+/// Gives a step the bytes that a digest names, or an error: decides none.
+const NEVER: &[&str] = &["store/", "exec/"];
+
+/// Serves everything that a study says, so that a kind's source is what it uses there and no more:
+/// the types of its parameters, and the functions that it calls.
+const BY_ITEM: &[&str] = &["lib.rs", "plan/", "study/", "steps/mod.rs", "vocabulary/"];
+
+fn counted(file: &str) -> Counted {
+    let among = |list: &[&str]| list.iter().any(|start| file.starts_with(start));
+    match (among(NEVER), among(BY_ITEM)) {
+        (true, _) => Counted::Never,
+        (_, true) => Counted::ByItem,
+        _ => Counted::Whole,
+    }
+}
 
 /// What versions.toml says about one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,41 +67,38 @@ fn records_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/house/versions.toml")
 }
 
-/// The files that decide a kind's output, sorted: those it lists, and whatever they use.
-fn files<'a>(source: &'a Crate, kind: &Kind) -> Vec<&'a Source> {
-    let mut found = BTreeMap::new();
-    let mut next: Vec<&Source> =
-        kind.sources.iter().chain(EVERYWHERE).flat_map(|listed| source.listed(listed)).collect();
-    while let Some(file) = next.pop() {
-        if found.insert(file.file.as_str(), file).is_none() {
-            let used = file
-                .mentions
-                .iter()
-                .filter_map(|mention| source.file_of(&source.absolute(file, mention)?));
-            next.extend(
-                used.filter(|used| {
-                    !PLUMBING.iter().any(|plumbing| used.file.starts_with(plumbing))
-                }),
-            );
-        }
-    }
-    found.into_values().collect()
+/// What decides a kind's output: the files that it lists, and whatever they use.
+fn reach<'a>(source: &'a Crate, kind: &Kind) -> Reach<'a> {
+    let listed = kind.sources.iter().chain(EVERYWHERE).flat_map(|listed| source.listed(listed));
+    Reach::of(source, listed, counted)
 }
 
-/// BLAKE3 of the kind's tokens, file by file, and of the files they include. Comments, layout,
-/// documentation and tests do not count.
+/// BLAKE3 of the kind's tokens, file by file and item by item, and of the files they include.
+/// Comments, layout, documentation and tests do not count.
 fn fingerprint(source: &Crate, kind: &Kind) -> String {
+    let reach = reach(source, kind);
     let mut hasher = blake3::Hasher::new();
-    for file in files(source, kind) {
-        let mut text = format!("file {}\n", file.file);
-        write_tokens(file.tokens.clone(), &mut text);
+    let mut enter = |head: String, tokens: TokenStream, file: &str| {
+        let mut text = head;
+        write_tokens(tokens.clone(), &mut text);
         hasher.update(text.as_bytes());
-        for name in &file.includes {
-            let path = source.root().join(&file.file).with_file_name(name);
-            hasher.update(
-                &fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
-            );
+        let mut includes = Vec::new();
+        included(tokens, &mut includes);
+        for name in includes {
+            let path = source.root().join(file).with_file_name(name);
+            let bytes = fs::read(&path);
+            hasher.update(&bytes.unwrap_or_else(|error| panic!("{}: {error}", path.display())));
         }
+    };
+    for file in reach.files.values() {
+        enter(format!("file {}\n", file.file), file.tokens.clone(), &file.file);
+    }
+    // Not by file: an item that moves is the same item.
+    let mut items = reach.items.iter().collect::<Vec<_>>();
+    items.sort_by_key(|(_, item)| (item.owner.as_deref(), item.name.as_str()));
+    for ((file, _), item) in items {
+        let owner = item.owner.as_deref().unwrap_or_default();
+        enter(format!("item {owner} {}\n", item.name), item.tokens.clone(), file);
     }
     hasher.finalize().to_hex()[..32].to_owned()
 }
@@ -204,6 +213,19 @@ fn versions_follow_the_source() {
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
+/// The key says which tensor library computed a result: the one that Cargo.lock builds.
+#[test]
+fn the_tensor_library_in_keys_is_the_one_built() {
+    let lock =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let lock: toml_edit::DocumentMut = lock.parse().unwrap();
+    let packages = lock["package"].as_array_of_tables().unwrap();
+    let candle = packages.iter().find(|package| package["name"].as_str() == Some("candle-core"));
+    let version = candle.and_then(|package| package["version"].as_str()).unwrap();
+    let said = Numerics::cpu().backend;
+    assert_eq!(said, format!("candle {version}"), "src/plan/manifest.rs names another version");
+}
+
 #[test]
 fn what_a_kind_lists_exists() {
     let source = source();
@@ -245,12 +267,106 @@ const TOY: Kind = Kind { name: "toy", version: 1, sources: &["steps/toy.rs"] };
 #[test]
 fn what_a_step_uses_is_its_source() {
     let source = toy(STEP, SHARED);
-    let files: Vec<&str> = files(&source, &TOY).iter().map(|file| file.file.as_str()).collect();
+    let reach = reach(&source, &TOY);
+    let files: Vec<&str> = reach.files.keys().copied().collect();
     assert_eq!(files, ["data/image.rs", "seed.rs", "steps/shared.rs", "steps/toy.rs"]);
     assert_ne!(
         fingerprint(&source, &TOY),
         fingerprint(&toy(STEP, &SHARED.replace("x * by", "x + by")), &TOY)
     );
+}
+
+/// A step whose parameters are a study's types, behind re-exports.
+const STUDIOUS: &str = "
+use crate::plan::params;
+use crate::{study, store::Objects};
+pub fn run(params: params::Toy, objects: &Objects) -> usize {
+    objects.read(match params.way { study::Way::Short => 1, _ => *study::Way::longest() });
+    params.training.batch_of(7)
+}";
+
+const PARAMS: &str = "
+use crate::study::{Classifier, Way};
+#[derive(Deserialize)]
+pub struct Toy { #[serde(default = \"long\")] pub way: Way, pub training: Classifier }
+pub struct Other { pub unused: u8 }
+fn long() -> Way { Way::Long }";
+
+const CLASSIFIER: &str = "
+use super::design::half;
+#[derive(Deserialize)] #[serde(rename_all = \"kebab-case\")]
+pub enum Way { Short, Long }
+impl Way { pub fn longest() -> &'static usize { &99 } pub fn shortest() -> usize { 1 } }
+pub struct Classifier { pub batch: usize }
+impl Classifier { pub fn batch_of(&self, n: usize) -> usize { half(n).min(Self::MOST) } const MOST: usize = 5; }
+impl From<u8> for Classifier { fn from(batch: u8) -> Self { Self { batch: batch.into() } } }
+impl Classifier { pub fn epochs(&self) -> usize { 3 } }";
+
+const DESIGN: &str =
+    "pub fn half(n: usize) -> usize { n / 2 } pub fn third(n: usize) -> usize { n / 3 }";
+
+/// A source tree of one step that reads a study's types.
+fn studious(params: &str, classifier: &str, design: &str) -> Crate {
+    let texts = [
+        ("steps/mod.rs", "mod toy;"),
+        ("steps/toy.rs", STUDIOUS),
+        ("plan/mod.rs", "pub mod params;"),
+        ("plan/params.rs", params),
+        ("study/mod.rs", "mod design; mod schema; pub use schema::*;"),
+        ("study/schema/mod.rs", "mod classifier; pub use classifier::*; pub struct Images;"),
+        ("study/schema/classifier.rs", &classifier.replace("super::", "super::super::")),
+        ("study/design.rs", design),
+        ("store/mod.rs", "pub struct Objects; impl Objects { pub fn read(&self, n: usize) {} }"),
+        ("seed.rs", "pub struct Seed;"),
+    ];
+    let texts = texts.map(|(file, text)| (file.to_owned(), text.to_owned()));
+    Crate::from_texts(Path::new("src"), texts)
+}
+
+#[test]
+fn what_a_step_uses_of_a_study_is_its_source() {
+    let of = |params: &str, classifier: &str, design: &str| {
+        fingerprint(&studious(params, classifier, design), &TOY)
+    };
+    let source = studious(PARAMS, CLASSIFIER, DESIGN);
+    let reach = reach(&source, &TOY);
+    let found = reach.items.values().map(|item| match &item.owner {
+        Some(owner) => format!("{owner}::{}", item.name),
+        None => item.name.clone(),
+    });
+    expect![[r#"
+        Toy long half Way Way::longest Classifier Classifier::batch_of Classifier::MOST Classifier::from"#]]
+    .assert_eq(&found.collect::<Vec<_>>().join(" "));
+
+    let before = of(PARAMS, CLASSIFIER, DESIGN);
+    for (what, counts, after) in [
+        ("a function called", true, of(PARAMS, &CLASSIFIER.replace("half(n)", "n"), DESIGN)),
+        ("what that calls", true, of(PARAMS, CLASSIFIER, &DESIGN.replace("n / 2", "n / 4"))),
+        ("a constant", true, of(PARAMS, &CLASSIFIER.replace("= 5", "= 6"), DESIGN)),
+        ("a function by path", true, of(PARAMS, &CLASSIFIER.replace("99", "98"), DESIGN)),
+        ("how a type is read", true, of(PARAMS, &CLASSIFIER.replace("kebab", "snake"), DESIGN)),
+        ("a default", true, of(&PARAMS.replace("Way::Long", "Way::Short"), CLASSIFIER, DESIGN)),
+        ("a foreign trait", true, of(PARAMS, &CLASSIFIER.replace(".into()", "as _"), DESIGN)),
+        ("a function of nobody", false, of(PARAMS, CLASSIFIER, &DESIGN.replace("n / 3", "n"))),
+        ("another of the type", false, of(PARAMS, &CLASSIFIER.replace("{ 3 }", "{ 4 }"), DESIGN)),
+        ("one by path", false, of(PARAMS, &CLASSIFIER.replace("{ 1 }", "{ 2 }"), DESIGN)),
+        ("other parameters", false, of(&PARAMS.replace("u8", "u16"), CLASSIFIER, DESIGN)),
+    ] {
+        assert_eq!(before != after, counts, "{what}");
+    }
+}
+
+/// What was not seen when a study's types did not count at all.
+#[test]
+fn the_source_of_real_kinds_has_what_a_study_decides() {
+    let source = source();
+    for (kind, item) in [("classifier", "batch_of"), ("generate", "name"), ("check", "name")] {
+        let kinds = kinds();
+        let kind = kinds.iter().find(|known| known.name == kind).unwrap();
+        let reach = reach(&source, kind);
+        let mut names = reach.items.values().map(|found| found.name.as_str());
+        assert!(names.any(|name| name == item), "{}: {item} does not count", kind.name);
+    }
 }
 
 #[test]
