@@ -133,8 +133,10 @@ impl Canvas {
         let summary = escape(summary);
         format!(
             concat!(
-                r#"<svg xmlns="http://www.w3.org/2000/svg" class="fig" viewBox="0 0 {w:.0} {h:.0}" width="{w:.0}" height="{h:.0}" "#,
-                r##"role="img" aria-label="{summary}" color="#1b1b1b" fill="currentColor" font-size="12" "##,
+                r#"<svg xmlns="http://www.w3.org/2000/svg" class="fig" "#,
+                r#"viewBox="0 0 {w:.0} {h:.0}" width="{w:.0}" height="{h:.0}" "#,
+                r#"role="img" aria-label="{summary}" "#,
+                r##"color="#1b1b1b" fill="currentColor" font-size="12" "##,
                 r#"font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif">"#,
                 "\n",
                 r##"<rect class="fig-paper" width="{w:.0}" height="{h:.0}" fill="#ffffff"/>"##,

@@ -21,7 +21,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
         ))
     }));
     blocks.push(Block::Table(table(check, &inputs.analysis)));
-    Some(Section { id: "check", title: "Generator check".into(), short: "Generator check", blocks })
+    Some(Section { id: "check", title: "Generator check", short: "Generator check", blocks })
 }
 
 /// The strategies of the check, in the order of the study.
