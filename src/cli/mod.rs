@@ -26,6 +26,7 @@ use crate::exec::{self, Run};
 use crate::plan::Graph;
 use crate::store::{IndexState, Store};
 use crate::study::{self, LoadedStudy, Study};
+use crate::wording::causes;
 use args::{Arguments, Command, Data, Which};
 use exit::Exit;
 pub use outside::tasks;
@@ -61,19 +62,10 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", causes(&error));
+            eprintln!("error: {}", causes(error.as_ref()));
             Exit::of_error(&error).into()
         }
     }
-}
-
-/// An error and its causes on one line, each said once.
-fn causes(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
-        part if text.contains(&part) => text,
-        part if text.is_empty() => part,
-        part => format!("{text}: {part}"),
-    })
 }
 
 /// The folder that study names and default folders are relative to: TITRATE_WORKSPACE, or the
@@ -96,7 +88,7 @@ struct Opened {
 
 fn open(pipeline: &Pipeline, which: &Which) -> Result<Opened> {
     let study = load_study(&which.study, &which.place.sets)?;
-    let store = open_store(&which.place.store)?;
+    let store = open_store(&which.place.folder.store)?;
     let graph =
         (pipeline.tasks)(&study, &store).with_context(|| format!("study {}", study.name))?;
     Ok(Opened { study, store, graph: graph.on(which.place.device.name()) })

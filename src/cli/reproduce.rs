@@ -214,7 +214,7 @@ pub(super) fn rerun_command(which: &Which) -> String {
     let mut command = format!(
         "titrate reproduce {} --store {}",
         quoted(&which.study),
-        quoted(&which.place.store.display().to_string())
+        quoted(&which.place.folder.store.display().to_string())
     );
     if which.place.device != Device::Cpu {
         command.push_str(&format!(" --device {}", which.place.device.name()));

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::cli::args::{Device, Gc, Place, Which};
+use crate::cli::args::{Device, Gc, Which};
 use crate::cli::exit::Exit;
 use crate::cli::{Pipeline, load_study, open, open_store, print, workspace};
 use crate::id::Key;
@@ -63,10 +63,10 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
 pub(super) fn gc(pipeline: &Pipeline, arguments: &Gc) -> Result<Exit> {
     let names =
         if arguments.studies.is_empty() { all_studies()? } else { arguments.studies.clone() };
-    let store = open_store(&arguments.place.store)?;
+    let store = open_store(&arguments.folder.store)?;
     let mut live = HashSet::new();
     for name in &names {
-        let kept = needed(pipeline, name, &arguments.place, &store);
+        let kept = needed(pipeline, name, &store);
         live.extend(kept.with_context(|| {
             format!(
                 "nothing is dropped while study {name} cannot be read; name the studies to keep"
@@ -103,8 +103,8 @@ fn all_studies() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn needed(pipeline: &Pipeline, name: &str, place: &Place, store: &Store) -> Result<HashSet<Key>> {
-    let study = load_study(name, &place.sets)?;
+fn needed(pipeline: &Pipeline, name: &str, store: &Store) -> Result<HashSet<Key>> {
+    let study = load_study(name, &[])?;
     let graph = (pipeline.tasks)(&study, store)?;
     let mut needed = HashSet::new();
     for device in Device::value_variants() {
