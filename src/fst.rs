@@ -10,3 +10,6 @@ pub fn bin(fst: u8) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// The pairs of types.
+pub const BINS: [&str; 3] = ["12", "34", "56"];

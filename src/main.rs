@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use titrate::cli::{self, Pipeline};
-use titrate::steps;
+use titrate::{sources, steps};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::main(&Pipeline { tasks: cli::tasks, run: steps::run })
+    cli::main(&Pipeline { tasks: sources::tasks, run: steps::run })
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::Digest;
 
 /// The root of a family of independent streams.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seed(Digest);
 

@@ -15,7 +15,8 @@ use crate::ml::latent::layout::{self, SCHEDULER, TEXT, TOKENIZER_CONFIG, UNET, V
 use crate::ml::latent::{schedule, unet};
 use crate::ml::params::StateDict;
 use crate::ml::text::clip;
-use crate::plan::{Assessment, Freshness, Graph, Input, Task, kind, walk};
+use crate::plan::kinds::{self, Spec};
+use crate::plan::{Assessment, Freshness, Graph, Input, Task, walk};
 use crate::store::{Artifact, Entry, Objects};
 
 pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
@@ -23,12 +24,12 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
     let Opened { store, graph, .. } = open(pipeline, &which)?;
     let id = graph.find(&arguments.label).with_context(|| format!("study {}", which.study))?;
     let task = graph.task(id);
-    if task.kind != kind::DREAMBOOTH.name {
+    if *task.kind != kinds::DreamBooth::KIND {
         bail!(
             "{} is a task of kind `{}`; a pipeline is exported from one of kind `{}`",
             task.label,
-            task.kind,
-            kind::DREAMBOOTH.name
+            task.kind.name,
+            kinds::DreamBooth::KIND.name
         );
     }
     let assessed = walk(&graph, &store)?;

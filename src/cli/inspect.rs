@@ -45,11 +45,13 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
 /// What is not there, and how much work waits.
 fn to_do(graph: &Graph, assessed: &[Assessment]) -> String {
     let mut missing = Vec::new();
-    let mut works: BTreeMap<&str, Work> = BTreeMap::new();
+    let mut works: BTreeMap<&str, (usize, Work)> = BTreeMap::new();
     for id in graph.ids() {
         let task = graph.task(id);
         if !matches!(assessed[id.index()].freshness, Freshness::Fresh(_)) {
-            works.entry(task.kind).or_default().add(task);
+            let (tasks, work) = works.entry(task.kind.name).or_default();
+            *tasks += 1;
+            work.add(&task.work);
         }
         for (_, input) in &task.inputs {
             if let Input::Absent(what) = input
@@ -64,13 +66,13 @@ fn to_do(graph: &Graph, assessed: &[Assessment]) -> String {
         text.push_str("missing:\n");
         missing.into_iter().for_each(|what| text.push_str(&format!("  {what}\n")));
     }
-    works.retain(|_, work| !work.units.is_empty());
+    works.retain(|_, (_, work)| !work.is_uncounted());
     if !works.is_empty() {
         text.push_str("to do, if nothing of it turns out to be there:\n");
     }
-    for (kind, work) in works {
-        let tasks = if work.tasks == 1 { "task" } else { "tasks" };
-        text.push_str(&format!("  {kind}: {} {tasks}, {work}\n", work.tasks));
+    for (kind, (count, work)) in works {
+        let tasks = if count == 1 { "task" } else { "tasks" };
+        text.push_str(&format!("  {kind}: {count} {tasks}, {work}\n"));
     }
     text
 }
@@ -82,7 +84,7 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
     let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for id in graph.ids() {
         let task = graph.task(id);
-        let row = kinds.entry(task.kind).or_default();
+        let row = kinds.entry(task.kind.name).or_default();
         row[0] += 1;
         match &assessed[id.index()].freshness {
             Freshness::Fresh(_) => row[1] += 1,

@@ -8,9 +8,7 @@ mod eta;
 mod exit;
 mod export;
 mod inspect;
-mod outside;
 mod power;
-mod remote;
 mod reproduce;
 mod terminal;
 mod upkeep;
@@ -29,7 +27,6 @@ use crate::study::{self, LoadedStudy, Study};
 use crate::wording::causes;
 use args::{Arguments, Command, Data, Which};
 use exit::Exit;
-pub use outside::tasks;
 
 /// The label of the task that audits a set of pictures.
 const AUDIT: &str = "audit";

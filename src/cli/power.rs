@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
+use crate::data::sets;
 use crate::plan::{Assessment, Freshness, Graph};
 use crate::report::power_sentence;
 use crate::stats::analysis::Analysis;
 use crate::stats::crossed::Components;
 use crate::stats::power::{Design, MOST_IMAGES, MOST_REPLICATES, Need, Power};
 use crate::store::{Artifact, Store};
-use crate::study::{Goal, ImageSource, Study};
+use crate::study::{Goal, Study};
+use crate::vocabulary::Arm;
 
 /// The smallest gains that the study finds and what others take, by the variances of results in the
 /// store, or else of the study file. Nothing for a study that compares nothing.
@@ -32,7 +34,7 @@ pub fn power(
     let design = Design {
         components,
         replicates: study.experiment.replicates,
-        units: held_out(study),
+        units: sets::of(study.images.source).held_out(&study.images),
         contrasts,
         q: study.analysis.q,
     };
@@ -65,16 +67,8 @@ pub fn power(
 
 /// Arms that are compared with real only.
 fn contrasts(study: &Study) -> usize {
-    let cells =
-        study.cells().into_iter().filter(|cell| cell.synthetic.is_some() || cell.control.is_some());
+    let cells = study.cells().into_iter().filter(|cell| cell.arm != Arm::Real);
     cells.map(|cell| crate::study::Cell { replicate: 0, ..cell }).collect::<BTreeSet<_>>().len()
-}
-
-fn held_out(study: &Study) -> usize {
-    let images = &study.images;
-    // DDI's images are counted for each pair of skin types, not for each class.
-    let groups = if images.source == ImageSource::Ddi { 3 } else { images.classes.len() };
-    images.held_out * groups
 }
 
 fn assumed(study: &Study) -> Components {

@@ -14,18 +14,19 @@ use crate::cli::args::{Check, Device, Reproduce, Which};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
 use crate::cli::{
-    AUDIT, Opened, Pipeline, REPORT, export, load_study, open, print, remote, weights, workspace,
+    AUDIT, Opened, Pipeline, REPORT, export, load_study, open, print, weights, workspace,
 };
 use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
 use crate::ml::device;
-use crate::plan::{Freshness, Graph, Input, TaskId, kind, walk};
+use crate::plan::{Freshness, Graph, Input, TaskId, walk};
 use crate::report;
+use crate::sources;
 use crate::stats::audit::Audit;
 use crate::store::Store;
 use crate::study::Goal;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
-    remote::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
+    sources::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
     let Opened { study, store, mut graph } = open(pipeline, &arguments.which)?;
     if let Some(label) = &arguments.only {
         graph = graph.restricted_to(label)?;
@@ -75,7 +76,7 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
 /// Audits a study's pictures, prints what was found and writes its pages.
 pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
     let Check { which, out } = arguments;
-    remote::fetch(&load_study(&which.study, &which.place.sets)?, "images.")?;
+    sources::fetch(&load_study(&which.study, &which.place.sets)?, "images.")?;
     let Opened { study, store, graph } = open(pipeline, which)?;
     if graph.by_label(AUDIT).is_none() {
         let source = study.study.images.source.name();
@@ -149,7 +150,7 @@ fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
     }
     let assessed = walk(graph, store)?;
     let done = |id: TaskId| matches!(assessed[id.index()].freshness, Freshness::Fresh(_));
-    if graph.ids().all(|id| done(id) || !kind::ON_DEVICE.contains(&graph.task(id).kind)) {
+    if graph.ids().all(|id| done(id) || !graph.task(id).kind.on_device) {
         return Ok(());
     }
     match device::named(name) {

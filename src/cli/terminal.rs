@@ -258,7 +258,8 @@ mod tests {
             2000-02-29 23:59:59 UTC
             2025-11-28 19:39:17 UTC
             2100-03-01 00:00:00 UTC
-            584556019-04-03 14:25:51 UTC"#]].assert_eq(&dates.join("\n"));
+            584556019-04-03 14:25:51 UTC"#]]
+        .assert_eq(&dates.join("\n"));
         assert_eq!(quoted("a/b=c"), "a/b=c");
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

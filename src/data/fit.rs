@@ -6,17 +6,7 @@
 //! first and rows then, in fixed point, rounded to bytes after each.
 
 use super::RgbImage;
-
-/// What becomes of a picture that is no square.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fit {
-    /// The largest centred square is kept, the rest is cut off (the authors').
-    Crop,
-    /// All is kept, with black beside or above and below it.
-    Pad,
-    /// All is kept, and stretched.
-    Squish,
-}
+use crate::vocabulary::Fit;
 
 /// Bits behind the point of a weight: Pillow's `PRECISION_BITS`.
 const PRECISION: u32 = 32 - 8 - 2;

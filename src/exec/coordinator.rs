@@ -102,7 +102,7 @@ impl<'a> Coordinator<'a> {
 
     fn run(mut self) -> Result<Outcome, ExecError> {
         let clock = Instant::now();
-        let cost = self.graph.ids().map(|id| self.graph.task(id).cost).sum();
+        let cost = self.graph.ids().map(|id| self.graph.task(id).work.seconds()).sum();
         (self.emit)(&Event::Opened { tasks: self.graph.len(), cost });
         let roots = self
             .graph
@@ -188,7 +188,7 @@ impl<'a> Coordinator<'a> {
         if claimants.len() > 1 {
             self.stages[id.index()] = Stage::Following;
         } else {
-            let cost = self.graph.task(id).cost;
+            let cost = self.graph.task(id).work.seconds();
             self.queue.push(id, cost, manifest.device() != "cpu");
             self.stages[id.index()] = Stage::Ready(manifest, reason);
         }
@@ -204,8 +204,9 @@ impl<'a> Coordinator<'a> {
         decidable: &mut Vec<TaskId>,
     ) {
         if !ran {
-            let Task { label, cost, .. } = self.graph.task(id);
-            (self.emit)(&Event::Cached { label: label.clone(), key, cost: *cost });
+            let task = self.graph.task(id);
+            let (label, cost) = (&task.label, task.work.seconds());
+            (self.emit)(&Event::Cached { label: label.clone(), key, cost });
         }
         self.stages[id.index()] = Stage::Done { artifact, ran };
         for dependant in self.graph.dependants(id) {
@@ -236,12 +237,12 @@ impl<'a> Coordinator<'a> {
         job.threads = threads;
         (self.emit)(&Event::Started {
             label: task.label.clone(),
-            kind: task.kind.to_owned(),
+            kind: task.kind.name.to_owned(),
             key: job.key,
             reason,
             attempt: job.attempt,
             threads: job.threads,
-            cost: task.cost,
+            cost: task.work.seconds(),
         });
         let commit = self.commit.get_or_insert_with(machine::commit).clone();
         let order = Order { job, coordinator: std::process::id(), commit };
@@ -322,10 +323,17 @@ impl<'a> Coordinator<'a> {
             return Ok(());
         };
         let (label, kind, artifact) =
-            (task.label.clone(), task.kind.to_owned(), finished.output.digest());
+            (task.label.clone(), task.kind.name.to_owned(), finished.output.digest());
         let rate = self.rates.remove(&id);
         self.timings.push(Timing { label: label.clone(), kind: kind.clone(), seconds, rate });
-        (self.emit)(&Event::Finished { label, kind, key, artifact, seconds, cost: task.cost });
+        (self.emit)(&Event::Finished {
+            label,
+            kind,
+            key,
+            artifact,
+            seconds,
+            cost: task.work.seconds(),
+        });
         let mut decidable = Vec::new();
         for claimant in self.claims.remove(&key).unwrap_or_default() {
             self.complete(claimant, key, finished.output.clone(), claimant == id, &mut decidable);
@@ -341,7 +349,7 @@ impl<'a> Coordinator<'a> {
         let task = self.graph.task(id);
         (self.emit)(&Event::Failed {
             label: task.label.clone(),
-            kind: task.kind.to_owned(),
+            kind: task.kind.name.to_owned(),
             key,
             error,
             log: log.to_owned(),
@@ -428,7 +436,7 @@ impl<'a> Coordinator<'a> {
             match &mut self.stages[dependant.index()] {
                 Stage::Waiting { missing } => *missing += 1,
                 Stage::Ready(..) => {
-                    self.queue.remove(*dependant, self.graph.task(*dependant).cost);
+                    self.queue.remove(*dependant, self.graph.task(*dependant).work.seconds());
                     decidable.extend(self.release(*dependant));
                 }
                 _ => {}

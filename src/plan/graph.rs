@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
+use crate::plan::kinds::Kind;
 use crate::plan::manifest::Numerics;
+use crate::plan::work::Work;
 use crate::seed::Seed;
 use crate::store::Artifact;
 
@@ -27,23 +29,19 @@ pub struct Task {
     /// Unique in its graph and free to change: it never enters the key. Example:
     /// `dreambooth/psoriasis/text-to-image`.
     pub label: String,
-    /// The name of the step that runs it.
-    pub kind: &'static str,
-    /// Raised when the step's code comes to give other bytes for the same manifest.
-    pub version: u32,
+    pub kind: &'static Kind,
     /// The parameters that the step reads and no others: a JSON object without null.
     pub params: serde_json::Value,
     /// Inputs by role; roles are unique within the task.
     pub inputs: Vec<(String, Input)>,
     /// The stream that all the step's randomness comes from.
     pub seed: Option<Seed>,
-    /// Expected work relative to other tasks: orders the queue (longest first) and weighs the ETA.
-    /// Not in the key.
-    pub cost: f64,
+    /// What there is to do: orders the queue (longest first) and weighs the ETA. Not in the key.
+    pub work: Work,
 }
 
 /// What a task reads.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// The artifact of an earlier task of the graph.
     Task(TaskId),
@@ -56,7 +54,7 @@ pub enum Input {
 }
 
 /// A file outside the store. Its name and digest enter the key; its path does not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InputFile {
     pub name: String,
     pub path: PathBuf,
@@ -82,8 +80,6 @@ pub enum PlanError {
     Null { label: String, place: String },
     #[error("task `{label}`: params are not an object")]
     NotAnObject { label: String },
-    #[error("task `{label}` has cost {cost}: a finite number that is not negative expected")]
-    Cost { label: String, cost: f64 },
     #[error("no task is called `{label}`{hint}")]
     NoSuchLabel { label: String, hint: String },
 }
@@ -142,9 +138,6 @@ impl Graph {
         }
         if let Some(place) = null_in(&task.params) {
             return Err(PlanError::Null { label: label(), place: format!("params{place}") });
-        }
-        if !(task.cost.is_finite() && task.cost >= 0.0) {
-            return Err(PlanError::Cost { label: label(), cost: task.cost });
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::id::{Digest, Key};
 use crate::plan::graph::{Input, Task};
+use crate::plan::kinds::Kind;
 use crate::wording::some_of;
 
 /// What the arithmetic was done with; a part of every key.
@@ -42,12 +43,8 @@ impl Numerics {
     }
 
     /// Those of a kind: not every step leaves the processor.
-    pub fn of(&self, kind: &str) -> Self {
-        if super::kind::ON_DEVICE.contains(&kind) {
-            self.clone()
-        } else {
-            Self { device: "cpu".into(), ..self.clone() }
-        }
+    pub fn of(&self, kind: &Kind) -> Self {
+        if kind.on_device { self.clone() } else { Self { device: "cpu".into(), ..self.clone() } }
     }
 }
 
@@ -113,7 +110,7 @@ fn walk(
             }
         }
     }
-    leaf("kind", &Value::from(task.kind));
+    leaf("kind", &Value::from(task.kind.name));
     leaf("numerics.backend", &Value::from(numerics.backend.as_str()));
     leaf("numerics.device", &Value::from(numerics.device.as_str()));
     leaf("numerics.dtype", &Value::from(numerics.dtype.as_str()));
@@ -121,7 +118,7 @@ fn walk(
     if let Some(seed) = task.seed {
         leaf("seed", &hex(seed));
     }
-    leaf("version", &task.version);
+    leaf("version", &task.kind.version);
 }
 
 fn leaves(name: &str, value: &Value, leaf: &mut dyn FnMut(&str, &dyn std::fmt::Display)) {

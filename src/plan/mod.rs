@@ -6,9 +6,8 @@
 mod freshness;
 mod graph;
 mod job;
-pub mod kind;
+pub mod kinds;
 mod manifest;
-pub mod params;
 pub mod pipeline;
 #[cfg(test)]
 mod tests;
@@ -19,4 +18,4 @@ pub(crate) use graph::distinct_task_inputs;
 pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
 pub use job::{InputFileError, Job, Progress};
 pub use manifest::{Change, Manifest, Numerics, differences};
-pub use work::Work;
+pub use work::{Unit, Work};

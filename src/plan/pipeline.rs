@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::Serialize;
-
 use super::graph::{Graph, Input, PlanError, Task, TaskId};
-use super::kind::{self, Kind};
-use super::params::{self, Conditioning};
+use super::kinds::{self, Spec};
+use super::work::Work;
 use crate::seed::Seed;
 use crate::study::{Goal, Study};
+use crate::vocabulary::Conditioning;
 
 mod generators;
 mod judge;
@@ -143,8 +142,8 @@ struct Builder<'a> {
     /// What tasks that draw from a set of pictures have as inputs, by the frames' shorter side,
     /// once there are any.
     decoded: HashMap<Option<usize>, Inputs>,
-    /// Tasks that several parts of a study may ask for, by kind and parameters.
-    shared: HashMap<(&'static str, String), Vec<TaskId>>,
+    /// Tasks that several parts of a study may ask for, by all that is in their keys.
+    shared: HashMap<(&'static str, String, Inputs, Option<Seed>), TaskId>,
 }
 
 /// Inputs by role.
@@ -157,20 +156,6 @@ struct Real {
     validation: TaskId,
     plentiful: Option<TaskId>,
     pool: TaskId,
-}
-
-/// Rough seconds of one core, for the order of the queue and the ETA.
-mod cost {
-    pub const RENDER: f64 = 0.0005;
-    pub const DECODE: f64 = 0.01;
-    pub const AUTOENCODER: f64 = 0.02;
-    pub const ENCODE: f64 = 0.001;
-    pub const DENOISE: f64 = 0.01;
-    pub const SAMPLE: f64 = 0.005;
-    pub const CLASSIFY: f64 = 0.0015;
-    pub const FEATURES: f64 = 0.2;
-    pub const HEAD: f64 = 0.2;
-    pub const SMALL: f64 = 1.0;
 }
 
 fn role(name: &str, input: impl Into<Input>) -> (String, Input) {
@@ -190,57 +175,35 @@ impl From<&Input> for Input {
 }
 
 impl Builder<'_> {
-    fn add(
+    fn add<S: Spec>(
         &mut self,
-        kind: &Kind,
         label: String,
-        params: &impl Serialize,
+        params: &S,
         inputs: Inputs,
         seed: Option<Seed>,
-        cost: f64,
+        work: Work,
     ) -> Result<TaskId, PlanError> {
         let params = serde_json::to_value(params).expect("parameters are plain data");
-        self.graph.add(Task {
-            label,
-            kind: kind.name,
-            version: kind.version,
-            params,
-            inputs,
-            seed,
-            cost,
-        })
+        self.graph.add(Task { label, kind: &S::KIND, params, inputs, seed, work })
     }
 
     /// The task that does the same already, under the label that it was first asked for by, or a
     /// new one.
-    fn add_once(
+    fn add_once<S: Spec>(
         &mut self,
-        kind: &Kind,
         label: String,
-        params: &impl Serialize,
+        params: &S,
         inputs: Inputs,
         seed: Option<Seed>,
-        cost: f64,
+        work: Work,
     ) -> Result<TaskId, PlanError> {
-        let params = serde_json::to_value(params).expect("parameters are plain data");
-        let known = self.shared.entry((kind.name, params.to_string())).or_default();
-        let same = known.iter().find(|task| {
-            let task = self.graph.task(**task);
-            task.inputs == inputs && task.seed == seed
-        });
-        if let Some(task) = same {
+        let text = serde_json::to_string(params).expect("parameters are plain data");
+        let asked = (S::KIND.name, text, inputs, seed);
+        if let Some(task) = self.shared.get(&asked) {
             return Ok(*task);
         }
-        let task = self.graph.add(Task {
-            label,
-            kind: kind.name,
-            version: kind.version,
-            params,
-            inputs,
-            seed,
-            cost,
-        })?;
-        known.push(task);
+        let task = self.add(label, params, asked.2.clone(), seed, work)?;
+        self.shared.insert(asked, task);
         Ok(task)
     }
 
@@ -263,7 +226,7 @@ impl Builder<'_> {
         if let (Some(pipelines), Some(backbone)) = (&generators, backbone) {
             return Ok(BaseInputs { pipelines: pipelines.clone(), backbone: backbone.clone() });
         }
-        let params = params::Corpus {
+        let params = kinds::Corpus {
             source: study.images.source,
             size: study.images.size,
             classes: base.corpus.classes.clone(),
@@ -272,75 +235,60 @@ impl Builder<'_> {
         };
         let images = self.imported()?;
         let seed = self.seed.child("base");
-        let cost = params.train as f64 * cost::RENDER;
         let corpus = self.add(
-            &kind::CORPUS,
             "base/corpus".into(),
             &params,
             images,
             Some(seed.child("corpus")),
-            cost,
+            params.work(),
         )?;
 
-        let params = params::Backbone {
+        let params = kinds::Backbone {
             architecture: base.backbone.architecture.clone(),
             training: base.backbone.training.clone(),
             transforms: study.transforms.clone(),
         };
-        let cost = (base.backbone.training.epochs * base.corpus.train) as f64 * cost::CLASSIFY;
         let inputs = vec![role("corpus", corpus)];
         let backbone = self.add(
-            &kind::BACKBONE,
             "base/backbone".into(),
             &params,
             inputs,
             Some(seed.child("backbone")),
-            cost,
+            params.work(base.corpus.train),
         )?;
 
         if let Some(pipelines) = generators {
             return Ok(BaseInputs { pipelines, backbone: backbone.into() });
         }
 
-        let params = params::Autoencoder { autoencoder: base.autoencoder.clone() };
-        let cost = (base.autoencoder.steps * base.autoencoder.batch) as f64 * cost::AUTOENCODER;
+        let params = kinds::Autoencoder { autoencoder: base.autoencoder.clone() };
         let inputs = vec![role("corpus", corpus), role("backbone", backbone)];
         let autoencoder = self.add(
-            &kind::AUTOENCODER,
             "base/autoencoder".into(),
             &params,
             inputs,
             Some(seed.child("autoencoder")),
-            cost,
+            params.work(),
         )?;
 
-        let params = params::UNet {
+        let params = kinds::UNet {
             text_encoder: base.text_encoder.clone(),
             diffusion: base.diffusion.clone(),
             unet: base.unet.clone(),
         };
-        let cost = (base.unet.steps * base.unet.batch) as f64 * cost::DENOISE;
         let inputs = vec![role("corpus", corpus), role("autoencoder", autoencoder)];
-        let unet = self.add(
-            &kind::UNET,
-            "base/unet".into(),
-            &params,
-            inputs,
-            Some(seed.child("unet")),
-            cost,
-        )?;
+        let unet =
+            self.add("base/unet".into(), &params, inputs, Some(seed.child("unet")), params.work())?;
 
-        let params = params::Inpainting { unet: base.unet.clone(), steps: base.inpainting_steps };
-        let cost = (base.inpainting_steps * base.unet.batch) as f64 * cost::DENOISE;
+        let params = kinds::Inpainting { unet: base.unet.clone(), steps: base.inpainting_steps };
         let inputs =
             vec![role("corpus", corpus), role("autoencoder", autoencoder), role("unet", unet)];
         let inpainting = self.add(
-            &kind::INPAINTING,
             "base/inpainting".into(),
             &params,
             inputs,
             Some(seed.child("inpainting")),
-            cost,
+            params.work(),
         )?;
         Ok(BaseInputs::of_tasks(autoencoder, unet, inpainting, backbone))
     }
@@ -353,26 +301,19 @@ impl Builder<'_> {
     ) -> Result<Pipeline, PlanError> {
         let label = format!("pretrained/{}", conditioning.name());
         let inputs = vec![("files".to_owned(), files)];
-        let params = params::Pretrained { conditioning };
-        let task = Input::Task(self.add(
-            &kind::PRETRAINED,
-            label,
-            &params,
-            inputs,
-            None,
-            10.0 * cost::SMALL,
-        )?);
+        let params = kinds::Pretrained { conditioning };
+        let task = Input::Task(self.add(label, &params, inputs, None, params.work())?);
         Ok(Pipeline { autoencoder: task.clone(), text: task.clone(), unet: task })
     }
 
     /// The backbone of a file.
     fn pretrained_backbone(&mut self, file: Input) -> Result<Input, PlanError> {
-        let params = params::PretrainedBackbone {
+        let params = kinds::PretrainedBackbone {
             architecture: self.study.base.backbone.architecture.clone(),
         };
         let inputs = vec![("files".to_owned(), file)];
         let label = "pretrained/backbone".to_owned();
-        Ok(self.add(&kind::PRETRAINED_BACKBONE, label, &params, inputs, None, cost::SMALL)?.into())
+        Ok(self.add(label, &params, inputs, None, params.work())?.into())
     }
 
     fn experiment(
@@ -417,7 +358,7 @@ impl Builder<'_> {
             ("held-out images, per class", images.held_out),
             ("replicates", study.experiment.replicates),
         ];
-        let params = params::Report {
+        let params = kinds::Report {
             name,
             title: study.title.clone(),
             about: study.about.clone(),
@@ -434,7 +375,7 @@ impl Builder<'_> {
         inputs.extend(check.map(|check| role("check", check)));
         inputs.extend(self.decoded()?.map(|(_, audit)| role("audit", audit)));
         inputs.extend(models.iter().map(|model| role(&model.training.role, model.task)));
-        self.add(&kind::REPORT, "report".into(), &params, inputs, None, cost::SMALL)?;
+        self.add("report".into(), &params, inputs, None, params.work())?;
         Ok(())
     }
 }

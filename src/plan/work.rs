@@ -3,87 +3,100 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::Value;
+/// What a task does many times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unit {
+    AutoencoderTraining,
+    ClassifierTraining,
+    Encodings,
+    Evaluations,
+    Features,
+    HeadTraining,
+    Images,
+    Pictures,
+    UNetTraining,
+}
 
-use super::graph::Task;
-use super::kind;
-use crate::study::Classifier;
+impl Unit {
+    /// The plural, as `titrate plan` prints it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::AutoencoderTraining => "images through an autoencoder, forward and back",
+            Self::ClassifierTraining => "images through a classifier, forward and back, at most",
+            Self::Encodings => "images through an autoencoder",
+            Self::Evaluations => "evaluations of a UNet",
+            Self::Features => "images through a classifier",
+            Self::HeadTraining => "features through a head, forward and back, at most",
+            Self::Images => "images",
+            Self::Pictures => "pictures",
+            Self::UNetTraining => "images through a UNet, forward and back",
+        }
+    }
 
-/// What tasks of one kind do together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+    /// What one takes of a core with the base models at 32 pixels, in seconds, roughly: it orders
+    /// the queue and weighs the ETA.
+    fn seconds(self) -> f64 {
+        match self {
+            Self::AutoencoderTraining => 0.02,
+            Self::ClassifierTraining => 0.0015,
+            Self::Encodings => 0.001,
+            Self::Evaluations => 0.0025,
+            Self::Features => 0.0003,
+            Self::HeadTraining => 0.00002,
+            Self::Images => 0.0005,
+            Self::Pictures => 0.01,
+            Self::UNetTraining => 0.01,
+        }
+    }
+}
+
+/// The work of a task, or of several.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Work {
-    pub tasks: usize,
-    /// Counts of what takes long, by name.
-    pub units: BTreeMap<&'static str, u64>,
+    units: BTreeMap<Unit, u64>,
+    /// Seconds beside the units', see [`Unit::seconds`].
+    rest: f64,
 }
 
 impl Work {
-    /// Adds a task's.
-    pub fn add(&mut self, task: &Task) {
-        self.tasks += 1;
-        for (unit, count) in units(task) {
-            *self.units.entry(unit).or_default() += count;
+    /// Of counted units, each given once.
+    pub fn of<const N: usize>(counts: [(Unit, usize); N]) -> Self {
+        Self { units: counts.map(|(unit, count)| (unit, count as u64)).into(), rest: 0.0 }
+    }
+
+    /// Of so many seconds, with nothing to count.
+    pub fn about(seconds: f64) -> Self {
+        Self { units: BTreeMap::new(), rest: seconds }
+    }
+
+    /// Rough seconds of one core.
+    pub fn seconds(&self) -> f64 {
+        let of = |(unit, count): (&Unit, &u64)| *count as f64 * unit.seconds();
+        self.rest + self.units.iter().map(of).sum::<f64>()
+    }
+
+    pub fn add(&mut self, other: &Self) {
+        self.rest += other.rest;
+        for (unit, count) in &other.units {
+            *self.units.entry(*unit).or_default() += count;
         }
+    }
+
+    /// Whether nothing is counted.
+    pub fn is_uncounted(&self) -> bool {
+        self.units.is_empty()
     }
 }
 
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = self.units.iter().map(|(unit, count)| format!("{} {unit}", grouped(*count)));
-        write!(f, "{}", counts.collect::<Vec<_>>().join(", "))
-    }
-}
-
-fn units(task: &Task) -> Vec<(&'static str, u64)> {
-    let params = &task.params;
-    let number = |value: &Value| value.as_u64().unwrap_or(0);
-    let of = |name: &str| number(&params[name]);
-    let evaluations =
-        |images: u64| images * of("steps") * if params["guidance"] == 1.0 { 1 } else { 2 };
-    let trained = |settings: &Value, steps: u64| steps * number(&settings["batch"]);
-    if task.kind == kind::AUTOENCODER.name {
-        let settings = &params["autoencoder"];
-        vec![(
-            "images through an autoencoder, forward and back",
-            trained(settings, number(&settings["steps"])),
-        )]
-    } else if task.kind == kind::UNET.name {
-        vec![(
-            "images through a UNet, forward and back",
-            trained(&params["unet"], number(&params["unet"]["steps"])),
-        )]
-    } else if task.kind == kind::INPAINTING.name {
-        vec![("images through a UNet, forward and back", trained(&params["unet"], of("steps")))]
-    } else if task.kind == kind::DREAMBOOTH.name {
-        vec![(
-            "images through a UNet, forward and back",
-            of("steps") * of("batch") * of("accumulate"),
-        )]
-    } else if task.kind == kind::GENERATE.name {
-        let images = params["sources"].as_array().map_or(0, |sources| sources.len() as u64)
-            * of("generations");
-        vec![("images", images), ("evaluations of a UNet", evaluations(images))]
-    } else if task.kind == kind::PRIOR.name {
-        vec![("images", of("images")), ("evaluations of a UNet", evaluations(of("images")))]
-    } else if task.kind == kind::CLASSIFIER.name {
-        let sources =
-            params["sources"].as_object().into_iter().flat_map(|sources| sources.values());
-        let reals =
-            sources.map(|sources| sources.as_array().map_or(0, Vec::len) as u64).sum::<u64>();
-        let training = Classifier::deserialize(&params["training"])
-            .expect("the parameters of a classifier have a training");
-        vec![(
-            "training images shown at most",
-            training.shown((reals * (1 + of("dose"))) as usize) as u64,
-        )]
-    } else {
-        Vec::new()
+        let name = |(unit, count): (&Unit, &u64)| format!("{} {}", group(*count), unit.name());
+        write!(f, "{}", self.units.iter().map(name).collect::<Vec<_>>().join(", "))
     }
 }
 
 /// `1,234,567`.
-fn grouped(number: u64) -> String {
+fn group(number: u64) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
     let groups = digits.as_bytes()[first..]
@@ -95,77 +108,15 @@ fn grouped(number: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
-    use super::kind::Kind;
     use super::*;
 
-    fn task(kind: &Kind, params: Value) -> Task {
-        Task {
-            label: kind.name.into(),
-            kind: kind.name,
-            version: 1,
-            params,
-            inputs: Vec::new(),
-            seed: None,
-            cost: 0.0,
-        }
-    }
-
-    fn training(epochs: usize, steps_per_epoch: usize) -> Value {
-        json!({"epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch": 8, "batch_by_images": [[100, 32]], "learning_rate": 1e-3,
-               "weight_decay": 0.01, "patience": 3, "label_smoothing": 0.0})
-    }
-
     #[test]
-    fn work_is_counted_in_what_takes_long() {
-        let cases = [
-            (
-                &kind::DREAMBOOTH,
-                json!({"steps": 1000, "batch": 4, "accumulate": 2}),
-                "8,000 images through a UNet, forward and back",
-            ),
-            (
-                &kind::AUTOENCODER,
-                json!({"autoencoder": {"steps": 100, "batch": 16}}),
-                "1,600 images through an autoencoder, forward and back",
-            ),
-            (
-                &kind::UNET,
-                json!({"unet": {"steps": 10, "batch": 8}}),
-                "80 images through a UNet, forward and back",
-            ),
-            (
-                &kind::INPAINTING,
-                json!({"unet": {"steps": 10, "batch": 8}, "steps": 5}),
-                "40 images through a UNet, forward and back",
-            ),
-            (
-                &kind::GENERATE,
-                json!({"sources": [1, 2], "generations": 5, "steps": 50, "guidance": 3.0}),
-                "1,000 evaluations of a UNet, 10 images",
-            ),
-            (
-                &kind::GENERATE,
-                json!({"sources": [1], "generations": 5, "steps": 50, "guidance": 1.0}),
-                "250 evaluations of a UNet, 5 images",
-            ),
-            (
-                &kind::CLASSIFIER,
-                json!({"sources": {"a": [0, 1], "b": [3, 4]}, "dose": 10, "training": training(50, 0)}),
-                "2,200 training images shown at most",
-            ),
-            (
-                &kind::CLASSIFIER,
-                json!({"sources": {"a": [0]}, "dose": 0, "training": training(3, 4)}),
-                "96 training images shown at most",
-            ),
-            (&kind::REPORT, json!({}), ""),
-        ];
-        for (kind, params, expected) in cases {
-            let mut work = Work::default();
-            work.add(&task(kind, params));
-            assert_eq!(work.to_string(), expected, "{}", kind.name);
-        }
+    fn work_adds_up_by_unit() {
+        let mut work = Work::of([(Unit::Images, 10), (Unit::Evaluations, 1_000)]);
+        work.add(&Work::of([(Unit::Evaluations, 2_234_567)]));
+        work.add(&Work::about(2.0));
+        assert_eq!(work.to_string(), "2,235,567 evaluations of a UNet, 10 images");
+        assert!((work.seconds() - (2_235_567.0 * 0.0025 + 0.005 + 2.0)).abs() < 1e-6);
+        assert!(Work::about(1.0).is_uncounted() && !work.is_uncounted());
     }
 }

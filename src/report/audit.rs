@@ -1,79 +1,42 @@
-//! The audit's own page.
+//! The page of an audit: the counts of a set of pictures, those that cannot be used, and those that
+//! are there twice.
 
-use serde::Serialize;
-
-use super::{File, ReportError, base64, fill, format};
+use super::block::{Block, Column, Gallery, Page, Section, Table};
+use super::format;
+use super::render::{File, ReportError, files};
+use super::wording::DASH;
 use crate::stats::audit::{Audit, ClassCount, DuplicatePair, SkinTypeCount};
+
+/// The audit's page as HTML.
+pub const HTML: &str = "audit.html";
+/// The audit's page as Markdown.
+pub const MARKDOWN: &str = "audit.md";
 
 /// Rows that a list shows before it only counts.
 const ROWS: usize = 50;
 
-#[derive(Serialize)]
-struct View<'a> {
-    version: &'static str,
-    image_set: &'a str,
-    lead: String,
-    shortfalls: &'a [String],
-    notes: &'a [String],
-    sets: Vec<String>,
-    classes: &'a [ClassCount],
-    skin_types: &'a [SkinTypeCount],
-    formats: String,
-    unusable: &'a [String],
-    unusable_more: usize,
-    duplicates: String,
-    dedupe: bool,
-    across: Vec<PairRow<'a>>,
-    across_more: usize,
-    conflicts: Vec<PairRow<'a>>,
-    conflicts_more: usize,
-    thumbnails: Option<String>,
-}
-
-#[derive(Serialize)]
-struct PairRow<'a> {
-    files: &'a [String; 2],
-    labels: &'a [String; 2],
-    sets: [String; 2],
-    likeness: &'static str,
-}
-
-/// The files of an audit: audit.html, complete in itself, and audit.md. `thumbnails` is a sheet of
-/// the pairs in two sets.
+/// The files of an audit: audit.html, complete in itself, and audit.md with the thumbnails that it
+/// links to. `thumbnails` is a sheet of the pairs in two sets.
+///
+/// # Errors
+/// If the thumbnails are no PNG file.
 pub fn render(audit: &Audit, thumbnails: Option<&[u8]>) -> Result<Vec<File>, ReportError> {
-    let view = View {
-        version: env!("CARGO_PKG_VERSION"),
-        image_set: &audit.image_set,
-        lead: lead(audit),
-        shortfalls: &audit.shortfalls,
-        notes: &audit.notes,
-        sets: audit.sets.iter().map(|set| words(set)).collect(),
-        classes: &audit.classes,
-        skin_types: &audit.skin_types,
-        formats: formats(audit),
-        unusable: &audit.unusable[..audit.unusable.len().min(ROWS)],
-        unusable_more: audit.unusable.len().saturating_sub(ROWS),
-        duplicates: duplicates(audit),
-        dedupe: audit.dedupe,
-        across: rows(&audit.across),
-        across_more: audit.across.len().saturating_sub(ROWS),
-        conflicts: rows(&audit.conflicts),
-        conflicts_more: audit.conflicts.len().saturating_sub(ROWS),
-        thumbnails: thumbnails.map(|png| format!("data:image/png;base64,{}", base64::encode(png))),
-    };
-    Ok(vec![
-        File {
-            path: "audit.html",
-            bytes: fill("audit.html", include_str!("templates/audit.html"), &view)?,
-        },
-        File {
-            path: "audit.md",
-            bytes: fill("audit.md", include_str!("templates/audit.md"), &view)?,
-        },
-    ])
+    let mut head = vec![Block::lead(conclude(audit))];
+    head.extend(audit.shortfalls.iter().map(Block::notice));
+    files(&Page {
+        html: HTML,
+        markdown: MARKDOWN,
+        title: format!("Audit of {}", audit.image_set),
+        head,
+        sections: vec![
+            count_pictures(audit),
+            list_unusable(audit),
+            list_duplicates(audit, thumbnails),
+        ],
+    })
 }
 
-fn lead(audit: &Audit) -> String {
+fn conclude(audit: &Audit) -> String {
     let usable = audit.pictures - audit.unusable.len();
     let state = if audit.passes() {
         "The study can run on them."
@@ -88,7 +51,35 @@ fn lead(audit: &Audit) -> String {
     )
 }
 
-fn formats(audit: &Audit) -> String {
+fn count_pictures(audit: &Audit) -> Section {
+    let mut classes = vec![
+        Column::line("class", |class: &ClassCount| class.label.clone()).heading_rows(),
+        Column::number("usable", |class: &ClassCount| class.usable),
+        Column::number("not usable", |class: &ClassCount| class.unusable),
+    ];
+    let mut skin_types = vec![
+        Column::line("skin types", |bin: &SkinTypeCount| bin.bin.clone()).heading_rows(),
+        Column::number("usable", |bin: &SkinTypeCount| bin.usable),
+    ];
+    for (place, set) in audit.sets.iter().enumerate() {
+        let head = spell(set);
+        classes.push(Column::number(&head, move |class: &ClassCount| class.sets[place]));
+        skin_types.push(Column::number(&head, move |bin: &SkinTypeCount| bin.sets[place]));
+    }
+    let classes = Table::new("Pictures by class", classes, &audit.classes)
+        .captioned("Pictures by class, and how many each of the study's sets takes.");
+    let skin_types = Table::new("Pictures by skin type", skin_types, &audit.skin_types)
+        .captioned("Usable pictures by pair of Fitzpatrick skin types.");
+    let mut blocks = Vec::from_iter(Block::list(false, &audit.notes));
+    blocks.extend([
+        Block::Table(classes),
+        Block::Table(skin_types),
+        Block::paragraph(describe_formats(audit)),
+    ]);
+    Section { id: "counts", title: "Counts", short: "Counts", blocks }
+}
+
+fn describe_formats(audit: &Audit) -> String {
     let formats =
         audit.formats.iter().map(|(format, count)| format!("{count} {format}")).collect::<Vec<_>>();
     match audit.short_side {
@@ -102,15 +93,48 @@ fn formats(audit: &Audit) -> String {
     }
 }
 
-fn duplicates(audit: &Audit) -> String {
+fn list_unusable(audit: &Audit) -> Section {
+    let complaints = Block::list(false, audit.unusable.iter().take(ROWS));
+    let mut blocks = vec![complaints.unwrap_or_else(|| Block::paragraph("There are none."))];
+    blocks.extend(count_rest(audit.unusable.len()));
+    Section { id: "unusable", title: "Pictures that can't be used", short: "Not usable", blocks }
+}
+
+fn list_duplicates(audit: &Audit, thumbnails: Option<&[u8]>) -> Section {
+    let mut blocks = vec![Block::paragraph(count_duplicates(audit))];
+    if !audit.across.is_empty() {
+        let heading = match audit.dedupe {
+            true => "Kept out of a second set",
+            false => "In two sets of the study",
+        };
+        blocks.push(Block::heading(heading));
+        blocks.extend(thumbnails.map(|png| Block::Gallery(gallery(png))));
+        blocks.extend(list_pairs("Duplicates in two sets", &audit.across));
+    }
+    if !audit.conflicts.is_empty() {
+        blocks.push(Block::heading("Of different labels"));
+        blocks.extend(list_pairs("Duplicates of different labels", &audit.conflicts));
+    }
+    Section {
+        id: "duplicates",
+        title: "Pictures that are there twice",
+        short: "Duplicates",
+        blocks,
+    }
+}
+
+fn count_duplicates(audit: &Audit) -> String {
     let (exact, near) = (audit.duplicates.exact, audit.duplicates.near);
     if exact + near == 0 {
-        return "There are none: neither with equal pixels, nor saved anew, mirrored, turned by right angles or cropped by up to 5%.".into();
+        return "There are none: neither with equal pixels, nor saved anew, mirrored, turned by \
+                right angles or cropped by up to 5%."
+            .into();
     }
     let policy = match (audit.across.is_empty(), audit.dedupe) {
         (true, _) => "",
         (false, true) => {
-            " The study keeps the pictures of such a pair in one set (images.dedupe); the sets named here are those without that."
+            " The study keeps the pictures of such a pair in one set (images.dedupe); the sets \
+             named here are those without that."
         }
         (false, false) => {
             " The study keeps them there: images.dedupe = \"drop-from-train\" would not."
@@ -118,27 +142,52 @@ fn duplicates(audit: &Audit) -> String {
     };
     let across = if audit.dedupe { "Pairs that would be in two sets" } else { "In two sets" };
     format!(
-        "Pairs with equal pixels: {exact}. Pairs that differ by how they were saved, mirrored, turned or cropped: {near}. {across} of \
-         the study: {}. Of different labels: {}.{policy}",
+        "Pairs with equal pixels: {exact}. Pairs that differ by how they were saved, mirrored, \
+         turned or cropped: {near}. {across} of the study: {}. Of different labels: {}.{policy}",
         audit.across.len(),
         audit.conflicts.len()
     )
 }
 
-fn rows<'a>(pairs: &'a [DuplicatePair]) -> Vec<PairRow<'a>> {
-    let row = |pair: &'a DuplicatePair| {
-        let DuplicatePair { files, labels, sets, exact } = pair;
-        PairRow {
-            files,
-            labels,
-            sets: [words(&sets[0]), words(&sets[1])],
-            likeness: if *exact { "equal pixels" } else { "nearly" },
-        }
-    };
-    pairs.iter().take(ROWS).map(row).collect()
+fn gallery(thumbnails: &[u8]) -> Gallery {
+    Gallery {
+        path: "figures/duplicates.png",
+        png: thumbnails.to_vec(),
+        label: "Thumbnails of duplicates",
+        alt: "Pairs of pictures that show the same, side by side".into(),
+        caption: "The first of these pairs, each side by side, in the order of the table.".into(),
+        labels: None,
+        enlarged: false,
+    }
 }
 
-/// `held_out` as a reader has it.
-fn words(set: &str) -> String {
+fn list_pairs(label: &str, pairs: &[DuplicatePair]) -> Vec<Block> {
+    let mut columns = Vec::new();
+    for place in [0, 1] {
+        columns.extend([
+            Column::line("picture", move |pair: &DuplicatePair| pair.files[place].clone()),
+            Column::text("label", move |pair: &DuplicatePair| pair.labels[place].clone()),
+            Column::text("set", move |pair: &DuplicatePair| match pair.sets[place].as_str() {
+                "" => DASH.to_owned(),
+                set => spell(set),
+            }),
+        ]);
+    }
+    columns.push(Column::text("how alike", |pair: &DuplicatePair| match pair.exact {
+        true => "equal pixels",
+        false => "nearly",
+    }));
+    let table = Table::new(label, columns, &pairs[..pairs.len().min(ROWS)]);
+    [Block::Table(table)].into_iter().chain(count_rest(pairs.len())).collect()
+}
+
+/// A sentence on the rows that a list of `all` leaves out.
+fn count_rest(all: usize) -> Option<Block> {
+    let rest = all.saturating_sub(ROWS);
+    (rest > 0).then(|| Block::paragraph(format!("And {rest} more; audit.json has all.")))
+}
+
+/// The name of a set as a reader has it, e.g. "held-out" for `held_out`.
+fn spell(set: &str) -> String {
     set.replace("held_out", "held-out")
 }

@@ -17,13 +17,13 @@ pub fn percent_interval(interval: Interval) -> String {
     )
 }
 
-/// An area under a curve, 0 to 1, to three decimals: "0.912"; a dash where it is not defined.
-pub fn area(value: Option<f64>) -> String {
-    value.map_or("–".into(), |value| format!("{value:.3}"))
+/// An area under a curve or a score, to three decimals: "0.912".
+pub fn score(value: f64) -> String {
+    format!("{value:.3}")
 }
 
 /// The interval of an area or a score: "[0.891, 0.930]".
-pub fn area_interval(interval: Interval) -> String {
+pub fn score_interval(interval: Interval) -> String {
     format!("[{:.3}, {:.3}]", interval.low, interval.high)
 }
 
@@ -106,21 +106,6 @@ pub fn list(items: &[String]) -> String {
     }
 }
 
-/// `text` with what Markdown and the HTML in it would read as markup escaped, on one line.
-pub fn markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\n' => escaped.push(' '),
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' => escaped.extend(['\\', letter]),
-            _ => escaped.push(letter),
-        }
-    }
-    escaped
-}
-
 /// A number with a true minus sign and no negative zero.
 fn decimal(value: f64, places: usize, signed: bool) -> String {
     let digits = format!("{:.places$}", value.abs());
@@ -157,10 +142,5 @@ mod tests {
             ["class", "image", "family"].map(|name| count(2, name)),
             ["2 classes", "2 images", "2 families"]
         );
-    }
-
-    #[test]
-    fn markup_is_escaped_in_markdown() {
-        assert_eq!(markdown("a|b <i> *c*\nd"), r"a\|b &lt;i> \*c\* d");
     }
 }

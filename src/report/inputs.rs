@@ -1,5 +1,5 @@
-//! What a report is made of: stored results, and what the study says of itself. Nothing here may
-//! depend on when or where it ran.
+//! The content of a report: stored results, and the study's description of itself. Nothing here
+//! may depend on when or where it ran.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,26 +11,30 @@ use crate::stats::check::Check;
 /// Everything that a report shows.
 #[derive(Clone, Debug)]
 pub struct Inputs {
+    /// The study in its own words, and its sizes.
     pub study: StudyInfo,
+    /// Scores, intervals and comparisons.
     pub analysis: Analysis,
-    /// The generator check, of studies that have generators.
+    /// The generator check; none without generators.
     pub check: Option<Check>,
-    /// Of a set of pictures.
+    /// The audit of the pictures; none where images are rendered or come ready-made.
     pub audit: Option<AuditPage>,
-    /// Real beside synthetic images, of studies that have them.
+    /// Real beside synthetic images; none without synthetic ones.
     pub sheet: Option<Sheet>,
-    /// An image of each model, a row, at stages of its training, of models that drew them.
+    /// A row of images for each model, drawn at stages of its training; none if models drew none.
     pub previews: Option<Sheet>,
     /// The tuned models' trainings, in the order of the plan.
     pub trainings: Vec<Training>,
-    /// In the order of the plan.
+    /// The tasks of each kind, in the order of the plan.
     pub tasks: Vec<TaskCount>,
+    /// The tasks whose outputs the report shows.
     pub provenance: Vec<Source>,
 }
 
-/// What the audit's page shows.
+/// The content of the audit's page.
 #[derive(Clone, Debug)]
 pub struct AuditPage {
+    /// The audit's results.
     pub audit: Audit,
     /// A PNG of pictures that are there twice, in pairs.
     pub thumbnails: Option<Vec<u8>>,
@@ -39,21 +43,23 @@ pub struct AuditPage {
 /// The loss of a model's training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
-    /// What it was tuned on, e.g. "psoriasis".
+    /// The class that the model was tuned on, e.g. "psoriasis", or another name for its images.
     pub model: String,
     /// "text-to-image" or "inpainting".
     pub group: String,
+    /// Steps of the whole training.
     pub steps: usize,
-    /// Means over equal stretches of the steps.
+    /// Mean losses over equal stretches of the steps, in their order.
     pub losses: Vec<f64>,
 }
 
-/// What was studied.
+/// A study's description of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudyInfo {
     /// The study file's name, e.g. "quick".
     pub name: String,
+    /// The report's title.
     pub title: String,
     /// A paragraph in the study's words.
     pub about: String,
@@ -61,9 +67,11 @@ pub struct StudyInfo {
     pub image_set: String,
     /// Whether the images are phantoms, whose results say nothing of dermatology.
     pub phantom: bool,
+    /// The seed of all draws.
     pub seed: u64,
+    /// The sizes of the study, e.g. of its image sets.
     pub sizes: Vec<Size>,
-    /// What all replicates have in common.
+    /// The parts that all replicates have in common, e.g. "the pool".
     pub shared: Vec<String>,
     /// The study with every parameter written out, as TOML.
     pub resolved: String,
@@ -73,7 +81,9 @@ pub struct StudyInfo {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
+    /// The name of what is counted.
     pub what: String,
+    /// How many there are.
     pub count: usize,
 }
 
@@ -82,18 +92,19 @@ pub struct Size {
 /// chosen: the report says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
+    /// The image file.
     pub png: Vec<u8>,
-    /// Class labels, from the top.
+    /// Row labels, e.g. classes, from the top.
     pub rows: Vec<String>,
-    /// "real" and the strategies, from the left.
+    /// Column labels, e.g. "real" and the strategies, from the left.
     pub columns: Vec<String>,
 }
 
-/// The plan's tasks of one kind, and what it saves that tasks share them.
+/// The plan's tasks of one kind, and how many more there would be if classifiers shared none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskCount {
-    /// What one task of the kind is, singular, e.g. "fine-tuning".
+    /// The noun for one task of the kind, e.g. "fine-tuning".
     pub kind: String,
     /// Tasks of the kind in the plan.
     pub tasks: usize,
@@ -109,6 +120,8 @@ pub struct TaskCount {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
+    /// The task's name in the report.
     pub task: String,
+    /// The digest of its output.
     pub digest: Digest,
 }

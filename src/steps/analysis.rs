@@ -3,12 +3,11 @@
 use super::context::{Context, json_output};
 use super::{Outputs, StepError};
 use crate::ml::classify::train::Epoch;
-use crate::plan::params;
-use crate::stats::analysis::{Cell, Config, Losses, REAL, analyse};
+use crate::plan::kinds;
+use crate::stats::analysis::{Cell, Config, Losses, analyse};
 
 /// Output: analysis.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Analysis = context.params()?;
+pub fn run(params: kinds::Analysis, context: &mut Context) -> Result<Outputs, StepError> {
     let config = Config { confidence: params.confidence, q: params.q };
     let mut cells = Vec::new();
     for (role, cell) in &params.cells {
@@ -19,14 +18,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             .collect::<Vec<_>>();
         cells.push(Cell {
             n: cell.n,
-            arm: match (&cell.synthetic, cell.control) {
-                (Some(synthetic), _) => synthetic.arm(),
-                (None, Some(control)) => control.name().to_owned(),
-                (None, None) => REAL.to_owned(),
-            },
-            dose: cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose),
+            arm: cell.arm.clone(),
+            dose: cell.dose,
             transforms: cell.transforms,
-            regime: cell.regime.name().to_owned(),
+            regime: cell.regime,
             replicate: cell.replicate,
             predictions: context.json(role, "predictions.json")?,
             losses: Losses::of(&losses),

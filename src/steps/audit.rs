@@ -12,9 +12,9 @@ use super::{Outputs, StepError};
 use crate::data::duplicates::{self, Likeness, Pair};
 use crate::data::split;
 use crate::fst;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::stats::audit::{Audit, ClassCount, DuplicateCounts, DuplicatePair, SkinTypeCount};
-use crate::study::{Dedupe, Unusable};
+use crate::vocabulary::{Dedupe, Unusable};
 
 /// Names of the outputs.
 pub const AUDIT: &str = "audit.json";
@@ -37,8 +37,7 @@ pub struct Duplicate {
 
 /// Outputs: audit.json, duplicates.json and, if the study would put duplicates into two sets,
 /// duplicates.png.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::PictureSet = context.params()?;
+pub fn run(params: kinds::PictureSet, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let mut set = PictureSet::open(context, &params)?;
     let mut audit = counted(&set, &params);
@@ -113,7 +112,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 }
 
 /// What needs no split: counts, formats, sizes, what can't be used.
-fn counted(set: &PictureSet, params: &params::PictureSet) -> Audit {
+fn counted(set: &PictureSet, params: &kinds::PictureSet) -> Audit {
     let mut audit = Audit {
         image_set: params.source.name().to_owned(),
         notes: set.catalogue.notes.clone(),

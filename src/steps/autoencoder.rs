@@ -13,12 +13,12 @@ use crate::ml::latent::vae;
 use crate::ml::optim::Schedule;
 use crate::ml::params::Params;
 use crate::ml::training::Session;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::study;
 
 /// Outputs: vae/config.json, vae/diffusion_pytorch_model.safetensors (f16), losses.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params::Autoencoder { autoencoder: settings } = context.params()?;
+pub fn run(params: kinds::Autoencoder, context: &mut Context) -> Result<Outputs, StepError> {
+    let kinds::Autoencoder { autoencoder: settings } = params;
     let seed = context.seed()?;
     let images = pixels(&named_shard(context, "corpus", "train.tar")?)?;
     let config = config(&settings, images.size());

@@ -13,11 +13,10 @@ use crate::ml::classify::frames::Photographs;
 use crate::ml::classify::model::Model;
 use crate::ml::classify::train::{Examples, Lesson, fit};
 use crate::ml::params::Params;
-use crate::plan::params;
+use crate::plan::kinds;
 
 /// Outputs: backbone/config.json, backbone/model.safetensors (f16), curve.json, kinds.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Backbone = context.params()?;
+pub fn run(params: kinds::Backbone, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let (train, validation) = (
         named_shard(context, "corpus", "train.tar")?,

@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Tensor};
 
 use super::StepError;
 use super::context::Context;
-use crate::ml::classify::efficientnet::{self, EfficientNet, HeadKind, Normalisation};
+use crate::ml::classify::efficientnet::{self, EfficientNet, Normalisation};
 use crate::ml::classify::heads::Head;
 use crate::ml::classify::model::is_of_head;
 pub use crate::ml::latent::layout::{SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
@@ -15,7 +15,7 @@ use crate::ml::latent::vae::{self, AutoencoderKl};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::ClipTokenizer;
-use crate::study::{self, Precision};
+use crate::vocabulary::{HeadKind, NormalisationKind, Precision};
 
 pub const BACKBONE: (&str, &str) = ("backbone/config.json", "backbone/model.safetensors");
 
@@ -117,18 +117,18 @@ const FASTAI_DROPOUT: f64 = 0.5;
 pub fn classifier_config(
     context: &Context,
     classes: usize,
-    head: study::Head,
-    normalisation: study::Normalisation,
+    head: HeadKind,
+    normalisation: NormalisationKind,
 ) -> Result<efficientnet::Config, StepError> {
     let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;
-    let (head, dropout) = match head {
-        study::Head::Linear => (HeadKind::Linear, config.dropout),
-        study::Head::ConcatPool => (HeadKind::ConcatPool, FASTAI_DROPOUT),
+    let dropout = match head {
+        HeadKind::Linear => config.dropout,
+        HeadKind::ConcatPool => FASTAI_DROPOUT,
     };
     let normalisation = match normalisation {
-        study::Normalisation::Backbone => config.normalisation,
-        study::Normalisation::None => Normalisation::NONE,
-        study::Normalisation::Imagenet => Normalisation::IMAGENET,
+        NormalisationKind::Backbone => config.normalisation,
+        NormalisationKind::None => Normalisation::NONE,
+        NormalisationKind::Imagenet => Normalisation::IMAGENET,
     };
     Ok(efficientnet::Config { classes, head, dropout, normalisation, ..config })
 }

@@ -7,24 +7,23 @@ use super::base::{self, BACKBONE};
 use super::context::{Context, json_output};
 use super::images::{labelled, pixels, shard};
 use super::{Outputs, StepError};
-use crate::data::fit::{self, Fit};
+use crate::data::fit;
 use crate::data::{Item, RgbImage};
 use crate::ml::classify::efficientnet::{self, EfficientNet};
 use crate::ml::classify::judge::{most_likely, predict};
 use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
-use crate::plan::params;
+use crate::plan::kinds::{self, ShardSet};
 use crate::stats::check::{
     Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck,
 };
-use crate::study::Strategy;
+use crate::vocabulary::{Arm, Fit, Strategy};
 
 const DISTANCE: &str = "root mean square of pixel differences, 0 to 1";
 const BATCH: usize = 64;
 
 /// Output: check.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Check = context.params()?;
+pub fn run(params: kinds::Check, context: &mut Context) -> Result<Outputs, StepError> {
     let config: efficientnet::Config = context.json("probe", BACKBONE.0)?;
     let probe = base::frozen(&context.read("probe", BACKBONE.1)?)?
         .build(|vb| EfficientNet::new(&config, vb))?;
@@ -34,13 +33,16 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         let recognise = |images: &[Item]| {
             recognition(&probe, &at_size(&pixels(images)?, params.size), index, params.confidence)
         };
+        let made = |arm: Option<&Arm>| shards(context, &params.shards, arm, class);
         let mut strategies = Vec::new();
-        for strategy in &params.strategies {
-            let recognition = recognise(&shards(context, strategy, class)?)?;
-            strategies.push(StrategyCheck { strategy: strategy.clone(), recognition });
+        for arm in &params.arms {
+            let recognition = recognise(&made(Some(arm))?)?;
+            strategies.push(StrategyCheck { strategy: arm.to_string(), recognition });
         }
-        let painted =
-            params.strategies.iter().find(|arm| arm.starts_with(Strategy::TextToImage.name()));
+        let painted = params
+            .arms
+            .iter()
+            .find(|arm| arm.synthetic().is_some_and(|made| made.strategy == Strategy::TextToImage));
         let of_class = |items: &[Item]| {
             items.iter().filter(|item| item.label == *class).cloned().collect::<Vec<_>>()
         };
@@ -51,11 +53,11 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
         classes.push(ClassCheck {
             label: class.clone(),
             strategies,
-            base: match shards(context, "base", class)? {
+            base: match made(None)? {
                 images if images.is_empty() => None,
                 images => Some(recognise(&images)?),
             },
-            nearest_real: painted.map(|arm| nearest(&shards(context, arm, class)?)).transpose()?,
+            nearest_real: painted.map(|arm| nearest(&made(Some(arm))?)).transpose()?,
             held_out: nearest(&of_class(&held_out))?,
         });
         context.images(index + 1, params.classes.len());
@@ -77,10 +79,15 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     )])
 }
 
-/// All images of a class by a strategy, each source and generation once.
-fn shards(context: &Context, strategy: &str, class: &str) -> Result<Vec<Item>, StepError> {
+/// All images of an arm and class, each source and generation once.
+fn shards(
+    context: &Context,
+    sets: &[ShardSet],
+    arm: Option<&Arm>,
+    class: &str,
+) -> Result<Vec<Item>, StepError> {
     let mut items = Vec::new();
-    for role in context.roles(&format!("{strategy}/{class}/")) {
+    for role in ShardSet::roles(sets, arm, class) {
         items.extend(shard(context, role)?);
     }
     items.sort_by(|a, b| a.id.cmp(&b.id));

@@ -14,17 +14,17 @@ use crate::data::Item;
 use crate::metrics::{Prediction, Predictions};
 use crate::ml::classify::frames::Photographs;
 use crate::ml::classify::judge::predict;
-use crate::ml::classify::model::{self, Model};
-use crate::ml::classify::train::{Examples, Kept, Lesson, Training, fit};
+use crate::ml::classify::model::Model;
+use crate::ml::classify::train::{Examples, Lesson, Training, fit};
 use crate::ml::classify::transforms;
 use crate::ml::optim::Schedule;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::study;
+use crate::vocabulary;
 
 /// Outputs: backbone/config.json, backbone/model.safetensors (what the regime trains, as it is
 /// kept; all else is the input `backbone`'s), predictions.json, curve.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Classifier = context.params()?;
+pub fn run(params: kinds::Classifier, context: &mut Context) -> Result<Outputs, StepError> {
     let train = training_items(context, &params)?;
     let transforms = params.transforms.as_ref().map(transforms_config);
     outputs(context, &train, &params.classes, &params.training, params.regime, transforms.as_ref())
@@ -37,7 +37,7 @@ pub fn outputs(
     train: &[Item],
     classes: &[String],
     settings: &study::Classifier,
-    regime: study::Regime,
+    regime: vocabulary::Regime,
     transforms: Option<&transforms::Config>,
 ) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
@@ -46,7 +46,7 @@ pub fn outputs(
     let config =
         base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
     let start = base::start(context, &config, &seed.child("head"))?;
-    let model = Model::of_regime(model_regime(regime), &config, start)?;
+    let model = Model::of_regime(regime, &config, start)?;
     let labels = labels(train, classes)?;
     let inputs = Photographs { frames: &frames(train)?, transforms };
     let lesson = Lesson {
@@ -66,7 +66,7 @@ pub fn outputs(
 }
 
 /// The sampled reals and, of each, the first `dose` synthetic images. No others are decoded.
-fn training_items(context: &Context, params: &params::Classifier) -> Result<Vec<Item>, StepError> {
+fn training_items(context: &Context, params: &kinds::Classifier) -> Result<Vec<Item>, StepError> {
     let mut items = sampled_reals(context, params)?;
     let wanted = wanted(items.iter().map(Entry::from), params.dose);
     let before = items.len();
@@ -81,7 +81,7 @@ fn training_items(context: &Context, params: &params::Classifier) -> Result<Vec<
 }
 
 /// The images of the pool that `sources` names, class by class.
-fn sampled_reals(context: &Context, params: &params::Classifier) -> Result<Vec<Item>, StepError> {
+fn sampled_reals(context: &Context, params: &kinds::Classifier) -> Result<Vec<Item>, StepError> {
     let (mut pool, mut sampled) = (Vec::new(), Vec::new());
     let mut met = BTreeMap::<String, usize>::new();
     let is_sampled = |entry: &Entry| {
@@ -141,30 +141,19 @@ pub fn training(settings: &study::Classifier, classes: &[String], images: usize)
         weight_decay: settings.weight_decay,
         decay_norms_and_biases: settings.decay_norms_and_biases,
         schedule: match settings.schedule {
-            study::ClassifierSchedule::WarmupCosine => {
+            vocabulary::ClassifierSchedule::WarmupCosine => {
                 Schedule::WarmupCosine { warmup: 10, floor: 0.0 }
             }
-            study::ClassifierSchedule::Constant => Schedule::Constant,
+            vocabulary::ClassifierSchedule::Constant => Schedule::Constant,
         },
         patience: settings.patience,
         label_smoothing: settings.label_smoothing,
         class_weights,
-        kept: match settings.keep {
-            study::Keep::Best => Kept::Best,
-            study::Keep::Last => Kept::Last,
-        },
+        kept: settings.keep,
     }
 }
 
-fn model_regime(regime: study::Regime) -> model::Regime {
-    match regime {
-        study::Regime::Full => model::Regime::Full,
-        study::Regime::Authors => model::Regime::Authors,
-        study::Regime::Head => model::Regime::Head,
-    }
-}
-
-pub fn transforms_config(settings: &study::Transforms) -> transforms::Config {
+pub fn transforms_config(settings: &vocabulary::Transforms) -> transforms::Config {
     transforms::Config {
         flip_p: settings.flip,
         affine_p: settings.probability,

@@ -3,44 +3,17 @@
 use super::audit::{self, DUPLICATES};
 use super::context::Context;
 use super::decode::SHARD;
-use super::images::fashion_mnist;
 use super::picture_set::PictureSet;
 use super::{Outputs, StepError};
-use crate::data::{Item, phantom, selection, webdataset};
-use crate::plan::params;
-use crate::study::ImageSource;
+use crate::data::sets::{self, Draw, Embedded, ImageSet};
+use crate::data::{Item, webdataset};
+use crate::plan::kinds;
 
 /// Output: shard.tar, class by class in the study's order.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Cohort = context.params()?;
-    let seed = context.seed()?;
-    let items = match params.source {
-        ImageSource::Phantom => {
-            let mut items = Vec::new();
-            for class in &params.classes {
-                let condition = phantom::Condition::named(class).ok_or_else(|| {
-                    format!("images.classes: the phantom has no condition called `{class}`")
-                })?;
-                items.extend(
-                    (params.start..params.start + params.count)
-                        .map(|index| phantom::render(condition, index, params.size, seed)),
-                );
-                context.images(items.len(), params.count * params.classes.len());
-            }
-            items
-        }
-        ImageSource::Idx => {
-            let all = fashion_mnist(context)?;
-            let range = params.start..params.start + params.count;
-            selection::of_each(
-                all,
-                &params.classes,
-                range,
-                &format!("images.{}", params.set),
-                seed,
-            )?
-        }
-        _ => pictures(
+pub fn run(params: kinds::Cohort, context: &mut Context) -> Result<Outputs, StepError> {
+    let items = match sets::of(params.source) {
+        ImageSet::Embedded(set) => embedded(context, set, &params)?,
+        ImageSet::Pictures(_) => pictures(
             context,
             params.pictures.as_ref().ok_or("a set of pictures without its parameters")?,
         )?,
@@ -48,8 +21,25 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     Ok(vec![(SHARD.into(), webdataset::write_shard(&items)?)])
 }
 
+fn embedded(
+    context: &mut Context,
+    set: &dyn Embedded,
+    params: &kinds::Cohort,
+) -> Result<Vec<Item>, StepError> {
+    let draw = Draw {
+        key: &format!("images.{}", params.set),
+        classes: &params.classes,
+        start: params.start,
+        count: params.count,
+        size: params.size,
+        seed: context.seed()?,
+    };
+    let files = context.unpacked();
+    set.cohort(&draw, &files, &mut |done, total| context.images(done, total))
+}
+
 /// The last of the sets that the parameters name.
-fn pictures(context: &mut Context, params: &params::PictureSet) -> Result<Vec<Item>, StepError> {
+fn pictures(context: &mut Context, params: &kinds::PictureSet) -> Result<Vec<Item>, StepError> {
     let seed = context.seed()?;
     let mut set = PictureSet::open(context, params)?;
     set.keep_usable(params.unusable)?;

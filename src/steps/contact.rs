@@ -6,9 +6,10 @@ use super::context::{Context, json_output};
 use super::dreambooth::PREVIEWS;
 use super::images::shard;
 use super::{Outputs, StepError, previews};
-use crate::data::fit::{self, Fit};
+use crate::data::fit;
 use crate::data::{Item, RgbImage, sheet};
-use crate::plan::params;
+use crate::plan::kinds::{self, ShardSet};
+use crate::vocabulary::{Arm, Fit};
 
 /// Screen pixels for one image pixel.
 const SCALE: usize = 2;
@@ -26,13 +27,11 @@ pub struct Legend {
 /// Outputs: contact.png (a row a class; a band of columns for the real images, each strategy and
 /// the untuned model) and legend.json; where models drew previews, training.png (a row a model, a
 /// column a stage) and training.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Contact = context.params()?;
+pub fn run(params: kinds::Contact, context: &mut Context) -> Result<Outputs, StepError> {
     let pool = shard(context, "pool")?;
-    let mut columns = vec!["real".to_owned()];
-    columns.extend(params.strategies.iter().cloned());
-    if !context.roles("base/").is_empty() {
-        columns.push("base model".to_owned());
+    let mut columns = params.arms.iter().map(Some).collect::<Vec<_>>();
+    if params.shards.iter().any(|set| set.arm.is_none()) {
+        columns.push(None);
     }
     let mut images = Vec::new();
     for class in &params.classes {
@@ -42,20 +41,22 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
             .map(|&position| of_class[position].clone())
             .collect::<Vec<_>>();
         images.extend(real.iter().map(|item| item.image.clone()));
-        for column in &columns[1..] {
-            let made = made_from(context, column.split(' ').next().unwrap_or(column), class)?;
+        for arm in &columns {
+            let made = shards(context, &params.shards, *arm, class)?;
             for source in &real {
                 let found = made.iter().find(|item| {
                     item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id)
                 });
-                let found = found
-                    .ok_or_else(|| format!("no {column} image was made from `{}`", source.id))?;
+                let found = found.ok_or_else(|| {
+                    format!("no {} image was made from `{}`", name(arm), source.id)
+                })?;
                 images.push(found.image.clone());
             }
         }
     }
-    let across = columns.len() * params.sources.values().map(Vec::len).max().unwrap_or(1);
+    let across = (1 + columns.len()) * params.sources.values().map(Vec::len).max().unwrap_or(1);
     let sheet = laid_out(&images, across);
+    let columns = std::iter::once("real".to_owned()).chain(columns.iter().map(name)).collect();
     let legend = Legend { rows: params.classes, columns };
     let mut outputs = vec![
         ("contact.png".into(), sheet.to_png("contact sheet")?),
@@ -80,7 +81,7 @@ pub fn laid_out(images: &[RgbImage], columns: usize) -> RgbImage {
 }
 
 /// The first image of each preview of each model.
-fn training(context: &Context, trainings: &[params::Training]) -> Result<Outputs, StepError> {
+fn training(context: &Context, trainings: &[kinds::Training]) -> Result<Outputs, StepError> {
     let (mut images, mut stages) = (Vec::new(), 0);
     for training in trainings {
         let previews = RgbImage::from_png(&context.read(&training.role, PREVIEWS)?, PREVIEWS)?;
@@ -97,9 +98,19 @@ fn training(context: &Context, trainings: &[params::Training]) -> Result<Outputs
     ])
 }
 
-fn made_from(context: &Context, prefix: &str, class: &str) -> Result<Vec<Item>, StepError> {
+/// What a band of columns is called.
+fn name(arm: &Option<&Arm>) -> String {
+    arm.map_or("base model".to_owned(), Arm::to_string)
+}
+
+fn shards(
+    context: &Context,
+    sets: &[ShardSet],
+    arm: Option<&Arm>,
+    class: &str,
+) -> Result<Vec<Item>, StepError> {
     let mut items = Vec::new();
-    for role in context.roles(&format!("{prefix}/{class}/")) {
+    for role in ShardSet::roles(sets, arm, class) {
         items.extend(shard(context, role)?);
     }
     Ok(items)

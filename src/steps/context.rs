@@ -61,7 +61,7 @@ impl<'a> Context<'a> {
 
     /// One entry of an input.
     pub fn read(&self, role: &str, entry: &str) -> Result<Vec<u8>, StepError> {
-        Ok(self.objects.read(&self.entry(role, entry)?.digest)?)
+        read(self.job, self.objects, role, entry)
     }
 
     /// Hands one entry of an input to `take` as it comes from the disk.
@@ -71,12 +71,7 @@ impl<'a> Context<'a> {
         entry: &str,
         take: impl FnOnce(&mut dyn Read) -> Result<T, StepError>,
     ) -> Result<T, StepError> {
-        self.objects.stream(&self.entry(role, entry)?.digest, take)
-    }
-
-    fn entry(&self, role: &str, entry: &str) -> Result<&'a Entry, StepError> {
-        let found = self.input(role)?.entry(entry);
-        found.ok_or_else(|| format!("input `{role}` has no entry `{entry}`").into())
+        self.objects.stream(&found(self.job, role, entry)?.digest, take)
     }
 
     /// One entry of an input as UTF-8 text.
@@ -98,6 +93,12 @@ impl<'a> Context<'a> {
     ) -> impl Iterator<Item = Result<(&'a str, Vec<u8>), StepError>> + use<'a> {
         let files = self.job.files.get(role).map(Vec::as_slice).unwrap_or_default();
         files.iter().map(|file| Ok((file.name.as_str(), file.read()?)))
+    }
+
+    /// Reads the image set's unpacked files by their names.
+    pub fn unpacked(&self) -> impl Fn(&str) -> Result<Vec<u8>, StepError> + use<'a> {
+        let (job, objects) = (self.job, self.objects);
+        move |name| read(job, objects, "images", name)
     }
 
     /// The files of an input.
@@ -162,6 +163,16 @@ impl<'a> Context<'a> {
     pub fn images(&mut self, done: usize, total: usize) {
         self.tell("images", done, total, String::new());
     }
+}
+
+fn read(job: &Job, objects: &Objects, role: &str, entry: &str) -> Result<Vec<u8>, StepError> {
+    Ok(objects.read(&found(job, role, entry)?.digest)?)
+}
+
+fn found<'a>(job: &'a Job, role: &str, entry: &str) -> Result<&'a Entry, StepError> {
+    let artifact = job.inputs.get(role).ok_or_else(|| format!("no input `{role}`"))?;
+    let found = artifact.entry(entry);
+    found.ok_or_else(|| format!("input `{role}` has no entry `{entry}`").into())
 }
 
 /// An output's name and content.

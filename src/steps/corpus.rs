@@ -1,37 +1,27 @@
 //! Captioned images for pretraining; none is of a class of the study.
 
 use super::context::Context;
-use super::images::fashion_mnist;
 use super::{Outputs, StepError};
-use crate::data::{phantom, selection, webdataset};
-use crate::plan::params;
-use crate::study::ImageSource;
+use crate::data::sets::{self, Draw, ImageSet};
+use crate::data::webdataset;
+use crate::plan::kinds;
 
 /// Outputs: train.tar, validation.tar.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Corpus = context.params()?;
-    let seed = context.seed()?;
-    let total = params.train + params.validation;
-    let items = match params.source {
-        ImageSource::Phantom => {
-            let mut items = Vec::with_capacity(total);
-            for index in 0..total {
-                items.push(phantom::base::render(index, params.size, seed));
-                if index % 500 == 0 {
-                    context.images(index, total);
-                }
-            }
-            items
-        }
-        ImageSource::Idx => {
-            selection::of_all(fashion_mnist(context)?, &params.classes, total, "base.corpus", seed)?
-        }
-        source => {
-            return Err(
-                format!("no base is trained on images of the source {}", source.name()).into()
-            );
-        }
+pub fn run(params: kinds::Corpus, context: &mut Context) -> Result<Outputs, StepError> {
+    let ImageSet::Embedded(set) = sets::of(params.source) else {
+        let source = params.source.name();
+        return Err(format!("no base is trained on images of the source {source}").into());
     };
+    let draw = Draw {
+        key: "base.corpus",
+        classes: &params.classes,
+        start: 0,
+        count: params.train + params.validation,
+        size: params.size,
+        seed: context.seed()?,
+    };
+    let files = context.unpacked();
+    let items = set.corpus(&draw, &files, &mut |done, total| context.images(done, total))?;
     let (train, validation) = items.split_at(params.train);
     Ok(vec![
         ("train.tar".into(), webdataset::write_shard(train)?),

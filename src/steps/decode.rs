@@ -13,8 +13,8 @@ use crate::data::decode::{self, Header, Memory, PictureError};
 use crate::data::duplicates::Fingerprint;
 use crate::data::webdataset::{self, Record, Sample, ShardWriter};
 use crate::data::{Item, RgbImage, fit};
-use crate::plan::{InputFile, params};
-use crate::study;
+use crate::plan::{InputFile, kinds};
+use crate::vocabulary;
 
 /// Names of the outputs.
 pub const SHARD: &str = "shard.tar";
@@ -48,8 +48,7 @@ pub struct Picture {
 
 /// Outputs: shard.tar (the squares or frames, called by their ids), pictures.json (every picture in
 /// the order of its input), fingerprints.bin (of the shard's pictures as they came).
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Decode = context.params()?;
+pub fn run(params: kinds::Decode, context: &mut Context) -> Result<Outputs, StepError> {
     let mut block = Block::new(&params);
     let files = context.file_list("files");
     if params.packed {
@@ -106,7 +105,7 @@ struct Waiting {
 }
 
 struct Block<'a> {
-    params: &'a params::Decode,
+    params: &'a kinds::Decode,
     memory: Memory,
     waiting: Vec<Waiting>,
     pictures: Vec<Picture>,
@@ -115,7 +114,7 @@ struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    fn new(params: &'a params::Decode) -> Self {
+    fn new(params: &'a kinds::Decode) -> Self {
         Self {
             params,
             memory: Memory::new(DECODED),
@@ -151,7 +150,7 @@ impl<'a> Block<'a> {
 
 fn decoded(
     waiting: Waiting,
-    params: &params::Decode,
+    params: &kinds::Decode,
     memory: &Memory,
 ) -> (Picture, Option<(Item, Fingerprint)>) {
     let Waiting { id, file, bytes, sample } = waiting;
@@ -212,12 +211,7 @@ pub fn with_picture<T>(
 }
 
 /// The picture as a square, as a study says.
-pub fn square(image: &RgbImage, size: usize, fit: study::Fit) -> RgbImage {
-    let fit = match fit {
-        study::Fit::Crop => fit::Fit::Crop,
-        study::Fit::Pad => fit::Fit::Pad,
-        study::Fit::Squish => fit::Fit::Squish,
-    };
+pub fn square(image: &RgbImage, size: usize, fit: vocabulary::Fit) -> RgbImage {
     fit::fit(image, size, fit)
 }
 

@@ -22,9 +22,9 @@ use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::optim;
 use crate::ml::params::{Params, StateDict};
 use crate::ml::training::Session;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::seed::Seed;
-use crate::study::{LearningRateSchedule, Lora};
+use crate::vocabulary::{LearningRateSchedule, Lora};
 
 pub const LOSSES: &str = "losses.json";
 pub const PREVIEWS: &str = "previews.png";
@@ -36,8 +36,7 @@ const LORA: &str = "lora/pytorch_lora_weights.safetensors";
 
 /// Outputs: unet/* (f32), losses.json, previews.png (a row a stage of the training); with a
 /// low-rank adaptation its products beside the UNet that they are merged into.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::DreamBooth = context.params()?;
+pub fn run(params: kinds::DreamBooth, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let examples = Examples::read(context, &params)?;
     let schedule = base::schedule(context, "text")?;
@@ -112,7 +111,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     Ok(outputs)
 }
 
-fn budget(params: &params::DreamBooth) -> Budget {
+fn budget(params: &kinds::DreamBooth) -> Budget {
     let warmup = params.warmup as u64;
     Budget {
         steps: params.steps,
@@ -144,7 +143,7 @@ impl Tuned {
     fn new(
         config: &unet::Config,
         weights: StateDict,
-        params: &params::DreamBooth,
+        params: &kinds::DreamBooth,
         (device, seed): (&Device, &Seed),
     ) -> Result<Self, StepError> {
         let dtype = base::dtype(params.precision);
@@ -247,7 +246,7 @@ impl Prior {
 }
 
 impl Examples {
-    fn read(context: &Context, params: &params::DreamBooth) -> Result<Self, StepError> {
+    fn read(context: &Context, params: &kinds::DreamBooth) -> Result<Self, StepError> {
         let (mut classes, mut images) = (Vec::new(), Vec::new());
         let sources: &BTreeMap<_, Vec<usize>> = &params.classes;
         for (at, (class, positions)) in sources.iter().enumerate() {

@@ -14,7 +14,7 @@ use crate::ml::classify::efficientnet::{EfficientNet, Mode};
 use crate::ml::classify::examples::{Features, Inputs};
 use crate::ml::classify::transforms::Transform;
 use crate::ml::params::{Params, StateDict};
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::seed::Seed;
 
 /// The features' tensor in its file, [images, views, values].
@@ -24,8 +24,7 @@ pub const FILES: (&str, &str) = ("features.safetensors", "items.json");
 
 /// Outputs: features.safetensors (f32), items.json (what is known of each image),
 /// backbone/config.json (with the head's kind).
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Features = context.params()?;
+pub fn run(params: kinds::Features, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     // The head's classes do not matter to what comes before it.
     let config = base::classifier_config(context, 1, params.head, params.normalisation)?;
@@ -48,7 +47,7 @@ fn features(
     context: &mut Context,
     body: &EfficientNet,
     items: &[Item],
-    views: Option<&params::Views>,
+    views: Option<&kinds::Views>,
     seed: &Seed,
 ) -> Result<Features, StepError> {
     let pixels = pixels(items)?;

@@ -10,11 +10,10 @@ use super::{Outputs, StepError, prompt};
 use crate::data::{Item, RgbImage, Synthetic, webdataset};
 use crate::ml::latent::mask::Mask;
 use crate::ml::latent::sample::Sampler;
-use crate::ml::latent::solver::Method;
 use crate::ml::pixels::Pixels;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::seed::Seed;
-use crate::study::{Precision, Solver, Strategy};
+use crate::vocabulary::{Precision, Solver, Strategy};
 
 /// Images per forward pass; guidance doubles them.
 const BATCH: usize = 20;
@@ -26,8 +25,7 @@ struct Wanted<'a> {
 }
 
 /// Output: shard.tar, source by source, generations in order.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Generate = context.params()?;
+pub fn run(params: kinds::Generate, context: &mut Context) -> Result<Outputs, StepError> {
     let sources = of_class_at(context, "pool", &params.class, &params.sources)?;
     let generations = params.first_generation..params.first_generation + params.generations;
     let of_source =
@@ -85,7 +83,7 @@ pub fn painted(
 
 fn paint(
     sampler: &Sampler,
-    params: &params::Generate,
+    params: &kinds::Generate,
     start: &Pixels,
     streams: &[Seed],
 ) -> Result<Pixels, StepError> {
@@ -98,7 +96,7 @@ fn paint(
     Ok(sampler.inpaint(&images, &vec![mask; start.count()], params.strength, streams)?)
 }
 
-fn item(params: &params::Generate, wanted: &Wanted, rgb: &[u8], size: usize) -> Item {
+fn item(params: &kinds::Generate, wanted: &Wanted, rgb: &[u8], size: usize) -> Item {
     let source = wanted.source;
     let id = format!(
         "{}-{}-{}-{:02}",
@@ -170,10 +168,7 @@ impl Models {
             schedule: &self.schedule,
             prompt: &self.prompt,
             empty: &self.empty,
-            method: match solver {
-                Solver::DpmSolver => Method::DpmSolver,
-                Solver::Ddim => Method::Ddim,
-            },
+            method: solver,
             steps,
             guidance,
             side: size / self.vae.config().downsampling(),

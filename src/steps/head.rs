@@ -16,12 +16,11 @@ use crate::ml::classify::judge::predict;
 use crate::ml::classify::model::Model;
 use crate::ml::classify::train::{Examples, Lesson, fit};
 use crate::ml::params::Params;
-use crate::plan::params;
+use crate::plan::kinds;
 
 /// Outputs: head/config.json (the whole network's), head/model.safetensors (the head's weights that
 /// are kept), predictions.json, curve.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Head = context.params()?;
+pub fn run(params: kinds::Head, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let classes = &params.classes;
     let (train, entries) = training_features(context, &params)?;
@@ -51,7 +50,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 /// Features of the sampled reals and, of each, of the first `dose` synthetic images.
 fn training_features(
     context: &Context,
-    params: &params::Head,
+    params: &kinds::Head,
 ) -> Result<(Features, Vec<Entry<'static>>), StepError> {
     let (pool, known) = read(context, "pool")?;
     let mut features = Features::new(pool.views(), pool.width());

@@ -6,11 +6,12 @@ use super::StepError;
 use super::context::Context;
 use super::decode::SHARD;
 use super::training_set::Entry;
-use crate::data::fit::{self, Fit};
+use crate::data::fit;
 use crate::data::webdataset::{self, Sample, ShardError};
-use crate::data::{Item, RgbImage, idx};
+use crate::data::{Item, RgbImage};
 use crate::ml::classify::frames::Frames;
 use crate::ml::pixels::{Labelled, Pixels};
+use crate::vocabulary::Fit;
 
 /// All items of an input's shard.
 pub fn shard(context: &Context, role: &str) -> Result<Vec<Item>, StepError> {
@@ -90,20 +91,6 @@ fn resized(
 
 pub fn named_shard(context: &Context, role: &str, entry: &str) -> Result<Vec<Item>, StepError> {
     Ok(webdataset::read_shard(&context.read(role, entry)?, &format!("{role}/{entry}"))?)
-}
-
-/// The 70,000 items of Fashion-MNIST, from the imported files.
-pub fn fashion_mnist(context: &Context) -> Result<Vec<Item>, StepError> {
-    let mut items = Vec::new();
-    for part in [idx::Part::Train, idx::Part::Test] {
-        let [images, labels] = part.unpacked();
-        items.extend(idx::items(
-            part,
-            &context.read("images", images)?,
-            &context.read("images", labels)?,
-        )?);
-    }
-    Ok(items)
 }
 
 /// The items as pixels; all of one square size.

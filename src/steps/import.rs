@@ -3,14 +3,15 @@
 
 use super::context::Context;
 use super::{Outputs, StepError};
-use crate::data::idx::{self, Part};
+use crate::data::sets::{self, ImageSet};
+use crate::plan::kinds;
 
 /// Outputs: the unpacked files, under their own names.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let folder = context.folder()?;
-    let mut outputs = Vec::new();
-    for part in [Part::Train, Part::Test] {
-        outputs.extend(idx::unpack(&folder, part)?.map(|(name, bytes)| (name.to_owned(), bytes)));
+pub fn run(params: kinds::Import, context: &mut Context) -> Result<Outputs, StepError> {
+    match sets::of(params.source) {
+        ImageSet::Embedded(set) => set.unpack(&context.folder()?),
+        ImageSet::Pictures(set) => {
+            Err(format!("{} is not imported: its pictures are decoded", set.title()).into())
+        }
     }
-    Ok(outputs)
 }

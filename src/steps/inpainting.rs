@@ -13,11 +13,11 @@ use crate::ml::latent::sample::{encode, inpainting_condition};
 use crate::ml::latent::train::{Part, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel, inpainting_from};
 use crate::ml::params::Params;
-use crate::plan::params;
+use crate::plan::kinds;
 
 /// Outputs: unet/* with the inputs of an inpainting model (f16), losses.json.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params::Inpainting { unet: settings, steps } = context.params()?;
+pub fn run(params: kinds::Inpainting, context: &mut Context) -> Result<Outputs, StepError> {
+    let kinds::Inpainting { unet: settings, steps } = params;
     let seed = context.seed()?;
     let items = named_shard(context, "corpus", "train.tar")?;
     let images = pixels(&items)?;

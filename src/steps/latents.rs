@@ -12,8 +12,9 @@ use crate::ml::latent::mask::{Distribution, Mask};
 use crate::ml::latent::sample::{encode, inpainting_condition};
 use crate::ml::params::StateDict;
 use crate::ml::pixels::Pixels;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::seed::Seed;
+use crate::vocabulary::TuningTransforms;
 
 const LATENTS: &str = "latents.safetensors";
 /// Images encoded at once.
@@ -22,8 +23,7 @@ const BATCH: usize = 16;
 /// Output: latents.safetensors in f32, view by view, the pool's images in order: `clean` [views *
 /// images, h, w, C], the scaled latents (the posterior's mode); for inpainting `condition` [views *
 /// images, h, w, 1 + C], the mask and the masked view's latents.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Latents = context.params()?;
+pub fn run(params: kinds::Latents, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let images = pixels(&of_class(context, "pool", &params.class)?)?;
     let autoencoder = base::autoencoder(context)?;
@@ -63,9 +63,9 @@ fn views(
     images: &Pixels,
     chunk: &[(usize, usize)],
     streams: &[Seed],
-    params: &params::Latents,
+    params: &kinds::Latents,
 ) -> Result<Tensor, StepError> {
-    let crate::study::TuningTransforms { scale, ratio, jitter, flip } = params.transforms;
+    let TuningTransforms { scale, ratio, jitter, flip } = params.transforms;
     let config = augment::Config { scale, ratio, jitter, flip_p: flip };
     let size = images.size();
     let mut views = vec![0.0; chunk.len() * size * size * 3];

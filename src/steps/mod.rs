@@ -41,7 +41,8 @@ mod training_set;
 mod unet;
 mod unpack;
 
-use crate::plan::{Job, Progress, kind};
+use crate::plan::kinds::{self, Spec, for_each_kind};
+use crate::plan::{Job, Progress};
 use crate::store::Objects;
 
 use context::Context;
@@ -66,42 +67,12 @@ pub fn run(
 
 type Step = fn(&mut Context<'_>) -> Result<Outputs, StepError>;
 
-const STEPS: &[(&str, Step)] = &[
-    (kind::IMPORT.name, import::run),
-    (kind::DECODE.name, decode::run),
-    (kind::AUDIT.name, audit::run),
-    (kind::CORPUS.name, corpus::run),
-    (kind::COHORT.name, cohort::run),
-    (kind::AUTOENCODER.name, autoencoder::run),
-    (kind::UNET.name, unet::run),
-    (kind::INPAINTING.name, inpainting::run),
-    (kind::BACKBONE.name, backbone::run),
-    (kind::PRETRAINED.name, pretrained::run),
-    (kind::PRETRAINED_BACKBONE.name, pretrained_backbone::run),
-    (kind::PROMPT.name, prompt::run),
-    (kind::LATENTS.name, latents::run),
-    (kind::PRIOR.name, prior::run),
-    (kind::DREAMBOOTH.name, dreambooth::run),
-    (kind::UNPACK.name, unpack::run),
-    (kind::RELEASED.name, released::run),
-    (kind::GENERATE.name, generate::run),
-    (kind::FEATURES.name, features::run),
-    (kind::HEAD.name, head::run),
-    (kind::CLASSIFIER.name, classifier::run),
-    (kind::PROBE.name, probe::run),
-    (kind::CHECK.name, check::run),
-    (kind::CONTACT.name, contact::run),
-    (kind::ANALYSIS.name, analysis::run),
-    (kind::REPORT.name, report::run),
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_has_its_step() {
-        let steps = STEPS.iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
-        assert_eq!(steps, kind::ALL.iter().map(|kind| kind.name).collect::<Vec<_>>());
-    }
+macro_rules! steps {
+    ($($file:ident::$spec:ident,)*) => {
+        /// The step of each kind: `run` of the file that has the kind's name, on its parameters.
+        const STEPS: &[(&str, Step)] = &[
+            $((kinds::$spec::KIND.name, |context| $file::run(context.params()?, context))),*
+        ];
+    };
 }
+for_each_kind!(steps);

@@ -1,31 +1,25 @@
 //! A set of pictures from outside: what its annotations and its decoded pictures say together, and
 //! which set of the study takes which.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Cursor;
 
 use super::StepError;
 use super::context::Context;
 use super::decode::{FINGERPRINTS, PICTURES, Picture, SHARD};
-use crate::data::catalogue::{
-    Catalogue, Part, Record, SkinType, Table, ddi, fitzpatrick17k, folder,
-};
+use crate::data::catalogue::{Catalogue, Part, Record, Table};
 use crate::data::duplicates::{self, Fingerprint};
-use crate::data::split::{self, Strata, TooFew, Wanted};
+use crate::data::sets::{self, Contents, HELD_OUT, ImageSet, TableRole, VALIDATION};
+use crate::data::split::{self, TooFew, Wanted};
 use crate::data::webdataset::{self, Sample, ShardError};
 use crate::data::{Item, RgbImage};
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::seed::Seed;
-use crate::study::{ImageSource, SkinTypeScale, Unusable};
+use crate::vocabulary::{ImageSource, Unusable};
 use crate::wording::some_of;
 
-/// Roles of the inputs: the decoded blocks, and the tables.
+/// Roles of the inputs that are decoded blocks.
 pub const BLOCK: &str = "pictures/";
-pub const TABLES: [&str; 3] = ["annotations", "held_out_list", "training_list"];
-/// The set whose pictures every accuracy is measured on, and so on: the study's keys below
-/// `images`.
-pub const HELD_OUT: &str = "held_out";
-pub const VALIDATION: &str = "validation";
 
 /// Every picture of the study's classes.
 pub struct PictureSet {
@@ -37,7 +31,7 @@ pub struct PictureSet {
 }
 
 impl PictureSet {
-    pub fn open(context: &Context, params: &params::PictureSet) -> Result<Self, StepError> {
+    pub fn open(context: &Context, params: &kinds::PictureSet) -> Result<Self, StepError> {
         let blocks = context.roles(BLOCK).into_iter().map(str::to_owned).collect::<Vec<_>>();
         let mut pictures = HashMap::new();
         let mut files = Vec::new();
@@ -90,7 +84,7 @@ impl PictureSet {
     /// The records of each of the study's sets, by position.
     pub fn split(
         &self,
-        params: &params::PictureSet,
+        params: &kinds::PictureSet,
         together: &[usize],
         seed: Seed,
     ) -> Result<Vec<Vec<usize>>, TooFew> {
@@ -98,10 +92,7 @@ impl PictureSet {
         let wanted = params.sets.iter().zip(&keys).map(|((set, count), key)| Wanted {
             key,
             count: *count,
-            strata: match (params.source, set.as_str()) {
-                (ImageSource::Ddi, HELD_OUT | VALIDATION) => Strata::SkinTypes,
-                _ => Strata::Classes,
-            },
+            strata: sets::of(params.source).strata(set),
             part: match set.as_str() {
                 HELD_OUT => Part::Test,
                 VALIDATION => Part::Validation,
@@ -223,52 +214,34 @@ fn item(record: &Record, source: ImageSource, image: RgbImage) -> Item {
 
 fn catalogue(
     context: &Context,
-    params: &params::PictureSet,
+    params: &kinds::PictureSet,
     files: &[String],
     pictures: &HashMap<String, Picture>,
 ) -> Result<Catalogue, StepError> {
-    let mut tables = HashMap::new();
-    for role in TABLES {
-        for file in context.files(role) {
+    let ImageSet::Pictures(set) = sets::of(params.source) else {
+        return Err(format!("{} has no pictures", sets::of(params.source).title()).into());
+    };
+    let mut tables = BTreeMap::new();
+    for role in TableRole::ALL {
+        for file in context.files(role.name()) {
             let (name, bytes) = file?;
             tables.insert(role, Table::read(&bytes, name)?);
         }
     }
-    let table =
-        |role: &str| tables.get(role).ok_or_else(|| format!("the set has no table `{role}`"));
-    Ok(match params.source {
-        ImageSource::Fitzpatrick17k => {
-            let skin_type = match params.skin_type {
-                SkinTypeScale::Scale => SkinType::Scale,
-                SkinTypeScale::Centaur => SkinType::Centaur,
-            };
-            fitzpatrick17k::catalogue(
-                table(TABLES[0])?,
-                tables.get(TABLES[1]),
-                tables.get(TABLES[2]),
-                skin_type,
-            )?
-        }
-        ImageSource::Ddi => ddi::catalogue(table(TABLES[0])?)?,
-        ImageSource::Folder => {
-            folder::catalogue(files.iter().map(String::as_str), tables.get(TABLES[0]))?
-        }
-        ImageSource::Webdataset => packed(pictures),
-        ImageSource::Phantom | ImageSource::Idx => return Err("the set has no pictures".into()),
-    })
+    let packed = packed(pictures);
+    let contents = Contents { tables: &tables, files, packed, skin_type: params.skin_type };
+    Ok(set.catalogue(contents)?)
 }
 
 /// What the shards' own records say.
-fn packed(pictures: &HashMap<String, Picture>) -> Catalogue {
+fn packed(pictures: &HashMap<String, Picture>) -> Vec<Record> {
     let record = |picture: &Picture| {
         let record = picture.record.clone()?;
         let (id, file) = (picture.id.clone(), picture.file.clone());
         let webdataset::Record { label, fst, malignant, patient, .. } = record;
         Some(Record { id, file, label, fst, malignant, patient, part: None })
     };
-    let mut records = pictures.values().filter_map(record).collect::<Vec<_>>();
-    records.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    Catalogue { records, notes: Vec::new() }
+    pictures.values().filter_map(record).collect()
 }
 
 #[cfg(test)]
@@ -282,7 +255,20 @@ mod tests {
 
     fn in_a_folder() -> Catalogue {
         let table = Table::read(TABLE.as_bytes(), "table.csv").unwrap();
-        folder::catalogue(["a/1.png", "a/2.png", "b/3.png", "b/4.png"], Some(&table)).unwrap()
+        let tables = BTreeMap::from([(TableRole::Annotations, table)]);
+        let files = ["a/1.png", "a/2.png", "b/3.png", "b/4.png"].map(str::to_owned);
+        catalogue_of(ImageSource::Folder, &tables, &files, Vec::new())
+    }
+
+    fn catalogue_of(
+        source: ImageSource,
+        tables: &BTreeMap<TableRole, Table>,
+        files: &[String],
+        packed: Vec<Record>,
+    ) -> Catalogue {
+        let ImageSet::Pictures(set) = sets::of(source) else { panic!("no set of pictures") };
+        let skin_type = crate::vocabulary::SkinTypeScale::Scale;
+        set.catalogue(Contents { tables, files, packed, skin_type }).unwrap()
     }
 
     fn in_shards() -> Catalogue {
@@ -299,7 +285,8 @@ mod tests {
             );
             (id, serde_json::from_str(&json).unwrap())
         };
-        packed(&records.into_iter().enumerate().map(picture).collect())
+        let packed = packed(&records.into_iter().enumerate().map(picture).collect());
+        catalogue_of(ImageSource::Webdataset, &BTreeMap::new(), &[], packed)
     }
 
     /// From a cohort's shard to the predictions of its images, seen as pixels or, through the

@@ -15,12 +15,12 @@ use crate::ml::latent::vae::{self, AutoencoderKl};
 use crate::ml::params::{Params, ParamsError, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::ClipTokenizer;
-use crate::plan::params::{self, Conditioning};
+use crate::plan::kinds;
+use crate::vocabulary::Conditioning;
 
 /// Outputs: vae/*, unet/*, text_encoder/*, tokenizer/*, scheduler/*, each model's weights in one
 /// file and in the precision they came in.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Pretrained = context.params()?;
+pub fn run(params: kinds::Pretrained, context: &mut Context) -> Result<Outputs, StepError> {
     let mut texts = BTreeMap::new();
     let mut weights: BTreeMap<String, StateDict> = BTreeMap::new();
     for file in context.files("files") {

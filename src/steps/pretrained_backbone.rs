@@ -6,11 +6,11 @@ use super::context::{Context, json_output};
 use super::{Outputs, StepError};
 use crate::ml::checkpoint;
 use crate::ml::classify::pretrained::network;
-use crate::plan::params;
+use crate::plan::kinds;
 
 /// Outputs: backbone/config.json, backbone/model.safetensors (f32).
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params::PretrainedBackbone { architecture } = context.params()?;
+pub fn run(params: kinds::PretrainedBackbone, context: &mut Context) -> Result<Outputs, StepError> {
+    let kinds::PretrainedBackbone { architecture } = params;
     let (name, bytes) = context.files("files").next().ok_or("no file of weights")??;
     let weights = checkpoint::read(&bytes).map_err(|error| format!("{name}: {error}"))?;
     let found = network(&architecture, weights).map_err(|error| {

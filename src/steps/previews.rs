@@ -10,13 +10,13 @@ use super::checkpoint::Checkpoint;
 use crate::data::{RgbImage, sheet};
 use crate::ml::latent::sample::Sampler;
 use crate::ml::latent::schedule::Schedule;
-use crate::ml::latent::solver::Method;
 use crate::ml::latent::unet::UNet2DConditionModel;
 use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::params::StateDict;
 use crate::ml::pixels::{Pixels, from_signed};
 use crate::ml::training::Keep;
 use crate::seed::Seed;
+use crate::vocabulary::Solver;
 
 /// Images of a preview.
 pub const IMAGES: usize = 4;
@@ -49,7 +49,7 @@ impl Scene<'_> {
             schedule,
             prompt,
             empty,
-            method: Method::DpmSolver,
+            method: Solver::DpmSolver,
             steps: STEPS,
             guidance: GUIDANCE,
             side,

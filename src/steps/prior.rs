@@ -4,11 +4,10 @@ use super::context::Context;
 use super::generate::{Models, painted};
 use super::{Outputs, StepError};
 use crate::data::{Item, RgbImage};
-use crate::plan::params;
+use crate::plan::kinds;
 
-/// Output: shard.tar, all labelled [`params::PRIOR`].
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Prior = context.params()?;
+/// Output: shard.tar, all labelled [`kinds::PRIOR`].
+pub fn run(params: kinds::Prior, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let models = Models::load(context, params.precision)?;
     let sampler = models.sampler((params.solver, params.steps, params.guidance), params.size)?;
@@ -22,10 +21,10 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
     })
 }
 
-fn item(params: &params::Prior, index: usize, rgb: &[u8], size: usize) -> Item {
+fn item(params: &kinds::Prior, index: usize, rgb: &[u8], size: usize) -> Item {
     Item {
-        id: format!("{}-{index:05}", params::PRIOR),
-        label: params::PRIOR.to_owned(),
+        id: format!("{}-{index:05}", kinds::PRIOR),
+        label: kinds::PRIOR.to_owned(),
         fst: 0,
         malignant: None,
         patient: String::new(),

@@ -5,12 +5,11 @@ use super::classifier::{outputs, transforms_config};
 use super::context::Context;
 use super::images::frames_at;
 use super::{Outputs, StepError};
-use crate::plan::params;
-use crate::study::Regime;
+use crate::plan::kinds;
+use crate::vocabulary::Regime;
 
 /// Outputs as a classifier's.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Probe = context.params()?;
+pub fn run(params: kinds::Probe, context: &mut Context) -> Result<Outputs, StepError> {
     let train = frames_at(context, "plentiful", params.training.size)?;
     let transforms = transforms_config(&params.transforms);
     outputs(context, &train, &params.classes, &params.training, Regime::Full, Some(&transforms))

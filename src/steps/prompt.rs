@@ -7,13 +7,12 @@ use super::base::Prompts;
 use super::context::Context;
 use super::{Outputs, StepError};
 use crate::ml::params::StateDict;
-use crate::plan::params;
+use crate::plan::kinds;
 
 const EMBEDDINGS: &str = "embeddings.safetensors";
 
 /// Output: embeddings.safetensors with `prompt` and `empty`, [1, tokens, width] each, f32.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Prompt = context.params()?;
+pub fn run(params: kinds::Prompt, context: &mut Context) -> Result<Outputs, StepError> {
     let prompts = Prompts::load(context, "text")?;
     let mut embeddings = StateDict::default();
     embeddings.insert("prompt", prompts.embed(&[&params.prompt])?);

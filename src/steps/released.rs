@@ -10,7 +10,7 @@ use super::images::of_class;
 use super::{Outputs, StepError, unpack};
 use crate::data::webdataset::{self, Sample, ShardError};
 use crate::data::{Item, RgbImage, released};
-use crate::plan::params;
+use crate::plan::kinds;
 
 /// Sources without enough images that are named.
 const NAMED: usize = 5;
@@ -20,8 +20,7 @@ type Found<'a> = (&'a str, String);
 
 /// Output: shard.tar, source by source, generations in order. An image's generation number is its
 /// place among those of its source.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Released = context.params()?;
+pub fn run(params: kinds::Released, context: &mut Context) -> Result<Outputs, StepError> {
     let pool = of_class(context, "pool", &params.class)?;
     let entry = unpack::entry(params.strategy, &params.class);
     let roles = context.roles("unpacked/");
@@ -82,7 +81,7 @@ fn each(
 
 /// The images that are wanted, with the source and the generation that each is.
 fn wanted<'a, K: Ord>(
-    params: &params::Released,
+    params: &kinds::Released,
     pool: &[Item],
     mut made: BTreeMap<usize, Vec<(K, Found<'a>)>>,
 ) -> Result<HashMap<Found<'a>, (usize, usize)>, StepError> {
@@ -125,7 +124,7 @@ fn wanted<'a, K: Ord>(
 
 /// As a generator of the study would have made it: named by its source, the name that it was
 /// released under kept.
-fn item(params: &params::Released, source: &Item, generation: usize, mut item: Item) -> Item {
+fn item(params: &kinds::Released, source: &Item, generation: usize, mut item: Item) -> Item {
     let strategy = params.strategy.name();
     let id = format!("{}-released-{strategy}-{generation:02}", source.id);
     if let Some(made) = &mut item.synthetic {

@@ -5,16 +5,15 @@ use super::contact::Legend;
 use super::context::Context;
 use super::dreambooth::LOSSES;
 use super::{Outputs, StepError};
-use crate::plan::params;
+use crate::data::sets;
+use crate::plan::kinds;
 use crate::report;
 use crate::report::inputs::{
     AuditPage, Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training,
 };
-use crate::study::ImageSource;
 
 /// Outputs: index.html, report.md, figures/*.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Report = context.params()?;
+pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, StepError> {
     let sheet = |png: &str, legend: &str| -> Result<Sheet, StepError> {
         let Legend { rows, columns } = context.json("contact", legend)?;
         Ok(Sheet { png: context.read("contact", png)?, rows, columns })
@@ -60,8 +59,8 @@ fn audit(context: &Context) -> Result<Option<AuditPage>, StepError> {
     Ok(Some(AuditPage { audit: context.json("audit", audit::AUDIT)?, thumbnails }))
 }
 
-fn curve(context: &Context, training: &params::Training) -> Result<Training, StepError> {
-    let params::Training { role, model, conditioning, steps } = training;
+fn curve(context: &Context, training: &kinds::Training) -> Result<Training, StepError> {
+    let kinds::Training { role, model, conditioning, steps } = training;
     let losses = context.json(role, LOSSES)?;
     Ok(Training {
         model: model.clone(),
@@ -71,21 +70,15 @@ fn curve(context: &Context, training: &params::Training) -> Result<Training, Ste
     })
 }
 
-fn study(params: params::Report) -> StudyInfo {
+fn study(params: kinds::Report) -> StudyInfo {
     let size = |(what, count): &(String, usize)| Size { what: what.clone(), count: *count };
+    let set = sets::of(params.source);
     StudyInfo {
         name: params.name,
         title: params.title,
         about: params.about,
-        image_set: match params.source {
-            ImageSource::Phantom => "phantom".to_owned(),
-            ImageSource::Idx => "Fashion-MNIST".to_owned(),
-            ImageSource::Fitzpatrick17k => "Fitzpatrick17k".to_owned(),
-            ImageSource::Ddi => "Diverse Dermatology Images".to_owned(),
-            ImageSource::Folder => "a folder of pictures".to_owned(),
-            ImageSource::Webdataset => "shards of pictures".to_owned(),
-        },
-        phantom: params.source == ImageSource::Phantom,
+        image_set: set.title().to_owned(),
+        phantom: set.is_phantom(),
         seed: params.seed,
         sizes: params.sizes.iter().map(size).collect(),
         shared: params.shared,
@@ -93,26 +86,12 @@ fn study(params: params::Report) -> StudyInfo {
     }
 }
 
-fn count(count: &params::KindCount) -> TaskCount {
-    let noun = match count.kind.as_str() {
-        "autoencoder" | "unet" | "inpainting" | "backbone" => {
-            format!("pretraining ({})", count.kind)
-        }
-        "import" => "imported files".to_owned(),
-        "decode" => "block of pictures".to_owned(),
-        "unpack" => "unpacked shard".to_owned(),
-        "released" => "released shard".to_owned(),
-        "cohort" => "real image set".to_owned(),
-        "pretrained" => "pretrained pipeline".to_owned(),
-        "prompt" => "prompt embedding".to_owned(),
-        "latents" => "set of latents".to_owned(),
-        "features" => "set of features".to_owned(),
-        "head" => "classifier head".to_owned(),
-        "dreambooth" => "fine-tuning".to_owned(),
-        "generate" => "synthetic shard".to_owned(),
-        "check" => "generator check".to_owned(),
-        "contact" => "contact sheet".to_owned(),
-        kind => kind.to_owned(),
-    };
-    TaskCount { kind: noun, tasks: count.tasks, serves: count.serves, apart: count.apart }
+fn count(count: &kinds::KindCount) -> TaskCount {
+    let noun = kinds::ALL.iter().find(|kind| kind.name == count.kind).map_or("", |kind| kind.noun);
+    TaskCount {
+        kind: noun.to_owned(),
+        tasks: count.tasks,
+        serves: count.serves,
+        apart: count.apart,
+    }
 }

@@ -10,7 +10,7 @@ use super::{Outputs, StepError};
 use crate::ml::latent::config::{ActFn, PerLevel};
 use crate::ml::latent::denoising::{Batch, Denoising, dropped};
 use crate::ml::latent::sample::encode_all;
-use crate::ml::latent::schedule::{self, PredictionType, Schedule};
+use crate::ml::latent::schedule::{self, Schedule};
 use crate::ml::latent::train::{Budget, Part, optimise};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::optim;
@@ -18,12 +18,11 @@ use crate::ml::params::Params;
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::{ClipTokenizer, Vocabulary};
 use crate::ml::training::backward;
-use crate::plan::params;
+use crate::plan::kinds;
 use crate::study;
 
 /// Outputs: unet/*, text_encoder/*, tokenizer/*, scheduler/*, losses.json; weights in f16.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let settings: params::UNet = context.params()?;
+pub fn run(settings: kinds::UNet, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let items = named_shard(context, "corpus", "train.tar")?;
     let images = pixels(&items)?;
@@ -118,14 +117,11 @@ fn schedule_config(settings: &study::Diffusion) -> schedule::Config {
         beta_start: settings.beta_start,
         beta_end: settings.beta_end,
         beta_schedule: "scaled_linear".into(),
-        prediction_type: match settings.prediction {
-            study::Prediction::Epsilon => PredictionType::Epsilon,
-            study::Prediction::VPrediction => PredictionType::VPrediction,
-        },
+        prediction_type: settings.prediction,
     }
 }
 
-fn unet_config(settings: &params::UNet, side: usize, latent_channels: usize) -> unet::Config {
+fn unet_config(settings: &kinds::UNet, side: usize, latent_channels: usize) -> unet::Config {
     let levels = settings.unet.channels.len();
     unet::Config {
         sample_size: side,

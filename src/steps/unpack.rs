@@ -12,8 +12,8 @@ use super::{Outputs, StepError};
 use crate::data::decode::Memory;
 use crate::data::webdataset::{self, Sample, ShardWriter};
 use crate::data::{Item, released};
-use crate::plan::params;
-use crate::study::{Strategy, Unusable};
+use crate::plan::kinds;
+use crate::vocabulary::{Strategy, Unusable};
 
 /// Name of the output that says what there is.
 pub const UNPACKED: &str = "unpacked.json";
@@ -43,8 +43,7 @@ struct Waiting {
 
 /// Outputs: unpacked.json and, for each strategy and class of which the shard has images,
 /// `<strategy>/<class>.tar`.
-pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
-    let params: params::Unpack = context.params()?;
+pub fn run(params: kinds::Unpack, context: &mut Context) -> Result<Outputs, StepError> {
     let mut taken = Taken {
         params: &params,
         memory: Memory::new(DECODED),
@@ -80,7 +79,7 @@ pub fn run(context: &mut Context) -> Result<Outputs, StepError> {
 }
 
 /// The strategy and the study's class of a sample that is to be taken.
-fn wanted<'a>(sample: &Sample, params: &'a params::Unpack) -> Option<(Strategy, &'a str)> {
+fn wanted<'a>(sample: &Sample, params: &'a kinds::Unpack) -> Option<(Strategy, &'a str)> {
     let made = sample
         .synthetic
         .as_ref()
@@ -94,7 +93,7 @@ fn wanted<'a>(sample: &Sample, params: &'a params::Unpack) -> Option<(Strategy, 
 
 /// What has been taken so far.
 struct Taken<'a> {
-    params: &'a params::Unpack,
+    params: &'a kinds::Unpack,
     memory: Memory,
     shards: BTreeMap<String, ShardWriter<Vec<u8>>>,
     unpacked: Unpacked,
@@ -102,7 +101,7 @@ struct Taken<'a> {
 
 impl Taken<'_> {
     fn decode(&mut self, waiting: Vec<Waiting>) -> Result<(), StepError> {
-        let params::Unpack { size, fit, .. } = *self.params;
+        let kinds::Unpack { size, fit, .. } = *self.params;
         let decoded = waiting.into_par_iter().map(|waiting| {
             let square =
                 with_picture(&waiting.sample.picture, &waiting.member, &self.memory, |_, image| {

@@ -13,7 +13,7 @@ use super::error::{Result, StoreError};
 const HEADER: &str = "titrate artifact 1\n";
 
 /// One named output.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// A relative path with `/` between its parts, unique in its artifact.
@@ -24,7 +24,7 @@ pub struct Entry {
 }
 
 /// The named outputs of one task, sorted by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Entry>", into = "Vec<Entry>")]
 pub struct Artifact {
     entries: Vec<Entry>,

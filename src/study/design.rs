@@ -3,33 +3,20 @@
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Control, DreamBooth, Generator, Keep, Models, Regime, Strategy, Study};
+use super::schema::{DreamBooth, Generator, Models, Study};
 use crate::seed::Seed;
-
-/// What the synthetic images of an arm are: how made and how many a real image.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Synthetic {
-    pub strategy: Strategy,
-    /// The generator's variant; empty: the generator itself.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub variant: String,
-    /// Synthetic images per real image.
-    pub dose: usize,
-}
+use crate::vocabulary::{Arm, Regime, Strategy, WeightsKept};
 
 /// One classifier: cohort x arm x dose x n, once per replicate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
-    /// None: real images only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub synthetic: Option<Synthetic>,
-    /// Which control it is of, if it is of one; then there are real images only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub control: Option<Control>,
+    pub arm: Arm,
+    /// Synthetic images per real image; 0 where the arm has none.
+    pub dose: usize,
     pub transforms: bool,
-    #[serde(default, skip_serializing_if = "Regime::is_full")]
     pub regime: Regime,
     pub replicate: usize,
 }
@@ -38,52 +25,14 @@ impl Cell {
     /// `n=8/text-to-image-x10/transforms/r0`, with the regime before the replicate where it is not
     /// the full one.
     pub fn label(&self) -> String {
-        let arm = match (&self.synthetic, self.control) {
-            (Some(synthetic), _) => format!("{}-x{}", synthetic.arm(), synthetic.dose),
-            (None, Some(control)) => control.name().to_owned(),
-            (None, None) => "real".to_owned(),
+        let Self { n, arm, dose, transforms, regime, replicate } = self;
+        let dose = if *dose == 0 { String::new() } else { format!("-x{dose}") };
+        let transforms = if *transforms { "transforms" } else { "plain" };
+        let regime = match regime {
+            Regime::Full => String::new(),
+            regime => format!("{}/", regime.name()),
         };
-        let transforms = if self.transforms { "transforms" } else { "plain" };
-        let regime =
-            if self.regime.is_full() { String::new() } else { format!("{}/", self.regime.name()) };
-        format!("n={}/{arm}/{transforms}/{regime}r{}", self.n, self.replicate)
-    }
-}
-
-impl Control {
-    /// The name in study files, labels and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Reseeded => "reseeded",
-        }
-    }
-}
-
-impl Synthetic {
-    /// The arm's name: the strategy, with a variant `text-to-image@lora`.
-    pub fn arm(&self) -> String {
-        self.strategy.arm(&self.variant)
-    }
-}
-
-impl Strategy {
-    /// The name of the arm of this strategy and a variant of the generator (empty: the generator
-    /// itself).
-    pub fn arm(self, variant: &str) -> String {
-        if variant.is_empty() {
-            self.name().to_owned()
-        } else {
-            format!("{}@{variant}", self.name())
-        }
-    }
-
-    /// The name in study files, labels and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TextToImage => "text-to-image",
-            Self::Inpaint => "inpaint",
-            Self::InThenOutpaint => "in-then-outpaint",
-        }
+        format!("n={n}/{arm}{dose}/{transforms}/{regime}r{replicate}")
     }
 }
 
@@ -96,25 +45,20 @@ impl Study {
     /// Every classifier of the experiment, real only first at each n, then the controls.
     pub fn cells(&self) -> Vec<Cell> {
         let experiment = &self.experiment;
-        let mut arms = vec![(None, None)];
-        arms.extend(experiment.controls.iter().map(|&control| (Some(control), None)));
-        for (variant, _) in self.generators() {
-            for &strategy in &experiment.strategies {
-                let synthetic =
-                    |&dose| (None, Some(Synthetic { strategy, variant: variant.to_owned(), dose }));
-                arms.extend(experiment.doses.iter().map(synthetic));
-            }
+        let mut arms = vec![(Arm::Real, 0)];
+        arms.extend(experiment.controls.iter().map(|control| (Arm::Control(*control), 0)));
+        for arm in self.arms() {
+            arms.extend(experiment.doses.iter().map(|dose| (arm.clone(), *dose)));
         }
         let mut cells = Vec::new();
         for &n in &experiment.n {
-            for (control, synthetic) in &arms {
+            for (arm, dose) in &arms {
                 for &transforms in &experiment.transforms {
                     for &regime in &experiment.regimes {
-                        let (synthetic, control) = (synthetic.clone(), *control);
                         let cell = |replicate| Cell {
                             n,
-                            synthetic: synthetic.clone(),
-                            control,
+                            arm: arm.clone(),
+                            dose: *dose,
                             transforms,
                             regime,
                             replicate,
@@ -165,7 +109,7 @@ impl Study {
     /// other choices of it.
     pub fn shared_by_replicates(&self) -> Vec<String> {
         let mut shared = vec!["the pool".to_owned(), "the pretrained weights".to_owned()];
-        if self.classifier.patience > 0 || self.classifier.keep == Keep::Best {
+        if self.classifier.patience > 0 || self.classifier.keep == WeightsKept::Best {
             shared.insert(1, "the validation images".to_owned());
         }
         let experiment = &self.experiment;
@@ -190,11 +134,13 @@ impl Study {
         shared
     }
 
-    /// The names of the synthetic arms, whatever their doses.
-    pub fn arms(&self) -> Vec<String> {
+    /// The arms with synthetic images, whatever their doses.
+    pub fn arms(&self) -> Vec<Arm> {
         let strategies = &self.experiment.strategies;
         self.generators()
-            .flat_map(|(variant, _)| strategies.iter().map(move |strategy| strategy.arm(variant)))
+            .flat_map(|(variant, _)| {
+                strategies.iter().map(move |strategy| Arm::of(*strategy, variant))
+            })
             .collect()
     }
 }

@@ -26,7 +26,7 @@ use toml_edit::visit_mut::{
 };
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
-pub use design::{Cell, Synthetic};
+pub use design::Cell;
 pub use error::{Place, Problem, StudyError};
 pub use schema::*;
 
@@ -124,14 +124,15 @@ impl LoadedStudy {
         (!path.is_empty()).then(|| self.relative("base.pretrained.backbone", path))
     }
 
-    /// The generators whose images are released ones, by variant, and the folders of their shards.
-    pub fn released_folders(&self) -> Vec<(String, PathBuf)> {
+    /// The folders of the shards of each generator whose images are released ones.
+    pub fn released_folders(&self) -> Vec<ReleasedFolder> {
         let folder = |(variant, generator): (&str, &Generator)| {
             let own = keys::dotted(&["generator", "variants", variant, "released"]);
             // A variant that says nothing of it has the generator's, written where that was.
             let key =
                 if self.places.contains_key(&own) { own } else { "generator.released".to_owned() };
-            (variant.to_owned(), self.relative(&key, &generator.released))
+            let folder = self.relative(&key, &generator.released);
+            ReleasedFolder { variant: variant.to_owned(), key, folder }
         };
         self.study
             .generators()
@@ -176,6 +177,18 @@ impl LoadedStudy {
         }
         self.place(key).folder().unwrap_or(Path::new("")).join(expanded)
     }
+}
+
+/// The shards of a generator whose images are released ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleasedFolder {
+    /// The generator's variant; empty: the generator itself.
+    pub variant: String,
+    /// The key that names the folder: the variant's, or the generator's where the variant says
+    /// nothing of it.
+    pub key: String,
+    /// The folder, or its place in the hub.
+    pub folder: PathBuf,
 }
 
 /// How paths begin that are not on this machine.

@@ -602,7 +602,8 @@ fn a_variant_is_the_generator_but_for_what_it_says() {
         ("lora".into(), prompt, per_class, 7, 2),
     ];
     assert_eq!(study.generators().map(of).collect::<Vec<_>>(), expected);
-    assert_eq!(study.arms()[2..5], ["in-then-outpaint", "text-to-image@all", "inpaint@all"]);
+    let arms = study.arms().iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(arms[2..5], ["in-then-outpaint", "text-to-image@all", "inpaint@all"]);
 }
 
 #[test]

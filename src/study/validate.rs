@@ -10,6 +10,9 @@ use toml_edit::ser::ValueSerializer;
 
 use super::keys::{Said, dotted};
 use super::schema::*;
+use crate::vocabulary::{
+    Crop, Dedupe, Fit, HeadKind, ImageSource, NormalisationKind, Regime, SkinTypeScale, Transforms,
+};
 
 /// Every rule that the study breaks, as the key to change and the complaint.
 pub(super) fn broken_rules(study: &Study, said: &Said) -> Vec<(String, String)> {
@@ -182,12 +185,15 @@ fn images(study: &Study, rules: &mut Rules) {
         "no empty name",
     );
     let source = images.source;
-    if source != ImageSource::Phantom && images.path.is_empty() {
-        let what = match source {
-            ImageSource::Idx => ".gz files",
-            ImageSource::Webdataset => "tar files",
-            _ => "pictures",
-        };
+    // What the folder has, and which tables a study may name.
+    let (what, annotated, listed) = match source {
+        ImageSource::Phantom => (None, false, false),
+        ImageSource::Idx => (Some(".gz files"), false, false),
+        ImageSource::Fitzpatrick17k => (Some("pictures"), true, true),
+        ImageSource::Ddi | ImageSource::Folder => (Some("pictures"), true, false),
+        ImageSource::Webdataset => (Some("tar files"), false, false),
+    };
+    if let Some(what) = what.filter(|_| images.path.is_empty()) {
         rules.refuse(
             "images.path",
             format!(
@@ -197,13 +203,9 @@ fn images(study: &Study, rules: &mut Rules) {
         );
     }
     let tables = [
-        (
-            "annotations",
-            &images.annotations,
-            !matches!(source, ImageSource::Phantom | ImageSource::Idx | ImageSource::Webdataset),
-        ),
-        ("held_out_list", &images.held_out_list, source == ImageSource::Fitzpatrick17k),
-        ("training_list", &images.training_list, source == ImageSource::Fitzpatrick17k),
+        ("annotations", &images.annotations, annotated),
+        ("held_out_list", &images.held_out_list, listed),
+        ("training_list", &images.training_list, listed),
     ];
     for (name, path, read) in tables {
         let allowed = format!("\"\" (the source {} has no such table)", source.name());
@@ -276,7 +278,10 @@ fn base(study: &Study, rules: &mut Rules) {
         ),
         ImageSource::Idx if base.from.is_empty() => rules.sweep("base.corpus.classes", classes),
         ImageSource::Idx => {}
-        source => {
+        source @ (ImageSource::Fitzpatrick17k
+        | ImageSource::Ddi
+        | ImageSource::Folder
+        | ImageSource::Webdataset) => {
             let pretrained = &base.pretrained;
             let [text_to_image, inpainting] = study.pipelines();
             let needed = [
@@ -410,7 +415,7 @@ fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mu
         "[images, batch] pairs with rising images and batches of 1 or more",
     );
     let least = tiers.iter().map(|[_, batch]| *batch).chain([batch]).min();
-    if classifier.head == Head::ConcatPool && least == Some(1) {
+    if classifier.head == HeadKind::ConcatPool && least == Some(1) {
         let key = join(table, "batch");
         rules
             .refuse(&key, format!("`{key}`: a batch of 1 cannot be normalised, as {table}.head \"concat-pool\" does: 2 or more"));
@@ -445,13 +450,13 @@ fn views(study: &Study, rules: &mut Rules) {
     let corpus = &base.backbone.training;
     let (head, normalisation) = (corpus.head, corpus.normalisation);
     rules.require(
-        head == Head::Linear,
+        head == HeadKind::Linear,
         "base.backbone.training.head",
         head,
         "\"linear\" (the body is what is kept)",
     );
     rules.require(
-        normalisation == Normalisation::Backbone,
+        normalisation == NormalisationKind::Backbone,
         "base.backbone.training.normalisation",
         normalisation,
         "\"backbone\" (there is none before)",

@@ -11,13 +11,13 @@ use titrate::ml::latent::config::{ActFn, PerLevel};
 use titrate::ml::latent::denoising::{Batch, Denoising};
 use titrate::ml::latent::sample::Sampler;
 use titrate::ml::latent::schedule::{self, PredictionType, Schedule};
-use titrate::ml::latent::solver::Method;
 use titrate::ml::latent::train::{Budget, Part, optimise};
 use titrate::ml::latent::unet::{self, UNet2DConditionModel};
 use titrate::ml::latent::vae::{self, AutoencoderKl};
 use titrate::ml::params::Params;
 use titrate::ml::training::Session;
 use titrate::seed::Seed;
+use titrate::vocabulary::Solver;
 
 use crate::{Case, classifiers, repeated, repeated_after};
 
@@ -243,7 +243,7 @@ impl Generator {
                 schedule: &schedule,
                 prompt: &prompt,
                 empty: &empty,
-                method: Method::DpmSolver,
+                method: Solver::DpmSolver,
                 steps,
                 guidance: GUIDANCE,
                 side,

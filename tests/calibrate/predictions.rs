@@ -7,7 +7,8 @@ use rayon::prelude::*;
 use titrate::metrics::{Prediction, Predictions};
 use titrate::seed::Seed;
 use titrate::stats::Interval;
-use titrate::stats::analysis::{Analysis, Cell, Config, FULL, Losses, REAL, analyse};
+use titrate::stats::analysis::{Analysis, Cell, Config, Losses, analyse};
+use titrate::vocabulary::{Arm, Regime};
 
 const CLASSES: usize = 4;
 const PER_CLASS: usize = 60;
@@ -48,10 +49,10 @@ fn study(replicates: usize, seed: Seed) -> Vec<Predictions> {
 fn analysed(replicates: usize, seed: Seed) -> Analysis {
     let cell = |(replicate, predictions)| Cell {
         n: 1,
-        arm: REAL.into(),
+        arm: Arm::Real,
         dose: 0,
         transforms: false,
-        regime: FULL.into(),
+        regime: Regime::Full,
         replicate,
         predictions,
         losses: Losses::of(&[]),

@@ -83,8 +83,11 @@ fn released_shard(
             for (method, submethod) in methods {
                 let (label, hash) = (class.replace(' ', "-"), md5hash(class, index));
                 let key = format!("{label}_{method}_{submethod}_generations1_{number:02}_{hash}");
-                let image =
-                    fit::fit(&picture(class, 1000 * (number + 1) + index), 64, fit::Fit::Crop);
+                let image = fit::fit(
+                    &picture(class, 1000 * (number + 1) + index),
+                    64,
+                    titrate::vocabulary::Fit::Crop,
+                );
                 let record = serde_json::json!({
                     "name": format!("{hash}.png"), "md5hash": hash, "label": label, "method": method, "submethod": submethod,
                     "generation_num": format!("{number:02}"), "tag": "generations1",

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use titrate::exec::{Outputs, StepError};
 use titrate::id::Digest;
-use titrate::plan::{Graph, Input, InputFile, Job, Numerics, Progress, Task};
+use titrate::plan::kinds::Kind;
+use titrate::plan::{Graph, Input, InputFile, Job, Numerics, Progress, Task, Work};
 use titrate::seed::Seed;
 use titrate::store::{Objects, Store};
 use titrate::study::LoadedStudy;
@@ -71,20 +72,32 @@ impl Toy {
             }
             graph.add(Task {
                 label: toy.label.clone(),
-                kind: KINDS.iter().find(|kind| **kind == toy.kind).context("an unknown kind")?,
-                version: 1,
+                kind: KINDS.iter().find(|kind| kind.name == toy.kind).context("an unknown kind")?,
                 params: toy.params.clone().into(),
                 inputs,
                 seed: toy.seed.map(Seed::of_study),
-                cost: toy.cost,
+                work: Work::about(toy.cost),
             })?;
         }
         Ok(graph)
     }
 }
 
-const KINDS: [&str; 9] =
-    ["emit", "generate", "join", "shorten", "draw", "page", "wait", "fail", "panic"];
+const fn kind(name: &'static str, on_device: bool) -> Kind {
+    Kind { name, version: 1, noun: name, on_device }
+}
+
+static KINDS: [Kind; 9] = [
+    kind("emit", false),
+    kind("generate", true),
+    kind("join", false),
+    kind("shorten", false),
+    kind("draw", false),
+    kind("page", false),
+    kind("wait", false),
+    kind("fail", false),
+    kind("panic", false),
+];
 
 /// The graph whose description's path is in the environment.
 pub fn tasks(_: &LoadedStudy, store: &Store) -> anyhow::Result<Graph> {

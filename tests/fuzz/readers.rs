@@ -6,21 +6,21 @@
 use std::io::Cursor;
 use std::path::{Component, Path};
 
-use titrate::data::catalogue::{Table, ddi, fitzpatrick17k, folder};
+use titrate::data::catalogue::Table;
 use titrate::data::decode;
+use titrate::data::sets::{ddi, fitzpatrick17k, folder};
 use titrate::data::webdataset::{self, Sample, ShardError};
 use titrate::metrics::Predictions;
 use titrate::ml::checkpoint;
 use titrate::ml::latent::{schedule, unet, vae};
 use titrate::ml::text::tokenizer::ClipTokenizer;
 use titrate::store::{Artifact, Receipt};
+use titrate::vocabulary::SkinTypeScale;
 
 /// Annotation tables, each as every set's.
 pub fn tables(bytes: &[u8]) {
     let Ok(table) = Table::read(bytes, "a.csv") else { return };
-    for skin_type in
-        [titrate::data::catalogue::SkinType::Scale, titrate::data::catalogue::SkinType::Centaur]
-    {
+    for skin_type in [SkinTypeScale::Scale, SkinTypeScale::Centaur] {
         let whole = fitzpatrick17k::catalogue(&table, None, None, skin_type);
         let listed = fitzpatrick17k::catalogue(&table, Some(&table), None, skin_type);
         assert!(whole.is_ok() || listed.is_err(), "a list makes no table better");

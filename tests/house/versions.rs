@@ -9,7 +9,7 @@ use std::{env, fs};
 use expect_test::expect;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use serde::{Deserialize, Serialize};
-use titrate::plan::{Numerics, kind};
+use titrate::plan::{Numerics, kinds};
 
 use crate::items::{Counted, Reach};
 use crate::source::{Crate, included};
@@ -45,7 +45,7 @@ struct Record {
 
 type Records = BTreeMap<String, Record>;
 
-/// A kind as this test sees it; the program's are in [`kind::ALL`].
+/// A kind as this test sees it; the program's are in [`kinds::ALL`].
 #[derive(Clone, Copy)]
 struct Kind<'a> {
     name: &'a str,
@@ -54,8 +54,9 @@ struct Kind<'a> {
 }
 
 fn kinds() -> Vec<Kind<'static>> {
-    let all = kind::ALL.iter();
-    all.map(|kind| Kind { name: kind.name, version: kind.version, sources: kind.sources }).collect()
+    let step = |kind: &kinds::Kind| &*Box::leak(Box::new([&*kind.source().leak()]));
+    let all = kinds::ALL.iter();
+    all.map(|kind| Kind { name: kind.name, version: kind.version, sources: step(kind) }).collect()
 }
 
 fn source() -> Crate {
@@ -138,7 +139,7 @@ fn complaints(source: &Crate, kinds: &[Kind], records: &Records) -> Vec<String> 
                 complaints.push(format!("{name}: VERSION was raised to {}: run `cargo xtask versions`", kind.version));
             }
             Some(record) if fingerprint(source, kind) != record.fingerprint => complaints.push(format!(
-                "{name}: its source changed and VERSION is still {}. If its output can change, raise VERSION in src/plan/kind.rs \
+                "{name}: its source changed and VERSION is still {}. If its output can change, raise VERSION in src/plan/kinds/ \
                  and run `cargo xtask versions`; if not, run `cargo xtask versions --acknowledge {name} --output-neutral \"why\"`",
                 kind.version
             )),
@@ -232,7 +233,7 @@ fn what_a_kind_lists_exists() {
         for listed in kind.sources {
             assert!(
                 !source.listed(listed).is_empty(),
-                "src/plan/kind.rs: `{}` lists src/{listed}, which does not exist",
+                "src/plan/kinds/: `{}` lists src/{listed}, which does not exist",
                 kind.name
             );
         }
@@ -403,7 +404,7 @@ fn a_change_asks_for_a_version_or_a_reason() {
     said.extend(complaints(&new, &[], neutral));
     expect![[r#"
         toy: not recorded yet: run `cargo xtask versions`
-        toy: its source changed and VERSION is still 1. If its output can change, raise VERSION in src/plan/kind.rs and run `cargo xtask versions`; if not, run `cargo xtask versions --acknowledge toy --output-neutral "why"`
+        toy: its source changed and VERSION is still 1. If its output can change, raise VERSION in src/plan/kinds/ and run `cargo xtask versions`; if not, run `cargo xtask versions --acknowledge toy --output-neutral "why"`
         toy: VERSION was raised to 2: run `cargo xtask versions`
         toy: VERSION went back from 2 to 1
         toy: recorded, but there is no such kind: run `cargo xtask versions`"#]].assert_eq(&said.join("\n"));

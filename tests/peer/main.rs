@@ -17,13 +17,13 @@ use titrate::ml::latent::layout::{
 use titrate::ml::latent::mask::Mask;
 use titrate::ml::latent::sample::Sampler;
 use titrate::ml::latent::schedule::{self, Schedule};
-use titrate::ml::latent::solver::Method;
 use titrate::ml::latent::unet::{self, UNet2DConditionModel};
 use titrate::ml::latent::vae::{self, AutoencoderKl};
 use titrate::ml::params::{Params, StateDict};
 use titrate::ml::text::clip::{self, TextEncoder};
 use titrate::ml::text::tokenizer::ClipTokenizer;
 use titrate::seed::Seed;
+use titrate::vocabulary::Solver;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/diffusers_sample.py");
 const PROMPT: &str = "An image of psoriasis, a skin disease";
@@ -114,7 +114,7 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
         schedule,
         prompt,
         empty,
-        method: Method::DpmSolver,
+        method: Solver::DpmSolver,
         steps: STEPS,
         guidance: GUIDANCE,
         side,

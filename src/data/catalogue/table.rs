@@ -1,6 +1,8 @@
 //! CSV tables with a header: columns by name, cells with the line that they are on.
 
-use super::CatalogueError;
+use std::collections::HashMap;
+
+use super::error::CatalogueError;
 
 /// A table, whole.
 pub struct Table {
@@ -123,5 +125,23 @@ impl<'a> Row<'a> {
                 }
             }
         })
+    }
+}
+
+/// Refuses an id that a table has twice.
+#[derive(Default)]
+pub(in crate::data) struct Lines(pub(in crate::data) HashMap<String, u64>);
+
+impl Lines {
+    pub(in crate::data) fn add(&mut self, row: &Row<'_>, id: &str) -> Result<(), CatalogueError> {
+        match self.0.insert(id.to_owned(), row.line()) {
+            None => Ok(()),
+            Some(first) => Err(CatalogueError::Twice {
+                table: row.table().to_owned(),
+                line: row.line(),
+                id: id.to_owned(),
+                first,
+            }),
+        }
     }
 }

@@ -158,7 +158,7 @@ fn a_picture_of_twelve_thousand_pixels_is_made_small() {
     let wide = png(12_000, 600, png::ColorType::Grayscale, png::BitDepth::One, &[0xf0; 1500 * 600]);
     assert_eq!(header(&wide, "wide").unwrap().memory(), 6 * 12_000 * 600);
     let small =
-        crate::data::fit::fit(&decode(&wide, "wide").unwrap(), 32, crate::data::fit::Fit::Squish);
+        crate::data::fit::fit(&decode(&wide, "wide").unwrap(), 32, crate::vocabulary::Fit::Squish);
     assert!(
         small.pixels.iter().all(|level| (126..=129).contains(level)),
         "{:?}",

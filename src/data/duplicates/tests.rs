@@ -33,7 +33,7 @@ fn cropped(image: &RgbImage) -> RgbImage {
     for (y, x) in (0..side).flat_map(|y| (0..side).map(move |x| (y, x))) {
         inner.set_pixel(x, y, image.pixel(x + edge, y + edge));
     }
-    fit::fit(&inner, image.width, fit::Fit::Squish)
+    fit::fit(&inner, image.width, crate::vocabulary::Fit::Squish)
 }
 
 /// As JPEG makes it, about: brightness off by up to 3 levels here and there.

@@ -1,5 +1,6 @@
 //! The shape of an EfficientNet: V2 as torchvision has it, and Lite.
 
+use crate::vocabulary::HeadKind;
 use serde::{Deserialize, Serialize};
 
 /// A run of blocks at one width. The first has `stride` and changes the channels, the others keep
@@ -39,18 +40,6 @@ pub enum Zeros {
     Symmetric,
     /// As many as the output `ceil(size / stride)` needs, the odd one behind.
     TensorflowSame,
-}
-
-/// What turns the last feature maps into logits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeadKind {
-    /// torchvision's: means, dropout, one linear layer.
-    #[default]
-    Linear,
-    /// fastai's: largest values and means, two linear layers with batch normalisation and dropout
-    /// before each.
-    ConcatPool,
 }
 
 /// What images in [0, 1] become before the stem: `(x - mean) / std` of each channel.

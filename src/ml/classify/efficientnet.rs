@@ -4,7 +4,7 @@
 use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
-pub use super::config::{Config, HeadKind, Nonlinearity, Normalisation, Stage, Zeros};
+pub use super::config::{Config, Nonlinearity, Normalisation, Stage, Zeros};
 use super::heads::{Head, draws, kept};
 use super::layers::{ConvNorm, Manner, SqueezeExcitation, Window};
 use crate::ml::ops::{self, Activation};

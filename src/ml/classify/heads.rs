@@ -6,11 +6,12 @@ use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use candle_nn::{Init, VarBuilder};
 use rand::Rng;
 
-use super::config::{Config, HeadKind};
+use super::config::Config;
 use super::efficientnet::Mode;
 use super::layers::{BatchNorm, Manner};
 use crate::ml::ops::{self, Activation};
 use crate::seed::Seed;
+use crate::vocabulary::HeadKind;
 
 /// Width of the hidden layer of fastai's `create_head`.
 const HIDDEN: usize = 512;

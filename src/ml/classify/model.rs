@@ -8,6 +8,7 @@ use candle_nn::VarBuilder;
 use super::efficientnet::{Config, EfficientNet, Mode};
 use super::heads::Head;
 use crate::ml::params::{Params, ParamsError, StateDict};
+use crate::vocabulary::Regime;
 
 /// Inputs to logits `[B,classes]`.
 pub trait Network {
@@ -38,18 +39,6 @@ impl Network for OverFrozen {
     fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         self.head.forward(&self.body.features(images, Mode::Eval)?.detach(), mode)
     }
-}
-
-/// What a training changes of a network that starts from a pretrained body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Regime {
-    /// Everything.
-    Full,
-    /// Head, and scale and shift of the body's batch normalisations, whose statistics move;
-    /// stochastic depth is drawn: a frozen body as fastai freezes it.
-    Authors,
-    /// The head alone; the body works as it does in evaluation.
-    Head,
 }
 
 /// A network that is trained, and its twin for judging meanwhile: of the same values, but no graph

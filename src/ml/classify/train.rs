@@ -14,15 +14,7 @@ use crate::ml::optim::{self, AdamW, AdamWConfig, AdamWState};
 use crate::ml::params::StateDict;
 use crate::ml::training::{Batches, Session, finite};
 use crate::seed::Seed;
-
-/// Which weights a training ends with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// Those of the epoch with the lowest validation loss, the first of equals.
-    Best,
-    /// Those of its last epoch.
-    Last,
-}
+use crate::vocabulary::WeightsKept;
 
 /// How a classifier is trained.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,7 +37,7 @@ pub struct Training {
     pub label_smoothing: f64,
     /// Of each class in the loss, that of validation as well; empty: 1 each.
     pub class_weights: Vec<f32>,
-    pub kept: Kept,
+    pub kept: WeightsKept,
 }
 
 impl Training {
@@ -193,8 +185,8 @@ impl<'a> State<'a> {
             && lowest.is_none_or(|lowest| line.validation_loss < lowest)
         {
             let weights = match self.training.kept {
-                Kept::Best => self.model.params.variables()?,
-                Kept::Last => StateDict::default(),
+                WeightsKept::Best => self.model.params.variables()?,
+                WeightsKept::Last => StateDict::default(),
             };
             self.best = Some((self.curve.len(), weights));
         }
@@ -234,7 +226,7 @@ impl<'a> State<'a> {
     fn end(self) -> Result<Vec<Epoch>> {
         let (_, best) =
             self.best.ok_or_else(|| Error::msg("no epoch ended with a finite validation loss"))?;
-        if self.training.kept == Kept::Best {
+        if self.training.kept == WeightsKept::Best {
             self.model.params.set(&best)?;
         }
         Ok(self.curve)

@@ -5,12 +5,13 @@ use candle_core::{Device, Result, Tensor};
 
 use super::mask::{Mask, latent_masks, masked_images};
 use super::schedule::Schedule;
-use super::solver::{Method, Solver};
+use super::solver::Walk;
 use super::unet::UNet2DConditionModel;
 use super::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
 use crate::ml::side_by_side::side_by_side;
 use crate::seed::Seed;
+use crate::vocabulary::Solver;
 
 /// Pixels that the autoencoder works on at once, about. Stable Diffusion's takes 4 kB for each.
 const PIXELS: usize = 512 * 512;
@@ -23,7 +24,7 @@ pub struct Sampler<'a> {
     /// Text embeddings of the prompt and of the empty prompt, [1, tokens, width] each.
     pub prompt: &'a Tensor,
     pub empty: &'a Tensor,
-    pub method: Method,
+    pub method: Solver,
     /// The solver's steps, before strength takes some away.
     pub steps: usize,
     /// Classifier-free guidance: 1 asks the prompt alone (Ho & Salimans 2022).
@@ -66,8 +67,8 @@ impl Sampler<'_> {
         self.paint(&start, strength, Some(&condition))
     }
 
-    pub(super) fn solver(&self, strength: f64) -> Solver<'_> {
-        Solver::new(self.method, self.schedule, self.steps, strength)
+    pub(super) fn solver(&self, strength: f64) -> Walk<'_> {
+        Walk::new(self.method, self.schedule, self.steps, strength)
     }
 
     fn noise(&self, streams: &[Seed]) -> Result<Tensor> {
@@ -106,7 +107,7 @@ impl Sampler<'_> {
     pub(super) fn denoise(
         &self,
         mut noisy: Tensor,
-        mut solver: Solver<'_>,
+        mut solver: Walk<'_>,
         condition: Option<Tensor>,
     ) -> Result<Tensor> {
         let count = noisy.dim(0)?;

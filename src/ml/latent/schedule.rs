@@ -5,16 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::config::ConfigError;
-
-/// The UNet's target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PredictionType {
-    /// The noise (Ho et al. 2020).
-    Epsilon,
-    /// v = alpha * noise - sigma * x0 (Salimans & Ho 2022).
-    VPrediction,
-}
+use crate::vocabulary::PredictionType;
 
 /// Whose scheduler_config.json describes a noise schedule as [`Config`] does; which solver walks it
 /// is the study's choice.
@@ -48,8 +39,30 @@ pub struct Config {
     pub beta_start: f64,
     pub beta_end: f64,
     pub beta_schedule: String,
-    #[serde(default = "epsilon")]
+    #[serde(default = "epsilon", with = "prediction_type")]
     pub prediction_type: PredictionType,
+}
+
+/// diffusers' names of the targets, which have underscores.
+mod prediction_type {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::vocabulary::PredictionType;
+
+    const NAMES: [(&str, PredictionType); 2] =
+        [("epsilon", PredictionType::Epsilon), ("v_prediction", PredictionType::VPrediction)];
+
+    pub fn serialize<S: Serializer>(target: &PredictionType, to: S) -> Result<S::Ok, S::Error> {
+        let name = NAMES.iter().find(|(_, known)| known == target).map_or("", |(name, _)| *name);
+        name.serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PredictionType, D::Error> {
+        let found = String::deserialize(from)?;
+        let known = NAMES.iter().find(|(name, _)| *name == found).map(|(_, target)| *target);
+        known.ok_or_else(|| D::Error::unknown_variant(&found, &["epsilon", "v_prediction"]))
+    }
 }
 
 /// What the files mean that were written before the key was there.
@@ -59,7 +72,7 @@ fn epsilon() -> PredictionType {
 
 impl Config {
     /// diffusers' scheduler_config.json of a DPM-Solver++ (2M) that walks as
-    /// [`super::solver::Method::DpmSolver`] does.
+    /// [`crate::vocabulary::Solver::DpmSolver`] does.
     pub fn to_json(&self) -> String {
         let mut keys = json!({
             "_class_name": "DPMSolverMultistepScheduler",

@@ -1,33 +1,18 @@
 //! The solvers that walk from noise to clean latents: DPM-Solver++ (2M) and DDIM.
 
 use candle_core::{Result, Tensor};
-use serde::{Deserialize, Serialize};
 
 use super::schedule::Schedule;
+use crate::vocabulary::Solver;
 
 /// Below this many steps DPM-Solver++'s last one is of first order, which keeps few-step samples
 /// stable.
 const FEW_STEPS: usize = 15;
 
-/// Which solver, with the reference's timesteps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Method {
-    /// DPM-Solver++ (2M), multistep in data prediction (Lu et al. 2022, arXiv 2211.01095, algorithm
-    /// 2). Timesteps, the last step's order and the end at timestep 0 follow diffusers 0.17's
-    /// `DPMSolverMultistepScheduler` with its defaults (midpoint, `lower_order_final`), which is
-    /// what the authors sampled with.
-    DpmSolver,
-    /// DDIM without noise (Song et al. 2021, arXiv 2010.02502, equation 12 with eta 0), its
-    /// timesteps as Stable Diffusion's scheduler_config.json has them: "leading" with
-    /// `steps_offset` 1, ending at timestep 0 (`set_alpha_to_one` false).
-    Ddim,
-}
-
 /// A solver's walk over one batch; every item is at the same timestep.
-pub struct Solver<'a> {
+pub struct Walk<'a> {
     schedule: &'a Schedule,
-    method: Method,
+    method: Solver,
     /// Of the whole walk from pure noise.
     steps: usize,
     /// `timesteps[i]` to `timesteps[i + 1]`; the last step leads to 0.
@@ -37,15 +22,15 @@ pub struct Solver<'a> {
     previous: Option<Tensor>,
 }
 
-impl<'a> Solver<'a> {
+impl<'a> Walk<'a> {
     /// `steps` steps from pure noise, 1 to as many as the schedule has timesteps; with `strength` <
     /// 1 the first `steps - floor(steps * strength)` are left out. As in diffusers, what rounds to
     /// one timestep is one step.
-    pub fn new(method: Method, schedule: &'a Schedule, steps: usize, strength: f64) -> Self {
+    pub fn new(method: Solver, schedule: &'a Schedule, steps: usize, strength: f64) -> Self {
         let (count, last) = (schedule.timesteps(), (schedule.timesteps() - 1) as f64);
         let grid = |index: usize| match method {
-            Method::DpmSolver => (last * index as f64 / steps as f64).round_ties_even() as usize,
-            Method::Ddim => ((index - 1) * (count / steps) + 1).min(count - 1),
+            Solver::DpmSolver => (last * index as f64 / steps as f64).round_ties_even() as usize,
+            Solver::Ddim => ((index - 1) * (count / steps) + 1).min(count - 1),
         };
         let walked = ((steps as f64 * strength) as usize).clamp(1, steps);
         let mut timesteps = (1..=walked).rev().map(grid).collect::<Vec<_>>();
@@ -64,8 +49,8 @@ impl<'a> Solver<'a> {
         let from = self.timesteps[self.position];
         let clean = self.schedule.predicted_clean(noisy, answer, from)?;
         let next = match self.method {
-            Method::DpmSolver => self.dpm_step(noisy, &clean, from)?,
-            Method::Ddim => self.ddim_step(noisy, &clean, from)?,
+            Solver::DpmSolver => self.dpm_step(noisy, &clean, from)?,
+            Solver::Ddim => self.ddim_step(noisy, &clean, from)?,
         };
         self.previous = Some(clean);
         self.position += 1;
@@ -106,28 +91,29 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
-    use crate::ml::latent::schedule::{PredictionType, tests::stable_diffusion};
+    use crate::ml::latent::schedule::tests::stable_diffusion;
+    use crate::vocabulary::PredictionType;
 
     #[test]
     fn timesteps_are_diffusers() {
         let schedule = stable_diffusion(PredictionType::Epsilon);
         let timesteps = |method, steps, strength| {
-            Solver::new(method, &schedule, steps, strength).timesteps().to_vec()
+            Walk::new(method, &schedule, steps, strength).timesteps().to_vec()
         };
-        assert_eq!(timesteps(Method::DpmSolver, 5, 1.0), [999, 799, 599, 400, 200]);
-        assert_eq!(timesteps(Method::Ddim, 5, 1.0), [801, 601, 401, 201, 1]);
-        let all = timesteps(Method::DpmSolver, 1000, 1.0);
+        assert_eq!(timesteps(Solver::DpmSolver, 5, 1.0), [999, 799, 599, 400, 200]);
+        assert_eq!(timesteps(Solver::Ddim, 5, 1.0), [801, 601, 401, 201, 1]);
+        let all = timesteps(Solver::DpmSolver, 1000, 1.0);
         assert_eq!(
             (all.len(), all[0], all[998]),
             (999, 999, 1),
             "500 comes twice in numpy's linspace, and once in diffusers"
         );
         assert_eq!(
-            timesteps(Method::DpmSolver, 50, 0.97).len(),
+            timesteps(Solver::DpmSolver, 50, 0.97).len(),
             48,
             "paper.md: strength .97 of 50 is 48 steps"
         );
-        assert_eq!(timesteps(Method::DpmSolver, 50, 0.95).len(), 47);
+        assert_eq!(timesteps(Solver::DpmSolver, 50, 0.95).len(), 47);
     }
 
     /// With one data point c the exact denoiser is constant, and the exact solution ends at alpha_0
@@ -137,11 +123,11 @@ mod tests {
         let schedule = stable_diffusion(PredictionType::VPrediction);
         let noise = Tensor::new(&[[[[0.3f32, -1.2]]]], &Device::Cpu).unwrap();
         let clean = Tensor::new(&[[[[0.7f32, -0.4]]]], &Device::Cpu).unwrap();
-        for (method, steps) in [Method::DpmSolver, Method::Ddim]
+        for (method, steps) in [Solver::DpmSolver, Solver::Ddim]
             .into_iter()
             .flat_map(|method| [1, 4, 20, 1000].map(|n| (method, n)))
         {
-            let mut solver = Solver::new(method, &schedule, steps, 1.0);
+            let mut solver = Walk::new(method, &schedule, steps, 1.0);
             let mut noisy = schedule.add_noise(&clean, &noise, &solver.timesteps()[..1]).unwrap();
             for at in solver.timesteps().to_vec() {
                 let answer =

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::judge::SHOWN;
-use super::{BaseInputs, Builder, Inputs, cost, role};
+use super::{BaseInputs, Builder, Inputs, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
-use crate::plan::kind;
-use crate::plan::params::{self, Conditioning};
-use crate::plan::pipeline::place::{Place, Shards};
-use crate::study::{DreamBooth, Generator, Models, Strategy};
-
-/// What a model is called that is not tuned.
-const UNTUNED: &str = "base";
+use crate::plan::kinds;
+use crate::plan::pipeline::place::{Place, Shards, UNTUNED};
+use crate::study::{DreamBooth, Generator, Models};
+use crate::vocabulary::Strategy;
+use crate::vocabulary::{Arm, Conditioning};
 
 /// What a strategy's UNet is conditioned on.
 fn conditioning(strategy: Strategy) -> Conditioning {
@@ -61,7 +59,8 @@ struct Recipe<'a> {
     prompts: BTreeMap<(Conditioning, String), TaskId>,
     /// By conditioning, where there is prior preservation.
     priors: BTreeMap<Conditioning, Prior>,
-    models: BTreeMap<TunedOn, TaskId>,
+    /// With the steps that each takes.
+    models: BTreeMap<TunedOn, (TaskId, usize)>,
 }
 
 /// What preserves the prior of a conditioning's models.
@@ -73,14 +72,13 @@ struct Prior {
 /// A tuned model, for the report.
 pub(super) struct Model {
     pub task: TaskId,
-    pub training: params::Training,
+    pub training: kinds::Training,
     /// How often it drew previews.
     pub previews: usize,
 }
 
 impl Builder<'_> {
-    /// Every shard that the experiment's cells draw from, by arm and class ("base" holds the
-    /// untuned model's), and the tuned models.
+    /// Every shard that the experiment's cells draw from, by arm and class, and the tuned models.
     pub(super) fn generators(
         &mut self,
         base: &BaseInputs,
@@ -108,7 +106,7 @@ impl Builder<'_> {
                     self.shards_of(base, pool, &recipe, class, replicate, &mut shards)?;
                 }
             }
-            for model in self.models(&recipe) {
+            for model in Self::models(&recipe) {
                 if !models.iter().any(|known: &Model| known.task == model.task) {
                     models.push(model);
                 }
@@ -157,15 +155,14 @@ impl Builder<'_> {
     }
 
     /// The models of a recipe, but for those that another has as well.
-    fn models(&self, recipe: &Recipe<'_>) -> Vec<Model> {
-        let model = |(tuned_on, &task): (&TunedOn, &TaskId)| {
-            let steps = self.graph.task(task).params["steps"].as_u64().unwrap_or(0) as usize;
+    fn models(recipe: &Recipe<'_>) -> Vec<Model> {
+        let model = |(tuned_on, &(task, steps)): (&TunedOn, &(TaskId, usize))| {
             let (mut model, conditioning) = (tuned_on.name(), tuned_on.conditioning);
             if !recipe.variant.is_empty() {
                 model = format!("{model} ({})", recipe.variant);
             }
             let role = format!("training/{}/{model}", conditioning.name());
-            let training = params::Training { role, model, conditioning, steps };
+            let training = kinds::Training { role, model, conditioning, steps };
             Model { task, training, previews: recipe.generator.dreambooth.previews }
         };
         recipe.models.iter().map(model).collect()
@@ -227,11 +224,11 @@ impl Builder<'_> {
             base,
             recipe,
             Conditioning::TextToImage,
-            params::PRIOR,
+            kinds::PRIOR,
             prior.prompt.clone(),
         )?;
         let sampling = &recipe.generator.sampling;
-        let params = params::Prior {
+        let params = kinds::Prior {
             prompt: prior.prompt.clone(),
             images: prior.images,
             size: self.study.images.size,
@@ -246,19 +243,17 @@ impl Builder<'_> {
             role("prompt", asked),
             role("unet", &painter.unet),
         ];
-        let (seed, cost) =
-            (self.seed.child("prior"), (prior.images * sampling.steps) as f64 * cost::SAMPLE);
-        let images =
-            self.add_once(&kind::PRIOR, recipe.label("prior"), &params, inputs, Some(seed), cost)?;
+        let seed = Some(self.seed.child("prior"));
+        let images = self.add_once(recipe.label("prior"), &params, inputs, seed, params.work())?;
         Ok(Prior {
             latents: self.latents(
                 base,
                 recipe,
                 conditioning,
-                params::PRIOR,
+                kinds::PRIOR,
                 (images, prior.images),
             )?,
-            prompt: self.prompt(base, recipe, conditioning, params::PRIOR, prior.prompt.clone())?,
+            prompt: self.prompt(base, recipe, conditioning, kinds::PRIOR, prior.prompt.clone())?,
         })
     }
 
@@ -271,10 +266,10 @@ impl Builder<'_> {
         class: &str,
         prompt: String,
     ) -> Result<TaskId, PlanError> {
-        let params = params::Prompt { prompt };
+        let params = kinds::Prompt { prompt };
         let label = recipe.label(&format!("prompt/{class}/{}", conditioning.name()));
         let inputs = vec![role("text", &base.pipeline(conditioning).text)];
-        self.add_once(&kind::PROMPT, label, &params, inputs, None, cost::SMALL)
+        self.add_once(label, &params, inputs, None, params.work())
     }
 
     fn latents(
@@ -286,7 +281,7 @@ impl Builder<'_> {
         (pool, images): (TaskId, usize),
     ) -> Result<TaskId, PlanError> {
         let dreambooth = &recipe.generator.dreambooth;
-        let params = params::Latents {
+        let params = kinds::Latents {
             class: class.to_owned(),
             views: dreambooth.views,
             transforms: dreambooth.transforms.clone(),
@@ -295,9 +290,8 @@ impl Builder<'_> {
         let inputs =
             vec![role("autoencoder", &base.pipeline(conditioning).autoencoder), role("pool", pool)];
         let seed = self.seed.child("latents").child(class).child(conditioning.name());
-        let cost = (images * dreambooth.views) as f64 * cost::ENCODE;
         let label = recipe.label(&format!("latents/{class}/{}", conditioning.name()));
-        self.add_once(&kind::LATENTS, label, &params, inputs, Some(seed), cost)
+        self.add_once(label, &params, inputs, Some(seed), params.work(images))
     }
 
     /// What the models of a conditioning are tuned on, one entry a model.
@@ -332,13 +326,14 @@ impl Builder<'_> {
         all
     }
 
+    /// The task that tunes a model, and its steps.
     fn dreambooth(
         &mut self,
         base: &BaseInputs,
         recipe: &Recipe<'_>,
         tuned_on: &TunedOn,
         latents: &BTreeMap<String, TaskId>,
-    ) -> Result<TaskId, PlanError> {
+    ) -> Result<(TaskId, usize), PlanError> {
         let study = self.study;
         let dreambooth = &recipe.generator.dreambooth;
         let TunedOn { conditioning, class, replicate, n } = tuned_on;
@@ -355,7 +350,7 @@ impl Builder<'_> {
         let classes =
             classes.map(|class| (class.clone(), sources(class))).collect::<BTreeMap<_, _>>();
         let images = classes.len() * n.unwrap_or(study.images.pool);
-        let params = params::DreamBooth {
+        let params = kinds::DreamBooth {
             views: dreambooth.views,
             steps: dreambooth.steps_of(class.as_deref(), images),
             batch: dreambooth.batch,
@@ -403,8 +398,8 @@ impl Builder<'_> {
             label = format!("{label}/n={n}");
             seed = seed.nth(*n as u64);
         }
-        let cost = (params.steps * params.batch * params.accumulate) as f64 * cost::DENOISE;
-        self.add_once(&kind::DREAMBOOTH, label, &params, inputs, Some(seed), cost)
+        let steps = params.steps;
+        Ok((self.add_once(label, &params, inputs, Some(seed), params.work())?, steps))
     }
 
     fn shards_at(
@@ -430,15 +425,15 @@ impl Builder<'_> {
                     base,
                     pool,
                     recipe,
-                    ("base", place),
+                    (UNTUNED, place),
                     Strategy::TextToImage,
                     (UNTUNED, unet),
                     None,
                 )?;
                 shards
-                    .entry(("base".to_owned(), place.class.to_owned()))
+                    .entry((None, place.class.to_owned()))
                     .or_default()
-                    .push(place.shard(task));
+                    .push(place.shard(task, recipe.generator.sampling.generations_per_shard));
             }
         }
         for strategy in [Strategy::TextToImage, Strategy::Inpaint, Strategy::InThenOutpaint] {
@@ -449,12 +444,16 @@ impl Builder<'_> {
             }
             let model = recipe.model(base, conditioning(strategy), place);
             let start = first_pass.filter(|_| strategy == Strategy::InThenOutpaint);
-            let arm = strategy.arm(recipe.variant);
-            let task = self.generate(base, pool, recipe, (&arm, place), strategy, model, start)?;
+            let arm = Arm::of(strategy, recipe.variant);
+            let name = arm.to_string();
+            let task = self.generate(base, pool, recipe, (&name, place), strategy, model, start)?;
             if strategy == Strategy::Inpaint {
                 first_pass = Some(task);
             }
-            shards.entry((arm, place.class.to_owned())).or_default().push(place.shard(task));
+            shards
+                .entry((Some(arm), place.class.to_owned()))
+                .or_default()
+                .push(place.shard(task, recipe.generator.sampling.generations_per_shard));
         }
         Ok(())
     }
@@ -473,7 +472,7 @@ impl Builder<'_> {
         let sampling = &recipe.generator.sampling;
         let conditioning = conditioning(strategy);
         let pipeline = base.pipeline(conditioning);
-        let params = params::Generate {
+        let params = kinds::Generate {
             class: place.class.to_owned(),
             prompt: recipe.generator.prompt_of(place.class),
             strategy,
@@ -491,8 +490,6 @@ impl Builder<'_> {
                 Strategy::InThenOutpaint => sampling.outpaint_strength,
             },
         };
-        let images = params.sources.len() * params.generations;
-        let cost = (images * sampling.steps) as f64 * cost::SAMPLE;
         let mut inputs = vec![
             role("autoencoder", &pipeline.autoencoder),
             role("text", &pipeline.text),
@@ -502,14 +499,7 @@ impl Builder<'_> {
         ];
         inputs.extend(first_pass.map(|task| role("first_pass", task)));
         let label = format!("generate/{arm}/{}", place.path());
-        self.add_once(
-            &kind::GENERATE,
-            label,
-            &params,
-            inputs,
-            Some(self.seed.child("generate")),
-            cost,
-        )
+        self.add_once(label, &params, inputs, Some(self.seed.child("generate")), params.work())
     }
 }
 
@@ -535,16 +525,8 @@ impl Recipe<'_> {
                 && model.replicate.is_none_or(|replicate| Some(replicate) == place.replicate)
                 && model.n == place.n
         };
-        (
-            "dreambooth",
-            Input::Task(
-                *self
-                    .models
-                    .iter()
-                    .find(|(model, _)| of(model))
-                    .expect("every place has a model")
-                    .1,
-            ),
-        )
+        let model = self.models.iter().find(|(model, _)| of(model));
+        let (_, (task, _)) = model.expect("every place has a model");
+        ("dreambooth", Input::Task(*task))
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::generators::{Model, conditionings};
-use super::place::Shard;
-use super::{BaseInputs, Builder, Real, Shards, cost, role};
+use super::place::{Shard, prefix};
+use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
-use crate::plan::kind;
-use crate::plan::params;
+use crate::plan::kinds::{self, ShardSet, Spec};
 use crate::seed::Seed;
-use crate::study::{self, Cell, Control, Crop, Generator, Regime, Study, Synthetic};
+use crate::study::{self, Cell, Generator, Study};
+use crate::vocabulary::{Arm, Control, Crop, Regime};
 
 /// Sources shown in a contact sheet, per class.
 pub(super) const SHOWN: usize = 4;
@@ -37,22 +37,33 @@ fn training(study: &Study, cell: &Cell) -> study::Classifier {
     study::Classifier { learning_rate, ..of_steps(&study.classifier) }
 }
 
-/// Synthetic images a real one.
-fn dose(cell: &Cell) -> usize {
-    cell.synthetic.as_ref().map_or(0, |synthetic| synthetic.dose)
-}
-
 /// The shards that have synthetic images of a cell, by class.
 fn synthetic<'a>(study: &'a Study, cell: &Cell, shards: &'a Shards) -> Vec<(&'a str, &'a Shard)> {
-    let Some(synthetic) = &cell.synthetic else { return Vec::new() };
     let sampled = sources(study, cell);
     let of_class = |class: &'a String| {
-        let all = shards[&(synthetic.arm(), class.clone())].iter();
+        let all = shards.get(&(Some(cell.arm.clone()), class.clone())).into_iter().flatten();
         all.filter(|shard| shard.serves(cell, &sampled[class]))
             .map(|shard| (class.as_str(), shard))
             .collect::<Vec<_>>()
     };
     study.images.classes.iter().flat_map(of_class).collect()
+}
+
+/// The shards that are chosen, by arm and class, and the inputs that have them.
+fn shard_sets(
+    shards: &Shards,
+    is_chosen: impl Fn(&String, &Shard) -> bool,
+) -> (Vec<ShardSet>, Inputs) {
+    let (mut sets, mut inputs) = (Vec::new(), Inputs::new());
+    for ((arm, class), list) in shards {
+        let chosen = list.iter().filter(|shard| is_chosen(class, shard));
+        let of_set = chosen.map(|shard| role(&shard.role(&prefix(arm), class), shard.task));
+        let of_set = of_set.collect::<Inputs>();
+        let roles = of_set.iter().map(|(role, _)| role.clone()).collect();
+        sets.push(ShardSet { arm: arm.clone(), class: class.clone(), roles });
+        inputs.extend(of_set);
+    }
+    (sets, inputs)
 }
 
 impl Builder<'_> {
@@ -85,9 +96,9 @@ impl Builder<'_> {
         cell: &Cell,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let params = params::Classifier {
+        let params = kinds::Classifier {
             sources: sources(study, cell),
-            dose: dose(cell),
+            dose: cell.dose,
             training: training(study, cell),
             transforms: cell.transforms.then(|| study.transforms.clone()),
             regime: cell.regime,
@@ -105,10 +116,8 @@ impl Builder<'_> {
                 .into_iter()
                 .map(|(class, shard)| role(&shard.role("synthetic", class), shard.task)),
         );
-        let images = study.classifier.shown(cell.n * study.images.classes.len() * (1 + dose(cell)));
-        let (label, seed, cost) =
-            (self.label_of(cell), self.seed_of(cell), images as f64 * cost::CLASSIFY);
-        self.add(&kind::CLASSIFIER, label, &params, inputs, Some(seed), cost)
+        let seed = Some(self.seed_of(cell));
+        self.add(self.label_of(cell), &params, inputs, seed, params.work())
     }
 
     /// The classifier of a cell as a head over features, which all cells share.
@@ -120,39 +129,51 @@ impl Builder<'_> {
         cell: &Cell,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let transforms = cell.transforms;
+        let (images, transforms) = (&study.images, cell.transforms);
+        let of = |set: TaskId, count: usize| (set, count * images.classes.len());
         let mut inputs = vec![
-            role("pool", self.features(base, real.pool, "pool", transforms)?),
-            role("validation", self.features(base, real.validation, "validation", false)?),
-            role("held_out", self.features(base, real.held_out, "held_out", false)?),
+            role("pool", self.features(base, of(real.pool, images.pool), "pool", transforms)?),
+            role(
+                "validation",
+                self.features(base, of(real.validation, images.validation), "validation", false)?,
+            ),
+            role(
+                "held_out",
+                self.features(base, of(real.held_out, images.held_out), "held_out", false)?,
+            ),
         ];
         for (class, shard) in synthetic(study, cell, shards) {
-            let arm = cell.synthetic.as_ref().map(Synthetic::arm).unwrap_or_default();
-            let features = self.features(base, shard.task, &shard.role(&arm, class), transforms)?;
+            let arm = cell.arm.to_string();
+            let features = self.features(
+                base,
+                (shard.task, shard.images),
+                &shard.role(&arm, class),
+                transforms,
+            )?;
             inputs.push(role(&shard.role("synthetic", class), features));
         }
-        let params = params::Head {
+        let params = kinds::Head {
             sources: sources(study, cell),
-            dose: dose(cell),
+            dose: cell.dose,
             training: training(study, cell),
             classes: study.images.classes.clone(),
         };
-        let (label, seed) = (self.label_of(cell), self.seed_of(cell));
-        self.add(&kind::HEAD, label, &params, inputs, Some(seed), cost::HEAD)
+        let seed = Some(self.seed_of(cell));
+        self.add(self.label_of(cell), &params, inputs, seed, params.work())
     }
 
     /// The features of a set of images, whoever asked for them first.
     fn features(
         &mut self,
         base: &BaseInputs,
-        images: TaskId,
+        (images, count): (TaskId, usize),
         name: &str,
         transforms: bool,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let views =
-            || params::Views { count: study.head.views, transforms: study.transforms.clone() };
-        let params = params::Features {
+            || kinds::Views { count: study.head.views, transforms: study.transforms.clone() };
+        let params = kinds::Features {
             head: study.classifier.head,
             normalisation: study.classifier.normalisation,
             size: study.classifier.size,
@@ -161,7 +182,7 @@ impl Builder<'_> {
         let label = format!("features/{}/{name}", if transforms { "transforms" } else { "plain" });
         let inputs = vec![role("backbone", &base.backbone), role("images", images)];
         let seed = self.seed.child("features");
-        self.add_once(&kind::FEATURES, label, &params, inputs, Some(seed), cost::FEATURES)
+        self.add_once(label, &params, inputs, Some(seed), params.work(count))
     }
 
     fn label_of(&self, cell: &Cell) -> String {
@@ -172,9 +193,9 @@ impl Builder<'_> {
     /// control that is shown the same has to have another.
     fn seed_of(&self, cell: &Cell) -> Seed {
         let classifiers = self.seed.child("classifier");
-        let stream = match cell.control {
-            None => classifiers,
-            Some(Control::Reseeded) => classifiers.child("reseeded"),
+        let stream = match cell.arm {
+            Arm::Control(Control::Reseeded) => classifiers.child("reseeded"),
+            Arm::Real | Arm::Synthetic(_) => classifiers,
         };
         stream.nth(cell.replicate as u64)
     }
@@ -188,7 +209,7 @@ impl Builder<'_> {
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let seen = self.seen(real, &study.probe)?;
-        let params = params::Probe {
+        let params = kinds::Probe {
             training: of_steps(&study.probe),
             transforms: study.transforms.clone(),
             classes: study.images.classes.clone(),
@@ -199,20 +220,15 @@ impl Builder<'_> {
             role("validation", seen.validation),
             role("held_out", seen.held_out),
         ];
-        let images = study.probe.epochs * study.images.plentiful * study.images.classes.len();
-        let cost = images as f64 * cost::CLASSIFY;
-        let probe = self.add(
-            &kind::PROBE,
-            "probe".into(),
-            &params,
-            inputs,
-            Some(self.seed.child("probe")),
-            cost,
-        )?;
+        let work = params.work(study.images.plentiful * study.images.classes.len());
+        let seed = Some(self.seed.child("probe"));
+        let probe = self.add("probe".into(), &params, inputs, seed, work)?;
 
-        let params = params::Check {
+        let (sets, shown) = shard_sets(shards, |_, _| true);
+        let params = kinds::Check {
             classes: study.images.classes.clone(),
-            strategies: study.arms(),
+            arms: study.arms(),
+            shards: sets,
             confidence: study.analysis.confidence,
             size: study.probe.size,
         };
@@ -222,10 +238,8 @@ impl Builder<'_> {
             let conditioning = conditionings(&study.experiment.strategies)[0];
             inputs.push(role("autoencoder", &base.pipeline(conditioning).autoencoder));
         }
-        for ((strategy, class), list) in shards {
-            inputs.extend(list.iter().map(|shard| role(&shard.role(strategy, class), shard.task)));
-        }
-        self.add(&kind::CHECK, "check".into(), &params, inputs, None, 10.0 * cost::SMALL)
+        inputs.extend(shown);
+        self.add("check".into(), &params, inputs, None, params.work())
     }
 
     pub(super) fn contact(
@@ -252,26 +266,26 @@ impl Builder<'_> {
         let previewed =
             |model: &&Model| model.previews > 0 && Some(model.training.conditioning) == first;
         let previewed = models.iter().filter(previewed).collect::<Vec<_>>();
-        let params = params::Contact {
+        let sources = study.images.classes.iter().map(order).collect::<BTreeMap<_, _>>();
+        // Of leak-free models the ones that saw most.
+        let is_shown = |class: &String, shard: &Shard| {
+            shard.n.is_none_or(|n| n == most)
+                && shard.replicate.is_none_or(|replicate| replicate == 0)
+                && shard.is_of(&sources[class])
+                && shard.first == 0
+        };
+        let (sets, made) = shard_sets(shards, is_shown);
+        let params = kinds::Contact {
             trainings: previewed.iter().map(|model| model.training.clone()).collect(),
             classes: study.images.classes.clone(),
-            strategies: study.arms(),
-            sources: study.images.classes.iter().map(order).collect(),
+            arms: study.arms(),
+            shards: sets,
+            sources,
         };
-        let sources = params.sources.clone();
         let mut inputs = vec![role("pool", pool)];
         inputs.extend(previewed.iter().map(|model| role(&model.training.role, model.task)));
-        for ((strategy, class), list) in shards {
-            // Of leak-free models the ones that saw most.
-            let seen = |shard: &&Shard| shard.n.is_none_or(|n| n == most);
-            let first = list.iter().filter(seen).filter(|shard| {
-                shard.replicate.is_none_or(|replicate| replicate == 0)
-                    && shard.is_of(&sources[class])
-                    && shard.first == 0
-            });
-            inputs.extend(first.map(|shard| role(&shard.role(strategy, class), shard.task)));
-        }
-        self.add(&kind::CONTACT, "contact".into(), &params, inputs, None, cost::SMALL)
+        inputs.extend(made);
+        self.add("contact".into(), &params, inputs, None, params.work())
     }
 
     pub(super) fn analysis(&mut self, classifiers: &[(Cell, TaskId)]) -> Result<TaskId, PlanError> {
@@ -279,19 +293,19 @@ impl Builder<'_> {
             .iter()
             .map(|(cell, _)| (cell.label(), cell.clone()))
             .collect::<BTreeMap<_, _>>();
-        let params = params::Analysis {
+        let params = kinds::Analysis {
             cells,
             confidence: self.study.analysis.confidence,
             q: self.study.analysis.q,
         };
         let inputs = classifiers.iter().map(|(cell, task)| role(&cell.label(), *task)).collect();
-        self.add(&kind::ANALYSIS, "analysis".into(), &params, inputs, None, 5.0 * cost::SMALL)
+        self.add("analysis".into(), &params, inputs, None, params.work())
     }
 
     /// Tasks of each kind, in the order of the plan, and how many of them the classifiers share.
-    pub(super) fn counts(&self) -> Vec<params::KindCount> {
+    pub(super) fn counts(&self) -> Vec<kinds::KindCount> {
         let mut needs: Vec<BTreeSet<TaskId>> = Vec::with_capacity(self.graph.len());
-        let mut counts: Vec<params::KindCount> = Vec::new();
+        let mut counts: Vec<kinds::KindCount> = Vec::new();
         let mut kinds = Vec::new();
         for id in self.graph.ids() {
             let task = self.graph.task(id);
@@ -303,9 +317,9 @@ impl Builder<'_> {
                 }
             }
             let position =
-                counts.iter().position(|count| count.kind == task.kind).unwrap_or_else(|| {
-                    counts.push(params::KindCount {
-                        kind: task.kind.to_owned(),
+                counts.iter().position(|count| count.kind == task.kind.name).unwrap_or_else(|| {
+                    counts.push(kinds::KindCount {
+                        kind: task.kind.name.to_owned(),
                         tasks: 0,
                         serves: 0,
                         apart: 0,
@@ -314,7 +328,7 @@ impl Builder<'_> {
                 });
             counts[position].tasks += 1;
             kinds.push(position);
-            if [kind::CLASSIFIER.name, kind::HEAD.name].contains(&task.kind) {
+            if [kinds::Classifier::KIND, kinds::Head::KIND].contains(task.kind) {
                 let mut served = BTreeSet::new();
                 for need in &all {
                     counts[kinds[need.index()]].apart += 1;

@@ -5,9 +5,18 @@ use std::collections::BTreeMap;
 
 use crate::plan::TaskId;
 use crate::study::Cell;
+use crate::vocabulary::Arm;
 
-/// The shards of each (arm's name or "base", class).
-pub type Shards = BTreeMap<(String, String), Vec<Shard>>;
+/// The shards of each arm and class; of no arm: the untuned model's.
+pub type Shards = BTreeMap<(Option<Arm>, String), Vec<Shard>>;
+
+/// How the roles of an arm's shards begin.
+pub fn prefix(arm: &Option<Arm>) -> String {
+    arm.as_ref().map_or(UNTUNED.to_owned(), Arm::to_string)
+}
+
+/// What a model is called that is not tuned.
+pub const UNTUNED: &str = "base";
 
 /// What one shard covers.
 pub struct Place<'a> {
@@ -38,15 +47,16 @@ impl Place<'_> {
         )
     }
 
-    pub fn shard(&self, task: TaskId) -> Shard {
-        let sources = Some(self.sources.to_vec());
+    /// The shard of the place, of `generations` of each source.
+    pub fn shard(&self, task: TaskId, generations: usize) -> Shard {
         Shard {
             task,
             replicate: self.replicate,
             n: self.n,
             block: self.block,
-            sources,
+            sources: Some(self.sources.to_vec()),
             first: self.first,
+            images: self.sources.len() * generations,
         }
     }
 }
@@ -65,6 +75,8 @@ pub struct Shard {
     /// Pool positions of its sources; None: all.
     pub sources: Option<Vec<usize>>,
     pub first: usize,
+    /// Images in it.
+    pub images: usize,
 }
 
 impl Shard {
@@ -81,7 +93,7 @@ impl Shard {
         self.replicate.is_none_or(|replicate| replicate == cell.replicate)
             && self.n.is_none_or(|n| n == cell.n)
             && self.is_of(positions)
-            && cell.synthetic.as_ref().is_some_and(|synthetic| self.first < synthetic.dose)
+            && self.first < cell.dose
     }
 
     /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or

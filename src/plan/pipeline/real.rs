@@ -1,9 +1,10 @@
 //! From files of images to the study's sets of real ones.
 
-use super::{Block, Builder, Inputs, Pictures, Real, cost, role};
+use super::{Block, Builder, Inputs, Pictures, Real, role};
 use crate::plan::graph::{PlanError, TaskId};
-use crate::plan::{kind, params};
-use crate::study::{self, Crop, Dedupe};
+use crate::plan::kinds;
+use crate::study;
+use crate::vocabulary::{Crop, Dedupe};
 
 impl Builder<'_> {
     /// What tasks that take images from the set's files have as input; nothing for embedded sets.
@@ -12,14 +13,10 @@ impl Builder<'_> {
         let files = vec![role("files", files)];
         let import = match self.import {
             Some(import) => import,
-            None => self.add(
-                &kind::IMPORT,
-                "import".into(),
-                &params::Import {},
-                files,
-                None,
-                cost::SMALL,
-            )?,
+            None => {
+                let params = kinds::Import { source: self.study.images.source };
+                self.add("import".into(), &params, files, None, params.work())?
+            }
         };
         self.import = Some(import);
         Ok(vec![role("images", import)])
@@ -40,9 +37,9 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn picture_set(&self, sets: Vec<(String, usize)>) -> params::PictureSet {
+    fn picture_set(&self, sets: Vec<(String, usize)>) -> kinds::PictureSet {
         let images = &self.study.images;
-        params::PictureSet {
+        kinds::PictureSet {
             source: images.source,
             size: images.size,
             classes: images.classes.clone(),
@@ -63,7 +60,7 @@ impl Builder<'_> {
             return Ok(None);
         };
         let images = &self.study.images;
-        let params = params::Decode {
+        let params = kinds::Decode {
             size: frame.unwrap_or(images.size),
             fit: images.fit,
             frames: frame.is_some(),
@@ -73,9 +70,8 @@ impl Builder<'_> {
         for Block { name, files, pictures } in blocks {
             let label = frame
                 .map_or(format!("decode/{name}"), |side| format!("decode/frames/{side}/{name}"));
-            let cost = pictures as f64 * cost::DECODE;
             let files = vec![("files".to_owned(), files)];
-            let block = self.add(&kind::DECODE, label, &params, files, None, cost)?;
+            let block = self.add(label, &params, files, None, params.work(pictures))?;
             inputs.push(role(&format!("pictures/{name}"), block));
         }
         self.decoded.insert(frame, inputs.clone());
@@ -86,16 +82,9 @@ impl Builder<'_> {
     /// not made of pictures.
     pub(super) fn decoded(&mut self) -> Result<Option<(Inputs, TaskId)>, PlanError> {
         let Some(inputs) = self.blocks(None)? else { return Ok(None) };
-        let params = self.picture_set(self.sets());
+        let params = kinds::Audit(self.picture_set(self.sets()));
         let seed = Some(self.seed.child("cohort"));
-        let audit = self.add_once(
-            &kind::AUDIT,
-            "audit".into(),
-            &params,
-            inputs.clone(),
-            seed,
-            cost::SMALL,
-        )?;
+        let audit = self.add_once("audit".into(), &params, inputs.clone(), seed, params.work())?;
         Ok(Some((inputs, audit)))
     }
 
@@ -120,12 +109,12 @@ impl Builder<'_> {
         &mut self,
         set: &str,
         (start, count): (usize, usize),
-        pictures: Option<params::PictureSet>,
+        pictures: Option<kinds::PictureSet>,
         inputs: Inputs,
         label: &str,
     ) -> Result<TaskId, PlanError> {
         let images = &self.study.images;
-        let params = params::Cohort {
+        let params = kinds::Cohort {
             source: images.source,
             size: images.size,
             classes: images.classes.clone(),
@@ -134,15 +123,8 @@ impl Builder<'_> {
             set: set.to_owned(),
             pictures,
         };
-        let cost = (count * images.classes.len()) as f64 * cost::RENDER;
-        self.add_once(
-            &kind::COHORT,
-            format!("{label}/{set}"),
-            &params,
-            inputs,
-            Some(self.seed.child("cohort")),
-            cost,
-        )
+        let seed = Some(self.seed.child("cohort"));
+        self.add_once(format!("{label}/{set}"), &params, inputs, seed, params.work())
     }
 
     /// The sets as a classifier sees them, of which `squares` has the squares.

@@ -1,10 +1,11 @@
 //! From a released synthetic set to the shards that generators of the study would have made.
 
 use super::place::{Shard, Shards};
-use super::{Block, Builder, cost, role};
+use super::{Block, Builder, role};
 use crate::plan::graph::{PlanError, TaskId};
-use crate::plan::{kind, params};
+use crate::plan::kinds;
 use crate::study::Generator;
+use crate::vocabulary::Arm;
 
 impl Builder<'_> {
     /// The shards of released images, which serve all replicates.
@@ -23,7 +24,7 @@ impl Builder<'_> {
         };
         let mut unpacked = vec![role("pool", pool)];
         for Block { name, files, pictures } in self.released.remove(variant).unwrap_or_default() {
-            let params = params::Unpack {
+            let params = kinds::Unpack {
                 size: images.size,
                 fit: images.fit,
                 unusable: images.unusable,
@@ -31,15 +32,13 @@ impl Builder<'_> {
                 strategies: experiment.strategies.clone(),
                 generations: dose,
             };
-            let (inputs, cost) =
-                (vec![("files".to_owned(), files)], pictures as f64 * cost::DECODE);
+            let inputs = vec![("files".to_owned(), files)];
             let task = self.add_once(
-                &kind::UNPACK,
                 at(&format!("unpack/{name}")),
                 &params,
                 inputs,
                 None,
-                cost,
+                params.work(pictures),
             )?;
             unpacked.push(role(&format!("unpacked/{name}"), task));
         }
@@ -48,15 +47,26 @@ impl Builder<'_> {
                 for first in (0..dose).step_by(generator.sampling.generations_per_shard) {
                     let generations = generator.sampling.generations_per_shard.min(dose - first);
                     let params =
-                        params::Released { class: class.clone(), strategy, first, generations };
-                    let label =
-                        format!("released/{}/{class}/generations-{first}", strategy.arm(variant));
-                    let cost = (images.pool * generations) as f64 * cost::RENDER;
+                        kinds::Released { class: class.clone(), strategy, first, generations };
+                    let label = format!(
+                        "released/{}/{class}/generations-{first}",
+                        Arm::of(strategy, variant)
+                    );
                     let task =
-                        self.add(&kind::RELEASED, label, &params, unpacked.clone(), None, cost)?;
-                    let shard =
-                        Shard { task, replicate: None, n: None, block: 0, sources: None, first };
-                    shards.entry((strategy.arm(variant), class.clone())).or_default().push(shard);
+                        self.add(label, &params, unpacked.clone(), None, params.work(images.pool))?;
+                    let shard = Shard {
+                        task,
+                        replicate: None,
+                        n: None,
+                        block: 0,
+                        sources: None,
+                        first,
+                        images: images.pool * generations,
+                    };
+                    shards
+                        .entry((Some(Arm::of(strategy, variant)), class.clone()))
+                        .or_default()
+                        .push(shard);
                 }
             }
         }

@@ -24,7 +24,7 @@ fn planned(sets: &[&str]) -> Graph {
 }
 
 fn of_kind<'a>(graph: &'a Graph, kind: &'static str) -> impl Iterator<Item = &'a Task> {
-    graph.ids().map(|id| graph.task(id)).filter(move |task| task.kind == kind)
+    graph.ids().map(|id| graph.task(id)).filter(move |task| task.kind.name == kind)
 }
 
 /// Pool positions, of a class, that the generate tasks among a classifier's inputs have.
@@ -33,8 +33,9 @@ fn made_from(graph: &Graph, classifier: &Task, class: &str) -> BTreeSet<u64> {
         Input::Task(task) => Some(graph.task(*task)),
         _ => None,
     });
-    let shards =
-        tasks.filter(|task| task.kind == kind::GENERATE.name && task.params["class"] == class);
+    let shards = tasks.filter(|task| {
+        task.kind.name == kinds::Generate::KIND.name && task.params["class"] == class
+    });
     shards
         .flat_map(|task| task.params["sources"].as_array().unwrap())
         .map(|source| source.as_u64().unwrap())
@@ -54,7 +55,7 @@ fn no_image_is_made_twice_where_the_whole_pool_is_drawn() {
     ];
     let shared = planned(&[&sets[..], &["generator.dreambooth.models=per-class"]].concat());
     let class = "psoriasis";
-    let places = of_kind(&shared, kind::GENERATE.name)
+    let places = of_kind(&shared, kinds::Generate::KIND.name)
         .filter(|task| task.params["model"] == "dreambooth" && task.params["class"] == class)
         .map(|task| {
             (
@@ -69,7 +70,7 @@ fn no_image_is_made_twice_where_the_whole_pool_is_drawn() {
     assert_eq!(places.iter().collect::<BTreeSet<_>>().len(), places.len());
 
     for classifier in
-        of_kind(&shared, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0)
+        of_kind(&shared, kinds::Classifier::KIND.name).filter(|task| task.params["dose"] != 0)
     {
         let sampled = classifier.params["sources"][class]
             .as_array()
@@ -87,7 +88,7 @@ fn no_image_is_made_twice_where_the_whole_pool_is_drawn() {
     }
 
     let apart = planned(&[&sets[..], &["generator.dreambooth.models=per-replicate"]].concat());
-    let replicates = of_kind(&apart, kind::GENERATE.name)
+    let replicates = of_kind(&apart, kinds::Generate::KIND.name)
         .filter(|task| task.label.contains("psoriasis/r2/"))
         .count();
     assert_eq!(replicates, places.len(), "models of their own make their own");
@@ -107,11 +108,12 @@ fn leak_free_models_see_what_their_classifiers_see() {
         planned(&["generator.dreambooth.models=leak-free", "experiment.transforms=[false]"]);
     let classes = ["psoriasis", "lichen planus"];
     let mut seen = 0;
-    for classifier in of_kind(&graph, kind::CLASSIFIER.name).filter(|task| task.params["dose"] != 0)
+    for classifier in
+        of_kind(&graph, kinds::Classifier::KIND.name).filter(|task| task.params["dose"] != 0)
     {
         let shards = classifier.inputs.iter().filter_map(|(_, input)| match input {
             Input::Task(task) => {
-                Some(graph.task(*task)).filter(|task| task.kind == kind::GENERATE.name)
+                Some(graph.task(*task)).filter(|task| task.kind.name == kinds::Generate::KIND.name)
             }
             _ => None,
         });
@@ -145,7 +147,7 @@ fn leak_free_models_see_what_their_classifiers_see() {
 fn a_replicate_can_have_one_model_of_all_classes() {
     let graph =
         planned(&["generator.dreambooth.models=all-per-replicate", "experiment.replicates=3"]);
-    let models = of_kind(&graph, kind::DREAMBOOTH.name).collect::<Vec<_>>();
+    let models = of_kind(&graph, kinds::DreamBooth::KIND.name).collect::<Vec<_>>();
     let labels = models.iter().map(|task| task.label.as_str()).collect::<BTreeSet<_>>();
     let of = |conditioning| {
         (0..3).map(move |replicate| format!("dreambooth/all/{conditioning}/r{replicate}"))
@@ -159,7 +161,7 @@ fn a_replicate_can_have_one_model_of_all_classes() {
         models.len()
     );
 
-    let classifiers = of_kind(&graph, kind::CLASSIFIER.name)
+    let classifiers = of_kind(&graph, kinds::Classifier::KIND.name)
         .filter(|task| task.params["dose"] != 0)
         .collect::<Vec<_>>();
     assert!(!classifiers.is_empty());
@@ -167,7 +169,7 @@ fn a_replicate_can_have_one_model_of_all_classes() {
         let (_, replicate) = classifier.label.rsplit_once('/').unwrap();
         let shards = classifier.inputs.iter().filter_map(|(_, input)| match input {
             Input::Task(task) => {
-                Some(graph.task(*task)).filter(|task| task.kind == kind::GENERATE.name)
+                Some(graph.task(*task)).filter(|task| task.kind.name == kinds::Generate::KIND.name)
             }
             _ => None,
         });
@@ -181,7 +183,7 @@ fn a_replicate_can_have_one_model_of_all_classes() {
             );
         }
     }
-    let report = of_kind(&graph, kind::REPORT.name).next().unwrap();
+    let report = of_kind(&graph, kinds::Report::KIND.name).next().unwrap();
     assert_eq!(
         task(&graph, report, "training/inpainting/all, replicate 2").label,
         "dreambooth/all/inpainting/r2"
@@ -231,16 +233,16 @@ fn without_a_strategy_nothing_is_generated_checked_or_shown() {
         "experiment.regimes=[\"full\", \"head\"]",
     ];
     let (whole, graph) = (planned(&sets[2..]), planned(&sets));
-    let kinds = graph.ids().map(|id| graph.task(id).kind).collect::<BTreeSet<_>>();
+    let kinds = graph.ids().map(|id| graph.task(id).kind.name).collect::<BTreeSet<_>>();
     let expected = [
-        kind::CORPUS,
-        kind::BACKBONE,
-        kind::COHORT,
-        kind::FEATURES,
-        kind::CLASSIFIER,
-        kind::HEAD,
-        kind::ANALYSIS,
-        kind::REPORT,
+        kinds::Corpus::KIND,
+        kinds::Backbone::KIND,
+        kinds::Cohort::KIND,
+        kinds::Features::KIND,
+        kinds::Classifier::KIND,
+        kinds::Head::KIND,
+        kinds::Analysis::KIND,
+        kinds::Report::KIND,
     ];
     assert_eq!(kinds, expected.iter().map(|kind| kind.name).collect());
     for label in
@@ -249,7 +251,7 @@ fn without_a_strategy_nothing_is_generated_checked_or_shown() {
         let of = |graph: &Graph| graph.task(graph.by_label(label).unwrap()).params.clone();
         assert_eq!(of(&graph), of(&whole), "{label}");
     }
-    let report = of_kind(&graph, kind::REPORT.name).next().unwrap();
+    let report = of_kind(&graph, kinds::Report::KIND.name).next().unwrap();
     assert_eq!(
         report.inputs.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(),
         ["analysis"]
@@ -263,29 +265,29 @@ fn without_a_strategy_nothing_is_generated_checked_or_shown() {
 fn what_is_not_tuned_can_be_an_arm() {
     let graph = planned(&["generator.variants.untuned.dreambooth.models=untuned"]);
     assert!(
-        of_kind(&graph, kind::DREAMBOOTH.name)
-            .chain(of_kind(&graph, kind::LATENTS.name))
+        of_kind(&graph, kinds::DreamBooth::KIND.name)
+            .chain(of_kind(&graph, kinds::Latents::KIND.name))
             .all(|task| !task.label.contains('@'))
     );
     for (strategy, base) in [
-        ("text-to-image", kind::UNET.name),
-        ("inpaint", kind::INPAINTING.name),
-        ("in-then-outpaint", kind::INPAINTING.name),
+        ("text-to-image", kinds::UNet::KIND.name),
+        ("inpaint", kinds::Inpainting::KIND.name),
+        ("in-then-outpaint", kinds::Inpainting::KIND.name),
     ] {
         let arm = format!("generate/{strategy}@untuned/");
-        let shards = of_kind(&graph, kind::GENERATE.name)
+        let shards = of_kind(&graph, kinds::Generate::KIND.name)
             .filter(|task| task.label.starts_with(&arm))
             .collect::<Vec<_>>();
         assert!(!shards.is_empty(), "{arm}");
         for shard in shards {
             assert_eq!(
-                (task(&graph, shard, "unet").kind, shard.params["model"].as_str()),
+                (task(&graph, shard, "unet").kind.name, shard.params["model"].as_str()),
                 (base, Some("base")),
                 "{}",
                 shard.label
             );
         }
-        let arms = of_kind(&graph, kind::CLASSIFIER.name)
+        let arms = of_kind(&graph, kinds::Classifier::KIND.name)
             .filter(|task| task.label.contains(&format!("{strategy}@untuned")));
         assert!(arms.count() > 0);
     }

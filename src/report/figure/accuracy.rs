@@ -1,8 +1,8 @@
 //! Accuracy against the number of real images per class, a panel for each regime and use of
 //! transforms.
 
+use super::series::{Series, list_series};
 use super::svg::{Anchor, Canvas, ticks};
-use super::{Series, series};
 use crate::stats::Interval;
 use crate::stats::analysis::{Accuracy, Analysis, Setting};
 
@@ -20,7 +20,7 @@ const DODGE: f64 = 9.0;
 pub struct Plot<'a> {
     rows: &'a [Accuracy],
     series: Vec<Series>,
-    panels: Vec<Setting<'a>>,
+    panels: Vec<Setting>,
     /// The n of the study, ascending.
     counts: Vec<usize>,
     /// Percent.
@@ -34,7 +34,7 @@ pub struct Plot<'a> {
 impl<'a> Plot<'a> {
     pub fn of(analysis: &'a Analysis, chance: Option<f64>) -> Self {
         let rows = analysis.accuracy.as_slice();
-        let series = series(rows);
+        let series = list_series(rows);
         let mut panels = rows.iter().map(|row| row.design.setting()).collect::<Vec<_>>();
         panels.sort();
         panels.dedup();
@@ -72,7 +72,7 @@ impl<'a> Plot<'a> {
 
     /// Each panel by itself.
     pub fn apart(&self) -> Vec<String> {
-        let draw = |setting: &Setting<'_>| {
+        let draw = |setting: &Setting| {
             let mut canvas = Canvas::default();
             self.panel(&mut canvas, *setting);
             canvas.document(WIDTH, self.height(), &format!("{} ({setting})", self.summary))
@@ -84,7 +84,7 @@ impl<'a> Plot<'a> {
         self.top + PLOT + BELOW
     }
 
-    fn panel(&self, canvas: &mut Canvas, setting: Setting<'_>) {
+    fn panel(&self, canvas: &mut Canvas, setting: Setting) {
         canvas.bold((LEFT, 20.0), Anchor::Start, &setting.to_string());
         self.legend(canvas);
         self.axes(canvas);

@@ -1,10 +1,10 @@
 //! The contrasts as a forest plot: a row each, grouped by n and setting; filled where the null
 //! hypothesis is rejected.
 
+use super::series::{Series, list_series};
 use super::svg::{Anchor, Canvas, ticks};
-use super::{series, several_doses};
 use crate::report::format;
-use crate::report::view::interval;
+use crate::report::wording::{have_several_doses, interval, interval_name, name_arm};
 use crate::stats::Interval;
 use crate::stats::analysis::{Analysis, Contrast};
 
@@ -16,90 +16,96 @@ const HEADING: f64 = 26.0;
 const TOP: f64 = 30.0;
 const BELOW: f64 = 46.0;
 
+/// The forest plot of the analysis's contrasts.
 pub fn draw(analysis: &Analysis) -> String {
-    let contrasts = &analysis.contrasts;
-    let low = contrasts.iter().map(|contrast| ends(contrast).low).fold(0.0, f64::min);
-    let high = contrasts.iter().map(|contrast| ends(contrast).high).fold(0.0, f64::max);
-    let ticks = ticks(low * 100.0, high * 100.0, 7);
-    let (first, last) = (ticks[0], ticks[ticks.len() - 1]);
-    let x = |difference: f64| LEFT + (RIGHT - LEFT) * (difference * 100.0 - first) / (last - first);
     let same = |a: &Contrast, b: &Contrast| {
         (a.design.setting(), a.design.n) == (b.design.setting(), b.design.n)
     };
-    let groups = contrasts.chunk_by(same).collect::<Vec<_>>();
-    let bottom = TOP + HEADING * groups.len() as f64 + ROW * contrasts.len() as f64;
-
+    let groups = analysis.contrasts.chunk_by(same).collect::<Vec<_>>();
+    let rows = ROW * analysis.contrasts.len() as f64;
+    let bottom = TOP + HEADING * groups.len() as f64 + rows;
+    let plot = Plot::of(analysis);
     let mut canvas = Canvas::default();
-    for tick in &ticks {
-        let zero = *tick == 0.0;
-        canvas.rule(
-            (x(tick / 100.0), TOP),
-            (x(tick / 100.0), bottom),
-            if zero { 0.7 } else { 0.14 },
-            false,
-        );
-        canvas.faint(
-            (x(tick / 100.0), bottom + 17.0),
-            Anchor::Middle,
-            format::points(tick / 100.0).trim_end_matches(".0"),
-        );
-    }
-    let middle = (LEFT + RIGHT) / 2.0;
-    canvas.faint(
-        (middle, bottom + 36.0),
-        Anchor::Middle,
-        "difference from real only, percentage points",
-    );
-    let level = format!("{} interval", format::level(analysis.config.confidence));
-    canvas.faint((RIGHT + 20.0, TOP - 10.0), Anchor::Start, &format!("points [{level}]"));
-    canvas.faint((WIDTH - 8.0, TOP - 10.0), Anchor::End, "adj. p");
-
-    let series = series(&analysis.accuracy);
-    let doses = several_doses(&analysis.accuracy);
+    plot.draw_axis(&mut canvas, bottom);
+    plot.draw_heads(&mut canvas, analysis);
     let mut y = TOP;
     for contrasts in groups {
         let design = &contrasts[0].design;
-        canvas.bold(
-            (8.0, y + 18.0),
-            Anchor::Start,
-            &format!("n = {}, {}", design.n, design.setting()),
-        );
+        let heading = format!("n = {}, {}", design.n, design.setting());
+        canvas.bold((8.0, y + 18.0), Anchor::Start, &heading);
         y += HEADING;
         for contrast in contrasts {
-            let style = series
-                .iter()
-                .find(|series| series.holds(&contrast.design))
-                .map_or(0, |series| series.style);
-            let centre = y + ROW / 2.0;
-            canvas.text(
-                (20.0, centre + 4.0),
-                Anchor::Start,
-                &super::arm_name(&contrast.design, doses),
-            );
-            canvas.coloured(style, |canvas| {
-                canvas.whisker((x(ends(contrast).low), centre), (x(ends(contrast).high), centre));
-                canvas.marker(
-                    (x(contrast.answer.difference), centre),
-                    style,
-                    contrast.answer.rejected,
-                );
-            });
-            let points = format!(
-                "{} {}",
-                format::points(contrast.answer.difference),
-                interval(&contrast.answer)
-            );
-            canvas.text((RIGHT + 20.0, centre + 4.0), Anchor::Start, &points);
-            canvas.text(
-                (WIDTH - 8.0, centre + 4.0),
-                Anchor::End,
-                &contrast.answer.p_adjusted.map(format::p).unwrap_or_default(),
-            );
+            plot.draw_row(&mut canvas, contrast, y + ROW / 2.0);
             y += ROW;
         }
     }
-    let summary = "Difference in accuracy between each synthetic arm and real only, with intervals. The table has the numbers.";
+    let summary = "Difference in accuracy between each synthetic arm and real only, with \
+                   intervals. The table has the numbers.";
     canvas.document(WIDTH, bottom + BELOW, summary)
+}
+
+/// The parts that all rows share.
+struct Plot {
+    /// Percentage points.
+    ticks: Vec<f64>,
+    series: Vec<Series>,
+    several_doses: bool,
+}
+
+impl Plot {
+    fn of(analysis: &Analysis) -> Self {
+        let ends = analysis.contrasts.iter().map(ends);
+        let low = ends.clone().map(|ends| ends.low).fold(0.0, f64::min);
+        let high = ends.map(|ends| ends.high).fold(0.0, f64::max);
+        Self {
+            ticks: ticks(low * 100.0, high * 100.0, 7),
+            series: list_series(&analysis.accuracy),
+            several_doses: have_several_doses(&analysis.accuracy),
+        }
+    }
+
+    /// The place of a difference, 0 to 1, on the axis.
+    fn x(&self, difference: f64) -> f64 {
+        let (first, last) = (self.ticks[0], self.ticks[self.ticks.len() - 1]);
+        LEFT + (RIGHT - LEFT) * (difference * 100.0 - first) / (last - first)
+    }
+
+    fn draw_axis(&self, canvas: &mut Canvas, bottom: f64) {
+        for tick in &self.ticks {
+            let x = self.x(tick / 100.0);
+            let opacity = if *tick == 0.0 { 0.7 } else { 0.14 };
+            canvas.rule((x, TOP), (x, bottom), opacity, false);
+            let points = format::points(tick / 100.0);
+            canvas.faint((x, bottom + 17.0), Anchor::Middle, points.trim_end_matches(".0"));
+        }
+        let middle = ((LEFT + RIGHT) / 2.0, bottom + 36.0);
+        canvas.faint(middle, Anchor::Middle, "difference from real only, percentage points");
+    }
+
+    /// The heads of the numbers beside the plot.
+    fn draw_heads(&self, canvas: &mut Canvas, analysis: &Analysis) {
+        let points = format!("points [{}]", interval_name(analysis));
+        canvas.faint((RIGHT + 20.0, TOP - 10.0), Anchor::Start, &points);
+        canvas.faint((WIDTH - 8.0, TOP - 10.0), Anchor::End, "adj. p");
+    }
+
+    fn draw_row(&self, canvas: &mut Canvas, contrast: &Contrast, centre: f64) {
+        let answer = &contrast.answer;
+        let known = self.series.iter().find(|series| series.holds(&contrast.design));
+        let style = known.map_or(0, |series| series.style);
+        let baseline = centre + 4.0;
+        let arm = name_arm(&contrast.design, self.several_doses);
+        canvas.text((20.0, baseline), Anchor::Start, &arm);
+        let Interval { low, high } = ends(contrast);
+        canvas.coloured(style, |canvas| {
+            canvas.whisker((self.x(low), centre), (self.x(high), centre));
+            canvas.marker((self.x(answer.difference), centre), style, answer.rejected);
+        });
+        let points = format!("{} {}", format::points(answer.difference), interval(answer));
+        canvas.text((RIGHT + 20.0, baseline), Anchor::Start, &points);
+        let adjusted = answer.p_adjusted.map(format::p).unwrap_or_default();
+        canvas.text((WIDTH - 8.0, baseline), Anchor::End, &adjusted);
+    }
 }
 
 /// The interval, or where nothing varies the difference itself.

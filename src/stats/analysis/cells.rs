@@ -8,36 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use super::AnalysisError;
 use crate::metrics::Predictions;
-
-/// The name of the arm that is trained on real images only; its dose is 0.
-pub const REAL: &str = "real";
-
-/// The name of the control that is real only again, from other seeds.
-pub const RESEEDED: &str = "reseeded";
-
-/// The regime that trains all of a classifier, which needs no mention.
-pub const FULL: &str = "full";
-
-/// The order of the known regimes in tables; others follow by name.
-const REGIMES: [&str; 3] = [FULL, "authors", "head"];
-
-/// The order of the known arms in tables; others follow by name.
-const ARMS: [&str; 5] = [REAL, RESEEDED, "text-to-image", "inpaint", "in-then-outpaint"];
+use crate::vocabulary::{Arm, Regime};
 
 /// One trained classifier's predictions, and what it was trained on.
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
-    /// [`REAL`], or the strategy of the synthetic images that were added, after `@` the variant of
-    /// the generator that made them.
-    pub arm: String,
+    pub arm: Arm,
     /// Synthetic images per real image.
     pub dose: usize,
     /// Whether it was trained with image transforms.
     pub transforms: bool,
-    /// Which part of it was trained: [`FULL`] or another.
-    pub regime: String,
+    pub regime: Regime,
     /// The rerun's number; equal numbers share their real images across arms.
     pub replicate: usize,
     pub predictions: Predictions,
@@ -91,67 +74,36 @@ impl Losses {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Design {
     pub n: usize,
-    pub arm: String,
+    pub arm: Arm,
     pub dose: usize,
     pub transforms: bool,
-    #[serde(default = "full", skip_serializing_if = "is_full")]
-    pub regime: String,
+    pub regime: Regime,
 }
 
-fn full() -> String {
-    FULL.into()
-}
-
-fn is_full(regime: &String) -> bool {
-    regime == FULL
-}
-
-/// How a design is trained, whatever on: regime and use of transforms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Setting<'a> {
-    pub regime: &'a str,
+/// How a design is trained, whatever on. Ordered as tables are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Setting {
+    pub regime: Regime,
     pub transforms: bool,
-}
-
-impl<'a> Setting<'a> {
-    fn rank(&self) -> (usize, &'a str, bool) {
-        let known =
-            REGIMES.iter().position(|regime| *regime == self.regime).unwrap_or(REGIMES.len());
-        (known, self.regime, self.transforms)
-    }
-}
-
-impl PartialOrd for Setting<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Setting<'_> {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank().cmp(&other.rank())
-    }
 }
 
 /// `with transforms`, or where not all of the classifier is trained `head, with transforms`.
-impl fmt::Display for Setting<'_> {
+impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.regime != FULL {
-            write!(f, "{}, ", self.regime)?;
+        if self.regime != Regime::Full {
+            write!(f, "{}, ", self.regime.name())?;
         }
         f.write_str(if self.transforms { "with transforms" } else { "no transforms" })
     }
 }
 
 impl Design {
-    pub fn setting(&self) -> Setting<'_> {
-        Setting { regime: &self.regime, transforms: self.transforms }
+    pub fn setting(&self) -> Setting {
+        Setting { regime: self.regime, transforms: self.transforms }
     }
 
-    fn rank(&self) -> (Setting<'_>, usize, usize, &str, usize) {
-        let strategy = self.arm.split('@').next();
-        let known = ARMS.iter().position(|arm| Some(*arm) == strategy).unwrap_or(ARMS.len());
-        (self.setting(), self.n, known, &self.arm, self.dose)
+    fn rank(&self) -> (Setting, usize, &Arm, usize) {
+        (self.setting(), self.n, &self.arm, self.dose)
     }
 }
 
@@ -174,20 +126,23 @@ impl fmt::Display for Design {
             0 => write!(f, "n = {}, {}, {transforms}", self.n, self.arm)?,
             dose => write!(f, "n = {}, {} x {dose}, {transforms}", self.n, self.arm)?,
         }
-        if self.regime == FULL { Ok(()) } else { write!(f, ", {}", self.regime) }
+        match self.regime {
+            Regime::Full => Ok(()),
+            regime => write!(f, ", {}", regime.name()),
+        }
     }
 }
 
 /// A design's classifiers by ascending replicate: predictions, and for each image whether it is
 /// right (1) or not (0).
-pub struct Arm {
+pub struct Classifiers {
     pub replicates: Vec<usize>,
     pub predictions: Vec<Predictions>,
     pub correct: Vec<Vec<f64>>,
     losses: Vec<Losses>,
 }
 
-impl Arm {
+impl Classifiers {
     /// How its trainings ended, on average.
     pub fn losses(&self) -> Losses {
         Losses::mean(&self.losses)
@@ -195,9 +150,9 @@ impl Arm {
 }
 
 /// The cells by design and ascending replicate, checked for repeats and for pairing.
-pub fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Arm>, AnalysisError> {
+pub fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Classifiers>, AnalysisError> {
     cells.sort_by_key(|cell| cell.replicate);
-    let mut arms = BTreeMap::<Design, Arm>::new();
+    let mut arms = BTreeMap::<Design, Classifiers>::new();
     for cell in cells {
         let Cell { n, arm, dose, transforms, regime, replicate, predictions, losses } = cell;
         let design = Design { n, arm, dose, transforms, regime };
@@ -206,8 +161,12 @@ pub fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Arm>, AnalysisError
         {
             return Err(AnalysisError::Unpaired { design, replicate, difference });
         }
-        let empty =
-            || Arm { replicates: vec![], predictions: vec![], correct: vec![], losses: vec![] };
+        let empty = || Classifiers {
+            replicates: vec![],
+            predictions: vec![],
+            correct: vec![],
+            losses: vec![],
+        };
         let arm = arms.entry(design.clone()).or_insert_with(empty);
         if arm.replicates.contains(&replicate) {
             return Err(AnalysisError::Twice { design, replicate });

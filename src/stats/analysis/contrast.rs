@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::{Arm, Design};
+use super::cells::{Classifiers, Design};
 use super::{Config, HeldOut};
 use crate::stats::crossed::{Basis, Components, Crossed, Inference};
 use crate::stats::family::{Rule, adjusted};
@@ -101,8 +101,8 @@ pub struct Family {
 /// A design, its arm and what it is compared with.
 pub struct Pair<'a> {
     pub design: &'a Design,
-    pub arm: &'a Arm,
-    pub baseline: &'a Arm,
+    pub arm: &'a Classifiers,
+    pub baseline: &'a Classifiers,
 }
 
 impl Pair<'_> {

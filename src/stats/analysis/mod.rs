@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use cells::{Arm, arms};
-pub use cells::{Cell, Design, FULL, Losses, REAL, RESEEDED, STRETCH, Setting};
+pub use cells::{Cell, Design, Losses, STRETCH, Setting};
+use cells::{Classifiers, arms};
 pub use contrast::{Answer, Contrast, Family, SkinTypeContrast};
 use contrast::{Pair, family};
 
@@ -24,6 +24,7 @@ use super::power::{self, Power};
 use super::scores::{Estimate, Scores};
 use crate::fst;
 use crate::metrics::Predictions;
+use crate::vocabulary::{Arm, Regime};
 
 /// How the analysis is done.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,7 +107,7 @@ pub enum AnalysisError {
     )]
     Unpaired { design: Design, replicate: usize, difference: String },
     #[error("{design} has no arm `{baseline}` at the same n and transforms to be compared with")]
-    NoBaseline { design: Design, baseline: String },
+    NoBaseline { design: Design, baseline: Arm },
     #[error(
         "{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate"
     )]
@@ -135,13 +136,11 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
     let accuracy =
         arms.iter().map(|(design, arm)| accuracy(design, arm, &held_out, &config)).collect();
     let real = |design: &Design| {
-        (design.arm != REAL).then(|| Design { arm: REAL.into(), dose: 0, ..design.clone() })
+        (design.arm != Arm::Real).then(|| Design { arm: Arm::Real, dose: 0, ..design.clone() })
     };
     let (contrasts, crossed, rule) = family(&pairs(&arms, real)?, &held_out, &config);
-    let generator = |design: &Design| {
-        let (strategy, _) = design.arm.split_once('@')?;
-        Some(Design { arm: strategy.into(), ..design.clone() })
-    };
+    let generator =
+        |design: &Design| Some(Design { arm: design.arm.without_variant()?, ..design.clone() });
     let (variant_contrasts, ..) = family(&pairs(&arms, generator)?, &held_out, &config);
     let hypotheses = contrasts
         .iter()
@@ -164,14 +163,14 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
 }
 
 /// What the contrasts with real only are called together.
-fn family_name(arms: &BTreeMap<Design, Arm>) -> String {
-    let alike = if arms.keys().all(|design| design.regime == FULL) {
+fn family_name(arms: &BTreeMap<Design, Classifiers>) -> String {
+    let alike = if arms.keys().all(|design| design.regime == Regime::Full) {
         "n and transforms"
     } else {
         "n, transforms and regime"
     };
-    let control = |design: &&Design| design.arm == RESEEDED;
-    let compared = || arms.keys().filter(|design| design.arm != REAL);
+    let control = |design: &&Design| matches!(design.arm, Arm::Control(_));
+    let compared = || arms.keys().filter(|design| design.arm != Arm::Real);
     let which = match (
         compared().any(|design| control(&design)),
         compared().all(|design| control(&design)),
@@ -204,7 +203,7 @@ fn power_of(contrasts: &[Contrast], crossed: &[Crossed], config: &Config) -> Opt
 
 /// Each design that has a baseline, with it.
 fn pairs<'a>(
-    arms: &'a BTreeMap<Design, Arm>,
+    arms: &'a BTreeMap<Design, Classifiers>,
     baseline: impl Fn(&Design) -> Option<Design>,
 ) -> Result<Vec<Pair<'a>>, AnalysisError> {
     let mut pairs = Vec::new();
@@ -251,7 +250,7 @@ impl HeldOut {
     }
 }
 
-fn accuracy(design: &Design, arm: &Arm, held_out: &HeldOut, config: &Config) -> Accuracy {
+fn accuracy(design: &Design, arm: &Classifiers, held_out: &HeldOut, config: &Config) -> Accuracy {
     let sample = &held_out.sample;
     let mut confusion = vec![vec![0; sample.classes.len()]; sample.classes.len()];
     for predictions in &arm.predictions {

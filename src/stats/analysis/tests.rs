@@ -5,6 +5,7 @@ use expect_test::expect;
 use super::*;
 use crate::metrics::Prediction;
 use crate::stats::Interval;
+use crate::vocabulary::{Arm, Regime, Strategy};
 
 /// Predictions of 30 images in two classes: those in `wrong` are wrong.
 fn predictions(wrong: &[usize]) -> Predictions {
@@ -26,14 +27,14 @@ fn predictions(wrong: &[usize]) -> Predictions {
 }
 
 fn cell(n: usize, arm: &str, replicate: usize, wrong: &[usize]) -> Cell {
-    let dose = if arm == REAL { 0 } else { 10 };
+    let dose = if arm == "real" { 0 } else { 10 };
     let losses = Losses::of(&[(0.5, 0.75), (0.25, 0.5)]);
     Cell {
         n,
-        arm: arm.into(),
+        arm: arm.parse().unwrap(),
         dose,
         transforms: false,
-        regime: FULL.into(),
+        regime: Regime::Full,
         replicate,
         predictions: predictions(wrong),
         losses,
@@ -44,11 +45,11 @@ fn cells() -> Vec<Cell> {
     let half = (0..15).collect::<Vec<_>>();
     vec![
         cell(8, "inpaint", 0, &[1, 3]),
-        cell(8, REAL, 0, &[1, 3, 5]),
+        cell(8, "real", 0, &[1, 3, 5]),
         cell(4, "text-to-image", 1, &half[..3]),
         cell(4, "inpaint", 0, &half),
-        cell(4, REAL, 0, &half),
-        cell(4, REAL, 1, &half[..13]),
+        cell(4, "real", 0, &half),
+        cell(4, "real", 1, &half[..13]),
         cell(4, "inpaint", 1, &half[..11]),
         cell(4, "text-to-image", 0, &half[..2]),
     ]
@@ -100,7 +101,7 @@ fn a_study_is_analysed() {
         n = 8, inpaint x 10, no transforms: 0.933 [+0.759, +0.984] [0.933] [1.000, 0.867] [(1, 0.867), (5, 1.000)]
         n = 4, text-to-image x 10, no transforms: Reruns +0.383 [+0.177, +0.590] p Some(0.0014) adjusted Some(0.0042) true
             better Some(0.977), sign flips 0.0002, mcnemar [0.0002, 0.0020]
-            12: 15 Reruns +0.767 [+0.312, +1.221] p Some(0.0150) adjusted Some(0.0899) false
+            12: 15 Reruns +0.767 [+0.312, +1.000] p Some(0.0150) adjusted Some(0.0899) false
             56: 15 Identical +0.000 none p Some(1.0000) adjusted Some(1.0000) false
         n = 4, inpaint x 10, no transforms: Reruns +0.033 [-0.390, +0.457] p Some(0.5000) adjusted Some(0.5000) false
             better Some(0.651), sign flips 0.5000, mcnemar [1.0000, 0.5000]
@@ -142,12 +143,13 @@ fn a_new_n_changes_no_raw_number_of_another() {
 fn cells_that_do_not_pair_are_refused() {
     let error = |cells| analyse(cells, config()).unwrap_err().to_string();
     assert_eq!(error(vec![]), "analysis of no cells");
-    let twice = vec![cell(4, REAL, 0, &[]), cell(4, REAL, 0, &[1])];
+    let twice = vec![cell(4, "real", 0, &[]), cell(4, "real", 0, &[1])];
     assert_eq!(error(twice), "cell n = 4, real, no transforms, replicate 0 is given twice");
-    let lonely = vec![cell(4, "inpaint", 0, &[]), cell(8, REAL, 0, &[])];
+    let lonely = vec![cell(4, "inpaint", 0, &[]), cell(8, "real", 0, &[])];
     let expected = "n = 4, inpaint x 10, no transforms has no arm `real` at the same n and transforms to be compared with";
     assert_eq!(error(lonely), expected);
-    let lacking = vec![cell(4, "inpaint", 0, &[]), cell(4, REAL, 0, &[]), cell(4, REAL, 1, &[])];
+    let lacking =
+        vec![cell(4, "inpaint", 0, &[]), cell(4, "real", 0, &[]), cell(4, "real", 1, &[])];
     assert!(
         error(lacking)
             .contains("has replicates [0], but the arm that it is compared with has [0, 1]")
@@ -170,7 +172,7 @@ fn a_variant_is_compared_with_the_generator() {
     cells.extend([lora(0, &[1, 3]), lora(1, &[1])]);
     let analysis = analyse(cells.clone(), config()).unwrap();
     let compared = |contrasts: &[Contrast]| {
-        contrasts.iter().map(|contrast| contrast.design.arm.clone()).collect::<Vec<_>>()
+        contrasts.iter().map(|contrast| contrast.design.arm.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(
         compared(&analysis.contrasts),
@@ -183,7 +185,7 @@ fn a_variant_is_compared_with_the_generator() {
         contrast.answer.p, contrast.answer.p_adjusted,
         "one hypothesis is corrected for no other"
     );
-    cells.retain(|cell| cell.arm != "inpaint");
+    cells.retain(|cell| cell.arm != Arm::of(Strategy::Inpaint, ""));
     let error = analyse(cells, config()).unwrap_err().to_string();
     assert!(error.contains("no arm `inpaint`"), "{error}");
 }

@@ -4,62 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How a classifier's learning rate goes over its steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClassifierSchedule {
-    /// Ten steps of rising, then half a cosine down to 0 at the last of all epochs.
-    #[default]
-    WarmupCosine,
-    /// The authors'.
-    Constant,
-}
-
-/// Which weights a classifier's training ends with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Keep {
-    /// Those with the lowest validation loss (the authors' dose experiment).
-    #[default]
-    Best,
-    /// Those of the last epoch (the authors' other experiments).
-    Last,
-}
-
-/// What is put on the pretrained body.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Head {
-    /// torchvision's: means, dropout, one linear layer.
-    #[default]
-    Linear,
-    /// fastai's and the authors': largest values and means, two linear layers with batch
-    /// normalisation and dropout before each.
-    ConcatPool,
-}
-
-/// What images in [0, 1] become at the network's door.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Normalisation {
-    /// What the backbone was trained with.
-    #[default]
-    Backbone,
-    /// Nothing (the authors').
-    None,
-    /// Less ImageNet's mean, divided by its standard deviation.
-    Imagenet,
-}
-
-/// Where the largest square of a picture lies that training is shown. Tests always take the centre.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Crop {
-    #[default]
-    Centre,
-    /// Anywhere along the longer side, anew each time that the picture is shown (the authors').
-    Random,
-}
+use crate::vocabulary::{ClassifierSchedule, Crop, HeadKind, NormalisationKind, WeightsKept};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,46 +13,36 @@ pub struct Classifier {
     pub epochs: usize,
     /// Side in pixels of the squares that the network sees, where images are larger; 0: as they
     /// are.
-    #[serde(default)]
     pub size: usize,
     /// Of real pictures that are not square (`images.fit = "crop"`).
-    #[serde(default)]
     pub crop: Crop,
     /// Optimiser steps of an epoch, the same for every arm; 0: one pass over the training images.
     pub steps_per_epoch: usize,
     pub batch: usize,
     /// `[images, batch]`: from so many training images on that batch instead, in rising order. The
     /// authors' rule is 8, from 100 images on 32, from 1000 on 64.
-    #[serde(default)]
     pub batch_by_images: Vec<[usize; 2]>,
     /// Whether each pass leaves out the images that do not fill a batch (the authors'); otherwise
     /// the next pass fills it.
-    #[serde(default)]
     pub drop_last: bool,
     pub learning_rate: f64,
-    #[serde(default)]
     pub schedule: ClassifierSchedule,
     pub weight_decay: f64,
     /// Whether the scales and shifts of normalisations and the biases decay as well (the authors':
     /// false, as fastai has it).
-    #[serde(default = "yes")]
     pub decay_norms_and_biases: bool,
     /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch,
     /// so that every arm has the same budget. With `keep = "last"` as well nothing of the result
     /// depends on the validation images.
     pub patience: usize,
-    #[serde(default)]
-    pub keep: Keep,
+    pub keep: WeightsKept,
     /// The share of a label that goes to all classes alike, 0 to 1 (Szegedy et al. 2016); in the
     /// training loss only.
     pub label_smoothing: f64,
     /// Weights of single classes in the loss; the others' are 1.
-    #[serde(default)]
     pub class_weights: BTreeMap<String, f64>,
-    #[serde(default)]
-    pub head: Head,
-    #[serde(default)]
-    pub normalisation: Normalisation,
+    pub head: HeadKind,
+    pub normalisation: NormalisationKind,
 }
 
 impl Classifier {
@@ -128,42 +63,6 @@ impl Classifier {
     }
 }
 
-fn yes() -> bool {
-    true
-}
-
-/// Which part of a classifier is trained.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Regime {
-    /// Everything.
-    #[default]
-    Full,
-    /// The head, and scale and shift of the body's batch normalisations, whose statistics move;
-    /// stochastic depth is on: fastai's frozen body, as the authors have it.
-    Authors,
-    /// The head alone, on features of the body as it was pretrained.
-    Head,
-}
-
-impl Regime {
-    /// The name in study files, labels and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Authors => "authors",
-            Self::Head => "head",
-        }
-    }
-
-    /// Whether it is what there is no need to say.
-    pub fn is_full(&self) -> bool {
-        *self == Self::Full
-    }
-}
-
 /// What the regime `head` has of its own; for the rest it is trained as `classifier` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -174,17 +73,4 @@ pub struct HeadRegime {
     pub views: usize,
     /// A head alone bears more than a whole network does.
     pub learning_rate: f64,
-}
-
-/// fastai's `aug_transforms` as the authors called it (paper.md section 3).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Transforms {
-    pub flip: f64,
-    pub warp: f64,
-    pub rotate: f64,
-    pub zoom: f64,
-    pub lighting: f64,
-    /// Probability of each of warp, rotate, zoom and lighting.
-    pub probability: f64,
 }

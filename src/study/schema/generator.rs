@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary::{
+    LearningRateSchedule, Lora, Precision, Solver, TuningMask, TuningTransforms,
+};
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generator {
@@ -40,33 +44,6 @@ pub enum Models {
     LeakFree,
     /// None: images are made by the pretrained models, or the base's, as they are.
     Untuned,
-}
-
-/// How the learning rate goes on after its warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LearningRateSchedule {
-    Constant,
-    Linear,
-    Cosine,
-}
-
-/// What a UNet computes in. What is trained, and every sum over many values, is in single precision
-/// whatever this is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Precision {
-    #[default]
-    F32,
-    Bf16,
-    F16,
-}
-
-impl Precision {
-    /// Whether it is what there is no need to say.
-    pub fn is_single(&self) -> bool {
-        *self == Self::F32
-    }
 }
 
 /// DreamBooth: the UNet alone is tuned, by AdamW.
@@ -116,30 +93,6 @@ pub struct DreamBooth {
     pub lora: Lora,
 }
 
-/// The transforms of a view: torchvision's RandomResizedCrop, ColorJitter and horizontal flip.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TuningTransforms {
-    /// The crop's least and largest part of the image's area.
-    pub scale: [f64; 2],
-    /// The crop's least and largest width over height.
-    pub ratio: [f64; 2],
-    /// Largest change of brightness, contrast, saturation and hue, below 0.5.
-    pub jitter: f64,
-    pub flip: f64,
-}
-
-/// The mask of an inpainting model's training view: a rectangle or an ellipse anywhere in the
-/// image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TuningMask {
-    /// Share of rectangles; the others are ellipses.
-    pub rectangles: f64,
-    /// The least and the largest side, in sides of the image.
-    pub sides: [f64; 2],
-}
-
 /// Prior preservation (Ruiz et al. 2023, equation 2): beside each of the class's images one that
 /// the base model made itself is learnt, so that tuning does not make it forget what else there is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,28 +105,6 @@ pub struct Prior {
     pub weight: f64,
     /// What they are made from and learnt by.
     pub prompt: String,
-}
-
-/// Low-rank adaptation (Hu et al. 2021): a product of two narrow matrices is tuned beside each
-/// target, which itself stays.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Lora {
-    /// Of the products; 0: the UNet is tuned in full.
-    pub rank: usize,
-    /// The product counts alpha / rank times.
-    pub alpha: f64,
-    /// Ends of the names of the layers that get one, such as `to_q`.
-    pub targets: Vec<String>,
-}
-
-/// Which solver walks from noise to an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Solver {
-    /// DPM-Solver++ (2M).
-    DpmSolver,
-    Ddim,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

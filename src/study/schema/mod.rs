@@ -7,6 +7,11 @@ mod generator;
 
 use serde::{Deserialize, Serialize};
 
+use crate::vocabulary::{
+    Control, Dedupe, Fit, ImageSource, PredictionType, Regime, SkinTypeScale, Strategy, Transforms,
+    Unusable,
+};
+
 pub use classifier::*;
 pub use generator::*;
 
@@ -39,85 +44,6 @@ pub enum Goal {
     Base,
     /// The experiment's report.
     Report,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ImageSource {
-    /// Rendered skin; embedded.
-    Phantom,
-    /// MNIST-format .gz files.
-    Idx,
-    /// Fitzpatrick17k's table and a folder of its pictures.
-    Fitzpatrick17k,
-    /// Diverse Dermatology Images: its table and pictures.
-    Ddi,
-    /// A folder of pictures for each class.
-    Folder,
-    /// Shards: tar files of pictures, each with its record.
-    Webdataset,
-}
-
-impl ImageSource {
-    /// Whether it is made of files of pictures, of any format and size.
-    pub fn has_pictures(self) -> bool {
-        !matches!(self, Self::Phantom | Self::Idx)
-    }
-
-    /// The name in study files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Phantom => "phantom",
-            Self::Idx => "idx",
-            Self::Fitzpatrick17k => "fitzpatrick17k",
-            Self::Ddi => "ddi",
-            Self::Folder => "folder",
-            Self::Webdataset => "webdataset",
-        }
-    }
-}
-
-/// Which of Fitzpatrick17k's annotations of the skin type counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SkinTypeScale {
-    /// `fitzpatrick_scale`.
-    Scale,
-    /// `fitzpatrick_centaur`.
-    Centaur,
-}
-
-/// How a picture becomes a square.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fit {
-    /// Its largest centred square.
-    Crop,
-    /// Whole, on black.
-    Pad,
-    /// Whole, its sides made equal.
-    Squish,
-}
-
-/// What becomes of pictures that are not there or can't be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unusable {
-    /// Nothing runs that would need one of them.
-    Refuse,
-    /// They are left out, and counted in the audit.
-    Drop,
-}
-
-/// What becomes of pictures that are there twice, as the audit finds them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Dedupe {
-    /// They are reported.
-    Keep,
-    /// Those of one picture are in one set only; a picture of the set's own test part is nowhere
-    /// else.
-    DropFromTrain,
 }
 
 /// The real images of the study. Paths are relative to the study file, and `${NAME}` in one stands
@@ -231,13 +157,6 @@ pub struct TextEncoder {
     pub heads: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Prediction {
-    Epsilon,
-    VPrediction,
-}
-
 /// The noise schedule ("scaled_linear", as Stable Diffusion's).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -245,7 +164,7 @@ pub struct Diffusion {
     pub timesteps: usize,
     pub beta_start: f64,
     pub beta_end: f64,
-    pub prediction: Prediction,
+    pub prediction: PredictionType,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -277,24 +196,6 @@ pub struct Backbone {
     /// One of [`ARCHITECTURES`].
     pub architecture: String,
     pub training: Classifier,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Strategy {
-    TextToImage,
-    Inpaint,
-    InThenOutpaint,
-}
-
-/// An arm without synthetic images that says what differences are worth where there is nothing to
-/// be found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Control {
-    /// Real images only, trained again from another seed: its difference from real only is what
-    /// chance alone makes (an A/A test).
-    Reseeded,
 }
 
 /// The real-count sweep: real only, every control and every strategy, at every n, dose, transform

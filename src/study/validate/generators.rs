@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::keys::{KNOWN, dotted};
 use super::super::schema::*;
 use super::{Rules, join, written};
+use crate::vocabulary::{Lora, Precision, TuningMask, TuningTransforms};
 
 pub(super) fn generators(study: &Study, rules: &mut Rules) {
     generator("generator", study, &study.generator, rules);

@@ -1,15 +1,16 @@
 use candle_core::DType;
 
 use super::*;
-use crate::ml::classify::efficientnet::{Config, EfficientNet, HeadKind, Stage};
+use crate::ml::classify::efficientnet::{Config, EfficientNet, Stage};
 use crate::ml::classify::examples::Features;
 use crate::ml::classify::frames::{Frames, Photographs};
 use crate::ml::classify::heads::Head;
-use crate::ml::classify::model::{Regime, is_of_head};
+use crate::ml::classify::model::is_of_head;
 use crate::ml::classify::transforms;
 use crate::ml::params::Params;
 use crate::ml::pixels::Pixels;
 use crate::ml::training::Keep;
+use crate::vocabulary::{HeadKind, Regime};
 
 fn config(head: HeadKind) -> Config {
     let stage = |fused, stride, in_channels, out_channels| Stage {
@@ -57,7 +58,7 @@ const TRAINING: Training = Training {
     patience: 10,
     label_smoothing: 0.0,
     class_weights: Vec::new(),
-    kept: Kept::Best,
+    kept: WeightsKept::Best,
 };
 
 /// Trains on ten transformed images; `keep` is what a session keeps.
@@ -135,9 +136,9 @@ fn each_regime_changes_what_it_says() {
 
 #[test]
 fn a_training_that_broke_off_goes_on_to_the_same_bits() {
-    let plain = Training { kept: Kept::Last, patience: 1, ..TRAINING };
+    let plain = Training { kept: WeightsKept::Last, patience: 1, ..TRAINING };
     let odd = Training { drop_last: true, class_weights: vec![1.0, 2.0, 1.0], ..TRAINING };
-    let whole = Training { kept: Kept::Last, patience: 0, ..TRAINING };
+    let whole = Training { kept: WeightsKept::Last, patience: 0, ..TRAINING };
     for (regime, head, training) in [
         (Regime::Full, HeadKind::Linear, plain),
         (Regime::Authors, HeadKind::ConcatPool, odd),
@@ -159,7 +160,7 @@ fn a_training_that_broke_off_goes_on_to_the_same_bits() {
 #[test]
 fn what_is_kept_is_what_was_judged() {
     let (validation, labels) = images(6, 3);
-    for kept in [Kept::Best, Kept::Last] {
+    for kept in [WeightsKept::Best, WeightsKept::Last] {
         // A rate so high that the last epoch is not the best.
         let class_weights = vec![0.5, 2.0, 1.0];
         let training = Training {
@@ -180,7 +181,7 @@ fn what_is_kept_is_what_was_judged() {
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(losses[7] > lowest, "{losses:?}");
         assert!(
-            (loss - if kept == Kept::Best { lowest } else { losses[7] }).abs() < 1e-9,
+            (loss - if kept == WeightsKept::Best { lowest } else { losses[7] }).abs() < 1e-9,
             "{kept:?}: {loss} of {losses:?}"
         );
     }
@@ -207,9 +208,9 @@ fn without_patience_training_goes_to_its_last_epoch() {
         trained(Regime::Full, HeadKind::Linear, &training(patience, kept), &mut Every::default())
             .unwrap()
     };
-    let (_, short) = of(1, Kept::Best);
+    let (_, short) = of(1, WeightsKept::Best);
     assert!(short.len() < 12, "one that has patience would have stopped: {short:?}");
-    for kept in [Kept::Best, Kept::Last] {
+    for kept in [WeightsKept::Best, WeightsKept::Last] {
         let ((weights, curve), (patient, its)) = (of(0, kept), of(12, kept));
         assert_eq!((curve.len(), &curve), (12, &its), "{kept:?}");
         assert_eq!(curve[..short.len()], short);
@@ -220,7 +221,7 @@ fn without_patience_training_goes_to_its_last_epoch() {
 /// The best weights are copied where they can be wanted, and nowhere else.
 #[test]
 fn the_best_weights_are_kept_for_those_who_want_them() {
-    for (kept, wanted) in [(Kept::Best, true), (Kept::Last, false)] {
+    for (kept, wanted) in [(WeightsKept::Best, true), (WeightsKept::Last, false)] {
         let mut states = Every::default();
         trained(Regime::Full, HeadKind::Linear, &Training { kept, ..TRAINING }, &mut states)
             .unwrap();

@@ -13,7 +13,6 @@ use crate::ml::latent::layout::{SPECIAL_TOKENS, TOKENIZER_CONFIG};
 use crate::ml::latent::mask::Mask;
 use crate::ml::latent::sample::{Sampler, encode, inpainting_condition};
 use crate::ml::latent::schedule::{self, Schedule};
-use crate::ml::latent::solver::Method;
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::latent::vae::{self, AutoencoderKl};
 use crate::ml::loss::mse;
@@ -21,6 +20,7 @@ use crate::ml::optim::{AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
 use crate::ml::text::tokenizer::ClipTokenizer;
+use crate::vocabulary::Solver;
 
 const TOLERANCE: f64 = 1e-4;
 
@@ -185,7 +185,7 @@ fn check(name: &str, device: Device) {
         schedule: &schedule,
         prompt: &prompt,
         empty: &empty,
-        method: Method::DpmSolver,
+        method: Solver::DpmSolver,
         steps,
         guidance: facts["guidance"].as_f64().unwrap(),
         side: vae_config.sample_size / vae_config.downsampling(),
@@ -206,7 +206,7 @@ fn check(name: &str, device: Device) {
         condition
     });
     for (method, expected) in
-        [(Method::DpmSolver, "sample.latents"), (Method::Ddim, "ddim.latents")]
+        [(Solver::DpmSolver, "sample.latents"), (Solver::Ddim, "ddim.latents")]
     {
         sampler.method = method;
         let mut start = noise.clone();
@@ -216,7 +216,7 @@ fn check(name: &str, device: Device) {
                 .add_noise(&clean, &noise, &sampler.solver(strength).timesteps()[..1])
                 .unwrap();
         }
-        if painting && method == Method::DpmSolver {
+        if painting && method == Solver::DpmSolver {
             reference.compare("inpainting's start", &start, &reference.image("inpaint.start"));
         }
         let latents = sampler.denoise(start, sampler.solver(strength), condition.clone()).unwrap();
@@ -225,7 +225,7 @@ fn check(name: &str, device: Device) {
             &latents,
             &reference.image(expected),
         );
-        if method == Method::DpmSolver {
+        if method == Solver::DpmSolver {
             let image = vae.decode(&(latents / vae_config.scaling_factor).unwrap()).unwrap();
             reference.compare("its image", &image, &reference.image("sample.image"));
         }

@@ -10,7 +10,6 @@ use crate::ml::latent::denoising::{Batch, Denoising};
 use crate::ml::latent::reconstruction::{
     AutoencoderLoss, FIRST_LOGVAR, narrow_posterior, perceptual_distance,
 };
-use crate::ml::latent::schedule::PredictionType;
 use crate::ml::latent::schedule::tests::stable_diffusion;
 use crate::ml::latent::train::{Budget, Part, optimise};
 use crate::ml::latent::unet::UNet2DConditionModel;
@@ -18,6 +17,7 @@ use crate::ml::optim;
 use crate::ml::params::StateDict;
 use crate::ml::training::{Keep, Session, backward};
 use crate::seed::Seed;
+use crate::vocabulary::PredictionType;
 
 fn judge(dtype: DType) -> EfficientNet {
     drawn(dtype).build(|vb| EfficientNet::new(&Config::tiny(4), vb)).unwrap()

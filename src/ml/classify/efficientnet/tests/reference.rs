@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use super::super::*;
 use super::recorded;
-use crate::ml::classify::model::{Model, Regime};
+use crate::ml::classify::model::Model;
 use crate::ml::loss::cross_entropy;
 use crate::ml::optim::{AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
+use crate::vocabulary::{HeadKind, Regime};
 
 const TOLERANCE: f64 = 1e-4;
 const BATCH: usize = 4;

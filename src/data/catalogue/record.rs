@@ -1,0 +1,105 @@
+//! One picture of a set, and all of them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::error::CatalogueError;
+
+/// One picture of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Unique within its set; no `.` or `/`.
+    pub id: String,
+    /// Its file, relative to the set's folder, with `/`.
+    pub file: String,
+    pub label: String,
+    /// As [`Item::fst`](super::Item): 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is
+    /// unknown.
+    pub fst: u8,
+    pub malignant: Option<bool>,
+    /// All pictures of a patient are in one set of a study; empty: nobody else's.
+    pub patient: String,
+    /// Where the set itself has put it; None: a study draws.
+    pub part: Option<Part>,
+}
+
+/// The parts that sets come divided into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Train,
+    Validation,
+    Test,
+}
+
+/// Every picture of a set, in an order that does not depend on that of the set's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// By id.
+    pub records: Vec<Record>,
+    /// Where the set differs from what is known of it, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Catalogue {
+    pub(in crate::data) fn new(mut records: Vec<Record>, notes: Vec<String>) -> Self {
+        records.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Self { records, notes }
+    }
+
+    /// The records of `classes`. An error if a class has none.
+    pub fn of(mut self, classes: &[String]) -> Result<Self, CatalogueError> {
+        let mut counts = BTreeMap::<String, usize>::new();
+        self.records
+            .iter()
+            .for_each(|record| *counts.entry(record.label.clone()).or_default() += 1);
+        if let Some(class) = classes.iter().find(|class| !counts.contains_key(*class)) {
+            let near = counts.keys().map(|label| (strsim::jaro_winkler(class, label), label));
+            let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|near| near.0 > 0.8);
+            let nearest =
+                near.map(|(_, label)| format!(" (the nearest is `{label}`)")).unwrap_or_default();
+            let mut known =
+                counts.keys().take(12).map(String::as_str).collect::<Vec<_>>().join(", ");
+            if counts.len() > 12 {
+                known.push_str(&format!(" and {} more", counts.len() - 12));
+            }
+            return Err(CatalogueError::Class { class: class.clone(), nearest, known });
+        }
+        self.records.retain(|record| classes.contains(&record.label));
+        Ok(self)
+    }
+
+    /// Pictures of each class.
+    pub fn counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        self.records
+            .iter()
+            .for_each(|record| *counts.entry(record.label.as_str()).or_default() += 1);
+        counts
+    }
+
+    /// A patient whose pictures the set itself has put into more than one part.
+    pub(in crate::data) fn one_part_a_patient(&self) -> Result<(), CatalogueError> {
+        let mut parts = HashMap::<&str, &Record>::new();
+        for record in self.records.iter().filter(|record| !record.patient.is_empty()) {
+            let first = parts.entry(&record.patient).or_insert(record);
+            if first.part != record.part {
+                let (first, second) = (first.file.clone(), record.file.clone());
+                return Err(CatalogueError::Patient {
+                    patient: record.patient.clone(),
+                    first,
+                    second,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The id of a picture by its file, relative to the set's folder: its path without the ending, as
+/// one word.
+pub fn id_of(file: &str) -> String {
+    let stem = match file.rfind('.') {
+        Some(dot) if !file[dot..].contains('/') => &file[..dot],
+        _ => file,
+    };
+    stem.replace(['/', '.'], "-")
+}

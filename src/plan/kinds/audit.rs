@@ -1,0 +1,39 @@
+//! What there is in a set of pictures, and what is there twice.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::Work;
+use crate::vocabulary;
+use crate::vocabulary::ImageSource;
+
+/// The study's set of pictures as it is listed and drawn from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Audit(pub PictureSet);
+
+/// A set of pictures, of the inputs `pictures/...`, `annotations`, `held_out_list` and
+/// `training_list`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PictureSet {
+    pub source: ImageSource,
+    /// Side of the squares in pixels.
+    pub size: usize,
+    pub classes: Vec<String>,
+    pub skin_type: vocabulary::SkinTypeScale,
+    pub unusable: vocabulary::Unusable,
+    pub dedupe: vocabulary::Dedupe,
+    /// The study's sets and their counts, in the order in which they draw. A cohort is the last of
+    /// them; those after it are not named.
+    pub sets: Vec<(String, usize)>,
+}
+
+impl Spec for Audit {
+    const KIND: Kind = Kind { name: "audit", version: 2, noun: "audit", on_device: false };
+}
+
+impl Audit {
+    pub fn work(&self) -> Work {
+        Work::about(1.0)
+    }
+}

@@ -1,0 +1,32 @@
+//! What the probe makes of synthetic and reconstructed images.
+
+use serde::{Deserialize, Serialize};
+
+use super::ShardSet;
+use super::{Kind, Spec};
+use crate::plan::work::Work;
+use crate::vocabulary::Arm;
+
+/// The shards of a class and strategy are the inputs whose role begins with `<strategy>/<class>/`,
+/// `base/<class>/` for the untuned model's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Check {
+    pub classes: Vec<String>,
+    /// The arms with synthetic images.
+    pub arms: Vec<Arm>,
+    pub shards: Vec<ShardSet>,
+    pub confidence: f64,
+    /// Side of the squares that the probe sees; 0: as they are.
+    pub size: usize,
+}
+
+impl Spec for Check {
+    const KIND: Kind =
+        Kind { name: "check", version: 3, noun: "generator check", on_device: false };
+}
+
+impl Check {
+    pub fn work(&self) -> Work {
+        Work::about(10.0)
+    }
+}

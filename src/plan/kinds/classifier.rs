@@ -1,0 +1,36 @@
+//! A classifier of the experiment and its predictions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec, training_images};
+use crate::plan::work::{Unit, Work};
+use crate::study;
+use crate::vocabulary;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Classifier {
+    /// Positions in the pool of the real images to train on, a list for each class.
+    pub sources: BTreeMap<String, Vec<usize>>,
+    /// Synthetic images per real image; 0: real only.
+    pub dose: usize,
+    pub training: study::Classifier,
+    /// Absent: images are shown as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transforms: Option<vocabulary::Transforms>,
+    pub regime: vocabulary::Regime,
+    pub classes: Vec<String>,
+}
+
+impl Spec for Classifier {
+    const KIND: Kind =
+        Kind { name: "classifier", version: 3, noun: "classifier", on_device: false };
+}
+
+impl Classifier {
+    pub fn work(&self) -> Work {
+        let images = training_images(&self.sources, self.dose);
+        Work::of([(Unit::ClassifierTraining, self.training.shown(images))])
+    }
+}

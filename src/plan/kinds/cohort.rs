@@ -1,0 +1,33 @@
+//! One of the study's sets of real images.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, PictureSet, Spec};
+use crate::plan::work::{Unit, Work};
+use crate::vocabulary::ImageSource;
+
+/// `start..start + count` of each class's seeded order; sets are disjoint because their ranges are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Cohort {
+    pub source: ImageSource,
+    pub size: usize,
+    pub classes: Vec<String>,
+    pub start: usize,
+    pub count: usize,
+    /// The key of the study file that asked for them, for messages.
+    pub set: String,
+    /// Of a set of pictures, which comes in no range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pictures: Option<PictureSet>,
+}
+
+impl Spec for Cohort {
+    const KIND: Kind =
+        Kind { name: "cohort", version: 3, noun: "real image set", on_device: false };
+}
+
+impl Cohort {
+    pub fn work(&self) -> Work {
+        Work::of([(Unit::Images, self.count * self.classes.len())])
+    }
+}

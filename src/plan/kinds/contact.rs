@@ -1,0 +1,33 @@
+//! Real images beside synthetic ones.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ShardSet;
+use super::{Kind, Spec, Training};
+use crate::plan::work::Work;
+use crate::vocabulary::Arm;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Contact {
+    pub classes: Vec<String>,
+    /// The arms with synthetic images.
+    pub arms: Vec<Arm>,
+    pub shards: Vec<ShardSet>,
+    /// Pool positions of the shown sources, by class.
+    pub sources: BTreeMap<String, Vec<usize>>,
+    /// The models whose previews are shown.
+    pub trainings: Vec<Training>,
+}
+
+impl Spec for Contact {
+    const KIND: Kind =
+        Kind { name: "contact", version: 3, noun: "contact sheet", on_device: false };
+}
+
+impl Contact {
+    pub fn work(&self) -> Work {
+        Work::about(1.0)
+    }
+}

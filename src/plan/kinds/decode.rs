@@ -1,0 +1,31 @@
+//! Pictures from outside as squares, or as frames.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::{Unit, Work};
+use crate::vocabulary;
+
+/// A block of pictures.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Decode {
+    /// Side of the squares in pixels.
+    pub size: usize,
+    pub fit: vocabulary::Fit,
+    /// Whether frames are made instead: whole pictures, or nearly, with shorter sides of `size`.
+    pub frames: bool,
+    /// Whether the files are shards.
+    pub packed: bool,
+}
+
+impl Spec for Decode {
+    const KIND: Kind =
+        Kind { name: "decode", version: 3, noun: "block of pictures", on_device: false };
+}
+
+impl Decode {
+    /// Of a block of so many pictures, about.
+    pub fn work(&self, pictures: usize) -> Work {
+        Work::of([(Unit::Pictures, pictures)])
+    }
+}

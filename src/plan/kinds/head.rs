@@ -1,0 +1,33 @@
+//! A classifier of the experiment that is a head over features, and its predictions.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec, training_images};
+use crate::plan::work::{Unit, Work};
+use crate::study;
+
+/// A head over the features of the inputs `pool`, `validation`, `held_out` and `synthetic/...`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Head {
+    /// Positions in the pool of the real images to train on, a list for each class.
+    pub sources: BTreeMap<String, Vec<usize>>,
+    /// Synthetic images per real image; 0: real only.
+    pub dose: usize,
+    pub training: study::Classifier,
+    pub classes: Vec<String>,
+}
+
+impl Spec for Head {
+    const KIND: Kind = Kind { name: "head", version: 3, noun: "classifier head", on_device: false };
+}
+
+impl Head {
+    pub fn work(&self) -> Work {
+        Work::of([(
+            Unit::HeadTraining,
+            self.training.shown(training_images(&self.sources, self.dose)),
+        )])
+    }
+}

@@ -1,0 +1,24 @@
+//! The files of an image set, checked and unpacked.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::Work;
+use crate::vocabulary::ImageSource;
+
+/// An image set is imported whole.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Import {
+    pub source: ImageSource,
+}
+
+impl Spec for Import {
+    const KIND: Kind =
+        Kind { name: "import", version: 1, noun: "imported files", on_device: false };
+}
+
+impl Import {
+    pub fn work(&self) -> Work {
+        Work::about(1.0)
+    }
+}

@@ -1,0 +1,24 @@
+//! The inpainting variant of the base's UNet.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::{Unit, Work};
+use crate::study;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Inpainting {
+    pub unet: study::UNet,
+    pub steps: usize,
+}
+
+impl Spec for Inpainting {
+    const KIND: Kind =
+        Kind { name: "inpainting", version: 1, noun: "pretraining (inpainting)", on_device: false };
+}
+
+impl Inpainting {
+    pub fn work(&self) -> Work {
+        Work::of([(Unit::UNetTraining, self.steps * self.unet.batch)])
+    }
+}

@@ -1,0 +1,24 @@
+//! A pipeline of pretrained models, checked.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::Work;
+use crate::vocabulary::Conditioning;
+
+/// A pipeline in diffusers' layout is checked to be one for this.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Pretrained {
+    pub conditioning: Conditioning,
+}
+
+impl Spec for Pretrained {
+    const KIND: Kind =
+        Kind { name: "pretrained", version: 1, noun: "pretrained pipeline", on_device: false };
+}
+
+impl Pretrained {
+    pub fn work(&self) -> Work {
+        Work::about(10.0)
+    }
+}

@@ -1,0 +1,22 @@
+//! The embeddings of a prompt and of the empty one.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::Work;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prompt {
+    pub prompt: String,
+}
+
+impl Spec for Prompt {
+    const KIND: Kind =
+        Kind { name: "prompt", version: 1, noun: "prompt embedding", on_device: true };
+}
+
+impl Prompt {
+    pub fn work(&self) -> Work {
+        Work::about(1.0)
+    }
+}

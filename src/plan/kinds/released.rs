@@ -1,0 +1,29 @@
+//! Released images that were made from the pool's.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::{Unit, Work};
+use crate::vocabulary::Strategy;
+
+/// The images `first..first + generations` of each of the pool's images of a class, of the inputs
+/// `unpacked/...`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Released {
+    pub class: String,
+    pub strategy: Strategy,
+    pub first: usize,
+    pub generations: usize,
+}
+
+impl Spec for Released {
+    const KIND: Kind =
+        Kind { name: "released", version: 1, noun: "released shard", on_device: false };
+}
+
+impl Released {
+    /// Made from a pool of so many images of the class.
+    pub fn work(&self, pool: usize) -> Work {
+        Work::of([(Unit::Images, pool * self.generations)])
+    }
+}

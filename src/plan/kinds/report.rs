@@ -1,0 +1,58 @@
+//! The report of a study.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::Work;
+use crate::vocabulary::Conditioning;
+use crate::vocabulary::ImageSource;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// The study file's stem.
+    pub name: String,
+    pub title: String,
+    pub about: String,
+    pub seed: u64,
+    pub source: ImageSource,
+    /// What there is how many of, for the report's head.
+    pub sizes: Vec<(String, usize)>,
+    /// What all replicates have in common, which no interval covers.
+    pub shared: Vec<String>,
+    /// The resolved study, as TOML.
+    pub study: String,
+    pub tasks: Vec<KindCount>,
+    pub trainings: Vec<Training>,
+}
+
+/// How many tasks of a kind the study has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KindCount {
+    pub kind: String,
+    pub tasks: usize,
+    /// Classifiers that depend on at least one of them.
+    pub serves: usize,
+    /// Tasks of the kind that there would be if every classifier had its own.
+    pub apart: usize,
+}
+
+/// A tuned model whose losses the report shows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Training {
+    /// The input that has them.
+    pub role: String,
+    /// What it was tuned on.
+    pub model: String,
+    pub conditioning: Conditioning,
+    pub steps: usize,
+}
+
+impl Spec for Report {
+    const KIND: Kind = Kind { name: "report", version: 12, noun: "report", on_device: false };
+}
+
+impl Report {
+    pub fn work(&self) -> Work {
+        Work::about(1.0)
+    }
+}

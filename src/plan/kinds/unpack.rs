@@ -1,0 +1,33 @@
+//! A shard of a released synthetic set as squares, by strategy and class.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, Spec};
+use crate::plan::work::{Unit, Work};
+use crate::vocabulary;
+use crate::vocabulary::Strategy;
+
+/// A shard of a released synthetic set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Unpack {
+    /// Side of the squares in pixels.
+    pub size: usize,
+    pub fit: vocabulary::Fit,
+    pub unusable: vocabulary::Unusable,
+    /// Only images of these, and with smaller numbers than this, are taken.
+    pub classes: Vec<String>,
+    pub strategies: Vec<Strategy>,
+    pub generations: usize,
+}
+
+impl Spec for Unpack {
+    const KIND: Kind =
+        Kind { name: "unpack", version: 2, noun: "unpacked shard", on_device: false };
+}
+
+impl Unpack {
+    /// Of a shard of so many pictures, about.
+    pub fn work(&self, pictures: usize) -> Work {
+        Work::of([(Unit::Pictures, pictures)])
+    }
+}

@@ -1,0 +1,65 @@
+//! Figures that are drawn, and galleries of images.
+
+use serde::Serialize;
+
+use super::text::Text;
+
+/// A drawing in SVG.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    /// The file that pages link to which cannot hold the drawing, e.g. "figures/accuracy.svg".
+    pub path: &'static str,
+    pub drawing: Drawing,
+    /// Stands for the figure where it cannot be seen.
+    pub alt: &'static str,
+    pub caption: Text,
+}
+
+/// The drawing of a figure, and how a page makes room for it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Drawing {
+    /// Panels that a page sets side by side as far as it has room; `whole` has them in a row.
+    Panels {
+        panels: Vec<String>,
+        #[serde(skip)]
+        whole: String,
+    },
+    /// One drawing that narrow pages shrink.
+    Flexible { svg: String },
+    /// One drawing that narrow pages scroll, as its text would become too small.
+    Wide { svg: String },
+}
+
+impl Drawing {
+    /// The drawing as one SVG file.
+    pub fn whole(&self) -> &str {
+        match self {
+            Self::Panels { whole: svg, .. } | Self::Flexible { svg } | Self::Wide { svg } => svg,
+        }
+    }
+}
+
+/// Images in a grid, as one PNG.
+#[derive(Clone, Debug, Serialize)]
+pub struct Gallery {
+    /// The file that pages link to which cannot hold the images.
+    pub path: &'static str,
+    #[serde(skip)]
+    pub png: Vec<u8>,
+    /// Names the gallery, e.g. "Contact sheet".
+    pub label: &'static str,
+    pub alt: String,
+    pub caption: Text,
+    /// None where images come in no grid.
+    pub labels: Option<Labels>,
+    /// Whether a page enlarges the images to its width.
+    pub enlarged: bool,
+}
+
+/// Labels of a gallery's rows from the top and columns from the left.
+#[derive(Clone, Debug, Serialize)]
+pub struct Labels {
+    pub rows: Vec<String>,
+    pub columns: Vec<String>,
+}

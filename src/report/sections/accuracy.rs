@@ -1,0 +1,51 @@
+//! Accuracy against the number of real images, as a figure and as a table.
+
+use super::columns::{arms, find, groups, percent};
+use crate::report::block::{Block, Column, Drawing, Figure, Section, Table};
+use crate::report::figure::accuracy::Plot;
+use crate::report::inputs::Inputs;
+use crate::report::wording::{interval_and_scope, interval_name, scope};
+use crate::stats::analysis::{Accuracy, Analysis};
+
+pub fn section(inputs: &Inputs) -> Option<Section> {
+    Some(Section {
+        id: "accuracy",
+        title: "Accuracy by number of real images",
+        short: "Accuracy",
+        blocks: vec![Block::Figure(figure(inputs)), Block::Table(table(&inputs.analysis))],
+    })
+}
+
+fn figure(inputs: &Inputs) -> Figure {
+    let analysis = &inputs.analysis;
+    let plot = Plot::of(analysis, inputs.check.as_ref().map(|check| check.chance));
+    Figure {
+        path: "figures/accuracy.svg",
+        drawing: Drawing::Panels { panels: plot.apart(), whole: plot.together() },
+        alt: "Top-1 accuracy against real images per class, by arm",
+        caption: format!(
+            "Top-1 accuracy on held-out images against real images per class, by arm. Points: \
+             means over replicates; bars: {}s for {}. Points of one n are set side by side.",
+            interval_name(analysis),
+            scope(analysis)
+        )
+        .into(),
+    }
+}
+
+fn table(analysis: &Analysis) -> Table {
+    let mut columns = vec![
+        Column::line("training", |rows: &[Accuracy]| rows[0].design.setting().to_string())
+            .heading_rows(),
+        Column::number("n", |rows: &[Accuracy]| rows[0].design.n).heading_rows(),
+    ];
+    columns.extend(arms(analysis).into_iter().map(|(arm, name)| {
+        Column::number(name, move |rows: &[Accuracy]| {
+            find(rows, &arm).map(|row| percent(&row.accuracy))
+        })
+    }));
+    Table::new("Accuracy table", columns, groups(analysis)).captioned(format!(
+        "Top-1 accuracy, mean over replicates [{}], percent.",
+        interval_and_scope(analysis)
+    ))
+}

@@ -1,0 +1,35 @@
+//! The training of the tuned models: their losses, and an image of each at stages of it.
+
+use crate::report::block::{Block, Drawing, Figure, Gallery, Labels, Section};
+use crate::report::figure::training;
+use crate::report::inputs::{Inputs, Sheet};
+
+/// None where no model was tuned.
+pub fn section(inputs: &Inputs) -> Option<Section> {
+    let svg = training::draw(&inputs.trainings)?;
+    let losses = Figure {
+        path: "figures/training.svg",
+        drawing: Drawing::Flexible { svg },
+        alt: "Losses of the tuned models",
+        caption: "The denoising loss of each tuned model, means over stretches of its steps. It \
+                  says that a training went on, not how good its images are: that is the \
+                  generator check's to say."
+            .into(),
+    };
+    let mut blocks = vec![Block::Figure(losses)];
+    blocks.extend(inputs.previews.as_ref().map(|sheet| Block::Gallery(previews(sheet))));
+    Some(Section { id: "training", title: "Training", short: "Training", blocks })
+}
+
+fn previews(sheet: &Sheet) -> Gallery {
+    Gallery {
+        path: "figures/previews.png",
+        png: sheet.png.clone(),
+        label: "Samples at stages of the training",
+        alt: "An image of each model (rows) at stages of its training (columns)".into(),
+        caption: "One image of each model, always from the same noise, after so many of its steps."
+            .into(),
+        labels: Some(Labels { rows: sheet.rows.clone(), columns: sheet.columns.clone() }),
+        enlarged: false,
+    }
+}

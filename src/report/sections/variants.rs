@@ -1,0 +1,31 @@
+//! Variants of the generator against the generator itself.
+
+use super::comparisons;
+use crate::report::block::{Block, Section};
+use crate::report::format;
+use crate::report::inputs::Inputs;
+use crate::report::wording::interval_name;
+
+/// None where the study has no variant.
+pub fn section(inputs: &Inputs) -> Option<Section> {
+    let analysis = &inputs.analysis;
+    let contrasts = &analysis.variant_contrasts;
+    if contrasts.is_empty() {
+        return None;
+    }
+    let caption = format!(
+        "Difference in accuracy, an arm of the variant (after the @) less the same arm of the \
+         study's generator, in percentage points [{}]; p as above, adjusted over these {} \
+         hypotheses: as accurate as the generator's. Bold: significant at {}.",
+        interval_name(analysis),
+        contrasts.len(),
+        format::level(analysis.config.q)
+    );
+    let table = comparisons::table("Table of comparisons with the generator", analysis, contrasts);
+    Some(Section {
+        id: "variants",
+        title: "Variants of the generator",
+        short: "Variants",
+        blocks: vec![Block::Table(table.captioned(caption))],
+    })
+}

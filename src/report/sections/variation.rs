@@ -1,0 +1,79 @@
+//! Replicates one by one, the components of the differences' variance, and the tests that hold for
+//! the trained classifiers only.
+
+use super::columns;
+use crate::report::block::{Block, Column, Table};
+use crate::report::format;
+use crate::report::wording::{DASH, interval_name};
+use crate::stats::analysis::{Accuracy, Analysis, Contrast};
+
+/// Every design's accuracies, and their differences from real only.
+pub fn list_replicates(analysis: &Analysis) -> [Block; 2] {
+    let differences = |row: &Accuracy| {
+        let contrast = analysis.contrasts.iter().find(|contrast| contrast.design == row.design);
+        contrast.map(|contrast| join(&contrast.replicates, format::points)).unwrap_or_default()
+    };
+    let mut columns = columns::designs(analysis, |row: &Accuracy| &row.design);
+    columns.extend([
+        Column::line("accuracy", |row: &Accuracy| {
+            join(&row.replicates, format::percent).replace('%', "")
+        }),
+        Column::number("SD", |row: &Accuracy| row.deviation.map(format::width).unwrap_or_default()),
+        Column::line("difference", differences),
+    ]);
+    let table = Table::new("Table by replicate", columns, &analysis.accuracy).captioned(
+        "Accuracy in percent and difference from real only in points, in each replicate; SD is \
+         the standard deviation of the accuracies, in points.",
+    );
+    [Block::heading("Replicate by replicate"), Block::Table(table)]
+}
+
+/// Every comparison's standard error and the components of its variance.
+pub fn list_components(analysis: &Analysis) -> [Block; 2] {
+    let deviation = |variance: f64| format::width(variance.sqrt());
+    let mut columns = columns::designs(analysis, |contrast: &Contrast| &contrast.design);
+    columns.extend([
+        Column::number("standard error", |contrast: &Contrast| {
+            format::width(contrast.answer.standard_error)
+        }),
+        Column::number("degrees of freedom", |contrast: &Contrast| {
+            contrast.answer.degrees.map_or(DASH.into(), format::one_decimal)
+        }),
+        Column::number("replicates", move |contrast: &Contrast| {
+            deviation(contrast.components.rerun)
+        }),
+        Column::number("interval", move |contrast: &Contrast| {
+            contrast.rerun_interval.map_or(DASH.into(), |interval| {
+                format!("[{}, {}]", deviation(interval.low), deviation(interval.high))
+            })
+        }),
+        Column::number("images", move |contrast: &Contrast| deviation(contrast.components.image)),
+        Column::number("rest", move |contrast: &Contrast| deviation(contrast.components.residual)),
+    ]);
+    let table = Table::new("Table of variance components", columns, &analysis.contrasts);
+    let caption = format!(
+        "Standard error of each difference and its degrees of freedom; standard deviations between \
+         replicates [{}], between images (the same in all replicates; of one image) and of the \
+         rest (of one image in one replicate), all in points.",
+        interval_name(analysis)
+    );
+    [Block::heading("What the differences vary with"), Block::Table(table.captioned(caption))]
+}
+
+/// Tests that say nothing of reruns.
+pub fn test_these_classifiers(analysis: &Analysis) -> [Block; 2] {
+    let mut columns = columns::designs(analysis, |contrast: &Contrast| &contrast.design);
+    columns.extend([
+        Column::number("sign flips p", |contrast: &Contrast| format::p(contrast.sign_flip)),
+        Column::line("McNemar p", |contrast: &Contrast| join(&contrast.mcnemar, format::p)),
+    ]);
+    let table = Table::new("Tests of these classifiers", columns, &analysis.contrasts).captioned(
+        "Tests of the trained classifiers on new images, which say nothing of reruns: exact sign \
+         flips over all replicates, and McNemar's exact p in each, not adjusted.",
+    );
+    [Block::heading("These classifiers only"), Block::Table(table)]
+}
+
+fn join(values: &[f64], form: fn(f64) -> String) -> String {
+    values.iter().map(|value| form(*value)).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,37 @@
+//! The page of a study: its title, its own words, and the sections.
+
+use super::block::{Block, Page, Span, Text};
+use super::inputs::Inputs;
+use super::{audit, sections};
+
+/// The page of a study, with a link to the audit's page where the study has one.
+pub fn page(inputs: &Inputs) -> Page {
+    let study = &inputs.study;
+    let mut head = vec![Block::soft(identify(inputs)), Block::lead(&study.about)];
+    if study.phantom {
+        head.push(Block::notice(Text::strong_if(true, "These images are phantoms:").then(
+            " rendered by a program, not photographed. The results show how the method behaves \
+                 on them. They are no dermatology and say nothing of skin disease in people.",
+        )));
+    }
+    Page {
+        html: "index.html",
+        markdown: "report.md",
+        title: study.title.clone(),
+        head,
+        sections: sections::write(inputs),
+    }
+}
+
+fn identify(inputs: &Inputs) -> Text {
+    let study = &inputs.study;
+    let mut text = Text::from("Study ")
+        .then(Text::code(&study.name))
+        .then(format!(", image set {}", study.image_set));
+    if inputs.audit.is_some() {
+        let link =
+            Span::Page { text: "audit".into(), html: audit::HTML, markdown: audit::MARKDOWN };
+        text = text.then(" (").then(link).then(")");
+    }
+    text.then(format!(", seed {}.", study.seed))
+}

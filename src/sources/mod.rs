@@ -1,0 +1,97 @@
+//! Where a study's files are: its image set, released synthetic images, pretrained models and shipped
+//! base weights. What is found becomes inputs of the study's graph, each file by its digest.
+//!
+//! Imports `data`, `hub`, `ml`, `plan`, `store` and `study`. It runs no task and prints nothing but
+//! what a download says of itself.
+
+mod absent;
+mod models;
+mod pictures;
+mod remote;
+mod shards;
+
+use anyhow::Result;
+
+use crate::data::sets::{self, ImageSet};
+use crate::plan::Graph;
+use crate::plan::pipeline::{self, Outside};
+use crate::store::Store;
+use crate::study::LoadedStudy;
+pub use remote::fetch;
+
+/// The graph of a study, its shipped weights in the store. Pictures and pretrained models that are
+/// not there are named by the tasks that need them, so that a study can be planned before its data
+/// have come.
+///
+/// # Errors
+/// If something that the study names is there and is not what the study says, or can't be read.
+pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
+    let (mut files, mut of_pictures) = (None, None);
+    match sets::of(loaded.study.images.source) {
+        ImageSet::Embedded(set) => {
+            pictures::refuse_unknown_classes(loaded, set)?;
+            files = pictures::files(set, &loaded.images_folder(), store)?;
+        }
+        ImageSet::Pictures(set) => of_pictures = Some(pictures::pictures(loaded, set, store)?),
+    }
+    let base = loaded.base_folder().map(|folder| models::base(&folder, store)).transpose()?;
+    let pretrained = models::pretrained(loaded, store)?;
+    let weights =
+        loaded.pretrained_backbone().map(|path| remote::here(loaded, path)).transpose()?;
+    let backbone = weights.map(|path| models::backbone(path, store)).transpose()?;
+    let released = loaded.released_folders().into_iter().map(|released| {
+        let folder = remote::here(loaded, released.folder)?;
+        let blocks = shards::released(&loaded.study, &released.key, &folder, store)?;
+        Ok((released.variant, blocks))
+    });
+    let released = released.collect::<Result<_>>()?;
+    let (name, resolved) = (loaded.name.clone(), loaded.resolved.clone());
+    let pictures = of_pictures;
+    let outside = Outside { files, pictures, base, released, pretrained, backbone, name, resolved };
+    Ok(pipeline::tasks(&loaded.study, outside)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::plan::Input;
+    use crate::study::Study;
+
+    /// A study whose generator and one of its variants have released images that are not there.
+    fn released(folder: &Path, of_generator: &str, of_variant: &str) -> LoadedStudy {
+        let smoke = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/smoke.toml");
+        let text = format!(
+            "extends = {smoke:?}\n[generator]\nreleased = {of_generator:?}\n[generator.variants.theirs]\nreleased = {of_variant:?}\n"
+        );
+        let path = folder.join("study.toml");
+        std::fs::write(&path, text).unwrap();
+        Study::load(&path, &[]).unwrap()
+    }
+
+    #[test]
+    fn what_is_missing_is_named_by_the_key_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
+        let graph = tasks(&released(folder.path(), "ours", "theirs"), &store).unwrap();
+        let mut absent = Vec::new();
+        for id in graph.ids() {
+            absent.extend(graph.task(id).inputs.iter().filter_map(|(_, input)| match input {
+                Input::Absent(what) => what.split(' ').next().map(str::to_owned),
+                _ => None,
+            }));
+        }
+        assert_eq!(absent, ["generator.released", "generator.variants.theirs.released"]);
+
+        std::fs::create_dir(folder.path().join("theirs")).unwrap();
+        let refused = tasks(&released(folder.path(), "ours", "theirs"), &store).unwrap_err();
+        let expected = format!(
+            "generator.variants.theirs.released: {} has no tar file: shards are called something.tar",
+            folder.path().join("theirs").display()
+        );
+        assert_eq!(refused.to_string(), expected);
+        let keys = remote::keys(&released(folder.path(), "hf://a/b", "hf://datasets/c/d"));
+        assert_eq!(keys, ["generator.released", "generator.variants.theirs.released"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! The files of an image set: its tables, and its pictures in blocks that one task each decodes.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::absent::absent;
+use super::remote::here;
+use super::shards::shards;
+use crate::data::catalogue::Table;
+use crate::data::sets::{self, Contents, Embedded, TableRole};
+use crate::plan::pipeline::{Block, Pictures};
+use crate::plan::{Input, InputFile};
+use crate::store::Store;
+use crate::study::{LoadedStudy, Problem, StudyError};
+use crate::vocabulary::Unusable;
+
+/// Bytes of squares that one task makes.
+const BLOCK_BYTES: usize = 128 << 20;
+/// Missing pictures that are named.
+const NAMED: usize = 5;
+
+/// Refuses classes that an embedded set does not have. Pictures say themselves what they have.
+pub(super) fn refuse_unknown_classes(loaded: &LoadedStudy, set: &dyn Embedded) -> Result<()> {
+    let study = &loaded.study;
+    let known = set.classes();
+    let trained = study.base.from.is_empty();
+    let corpus = if trained { &study.base.corpus.classes[..] } else { &[] };
+    for (key, classes) in
+        [("images.classes", &study.images.classes[..]), ("base.corpus.classes", corpus)]
+    {
+        if let Some(class) = classes.iter().find(|class| !known.contains(&class.as_str())) {
+            let message = format!("`{key}` names {class:?}; the images have {}", known.join(", "));
+            let place = loaded.place(key);
+            return Err(StudyError::Invalid(vec![Problem { place, message }]).into());
+        }
+    }
+    Ok(())
+}
+
+/// The files of an embedded set, if it is made of files.
+pub(super) fn files(set: &dyn Embedded, folder: &Path, store: &Store) -> Result<Option<Input>> {
+    let mut files = Vec::new();
+    for name in set.files() {
+        let path = folder.join(name);
+        if !path.is_file() {
+            return Ok(Some(Input::Absent(format!("images.path: {}", set.missing(&path)))));
+        }
+        files.push(InputFile { name: name.to_owned(), digest: store.file_digest(&path)?, path });
+    }
+    Ok((!files.is_empty()).then_some(Input::Files(files)))
+}
+
+/// The files of the study's classes in blocks, and the tables beside them.
+pub(super) fn pictures(
+    loaded: &LoadedStudy,
+    set: &dyn sets::Pictures,
+    store: &Store,
+) -> Result<Pictures> {
+    let root = here(loaded, loaded.images_folder())?;
+    let packed = set.is_packed();
+    let mut read = BTreeMap::new();
+    let tables = tables(loaded, set, &root, store, &mut read)?;
+    if !root.is_dir() || tables.iter().any(|(_, input)| matches!(input, Input::Absent(_))) {
+        let blocks = absent_blocks(loaded, &root);
+        return Ok(Pictures { tables, blocks, packed });
+    }
+    let blocks = if packed {
+        shards(&root, "images.path", |_| true, store)?
+    } else {
+        blocks(loaded, set, &root, &read, store)?
+    };
+    Ok(Pictures { tables, blocks, packed })
+}
+
+/// The set's tables as inputs; those that are there are also read.
+fn tables(
+    loaded: &LoadedStudy,
+    set: &dyn sets::Pictures,
+    root: &Path,
+    store: &Store,
+    read: &mut BTreeMap<TableRole, Table>,
+) -> Result<Vec<(String, Input)>> {
+    let mut inputs = Vec::new();
+    for role in TableRole::ALL {
+        let own = match role {
+            TableRole::Annotations => set.own_table().map(|name| root.join(name)),
+            TableRole::HeldOutList | TableRole::TrainingList => None,
+        };
+        let Some(path) = loaded.images_table(role.name()).or(own) else { continue };
+        let path = here(loaded, path)?;
+        let input = if path.is_file() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+            read.insert(role, Table::read(&bytes, &path.display().to_string())?);
+            Input::Files(vec![InputFile { name, digest: store.file_digest(&path)?, path }])
+        } else {
+            Input::Absent(absent(&format!("images.{}", role.name()), &path))
+        };
+        inputs.push((role.name().to_owned(), input));
+    }
+    Ok(inputs)
+}
+
+/// A block for each class of a set that is not there, or whose tables are not.
+fn absent_blocks(loaded: &LoadedStudy, root: &Path) -> Vec<Block> {
+    let images = &loaded.study.images;
+    let what = if root.is_dir() {
+        "images.path (the pictures: which ones, the tables say)".to_owned()
+    } else {
+        absent("images.path", root)
+    };
+    let pictures = images.pool + images.held_out + images.validation + images.plentiful;
+    let block = |class: &String| Block {
+        name: class.clone(),
+        files: Input::Absent(what.clone()),
+        pictures,
+    };
+    images.classes.iter().map(block).collect()
+}
+
+/// The pictures of each class in blocks.
+fn blocks(
+    loaded: &LoadedStudy,
+    set: &dyn sets::Pictures,
+    root: &Path,
+    tables: &BTreeMap<TableRole, Table>,
+    store: &Store,
+) -> Result<Vec<Block>> {
+    let images = &loaded.study.images;
+    let (files, skin_type) = (set.files(root)?, images.skin_type);
+    let contents = Contents { tables, files: &files, packed: Vec::new(), skin_type };
+    let records = set.catalogue(contents)?.of(&images.classes)?.records;
+    let mut missing = Vec::new();
+    let mut of_class = BTreeMap::<&str, Vec<InputFile>>::new();
+    for record in &records {
+        let path = root.join(&record.file);
+        if path.is_file() {
+            let file =
+                InputFile { name: record.file.clone(), digest: store.file_digest(&path)?, path };
+            of_class.entry(&record.label).or_default().push(file);
+        } else {
+            missing.push(record.file.as_str());
+        }
+    }
+    if !missing.is_empty() && (images.unusable == Unusable::Refuse || of_class.is_empty()) {
+        bail!(said_missing(&missing, records.len(), root));
+    }
+    let most = (BLOCK_BYTES / (3 * images.size * images.size)).clamp(16, 2048);
+    let mut blocks = Vec::new();
+    for (class, files) in of_class {
+        for (bits, files) in divided(files, most, |file| &file.name) {
+            let (name, pictures) = (format!("{class}/{bits}"), files.len());
+            blocks.push(Block { name, files: Input::Files(files), pictures });
+        }
+    }
+    Ok(blocks)
+}
+
+fn said_missing(missing: &[&str], of: usize, root: &Path) -> String {
+    let more = missing.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(
+        "{} of {of} pictures are not in {}: {}{more}\n  put them there, or set images.unusable = \"drop\" to go on without them",
+        missing.len(),
+        root.display(),
+        missing[..missing.len().min(NAMED)].join(", ")
+    )
+}
+
+/// Items in parts of at most `most`, each part called by the bits in which the hashes of its items'
+/// names end. A part that is too large is divided in two by the next bit and the others stay, so an
+/// item more changes its own part only, and one less its own or the two that become one.
+fn divided<T>(items: Vec<T>, most: usize, name: fn(&T) -> &str) -> Vec<(String, Vec<T>)> {
+    let hash = |item: &T| {
+        let hash = blake3::hash(name(item).as_bytes());
+        u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"))
+    };
+    let items = items.into_iter().map(|item| (hash(&item), item)).collect();
+    let mut parts = Vec::new();
+    let mut waiting = vec![(String::new(), items)];
+    while let Some((bits, items)) = waiting.pop() {
+        let items: Vec<(u64, T)> = items;
+        if items.len() <= most || bits.len() == 64 {
+            let bits = if bits.is_empty() { "0".to_owned() } else { bits };
+            parts.push((bits, items.into_iter().map(|(_, item)| item).collect::<Vec<_>>()));
+            continue;
+        }
+        let (ones, zeros) = items.into_iter().partition(|(hash, _)| (hash >> bits.len()) & 1 == 1);
+        waiting.extend([(format!("1{bits}"), ones), (format!("0{bits}"), zeros)]);
+    }
+    parts.retain(|(_, items)| !items.is_empty());
+    parts.sort_by(|a, b| a.0.cmp(&b.0));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// As pictures come one by one, from none to where parts were divided many times: each changes
+    /// its own part and no other.
+    #[test]
+    fn a_picture_more_changes_one_block() {
+        let parts = |count: usize| {
+            let names = (0..count).map(|at| format!("nevus/{at}.jpg")).collect();
+            divided(names, 16, String::as_str).into_iter().collect::<BTreeSet<_>>()
+        };
+        let mut before = parts(1);
+        let mut divisions = 0;
+        for count in 2..600 {
+            let now = parts(count);
+            assert!(now.iter().all(|(_, files)| (1..=16).contains(&files.len())));
+            assert_eq!(now.iter().map(|(_, files)| files.len()).sum::<usize>(), count);
+            assert!(before.difference(&now).count() <= 1, "{count} pictures");
+            divisions += usize::from(now.len() > before.len() && before.len() > 1);
+            before = now;
+        }
+        assert!(divisions > 20, "parts were divided {divisions} times");
+    }
+}

@@ -1,0 +1,77 @@
+//! Folders of shards, a block each: those of an image set, and those of a released synthetic set.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::absent::absent;
+use crate::data::released;
+use crate::plan::pipeline::Block;
+use crate::plan::{Input, InputFile};
+use crate::store::Store;
+use crate::study::Study;
+
+/// Pictures of a shard, about: what it costs is not known before it is read.
+const PICTURES: usize = 1000;
+
+/// The shards of a released synthetic set that may have images for the study, a block each.
+pub(super) fn released(
+    study: &Study,
+    key: &str,
+    folder: &Path,
+    store: &Store,
+) -> Result<Vec<Block>> {
+    if !folder.is_dir() {
+        let files = Input::Absent(absent(key, folder));
+        return Ok(vec![Block { name: "shards".to_owned(), files, pictures: PICTURES }]);
+    }
+    let strategies =
+        study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
+    let blocks = shards(
+        folder,
+        key,
+        |file| released::may_have(file, &study.images.classes, &strategies),
+        store,
+    )?;
+    if blocks.is_empty() {
+        let wanted = strategies.join(", ");
+        bail!(
+            "{key}: by their names, the shards in {} have no images of the study's classes by {wanted}",
+            folder.display()
+        );
+    }
+    Ok(blocks)
+}
+
+/// The tar files of the folder that `key` names, by their names, as far as `takes` them.
+pub(super) fn shards(
+    root: &Path,
+    key: &str,
+    takes: impl Fn(&str) -> bool,
+    store: &Store,
+) -> Result<Vec<Block>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(root).with_context(|| format!("{key}: {}", root.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "tar") && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort_unstable();
+    if paths.is_empty() {
+        bail!("{key}: {} has no tar file: shards are called something.tar", root.display());
+    }
+    paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_none_or(&takes));
+    let block = |path: PathBuf| -> Result<Block> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name =
+            name.with_context(|| format!("{}: the name is not UTF-8", path.display()))?.to_owned();
+        let digest = store.file_digest(&path)?;
+        let (stem, files) = (
+            name.trim_end_matches(".tar").to_owned(),
+            Input::Files(vec![InputFile { name, digest, path }]),
+        );
+        Ok(Block { name: stem, files, pictures: PICTURES })
+    };
+    paths.into_iter().map(block).collect()
+}

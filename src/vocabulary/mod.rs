@@ -1,0 +1,16 @@
+//! The terms that a study, a plan, a step and a model all use, each defined once. Imports no other room.
+
+mod arm;
+mod diffusion;
+mod pictures;
+mod training;
+
+pub use arm::{Arm, Control, Strategy, Synthetic, UnknownArm};
+pub use diffusion::{
+    Conditioning, LearningRateSchedule, Lora, Precision, PredictionType, Solver, TuningMask,
+    TuningTransforms,
+};
+pub use pictures::{Dedupe, Fit, ImageSource, SkinTypeScale, Unusable};
+pub use training::{
+    ClassifierSchedule, Crop, HeadKind, NormalisationKind, Regime, Transforms, WeightsKept,
+};
