@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::terminal::{duration, speed};
+use crate::cli::units::{duration, speed};
 use crate::exec::{ExecError, Outcome, Timing};
 use crate::id::Digest;
 use crate::replace::replace;

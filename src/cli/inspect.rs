@@ -6,11 +6,10 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Plan, Show, Which, Why};
+use crate::cli::common::{Opened, Pipeline, open, print};
 use crate::cli::exit::Exit;
 use crate::cli::power::power;
-use crate::cli::terminal::{date, duration};
-use crate::cli::upkeep::size;
-use crate::cli::{Opened, Pipeline, open, print};
+use crate::cli::units::{date, duration, size};
 use crate::id::{Digest, Key};
 use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
 use crate::store::{Artifact, Receipt, Store};

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::eta::Eta;
+use crate::cli::units::{duration, speed};
 use crate::exec::Event;
 use crate::plan::Progress;
 
@@ -52,7 +53,7 @@ impl Terminal {
     pub fn tell(&mut self, event: &Event) {
         if self.show == Show::Json {
             let line = serde_json::to_string(event).expect("an event is plain JSON");
-            // Who closed stdout does not want to know.
+            // A closed pipe ends no run.
             let _ = writeln!(io::stdout(), "{line}");
             return;
         }
@@ -82,6 +83,16 @@ impl Terminal {
                     self.left()
                 ));
             }
+            _ => self.tell_trouble(event),
+        }
+        if let Some(bars) = &mut self.bars {
+            bars.update(event, self.settled, self.tasks, &self.eta.text());
+        }
+    }
+
+    /// Shows what went wrong, which no option hides.
+    fn tell_trouble(&self, event: &Event) {
+        match event {
             Event::Failed { label, key, error, log, log_tail, .. } => {
                 let mut lines =
                     vec![format!("error: task {label} ({}) failed: {error}", key.short())];
@@ -109,9 +120,6 @@ impl Terminal {
             )),
             Event::Interrupted => self.say("interrupted: the running tasks are stopped"),
             _ => {}
-        }
-        if let Some(bars) = &mut self.bars {
-            bars.update(event, self.settled, self.tasks, &self.eta.text());
         }
     }
 
@@ -201,40 +209,6 @@ fn words(progress: &Progress) -> String {
     words
 }
 
-/// Units a second, with two digits that count.
-pub(super) fn speed(rate: f64, unit: &str) -> String {
-    if rate >= 10.0 { format!("{rate:.0} {unit}/s") } else { format!("{rate:.1} {unit}/s") }
-}
-
-/// Seconds as people say them.
-pub(super) fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..10 => format!("{seconds:.1} s"),
-        10..120 => format!("{whole} s"),
-        120..7200 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
-/// Milliseconds since the Unix epoch as date and time, UTC.
-pub(super) fn date(unix_ms: u64) -> String {
-    let seconds = unix_ms / 1000;
-    // Days since 1 March of the year 0, so that a leap day ends a year: Howard Hinnant's
-    // `civil_from_days`.
-    let days = seconds / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let months = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * months + 2) / 5 + 1;
-    let month = if months < 10 { months + 3 } else { months - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let [hour, minute, second] = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60];
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
 /// A word as the shell reads it back.
 pub(super) fn quoted(word: &str) -> String {
     let plain = !word.is_empty()
@@ -247,19 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_words_read_well() {
-        let said: Vec<String> = [0.04, 9.4, 75.0, 3599.6, 7260.0].map(duration).into();
-        assert_eq!(said, ["0.0 s", "9.4 s", "75 s", "60 min 00 s", "2 h 01 min"]);
-        let seconds = [0, 951_782_400, 951_868_799, 1_764_358_757, 4_107_542_400, u64::MAX / 1000];
-        let dates: Vec<String> = seconds.map(|seconds| date(seconds * 1000)).into();
-        expect_test::expect![[r#"
-            1970-01-01 00:00:00 UTC
-            2000-02-29 00:00:00 UTC
-            2000-02-29 23:59:59 UTC
-            2025-11-28 19:39:17 UTC
-            2100-03-01 00:00:00 UTC
-            584556019-04-03 14:25:51 UTC"#]]
-        .assert_eq(&dates.join("\n"));
+    fn words_are_quoted_for_the_shell() {
         assert_eq!(quoted("a/b=c"), "a/b=c");
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

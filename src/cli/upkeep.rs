@@ -7,8 +7,9 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use crate::cli::args::{Device, Gc, Which};
+use crate::cli::common::{Pipeline, load_study, open, open_store, print, workspace};
 use crate::cli::exit::Exit;
-use crate::cli::{Pipeline, load_study, open, open_store, print, workspace};
+use crate::cli::units::size;
 use crate::id::Key;
 use crate::plan::{Freshness, Graph, Reason, walk};
 use crate::store::Store;
@@ -124,14 +125,4 @@ fn live(graph: &Graph, store: &Store) -> Result<HashSet<Key>> {
         }
     }
     Ok(live)
-}
-
-/// Bytes as people say them.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
 }

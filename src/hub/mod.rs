@@ -1,9 +1,9 @@
 //! Files of the Hugging Face hub: where they are on this machine, and how they come here.
 //!
-//! Imports nothing of titrate's. The cache is the one that Python's huggingface_hub has, in its
-//! layout: what either has downloaded the other finds. A file that was downloaded is hashed, and
-//! refused if it is not what the hub said; a branch stays at the commit that it was first
-//! downloaded at, so that planning needs no network.
+//! May import `replace`. The cache is the one that Python's huggingface_hub has, in its layout:
+//! what either has downloaded the other finds. A file that was downloaded is hashed, and refused if
+//! it is not what the hub said; a branch stays at the commit that it was first downloaded at, so
+//! that planning needs no network.
 
 mod location;
 #[cfg(test)]

@@ -8,7 +8,6 @@ use candle_core::Device;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::StepError;
 use super::checkpoint::Checkpoint;
 use crate::ml::device;
 use crate::ml::training::Session;
@@ -16,6 +15,13 @@ use crate::plan::{InputFile, Job, Progress};
 use crate::seed::Seed;
 use crate::store::{Artifact, Entry, Objects};
 
+/// Named outputs of a step.
+pub type Outputs = Vec<(String, Vec<u8>)>;
+
+/// Why a step failed; the engine adds label, key and log.
+pub type StepError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A step's job, with what it may use of the store and whom it tells how far it is.
 pub struct Context<'a> {
     job: &'a Job,
     objects: &'a Objects,
