@@ -64,15 +64,21 @@ pub(super) struct Which {
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Place {
-    /// The store's folder
-    #[arg(long, value_name = "DIR", env = "TITRATE_STORE", default_value = ".titrate")]
-    pub store: PathBuf,
+    #[command(flatten)]
+    pub folder: Folder,
     /// Where models are tuned and images generated; its results are not the other's
     #[arg(long, value_enum, default_value_t = Device::Cpu, env = "TITRATE_DEVICE")]
     pub device: Device,
     /// Set a parameter of the study, such as classifier.epochs=3; may come often
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Folder {
+    /// The store's folder
+    #[arg(long, value_name = "DIR", env = "TITRATE_STORE", default_value = ".titrate")]
+    pub store: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -176,7 +182,7 @@ pub(super) struct Gc {
     #[arg(value_name = "STUDY")]
     pub studies: Vec<String>,
     #[command(flatten)]
-    pub place: Place,
+    pub folder: Folder,
     /// Only count
     #[arg(long)]
     pub dry_run: bool,
@@ -184,10 +190,21 @@ pub(super) struct Gc {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    /// It keeps the results of studies as they are, for every device.
+    #[test]
+    fn gc_refuses_what_it_cannot_heed() {
+        let parsed = |words: &[&str]| super::Arguments::try_parse_from(words).map(drop);
+        parsed(&["titrate", "gc", "quick", "--store", "s", "--dry-run"]).unwrap();
+        for words in [["--set", "classifier.epochs=3"], ["--device", "cuda"]] {
+            let error = parsed(&["titrate", "gc", words[0], words[1]]).unwrap_err().to_string();
+            assert!(error.contains(&format!("unexpected argument '{}'", words[0])), "{error}");
+        }
     }
 }

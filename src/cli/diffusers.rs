@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Export, Which};
+use crate::cli::common::{Opened, Pipeline, open, print};
 use crate::cli::exit::Exit;
+use crate::cli::export;
 use crate::cli::reproduce::rerun_command;
 use crate::cli::terminal::quoted;
-use crate::cli::{Opened, Pipeline, export, open, print};
 use crate::ml::latent::layout::{self, SCHEDULER, TEXT, TOKENIZER_CONFIG, UNET, VAE};
 use crate::ml::latent::{schedule, unet};
 use crate::ml::params::StateDict;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use crate::cli::terminal::duration;
+use crate::cli::units::duration;
 use crate::exec::Event;
 
 /// The part of a run's cost that must be done before anything is said: the first steps of a long

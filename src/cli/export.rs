@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::terminal::{duration, speed};
+use crate::cli::units::{duration, speed};
 use crate::exec::{ExecError, Outcome, Timing};
 use crate::id::Digest;
+use crate::replace::replace;
 use crate::store::{Artifact, Objects};
 
 /// Writes an artifact's entries as files below `folder`. Files that have the right bytes are not
@@ -22,7 +23,7 @@ pub(super) fn artifact(
     for entry in artifact.entries() {
         let path = folder.join(&entry.name);
         if !has_bytes(&path, entry.size, &entry.digest) {
-            replace(&path, &objects.read(&entry.digest)?)?;
+            write(&path, &objects.read(&entry.digest)?)?;
         }
     }
     let page = folder.join("index.html");
@@ -39,7 +40,7 @@ pub(super) fn bytes(path: &Path, bytes: &[u8]) -> Result<(), ExecError> {
     if has_bytes(path, bytes.len() as u64, &Digest::of(bytes)) {
         Ok(())
     } else {
-        replace(path, bytes)
+        write(path, bytes)
     }
 }
 
@@ -48,19 +49,10 @@ fn has_bytes(path: &Path, size: u64, digest: &Digest) -> bool {
     same_size && fs::read(path).is_ok_and(|bytes| Digest::of(&bytes) == *digest)
 }
 
-/// By rename, so that a reader never sees half a file.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), ExecError> {
+fn write(path: &Path, bytes: &[u8]) -> Result<(), ExecError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let failed = |source| ExecError::Io { action: "write", path: path.to_owned(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let temporary = folder.join(name);
-    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|source| {
-        let _ = fs::remove_file(&temporary);
-        failed(source)
-    })
+    let written = fs::create_dir_all(folder).and_then(|()| replace(path, bytes));
+    written.map_err(|source| ExecError::Io { action: "write", path: path.to_owned(), source })
 }
 
 /// The summary of a run in Markdown: what ran, and how long it took.

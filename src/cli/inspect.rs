@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Plan, Show, Which, Why};
+use crate::cli::common::{Opened, Pipeline, open, print};
 use crate::cli::exit::Exit;
 use crate::cli::power::power;
-use crate::cli::terminal::duration;
-use crate::cli::upkeep::size;
-use crate::cli::{Opened, Pipeline, open, print};
+use crate::cli::units::{date, duration, size};
 use crate::id::{Digest, Key};
 use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
 use crate::store::{Artifact, Receipt, Store};
+use crate::wording::some_of;
 
 /// How many names a list shows before it only counts.
 const NAMES: usize = 3;
@@ -108,7 +108,7 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
         text.push_str("\nstale because\n");
     }
     for (reason, labels) in reasons {
-        writeln!(text, "{:5}  {reason} ({})", labels.len(), some_of(&labels))?;
+        writeln!(text, "{:5}  {reason} ({})", labels.len(), some_of(&labels, NAMES, ", "))?;
     }
     let unknown = assessed
         .iter()
@@ -277,9 +277,9 @@ fn of_receipt(receipt: &Receipt) -> Result<String> {
     )?;
     writeln!(
         text,
-        "peak memory {}; started {} ms after the epoch",
+        "peak memory {}; started {}",
         size(cost.peak_memory),
-        cost.started_unix_ms
+        date(cost.started_unix_ms)
     )?;
     writeln!(
         text,
@@ -325,13 +325,7 @@ fn awaited(graph: &Graph, id: TaskId, roles: &[String]) -> String {
             Input::Files(_) | Input::Imported(_) => None,
         })
         .collect();
-    some_of(&labels)
-}
-
-fn some_of(labels: &[&str]) -> String {
-    let more = labels.len().saturating_sub(NAMES);
-    let shown = labels[..labels.len() - more].join(", ");
-    if more > 0 { format!("{shown} and {more} more") } else { shown }
+    some_of(&labels, NAMES, ", ")
 }
 
 /// The stale tasks that `id` is made from, in topological order.

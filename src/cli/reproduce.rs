@@ -11,11 +11,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cli::args::{Check, Device, Reproduce, Which};
+use crate::cli::common::{AUDIT, Opened, Pipeline, REPORT, load_study, open, print, workspace};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
-use crate::cli::{
-    AUDIT, Opened, Pipeline, REPORT, export, load_study, open, print, weights, workspace,
-};
+use crate::cli::{export, weights};
 use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, walk};
@@ -215,7 +214,7 @@ pub(super) fn rerun_command(which: &Which) -> String {
     let mut command = format!(
         "titrate reproduce {} --store {}",
         quoted(&which.study),
-        quoted(&which.place.store.display().to_string())
+        quoted(&which.place.folder.store.display().to_string())
     );
     if which.place.device != Device::Cpu {
         command.push_str(&format!(" --device {}", which.place.device.name()));

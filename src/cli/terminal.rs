@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::eta::Eta;
+use crate::cli::units::{duration, speed};
 use crate::exec::Event;
 use crate::plan::Progress;
 
@@ -52,7 +53,7 @@ impl Terminal {
     pub fn tell(&mut self, event: &Event) {
         if self.show == Show::Json {
             let line = serde_json::to_string(event).expect("an event is plain JSON");
-            // Who closed stdout does not want to know.
+            // A closed pipe ends no run.
             let _ = writeln!(io::stdout(), "{line}");
             return;
         }
@@ -82,6 +83,16 @@ impl Terminal {
                     self.left()
                 ));
             }
+            _ => self.tell_trouble(event),
+        }
+        if let Some(bars) = &mut self.bars {
+            bars.update(event, self.settled, self.tasks, &self.eta.text());
+        }
+    }
+
+    /// Shows what went wrong, which no option hides.
+    fn tell_trouble(&self, event: &Event) {
+        match event {
             Event::Failed { label, key, error, log, log_tail, .. } => {
                 let mut lines =
                     vec![format!("error: task {label} ({}) failed: {error}", key.short())];
@@ -109,9 +120,6 @@ impl Terminal {
             )),
             Event::Interrupted => self.say("interrupted: the running tasks are stopped"),
             _ => {}
-        }
-        if let Some(bars) = &mut self.bars {
-            bars.update(event, self.settled, self.tasks, &self.eta.text());
         }
     }
 
@@ -201,22 +209,6 @@ fn words(progress: &Progress) -> String {
     words
 }
 
-/// Units a second, with two digits that count.
-pub(super) fn speed(rate: f64, unit: &str) -> String {
-    if rate >= 10.0 { format!("{rate:.0} {unit}/s") } else { format!("{rate:.1} {unit}/s") }
-}
-
-/// Seconds as people say them.
-pub(super) fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..10 => format!("{seconds:.1} s"),
-        10..120 => format!("{whole} s"),
-        120..7200 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
 /// A word as the shell reads it back.
 pub(super) fn quoted(word: &str) -> String {
     let plain = !word.is_empty()
@@ -229,9 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_words_read_well() {
-        let said: Vec<String> = [0.04, 9.4, 75.0, 3599.6, 7260.0].map(duration).into();
-        assert_eq!(said, ["0.0 s", "9.4 s", "75 s", "60 min 00 s", "2 h 01 min"]);
+    fn words_are_quoted_for_the_shell() {
         assert_eq!(quoted("a/b=c"), "a/b=c");
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

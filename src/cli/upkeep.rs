@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::cli::args::{Device, Gc, Place, Which};
+use crate::cli::args::{Device, Gc, Which};
+use crate::cli::common::{Pipeline, load_study, open, open_store, print, workspace};
 use crate::cli::exit::Exit;
-use crate::cli::{Pipeline, load_study, open, open_store, print, workspace};
+use crate::cli::units::size;
 use crate::id::Key;
 use crate::plan::{Freshness, Graph, Reason, walk};
 use crate::store::Store;
@@ -63,10 +64,10 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
 pub(super) fn gc(pipeline: &Pipeline, arguments: &Gc) -> Result<Exit> {
     let names =
         if arguments.studies.is_empty() { all_studies()? } else { arguments.studies.clone() };
-    let store = open_store(&arguments.place.store)?;
+    let store = open_store(&arguments.folder.store)?;
     let mut live = HashSet::new();
     for name in &names {
-        let kept = needed(pipeline, name, &arguments.place, &store);
+        let kept = needed(pipeline, name, &store);
         live.extend(kept.with_context(|| {
             format!(
                 "nothing is dropped while study {name} cannot be read; name the studies to keep"
@@ -103,8 +104,8 @@ fn all_studies() -> Result<Vec<String>> {
     Ok(names)
 }
 
-fn needed(pipeline: &Pipeline, name: &str, place: &Place, store: &Store) -> Result<HashSet<Key>> {
-    let study = load_study(name, &place.sets)?;
+fn needed(pipeline: &Pipeline, name: &str, store: &Store) -> Result<HashSet<Key>> {
+    let study = load_study(name, &[])?;
     let graph = (pipeline.tasks)(&study, store)?;
     let mut needed = HashSet::new();
     for device in Device::value_variants() {
@@ -124,14 +125,4 @@ fn live(graph: &Graph, store: &Store) -> Result<HashSet<Key>> {
         }
     }
     Ok(live)
-}
-
-/// Bytes as people say them.
-pub(super) fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000 => format!("{bytes} B"),
-        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.2} GB", bytes as f64 / 1e9),
-    }
 }

@@ -12,10 +12,6 @@ use crate::exec::protocol::Commit;
 /// targets but Alpha.
 const TICKS: f64 = 100.0;
 
-pub(super) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 pub(super) fn cpu_model() -> String {
     field("/proc/cpuinfo", "model name").unwrap_or_default()
 }
@@ -101,8 +97,8 @@ mod tests {
     }
 
     #[test]
-    fn this_process_uses_memory_and_runs_somewhere() {
+    fn this_process_uses_memory_and_time() {
         assert!(peak_memory() > 100_000, "{}", peak_memory());
-        assert!(cpu_seconds() >= 0.0 && !host().is_empty());
+        assert!(cpu_seconds() >= 0.0);
     }
 }

@@ -1,8 +1,8 @@
 //! Execution: what is stale runs, each task in a worker process of its own, as many at once as
 //! asked for.
 //!
-//! May import plan, store, seed and id. It is handed the code that runs a task and never talks to a
-//! terminal: it emits [`Event`]s.
+//! May import `id`, `plan`, `replace`, `store` and `wording`. It is handed the code that runs a
+//! task and never talks to a terminal: it emits [`Event`]s.
 
 mod coordinator;
 mod event;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exec::machine;
 use crate::id::Key;
+use crate::replace::replace;
 
 /// The note's name in the folder of a task's attempts.
 const NAME: &str = "spent";
@@ -52,9 +53,8 @@ impl Spent {
     /// Whole or not at all: a reader finds this note or the one before. A note that cannot be
     /// written costs accuracy and no result.
     fn write(&self, folder: &Path) {
-        let aside = folder.join(format!("{NAME}.new"));
         let bytes = serde_json::to_vec(self).expect("numbers are plain JSON");
-        let _ = fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, folder.join(NAME)));
+        let _ = replace(&folder.join(NAME), &bytes);
     }
 }
 

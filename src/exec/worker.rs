@@ -17,7 +17,8 @@ use crate::exec::spent::Meter;
 use crate::id::Key;
 use crate::plan::Job;
 use crate::plan::Progress;
-use crate::store::{Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError};
+use crate::store::{Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError, host_name};
+use crate::wording::causes;
 
 /// Named outputs of a step.
 pub type Outputs = Vec<(String, Vec<u8>)>;
@@ -43,8 +44,8 @@ pub fn serve(root: &Path, run: Run) -> ExitCode {
         Err(failure) => failure,
     };
     let cause = cause_of(&*failure);
-    eprintln!("error: {}", chain(&*failure));
-    tell(&Message::Failed { cause, error: chain(&*failure) });
+    eprintln!("error: {}", causes(&*failure));
+    tell(&Message::Failed { cause, error: causes(&*failure) });
     ExitCode::from(cause.exit_code())
 }
 
@@ -135,7 +136,7 @@ fn claim(root: &Path, key: &Key) -> Result<Attempt, StoreError> {
 
 fn origin(commit: Option<&Commit>, device: &str) -> Origin {
     Origin {
-        host: machine::host(),
+        host: host_name(),
         cpu: machine::cpu_model(),
         gpu: if device == "cpu" { None } else { machine::gpu_models() },
         toolchain: env!("TITRATE_TOOLCHAIN").into(),
@@ -180,21 +181,6 @@ fn panicked(panic: &(dyn Any + Send)) -> StepError {
         .or_else(|| panic.downcast_ref::<&str>().copied());
     let place = PANIC_PLACE.get().map_or("an unknown place", String::as_str);
     format!("panicked at {place}: {}", text.unwrap_or("without a message")).into()
-}
-
-/// The error and its sources, joined by colons, leaving out a source that its parent has already
-/// printed.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let part = source.to_string();
-        if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
-        next = source.source();
-    }
-    text
 }
 
 /// Looks through the error and its sources for what the coordinator can act on.

@@ -1,9 +1,9 @@
 //! Files of the Hugging Face hub: where they are on this machine, and how they come here.
 //!
-//! Imports nothing of titrate's. The cache is the one that Python's huggingface_hub has, in its
-//! layout: what either has downloaded the other finds. A file that was downloaded is hashed, and
-//! refused if it is not what the hub said; a branch stays at the commit that it was first
-//! downloaded at, so that planning needs no network.
+//! May import `replace`. The cache is the one that Python's huggingface_hub has, in its layout:
+//! what either has downloaded the other finds. A file that was downloaded is hashed, and refused if
+//! it is not what the hub said; a branch stays at the commit that it was first downloaded at, so
+//! that planning needs no network.
 
 mod location;
 #[cfg(test)]
@@ -20,6 +20,8 @@ use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
+
+use crate::replace::replace;
 
 pub use location::{Location, SCHEME};
 
@@ -155,7 +157,7 @@ impl Hub {
             .create_ref(&info.sha)
             .map_err(|cause| io(&snapshot, cause))?;
         let listing = self.listing(&snapshot, location);
-        replace(&listing, &below.join("\n")).map_err(|cause| io(&listing, cause))?;
+        replace(&listing, below.join("\n").as_bytes()).map_err(|cause| io(&listing, cause))?;
         Ok(if location.path.is_empty() { snapshot } else { snapshot.join(&location.path) })
     }
 
@@ -251,15 +253,6 @@ impl Hub {
 fn named(location: &Location, revision: &str) -> Repo {
     let kind = if location.dataset { RepoType::Dataset } else { RepoType::Model };
     Repo::with_revision(location.id.clone(), kind, revision.to_owned())
-}
-
-/// By rename, so that no reader sees half of it.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let temporary = path.with_extension(std::process::id().to_string());
-    let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path));
-    written.inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
 }
 
 /// The status of an answer that was no success.

@@ -1,4 +1,4 @@
-//! Stored predictions, checked when made and when read. Imports `fst` only.
+//! Stored predictions, checked when made and when read. May import `fst`.
 
 mod predictions;
 

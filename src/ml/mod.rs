@@ -1,5 +1,5 @@
-//! Machine learning: differentiable operations, trainable blocks, models and their training.
-//! Imports candle and `seed` only.
+//! Machine learning: differentiable operations, trainable blocks, models and their training. May
+//! import `seed` and `vocabulary`.
 
 pub mod backward;
 pub mod checkpoint;

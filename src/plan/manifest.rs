@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::id::{Digest, Key};
 use crate::plan::graph::{Input, Task};
 use crate::plan::kinds::Kind;
+use crate::wording::some_of;
 
 /// What the arithmetic was done with; a part of every key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,9 +195,7 @@ fn changed_lines(before: &str, after: &str) -> Option<String> {
         lines
     };
     let changed = [only("-", &before, &after), only("+", &after, &before)].concat();
-    let more = changed.len().saturating_sub(CHANGED_LINES);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Some(format!("{}{more}", changed[..changed.len().min(CHANGED_LINES)].join(", ")))
+    Some(some_of(&changed, CHANGED_LINES, ", "))
 }
 
 /// Lines of a text that are shown, at most.

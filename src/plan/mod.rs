@@ -1,7 +1,8 @@
 //! The plan: task specifications, their keys, the graph they form, and which of them are fresh,
 //! with the reason.
 //!
-//! May import store, study, seed and id. It knows no step: what a kind does is the steps' business.
+//! May import `id`, `seed`, `store`, `study`, `vocabulary` and `wording`. It knows no step: what a
+//! kind does is the steps' business.
 
 mod freshness;
 mod graph;

@@ -1,8 +1,9 @@
-//! Where a study's files are: its image set, released synthetic images, pretrained models and shipped
-//! base weights. What is found becomes inputs of the study's graph, each file by its digest.
+//! Where a study's files are: its image set, released synthetic images, pretrained models and
+//! shipped base weights. What is found becomes inputs of the study's graph, each file by its
+//! digest.
 //!
-//! Imports `data`, `hub`, `ml`, `plan`, `store` and `study`. It runs no task and prints nothing but
-//! what a download says of itself.
+//! May import `data`, `hub`, `ml`, `plan`, `store`, `study` and `vocabulary`. It runs no task and
+//! prints nothing but what a download says of itself.
 
 mod absent;
 mod models;

@@ -1,5 +1,5 @@
-//! Intervals, tests and corrections, and the analysis that joins them. Imports `seed` and
-//! `metrics`.
+//! Intervals, tests and corrections, and the analysis that joins them. May import `fst`, `metrics`,
+//! `seed` and `vocabulary`.
 
 pub mod analysis;
 pub mod audit;

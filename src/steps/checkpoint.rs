@@ -11,6 +11,7 @@ use candle_core::{Error, Result};
 use crate::id::Digest;
 use crate::ml::params::StateDict;
 use crate::ml::training::Keep;
+use crate::replace::replace_with;
 
 /// At most one part in so many of a task's time goes into keeping.
 const SHARE: u32 = 50;
@@ -80,13 +81,13 @@ impl Checkpoint {
     /// Puts the file that `write` makes in the place of the one before. Not synced: a power cut
     /// costs at most what is kept here.
     fn replace(&self, write: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
-        let aside = self.path.with_extension("new");
-        write(&aside)?;
-        let digest = Digest::of_reader(fs::File::open(&aside)?)?;
-        let mut file = fs::OpenOptions::new().append(true).open(&aside)?;
-        file.write_all(digest.as_bytes())?;
-        file.write_all(&[LAYOUT])?;
-        fs::rename(&aside, &self.path)
+        replace_with(&self.path, |aside| {
+            write(aside)?;
+            let digest = Digest::of_reader(fs::File::open(aside)?)?;
+            let mut file = fs::OpenOptions::new().append(true).open(aside)?;
+            file.write_all(digest.as_bytes())?;
+            file.write_all(&[LAYOUT])
+        })
     }
 }
 

@@ -8,7 +8,6 @@ use candle_core::Device;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::StepError;
 use super::checkpoint::Checkpoint;
 use crate::ml::device;
 use crate::ml::training::Session;
@@ -16,6 +15,13 @@ use crate::plan::{InputFile, Job, Progress};
 use crate::seed::Seed;
 use crate::store::{Artifact, Entry, Objects};
 
+/// Named outputs of a step.
+pub type Outputs = Vec<(String, Vec<u8>)>;
+
+/// Why a step failed; the engine adds label, key and log.
+pub type StepError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A step's job, with what it may use of the store and whom it tells how far it is.
 pub struct Context<'a> {
     job: &'a Job,
     objects: &'a Objects,
@@ -71,12 +77,7 @@ impl<'a> Context<'a> {
         entry: &str,
         take: impl FnOnce(&mut dyn Read) -> Result<T, StepError>,
     ) -> Result<T, StepError> {
-        self.objects.stream(&self.entry(role, entry)?.digest, take)
-    }
-
-    fn entry(&self, role: &str, entry: &str) -> Result<&'a Entry, StepError> {
-        let found = self.input(role)?.entry(entry);
-        found.ok_or_else(|| format!("input `{role}` has no entry `{entry}`").into())
+        self.objects.stream(&found(self.job, role, entry)?.digest, take)
     }
 
     /// One entry of an input as UTF-8 text.
@@ -171,10 +172,13 @@ impl<'a> Context<'a> {
 }
 
 fn read(job: &Job, objects: &Objects, role: &str, entry: &str) -> Result<Vec<u8>, StepError> {
+    Ok(objects.read(&found(job, role, entry)?.digest)?)
+}
+
+fn found<'a>(job: &'a Job, role: &str, entry: &str) -> Result<&'a Entry, StepError> {
     let artifact = job.inputs.get(role).ok_or_else(|| format!("no input `{role}`"))?;
-    let found =
-        artifact.entry(entry).ok_or_else(|| format!("input `{role}` has no entry `{entry}`"))?;
-    Ok(objects.read(&found.digest)?)
+    let found = artifact.entry(entry);
+    found.ok_or_else(|| format!("input `{role}` has no entry `{entry}`").into())
 }
 
 /// An output's name and content.

@@ -1,9 +1,10 @@
 //! The code that each kind of task runs: it joins specs, image sets, models, metrics and
 //! statistics. One file a kind.
 //!
-//! May import plan, store, study, data, ml, metrics, stats, report, id and seed. A step reads its
-//! parameters and inputs from the job, draws from the job's seed, and returns named outputs; it
-//! touches neither the store's index nor the terminal.
+//! May import `data`, `fst`, `id`, `metrics`, `ml`, `plan`, `replace`, `report`, `seed`, `stats`,
+//! `store`, `study`, `vocabulary` and `wording`. A step reads its parameters and inputs from the
+//! job, draws from the job's seed, and returns named outputs; it touches neither the store's index
+//! nor the terminal.
 
 mod analysis;
 mod audit;
@@ -46,12 +47,7 @@ use crate::plan::{Job, Progress};
 use crate::store::Objects;
 
 use context::Context;
-
-/// Named outputs of a step.
-pub type Outputs = Vec<(String, Vec<u8>)>;
-
-/// Why a step failed; the engine adds label, key and log.
-pub type StepError = Box<dyn std::error::Error + Send + Sync>;
+pub use context::{Outputs, StepError};
 
 /// Runs the step of `job`.
 pub fn run(

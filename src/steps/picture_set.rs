@@ -16,6 +16,7 @@ use crate::data::{Item, RgbImage};
 use crate::plan::kinds;
 use crate::seed::Seed;
 use crate::vocabulary::{ImageSource, Unusable};
+use crate::wording::some_of;
 
 /// Roles of the inputs that are decoded blocks.
 pub const BLOCK: &str = "pictures/";
@@ -65,16 +66,10 @@ impl PictureSet {
                 Some(picture) => picture.error.clone().unwrap_or_default(),
                 None => format!("picture `{}` is not there", record.file),
             };
-            let shown = lost
-                .iter()
-                .take(5)
-                .map(|record| format!("\n  {}", why(record)))
-                .collect::<String>();
-            let more = lost.len().saturating_sub(5);
-            let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+            let shown = some_of(&lost.iter().map(why).collect::<Vec<_>>(), 5, "\n  ");
             let count = lost.len();
             let message = format!(
-                "{count} of {} pictures can't be used:{shown}{more}\n  images.unusable = \"drop\" goes on without them",
+                "{count} of {} pictures can't be used:\n  {shown}\n  images.unusable = \"drop\" goes on without them",
                 self.catalogue.records.len()
             );
             return Err(message.into());

@@ -6,6 +6,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::replace::replace_with;
+
 use super::error::{Result, StoreError};
 use super::objects::{names, sync_folder, write_synced};
 
@@ -21,8 +23,9 @@ pub(super) fn is_new(root: &Path) -> Result<bool> {
         Ok(text) => check(root, &text).map(|()| false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // Only what a process killed before `write` was done can have left is taken over.
-            let foreign =
-                names(root)?.into_iter().find(|name| !["lock", ".format"].contains(&name.as_str()));
+            let foreign = names(root)?
+                .into_iter()
+                .find(|name| !["lock", ".format.new"].contains(&name.as_str()));
             let refuse = |name| StoreError::NotAStore {
                 root: root.to_owned(),
                 cause: format!("it holds `{name}` and no file `format`"),
@@ -36,11 +39,11 @@ pub(super) fn is_new(root: &Path) -> Result<bool> {
 /// Writes the file: name, version, and the release to get when the version is too new.
 pub(super) fn write(root: &Path) -> Result<()> {
     let path = root.join("format");
-    let temporary = root.join(".format");
-    let _ = fs::remove_file(&temporary);
     let text = format!("{NAME} {VERSION}\nread by titrate {RELEASE}\n");
-    let written = write_synced(&temporary, text.as_bytes(), 0o644)
-        .and_then(|()| fs::rename(&temporary, &path));
+    let written = replace_with(&path, |aside| {
+        let _ = fs::remove_file(aside);
+        write_synced(aside, text.as_bytes(), 0o644)
+    });
     written.map_err(|error| StoreError::write("write", &path, text.len() as u64, error))?;
     sync_folder(root)
 }

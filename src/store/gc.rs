@@ -1,4 +1,4 @@
-//! Garbage collection: what no live key, pin or their inputs reach is dropped.
+//! Garbage collection: what no live key and its inputs reach is dropped.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -25,9 +25,8 @@ pub struct GcReport {
 }
 
 impl Store {
-    /// Keeps `live` and pinned keys, and the keys whose outputs these consumed, with receipts,
-    /// outputs, logs and divergences; drops the rest, with attempts of dropped keys and the
-    /// quarantine. `dry_run` only counts.
+    /// Keeps `live` keys, and the keys whose outputs these consumed, with receipts, outputs, logs
+    /// and divergences; drops the rest, with attempts of dropped keys and the quarantine. `dry_run` only counts.
     pub fn gc(&self, live: &HashSet<Key>, dry_run: bool) -> Result<GcReport> {
         let (live, reached) = self.reach(live)?;
         let mut report = GcReport::default();
@@ -41,12 +40,12 @@ impl Store {
                 dead.push(digest);
             }
         }
-        let dead_receipts: HashSet<Digest> =
+        let receipts: HashSet<Digest> =
             self.index.results()?.into_iter().map(|(_, indexed)| indexed.receipt).collect();
         // Receipts go first: a collection cut short leaves outputs without a receipt, never the
         // reverse.
-        dead.sort_by_key(|digest| (!dead_receipts.contains(digest), *digest));
-        report.receipts = dead.iter().filter(|digest| dead_receipts.contains(digest)).count();
+        dead.sort_by_key(|digest| (!receipts.contains(digest), *digest));
+        report.receipts = dead.iter().filter(|digest| receipts.contains(digest)).count();
         if !dry_run {
             for digest in &dead {
                 self.objects.remove(digest)?;
@@ -58,7 +57,7 @@ impl Store {
         Ok(report)
     }
 
-    /// All keys that `live` and the pins reach through what they consumed, and all objects that
+    /// All keys that `live` reaches through what they consumed, and all objects that
     /// belong to them.
     fn reach(&self, live: &HashSet<Key>) -> Result<(HashSet<Key>, HashSet<Digest>)> {
         let results: HashMap<_, _> = self.index.results()?.into_iter().collect();
@@ -66,8 +65,7 @@ impl Store {
         for (key, indexed) in &results {
             makers.entry(indexed.output.digest()).or_default().push(*key);
         }
-        let mut keys: HashSet<Key> =
-            live.iter().copied().chain(self.pins()?.into_iter().map(|(key, _)| key)).collect();
+        let mut keys = live.clone();
         let mut waiting: Vec<Key> = keys.iter().copied().collect();
         let mut reached = HashSet::new();
         while let Some(key) = waiting.pop() {
@@ -117,38 +115,5 @@ impl Store {
             }
         }
         Ok(removed)
-    }
-
-    /// Keeps a key, and what made its inputs, through every collection. `reason` is for people.
-    pub fn pin(&self, key: &Key, reason: &str) -> Result<()> {
-        let folder = self.root().join("pins");
-        fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
-        let path = folder.join(key.to_string());
-        fs::write(&path, reason)
-            .map_err(|error| StoreError::write("write", &path, reason.len() as u64, error))
-    }
-
-    /// Takes a pin away; nothing happens where there is none.
-    pub fn unpin(&self, key: &Key) -> Result<()> {
-        let path = self.root().join("pins").join(key.to_string());
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::io("remove", &path, error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The pinned keys, each with its reason.
-    pub fn pins(&self) -> Result<Vec<(Key, String)>> {
-        let folder = self.root().join("pins");
-        let mut pins = Vec::new();
-        for name in names(&folder)? {
-            let path = folder.join(&name);
-            let reason =
-                fs::read_to_string(&path).map_err(|error| StoreError::io("read", &path, error))?;
-            pins.extend(name.parse().ok().map(|key| (key, reason)));
-        }
-        Ok(pins)
     }
 }

@@ -21,13 +21,17 @@ pub struct Holder {
 impl Holder {
     /// This process.
     pub fn this_process() -> Self {
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let command = std::env::args_os()
             .map(|part| part.to_string_lossy().into_owned())
             .collect::<Vec<_>>()
             .join(" ");
-        Self { pid: std::process::id(), host, command }
+        Self { pid: std::process::id(), host: host_name(), command }
     }
+}
+
+/// What this machine calls itself.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 impl fmt::Display for Holder {

@@ -1,7 +1,7 @@
 //! The store: content-addressed artifacts with their receipts, found through an index that can be
 //! rebuilt at any time.
 //!
-//! Imports `id` and nothing else of titrate; knows no ML. The coordinator alone opens [`Store`];
+//! May import `id` and `replace`. Knows no machine learning. The coordinator alone opens [`Store`];
 //! workers use [`Objects`] and [`Inbox`]. Layout of the folder:
 //!
 //! ```text
@@ -12,7 +12,6 @@
 //! inbox/          receipts that workers published
 //! work/<key>/     running attempts
 //! runs/           a small JSON a run
-//! pins/           keys that gc keeps, a file each with the reason
 //! tmp/            files on their way into objects/ or inbox/
 //! quarantine/     what did not match its digest
 //! ```
@@ -43,7 +42,7 @@ pub use error::{Result, StoreError};
 pub use gc::GcReport;
 pub use inbox::Inbox;
 pub use integrity::{BlobState, Damage, Integrity, VerifyReport};
-pub use lock::Holder;
+pub use lock::{Holder, host_name};
 pub use objects::{Objects, Stamp};
 pub use open::{Collected, IndexState, Opening, Refusal};
 pub use receipt::{Cost, Origin, Receipt};

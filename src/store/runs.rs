@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::replace::replace;
+
 use super::error::{Result, StoreError};
 use super::objects::names;
 
@@ -33,12 +35,8 @@ impl Runs {
         let path = self.path(run_id);
         let bytes = serde_json::to_vec_pretty(record)
             .map_err(|error| self.malformed(&path, "writable as JSON", &error))?;
-        let temporary = self.folder.join(format!(".{run_id}.{}", std::process::id()));
-        let written = fs::write(&temporary, &bytes).and_then(|()| fs::rename(&temporary, &path));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&temporary);
-            StoreError::write("write", &path, bytes.len() as u64, error)
-        })?;
+        let wanted = bytes.len() as u64;
+        replace(&path, &bytes).map_err(|error| StoreError::write("write", &path, wanted, error))?;
         let ids = self.ids()?;
         for old in &ids[..ids.len().saturating_sub(KEPT)] {
             let _ = fs::remove_file(self.journal(old));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::{Result, StoreError};
+use super::lock::host_name;
 use super::objects::names;
 
 const LOCK_SUFFIX: &str = ".lock";
@@ -25,7 +26,7 @@ impl Scratch {
         static CLAIMS: AtomicU64 = AtomicU64::new(0);
         let tmp = root.join("tmp");
         fs::create_dir_all(&tmp).map_err(|error| StoreError::io("create", &tmp, error))?;
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let host = host_name();
         loop {
             let name =
                 format!("{host}-{}-{}", std::process::id(), CLAIMS.fetch_add(1, Ordering::Relaxed));

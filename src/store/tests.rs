@@ -315,24 +315,22 @@ fn temporary_files_of_dead_processes_go_and_those_in_use_stay() {
 }
 
 #[test]
-fn gc_keeps_live_and_pinned_keys_and_what_they_came_from() {
+fn gc_keeps_live_keys_and_what_they_came_from() {
     let (_folder, store) = opened();
     let (source, _) = finish(&store, "source", &[], "s", 1);
     let (live, _) = finish(&store, "live", &[&source.output], "l", 2);
-    let (pinned, _) = finish(&store, "pinned", &[], "p", 3);
     let (dead, _) = finish(&store, "dead", &[], "d", 4);
     finish(&store, "dead", &[], "diverged", 5);
     let attempt = Attempt::claim(store.root(), &dead.key).unwrap();
     drop(attempt);
-    store.pin(&pinned.key, "in the paper").unwrap();
 
     let roots = HashSet::from([live.key]);
     let planned = store.gc(&roots, true).unwrap();
     assert!(store.finished(&dead.key).unwrap().is_some(), "a dry run removes nothing");
     let done = store.gc(&roots, false).unwrap();
     assert_eq!(planned, done);
-    assert_eq!((done.receipts, done.objects, done.kept, done.leftovers), (1, 7, 10, 1));
-    for kept in [&source, &live, &pinned] {
+    assert_eq!((done.receipts, done.objects, done.kept, done.leftovers), (1, 7, 7, 1));
+    for kept in [&source, &live] {
         assert_eq!(store.finished(&kept.key).unwrap().unwrap().output, kept.output);
         assert!(store.integrity(&kept.output).unwrap().is_intact(), "{}", kept.label);
     }
@@ -341,8 +339,6 @@ fn gc_keeps_live_and_pinned_keys_and_what_they_came_from() {
         store.divergences().unwrap().is_empty() && store.history("test dead").unwrap().is_empty()
     );
     assert_eq!(store.gc(&roots, false).unwrap().objects, 0);
-    store.unpin(&pinned.key).unwrap();
-    assert_eq!(store.gc(&roots, false).unwrap().receipts, 1);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The terms that a study, a plan, a step and a model all use, each defined once. Imports no other room.
+//! The terms that a study, a plan, a step and a model all use, each defined once. May import
+//! nothing.
 
 mod arm;
 mod diffusion;

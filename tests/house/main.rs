@@ -3,5 +3,6 @@
 
 mod architecture;
 mod items;
+mod shape;
 mod source;
 mod versions;

@@ -35,41 +35,58 @@ pub struct Mention {
     pub path: Vec<String>,
     /// The name that a `use` gives it; `*` for all that is below it.
     pub bound: Option<String>,
+    /// Whether it only passes the name on, as `pub use` does.
+    pub passed_on: bool,
     pub line: usize,
 }
 
 impl Mention {
     /// A path without a place.
     pub fn of(path: Vec<String>) -> Self {
-        Self { path, bound: None, line: 0 }
+        Self { path, bound: None, passed_on: false, line: 0 }
     }
 }
 
 impl Crate {
     /// Every module below `root`; a file that is not Rust panics with its name.
     pub fn read(root: &Path) -> Self {
+        Self::from_files(root, false)
+    }
+
+    fn from_files(root: &Path, with_tests: bool) -> Self {
         let mut files = Vec::new();
         rust_files(root, &mut files);
         let texts = files.iter().map(|path| {
             let file = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
-            (
-                file,
-                fs::read_to_string(path)
-                    .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
-            )
+            let text = fs::read_to_string(path);
+            (file, text.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
         });
-        Self::from_texts(root, texts)
+        Self::new(root, texts, with_tests)
+    }
+
+    /// Like [`Crate::read`], with the modules that are compiled for tests only and the tests within
+    /// others.
+    pub fn read_all(root: &Path) -> Self {
+        Self::from_files(root, true)
     }
 
     /// The same from (file, text) pairs.
     pub fn from_texts(root: &Path, texts: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self::new(root, texts, false)
+    }
+
+    fn new(
+        root: &Path,
+        texts: impl IntoIterator<Item = (String, String)>,
+        with_tests: bool,
+    ) -> Self {
         let mut modules = BTreeMap::new();
         let mut test_only = BTreeSet::new();
         for (file, text) in texts {
             let raw: TokenStream = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
             let module = module_of(&file);
             let mut tests = Vec::new();
-            let tokens = shipped(raw, &mut tests);
+            let tokens = if with_tests { raw } else { shipped(raw, &mut tests) };
             test_only.extend(tests.into_iter().map(|name| joined(&module, &[name])));
             let mut mentions = Vec::new();
             collect(tokens.clone(), &mut mentions);
@@ -299,7 +316,12 @@ pub fn collect(tokens: TokenStream, mentions: &mut Vec<Mention>) {
                 let end = (at..tokens.len())
                     .find(|end| is_punct(tokens.get(*end), ';'))
                     .unwrap_or(tokens.len());
+                let first = mentions.len();
                 use_tree(&tokens[at + 1..end], &[], mentions);
+                let is_public = tokens[at.saturating_sub(2)..at]
+                    .iter()
+                    .any(|tree| matches!(tree, TokenTree::Ident(word) if *word == "pub"));
+                mentions[first..].iter_mut().for_each(|mention| mention.passed_on = is_public);
                 at = end;
             }
             TokenTree::Ident(name) => {
@@ -312,7 +334,7 @@ pub fn collect(tokens: TokenStream, mentions: &mut Vec<Mention>) {
                     at += 3;
                 }
                 if path.len() > 1 {
-                    mentions.push(Mention { path, bound: None, line });
+                    mentions.push(Mention { path, bound: None, passed_on: false, line });
                 }
             }
             _ => {}
@@ -360,7 +382,8 @@ fn use_tree(tokens: &[TokenTree], prefix: &[String], mentions: &mut Vec<Mention>
             }
         }
         if whole && let Some(last) = path.last().cloned() {
-            mentions.push(Mention { path, bound: alias.or(Some(last)), line });
+            let bound = alias.or(Some(last));
+            mentions.push(Mention { path, bound, passed_on: false, line });
         }
     }
 }
