@@ -87,7 +87,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("theirs")).unwrap();
         let refused = tasks(&released(folder.path(), "ours", "theirs"), &store).unwrap_err();
         let expected = format!(
-            "generator.variants.theirs.released: {} has no tar file: shards are called something.tar",
+            "generator.variants.theirs.released: {} has no tar file: shards are called something.tar or something.tar.gz",
             folder.path().join("theirs").display()
         );
         assert_eq!(refused.to_string(), expected);

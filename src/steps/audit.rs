@@ -37,10 +37,12 @@ pub struct Duplicate {
 
 /// Outputs: audit.json, duplicates.json and, if the study would put duplicates into two sets,
 /// duplicates.png.
-pub fn run(params: kinds::PictureSet, context: &mut Context) -> Result<Outputs, StepError> {
+pub fn run(params: kinds::Audit, context: &mut Context) -> Result<Outputs, StepError> {
+    let kinds::Audit { set: params, listing, missing } = params;
     let seed = context.seed()?;
-    let mut set = PictureSet::open(context, &params)?;
+    let mut set = PictureSet::open(context, &params, &missing)?;
     let mut audit = counted(&set, &params);
+    audit.notes = [&set.catalogue.notes[..], &listing, &set.unused()].concat();
     set.keep_usable(Unusable::Drop)?;
     let (positions, fingerprints) = set.fingerprints(context)?;
     let pairs = duplicates::pairs(&fingerprints);
@@ -115,7 +117,6 @@ pub fn run(params: kinds::PictureSet, context: &mut Context) -> Result<Outputs, 
 fn counted(set: &PictureSet, params: &kinds::PictureSet) -> Audit {
     let mut audit = Audit {
         image_set: params.source.name().to_owned(),
-        notes: set.catalogue.notes.clone(),
         dedupe: params.dedupe == Dedupe::DropFromTrain,
         ..Audit::default()
     };

@@ -141,7 +141,7 @@ fn some_of_class(
         Cursor::new(context.read(role, SHARD)?),
         role,
         |sample| -> Result<(), ShardError> {
-            if sample.record.label == class {
+            if sample.label().as_deref() == Some(class) {
                 if wanted(position) {
                     items.push(sample.into_item(role)?);
                 }
