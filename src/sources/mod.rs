@@ -51,6 +51,21 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
     Ok(pipeline::tasks(&loaded.study, outside)?)
 }
 
+/// How the tables and files of a study's image set fit together, what of them is not used, and
+/// which pictures are missing; a sentence each.
+///
+/// # Errors
+/// As of [`tasks`].
+pub fn listing(loaded: &LoadedStudy, store: &Store) -> Result<Vec<String>> {
+    let ImageSet::Pictures(set) = sets::of(loaded.study.images.source) else {
+        return Ok(Vec::new());
+    };
+    let found = pictures::pictures(loaded, set, store)?;
+    let missing = found.missing.iter().collect::<Vec<_>>();
+    let missing = sets::said("picture", "that is not there", &missing);
+    Ok(found.listing.into_iter().chain(missing).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
