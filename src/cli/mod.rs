@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
+use crate::data::catalogue::value::visible;
 use crate::exec::{self, Run};
 use crate::plan::Graph;
 use crate::store::{IndexState, Store};
@@ -58,7 +59,7 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", causes(&error));
+            eprintln!("error: {}", visible(&causes(&error)));
             Exit::of_error(&error).into()
         }
     }

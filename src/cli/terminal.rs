@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::eta::Eta;
+use crate::data::catalogue::value::visible;
 use crate::exec::Event;
 use crate::plan::Progress;
 
@@ -132,6 +133,7 @@ impl Terminal {
 
     /// Shows what must be seen.
     pub fn say(&self, text: &str) {
+        let text = visible(text);
         match &self.bars {
             Some(bars) => bars.all.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),

@@ -62,7 +62,8 @@ pub fn listing(loaded: &LoadedStudy, store: &Store) -> Result<Vec<String>> {
     };
     let found = pictures::pictures(loaded, set, store)?;
     let missing = found.missing.iter().collect::<Vec<_>>();
-    let missing = sets::said("picture", "that is not there", &missing);
+    let noun = if missing.len() == 1 { "that is not there" } else { "that are not there" };
+    let missing = sets::said("picture", noun, &missing);
     Ok(found.listing.into_iter().chain(missing).collect())
 }
 

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::absent::absent;
 use super::remote::here;
 use super::shards::{is_shard, shards};
+use crate::data::catalogue::value::visible;
 use crate::data::catalogue::{Record, Table};
 use crate::data::sets::{self, Contents, Embedded, Folder, TableRole};
 use crate::plan::pipeline::{Block, Pictures};
@@ -163,7 +164,7 @@ fn blocks(
     let mut blocks = Vec::new();
     for (class, files) in of_class {
         for (bits, files) in divided(files, most, |file| &file.name) {
-            let (name, pictures) = (format!("{class}/{bits}"), files.len());
+            let (name, pictures) = (format!("{}/{bits}", visible(class)), files.len());
             blocks.push(Block { name, files: Input::Files(files), pictures });
         }
     }

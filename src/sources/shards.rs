@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::absent::absent;
+use crate::data::catalogue::value::visible;
 use crate::data::released;
 use crate::plan::pipeline::Block;
 use crate::plan::{Input, InputFile};
@@ -71,7 +72,7 @@ pub(super) fn shards(
             name.with_context(|| format!("{}: the name is not UTF-8", path.display()))?.to_owned();
         let digest = store.file_digest(&path)?;
         let (stem, files) =
-            (stem(&name).to_owned(), Input::Files(vec![InputFile { name, digest, path }]));
+            (visible(stem(&name)), Input::Files(vec![InputFile { name, digest, path }]));
         Ok(Block { name: stem, files, pictures: PICTURES })
     };
     paths.into_iter().map(block).collect()

@@ -9,7 +9,7 @@ use super::contact::laid_out;
 use super::context::{Context, json_output};
 use super::picture_set::PictureSet;
 use super::{Outputs, StepError};
-use crate::data::catalogue::Record;
+use crate::data::catalogue::{Record, value};
 use crate::data::duplicates::{self, Likeness, Pair};
 use crate::data::split;
 use crate::fst;
@@ -130,7 +130,7 @@ fn judge(audit: &mut Audit, groups: &[Group], records: &[Record], set_of: &[&str
         *(if *exact { &mut counts.exact } else { &mut counts.near }) += 1;
         counts.pictures += members.len();
         let copy = |&at: &usize| Copy {
-            file: records[at].file.clone(),
+            file: value::visible(&records[at].file),
             label: records[at].label.clone(),
             set: set_of[at].to_owned(),
         };
@@ -191,11 +191,13 @@ fn counted(set: &PictureSet, params: &kinds::PictureSet) -> Audit {
         match picture.map(|picture| (picture, picture.error.as_ref())) {
             None => {
                 class.unusable += 1;
-                audit.unusable.push(format!("picture `{}` is not there", record.file));
+                audit
+                    .unusable
+                    .push(value::visible(&format!("picture `{}` is not there", record.file)));
             }
             Some((_, Some(error))) => {
                 class.unusable += 1;
-                audit.unusable.push(error.clone());
+                audit.unusable.push(value::visible(error));
             }
             Some((picture, None)) => {
                 class.usable += 1;

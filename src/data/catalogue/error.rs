@@ -23,7 +23,7 @@ pub enum CatalogueError {
     )]
     SameMeaning { table: String, first: String, second: String, meaning: &'static str },
     #[error(
-        "`{table}` has columns that are not read: {columns}. Rename them, or leave them out with images.ignored_columns = [{list}]"
+        "columns of `{table}` are not read: {columns}. Rename them, or leave them out with images.ignored_columns = [{list}]"
     )]
     UnreadColumns { table: String, columns: String, list: String },
     #[error("`{table}` has a header and no row")]

@@ -77,6 +77,20 @@ pub fn nfc(name: &str) -> String {
     name.nfc().collect()
 }
 
+/// A text for a terminal or a page: characters that move a cursor, change colours or turn the order
+/// of letters are written out. Names of files may have them.
+pub fn visible(text: &str) -> String {
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut seen = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) { seen.extend(c.escape_unicode()) } else { seen.push(c) }
+    }
+    seen
+}
+
 /// A field of a JSON record as a cell; none for a list or an object.
 pub fn cell(field: &serde_json::Value) -> Option<String> {
     use serde_json::Value;
@@ -126,5 +140,6 @@ mod tests {
         }
         assert_eq!(["12.0", "12", "p.0", " IP_0042 "].map(name), ["12", "12", "p.0", "IP_0042"]);
         assert_eq!(nfc("e\u{301}ruption"), "\u{e9}ruption");
+        assert_eq!(visible("a\u{1b}[31m\u{202e}\u{e9}\nb"), "a\\u{1b}[31m\\u{202e}\u{e9}\nb");
     }
 }

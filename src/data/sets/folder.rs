@@ -197,13 +197,16 @@ impl Annotator<'_> {
     ) -> Result<Option<String>, CatalogueError> {
         let names = Names::of(files.iter().map(String::as_str));
         let mut lines = Lines::default();
-        let mut found = 0;
+        let mut absent = Vec::new();
         for row in self.table.rows() {
             let cell = self.path(&row)?;
-            let file = names.find(&cell, &row)?.map_or(cell, |at| {
-                found += 1;
-                files[at].clone()
-            });
+            let file = match names.find(&cell, &row)? {
+                Some(at) => files[at].clone(),
+                None => {
+                    absent.push(cell.clone());
+                    cell
+                }
+            };
             lines.add(&row, &file)?;
             let label = row.value(label, "a class", |cell| (!cell.is_empty()).then_some(cell))?;
             let mut record = Record::new(id_of(&file), file.clone(), label.to_owned());
@@ -212,7 +215,7 @@ impl Annotator<'_> {
             record.part = record.part.or(top);
             records.push(record);
         }
-        Ok(Some(self.sentence(found)))
+        Ok(Some(self.sentence(&absent)))
     }
 
     /// Adds to the records what the rows say of them, and a record for each row whose file is not
@@ -221,17 +224,15 @@ impl Annotator<'_> {
         let files = records.iter().map(|record| record.file.clone()).collect::<Vec<_>>();
         let names = Names::of(files.iter().map(String::as_str));
         let mut lines = Lines::default();
-        let mut found = 0;
+        let mut absent = Vec::new();
         for row in self.table.rows() {
             let cell = self.path(&row)?;
             let at = names.find(&cell, &row)?;
             lines.add(&row, at.map_or(&cell, |at| &files[at]))?;
             let record = match (at, placed(&cell)) {
-                (Some(at), _) => {
-                    found += 1;
-                    &mut records[at]
-                }
+                (Some(at), _) => &mut records[at],
                 (None, Some(missing)) => {
+                    absent.push(cell);
                     records.push(missing);
                     records.last_mut().expect("one was pushed")
                 }
@@ -245,7 +246,7 @@ impl Annotator<'_> {
             self.columns.annotate(&row, record)?;
             record.part = record.part.or(part);
         }
-        Ok(Some(self.sentence(found)))
+        Ok(Some(self.sentence(&absent)))
     }
 
     /// The path in a row, within the set's folder.
@@ -259,10 +260,18 @@ impl Annotator<'_> {
         })
     }
 
-    fn sentence(&self, found: usize) -> String {
-        let name = Path::new(self.table.name()).file_name().unwrap_or_default().display();
+    /// How many rows name a picture that is there, and the first that do not.
+    fn sentence(&self, absent: &[String]) -> String {
+        let name = Path::new(self.table.name()).file_name().unwrap_or_default();
+        let name = value::visible(&name.display().to_string());
         let rows = self.table.rows().count();
-        format!("`{name}`: rows that name a picture that is there: {found} of {rows}")
+        let found = rows - absent.len();
+        let sentence =
+            format!("`{name}`: rows that name a picture that is there: {found} of {rows}");
+        match listing::named(absent) {
+            named if named.is_empty() => sentence,
+            named => format!("{sentence}; not there: {named}"),
+        }
     }
 }
 

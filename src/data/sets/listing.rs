@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::data::catalogue::{CatalogueError, Record};
+use crate::data::catalogue::{CatalogueError, Record, value};
 
 /// Ends of the names of the files that are pictures; those of the second line can't be read, and
 /// are refused by name when they are decoded.
@@ -110,13 +110,21 @@ fn name(path: &Path) -> Result<String, CatalogueError> {
 /// "4 pictures in no row of the table are not used: a.png, b.png, c.png and 1 more"; none where there
 /// are none.
 pub fn said(noun: &str, place: &str, files: &[&String]) -> Option<String> {
-    let named = files.iter().take(NAMED).map(|file| file.as_str()).collect::<Vec<_>>().join(", ");
-    let more = files.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = named(files);
     match files.len() {
         0 => None,
         1 => Some(format!("1 {noun} {place} is not used: {named}")),
-        count => Some(format!("{count} {noun}s {place} are not used: {named}{more}")),
+        count => Some(format!("{count} {noun}s {place} are not used: {named}")),
+    }
+}
+
+/// The first names of a list, and how many more there are.
+pub(super) fn named(files: &[impl AsRef<str>]) -> String {
+    let named = files.iter().take(NAMED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    let named = value::visible(&named);
+    match files.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

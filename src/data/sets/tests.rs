@@ -416,7 +416,7 @@ fn a_folders_table_says_more_of_its_pictures() {
         nevus-x = nevus/x.jpg nevus fst 2
         test-nevus-c = test/nevus/c.jpg nevus Test
         train-nevus-a = train/nevus/a.jpg nevus Train
-        `a.csv`: rows that name a picture that is there: 0 of 1"#]]
+        `a.csv`: rows that name a picture that is there: 0 of 1; not there: nevus/x.jpg"#]]
     .assert_eq(&of("file,fst\nnevus/x.jpg,2\n"));
     expect![
         "`a.csv`, line 2: there is no picture `x.jpg` in the folder, and nothing says its class"
@@ -455,7 +455,7 @@ fn a_table_with_labels_is_the_set() {
         }
     };
     let ham = "lesion_id,image_id,dx,dx_type,age,sex,localization\nHAM_1,ISIC_1,mel,histo,80.0,male,scalp\nHAM_1,ISIC_2,mel,histo,80.0,male,scalp\n";
-    expect![[r#"`a.csv` has columns that are not read: `dx_type`, `age`, `sex`, `localization`. Rename them, or leave them out with images.ignored_columns = ["dx_type", "age", "sex", "localization"]"#]]
+    expect![[r#"columns of `a.csv` are not read: `dx_type`, `age`, `sex`, `localization`. Rename them, or leave them out with images.ignored_columns = ["dx_type", "age", "sex", "localization"]"#]]
     .assert_eq(&of(ham, &[]));
     expect![[r#"
         images/ISIC_1.jpg mel None of HAM_1
@@ -468,7 +468,7 @@ fn a_table_with_labels_is_the_set() {
         ISIC_9 nevus None of 
         images/ISIC_1.jpg nevus Some(false) of IP_1
         images/ISIC_2.jpg melanoma Some(true) of IL_2
-        `a.csv`: rows that name a picture that is there: 2 of 3
+        `a.csv`: rows that name a picture that is there: 2 of 3; not there: ISIC_9
         1 picture in no row of the table is not used: images/ISIC_3.jpg"#]]
     .assert_eq(&of(isic, &[]));
     let lines = "{\"file_name\": \"images/ISIC_1.jpg\", \"label\": 0, \"patient\": 7.0}\n{\"file_name\": \"images/ISIC_2.jpg\", \"label\": 1, \"patient\": null}\n";
@@ -478,7 +478,7 @@ fn a_table_with_labels_is_the_set() {
         `a.csv`: rows that name a picture that is there: 2 of 2
         1 picture in no row of the table is not used: images/ISIC_3.jpg"#]]
     .assert_eq(&of(lines, &[]));
-    expect![[r#"`a.csv` has columns that are not read: `patiend` (the nearest that is read: `patient`). Rename them, or leave them out with images.ignored_columns = ["patiend"]"#]].assert_eq(&of("file,label,patiend\nISIC_1,a,1\n", &[]));
+    expect![[r#"columns of `a.csv` are not read: `patiend` (the nearest that is read: `patient`). Rename them, or leave them out with images.ignored_columns = ["patiend"]"#]].assert_eq(&of("file,label,patiend\nISIC_1,a,1\n", &[]));
     expect!["`a.csv` has the columns `patient` and `subject_id`, which both say the patient: list the one that does not count in images.ignored_columns"].assert_eq(&of("file,label,patient,subject_id\nISIC_1,a,1,1\n", &[]));
     expect!["`a.csv` has two columns called `file`: rename one"]
         .assert_eq(&of("file,label,file\nISIC_1,a,1\n", &[]));
