@@ -89,6 +89,10 @@ pub struct Pictures {
     pub blocks: Vec<Block>,
     /// Whether the files are shards.
     pub packed: bool,
+    /// How tables and files fit together, and which of them are not used; a sentence each.
+    pub listing: Vec<String>,
+    /// Files that the set lists and that are not there.
+    pub missing: Vec<String>,
 }
 
 /// Files of pictures that one task decodes.

@@ -31,12 +31,14 @@ pub struct Audit {
     pub shortfalls: Vec<String>,
     /// What is wrong with each picture that can't be used.
     pub unusable: Vec<String>,
+    /// Whose the usable pictures are; none where no picture names a patient.
+    pub patients: Option<PatientCount>,
     pub duplicates: DuplicateCounts,
-    /// Duplicates of which the study puts one into one set and one into another, or would if it did
-    /// not keep them in one.
-    pub across: Vec<DuplicatePair>,
-    /// Duplicates that bear different labels.
-    pub conflicts: Vec<DuplicatePair>,
+    /// Groups of copies of which the study puts one into one set and one into another, or would if
+    /// it did not keep them in one.
+    pub across: Vec<CopyGroup>,
+    /// Groups of copies that bear different labels.
+    pub conflicts: Vec<CopyGroup>,
     /// Whether the study keeps duplicates in one set.
     pub dedupe: bool,
 }
@@ -69,25 +71,46 @@ pub struct SkinTypeCount {
     pub sets: Vec<usize>,
 }
 
-/// How many pictures are there twice.
+/// The patients of a set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PatientCount {
+    pub patients: usize,
+    /// Usable pictures that name one.
+    pub pictures: usize,
+    /// Patients with pictures in two of the study's sets or more.
+    pub in_two_sets: usize,
+}
+
+/// How many pictures are there more than once. Pictures that are copies of one another, directly or
+/// by way of others, are one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DuplicateCounts {
-    /// Pairs of equal pixels.
+    /// Groups whose pixels are all equal.
     pub exact: usize,
-    /// Pairs that differ by how they were saved, mirrored, turned or cropped.
+    /// Groups with pictures that differ by how they were saved, mirrored, turned or cropped.
     pub near: usize,
+    /// Pictures in all groups.
+    pub pictures: usize,
 }
 
-/// Two pictures that show the same.
+/// Pictures that show the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DuplicatePair {
-    /// Their files.
-    pub files: [String; 2],
-    pub labels: [String; 2],
-    /// The study's sets that they are in; empty: in none.
-    pub sets: [String; 2],
-    /// Whether their pixels are equal.
+pub struct CopyGroup {
+    /// At least two.
+    pub pictures: Vec<Copy>,
+    /// Whether the pixels of all are equal.
     pub exact: bool,
+}
+
+/// One picture of a [`CopyGroup`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copy {
+    pub file: String,
+    pub label: String,
+    /// The study's set that it is in; empty: in none.
+    pub set: String,
 }

@@ -211,6 +211,13 @@ fn images(study: &Study, rules: &mut Rules) {
         let allowed = format!("\"\" (the source {} has no such table)", source.name());
         rules.require(read || path.is_empty(), &join("images", name), path, allowed);
     }
+    let allowed = format!("[] (the source {} has no columns)", source.name());
+    rules.require(
+        source.has_pictures() || images.ignored_columns.is_empty(),
+        "images.ignored_columns",
+        &images.ignored_columns,
+        allowed,
+    );
     let read = source == ImageSource::Fitzpatrick17k
         || !rules.said.since("images.skin_type", "images.source");
     let allowed = "\"scale\" (only the source fitzpatrick17k has another)";

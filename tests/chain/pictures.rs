@@ -276,7 +276,7 @@ fn duplicates_across_sets_are_found_and_dropped() {
     };
     assert!(among(&kept, "### In two sets of the study") >= 1, "{kept}");
     assert!(
-        kept.contains("Pairs that differ by how they were saved, mirrored, turned or cropped: 10."),
+        kept.contains("Groups that differ by how they were saved, mirrored, turned or cropped: 1."),
         "{kept}"
     );
 

@@ -95,6 +95,12 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, format::Cause>) -> Result<T, fo
     caught.unwrap_or_else(|_| Err("its decoder gave up".into()))
 }
 
+/// Whether the bytes are one line that is a path, and nothing else.
+fn is_path(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes.trim_ascii_end()).unwrap_or_default();
+    text.len() < 4096 && text.contains('/') && !text.contains(char::is_control)
+}
+
 /// What lies in a picture's place, with its article.
 fn looks_like(bytes: &[u8]) -> &'static str {
     let text = bytes.trim_ascii_start().to_ascii_lowercase();
@@ -106,6 +112,12 @@ fn looks_like(bytes: &[u8]) -> &'static str {
             "a web page or another text of tags (a download that failed leaves such)"
         }
         _ if bytes.starts_with(b"%PDF") => "a PDF",
+        _ if bytes.starts_with(b"version https://git-lfs") => {
+            "a Git LFS pointer, whose picture is not fetched (git lfs pull fetches it)"
+        }
+        _ if is_path(bytes) => {
+            "the path of another file, as a link that was saved as text has (git annex get or dvc pull fetch what it stands for)"
+        }
         _ => "no picture of a known format",
     }
 }

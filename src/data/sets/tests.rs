@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::data::catalogue::{Catalogue, Part, Table};
+use crate::data::catalogue::{Catalogue, CatalogueError, Part, Record, Table};
 use crate::data::split::{Strata, Wanted, split};
 use crate::seed::Seed;
 use crate::vocabulary::SkinTypeScale;
@@ -22,8 +22,9 @@ const B: &str = "fa2911a9b13b6f8af79cb700937cc14f";
 #[test]
 fn what_is_wrong_with_a_table_is_named_with_its_line() {
     let check = |text: String, expected: Expect| {
-        let error = Table::read(text.as_bytes(), "a.csv")
-            .and_then(|table| fitzpatrick17k::catalogue(&table, None, None, SkinTypeScale::Scale));
+        let error = Table::read(text.as_bytes(), "a.csv").and_then(|table| {
+            fitzpatrick17k::catalogue(&table, None, None, SkinTypeScale::Scale, &[])
+        });
         expected.assert_eq(&error.unwrap_err().to_string());
     };
     let row = |text: &str| format!("{HEADER}{text}\n");
@@ -77,7 +78,7 @@ fn lists_agree_with_the_annotations() {
         Table::read(format!("md5hash,label\r\n{text}\r\n").as_bytes(), name).unwrap()
     };
     let of = |held_out: Option<&Table>, training: Option<&Table>| {
-        fitzpatrick17k::catalogue(&annotations, held_out, training, SkinTypeScale::Centaur)
+        fitzpatrick17k::catalogue(&annotations, held_out, training, SkinTypeScale::Centaur, &[])
     };
     let both = of(Some(&list(&format!("{A},psoriasis"), "h.csv")), None).unwrap();
     let parts = both
@@ -107,7 +108,7 @@ fn lists_agree_with_the_annotations() {
 fn a_class_that_no_picture_has_is_named_with_the_nearest() {
     let annotations = table(&format!("{HEADER}{A},3,1,psoriasis,non-neoplastic\n"));
     let catalogue =
-        fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale).unwrap();
+        fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale, &[]).unwrap();
     let error = catalogue.of(&["psoriasys".to_owned()]).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -148,7 +149,8 @@ fn fitzpatrick17k_is_the_papers() {
     ) else {
         return;
     };
-    let all = fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale).unwrap();
+    let all =
+        fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale, &[]).unwrap();
     assert_eq!(all.records.len(), 16_577);
     assert_eq!(all.notes, Vec::<String>::new(), "every count is the paper's");
     let counts = all.counts();
@@ -159,7 +161,7 @@ fn fitzpatrick17k_is_the_papers() {
         (SkinTypeScale::Scale, [9, 70, 111, 70, 53, 22, 25]),
         (SkinTypeScale::Centaur, [18, 139, 77, 46, 38, 17, 25]),
     ] {
-        let set = fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, skin_type)
+        let set = fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, skin_type, &[])
             .unwrap()
             .of(&classes())
             .unwrap();
@@ -173,8 +175,9 @@ fn fitzpatrick17k_is_the_papers() {
     }
     // The authors' clean training table is not at hand: one of the same counts, drawn from what is
     // not held out.
-    let set = fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, SkinTypeScale::Scale)
-        .unwrap();
+    let set =
+        fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, SkinTypeScale::Scale, &[])
+            .unwrap();
     let mut clean = String::from("md5hash,label\n");
     for (label, _, cleaned) in fitzpatrick17k::COUNTS {
         let of_class = set
@@ -190,6 +193,7 @@ fn fitzpatrick17k_is_the_papers() {
         Some(&held_out),
         Some(&table(&clean)),
         SkinTypeScale::Scale,
+        &[],
     )
     .unwrap();
     assert_eq!((clean.records.len(), clean.notes), (3_930, Vec::new()));
@@ -238,7 +242,7 @@ fn ddi_rows() -> String {
 
 #[test]
 fn ddi_is_held_out_by_skin_type() {
-    let set = ddi::catalogue(&table(&ddi_rows())).unwrap();
+    let set = ddi::catalogue(&table(&ddi_rows()), &[]).unwrap();
     assert_eq!((set.records.len(), set.counts()["malignant"], set.notes.len()), (656, 171, 0));
     let classes = ddi::CLASSES.map(str::to_owned);
     let by_type = |key, part| Wanted { key, count: 32, strata: Strata::SkinTypes, part };
@@ -255,7 +259,7 @@ fn ddi_is_held_out_by_skin_type() {
         taken.concat().iter().map(|&at| set.records[at].id.as_str()).collect::<Vec<_>>().concat();
     expect!["02bc71a5"].assert_eq(&blake3::hash(ids.as_bytes()).to_hex()[..8]);
     let error = |row: &str| {
-        ddi::catalogue(&table(&format!("{}{row}\n", ddi_rows()))).unwrap_err().to_string()
+        ddi::catalogue(&table(&format!("{}{row}\n", ddi_rows())), &[]).unwrap_err().to_string()
     };
     assert_eq!(
         error("0,1,000001.png,12,True,x"),
@@ -282,6 +286,37 @@ fn folder_of(files: &[&str]) -> tempfile::TempDir {
     root
 }
 
+/// What the folder set makes of a folder, or why it refuses it.
+fn read_folder(
+    root: &Path,
+    table: Option<&Table>,
+    classes: &[&str],
+) -> Result<Catalogue, CatalogueError> {
+    let ImageSet::Pictures(set) = of(crate::vocabulary::ImageSource::Folder) else { panic!() };
+    let Listing { pictures, others } = set.files(root)?;
+    let classes = classes.iter().map(|class| (*class).to_owned()).collect::<Vec<_>>();
+    let whole = Folder { root, others: &others };
+    folder::catalogue(&pictures, Some(whole), table, &classes, &[])
+}
+
+/// The files of a folder's pictures, their classes and parts, and the sentences about it.
+fn said_of(root: &Path, table: Option<&Table>, classes: &[&str]) -> String {
+    let read = match read_folder(root, table, classes) {
+        Err(error) => return error.to_string().replace(&root.display().to_string(), "ROOT"),
+        Ok(read) => read,
+    };
+    let record = |record: &Record| {
+        let Record { id, file, label, fst, malignant, patient, part } = record;
+        let mut line = format!("{id} = {file} {label}");
+        line.extend(part.map(|part| format!(" {part:?}")));
+        line.extend((*fst > 0).then(|| format!(" fst {fst}")));
+        line.extend(malignant.map(|flag| format!(" malignant {flag}")));
+        line.extend((!patient.is_empty()).then(|| format!(" of {patient}")));
+        line
+    };
+    read.records.iter().map(record).chain(read.listing).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn folders_are_classes_with_or_without_parts() {
     let plain = folder_of(&[
@@ -291,75 +326,210 @@ fn folders_are_classes_with_or_without_parts() {
         "melanoma/notes.txt",
         ".hidden/a.jpg",
         "nevus/.DS_Store",
+        "flat.jpg",
+        "archive/2019/old.jpg",
     ]);
-    // A link to a folder above leads nowhere: only two folders are looked into.
+    // Links to folders above lead nowhere; one whose target is missing is a picture that is missing.
     std::os::unix::fs::symlink(plain.path(), plain.path().join("nevus/loop")).unwrap();
     std::os::unix::fs::symlink(plain.path(), plain.path().join("round")).unwrap();
-    let files = folder::files(plain.path()).unwrap();
-    assert_eq!(files, ["melanoma/a.jpg", "nevus/a.jpg", "nevus/b.PNG"]);
+    std::os::unix::fs::symlink("../gone.png", plain.path().join("melanoma/gone.png")).unwrap();
+    expect![[r#"
+        melanoma-a = melanoma/a.jpg melanoma
+        melanoma-gone = melanoma/gone.png melanoma
+        nevus-a = nevus/a.jpg nevus
+        nevus-b = nevus/b.PNG nevus
+        1 picture in no folder of a class is not used: flat.jpg
+        1 picture deeper than in a folder for each class is not used: archive/2019/old.jpg
+        3 files beside the pictures are not used: melanoma/notes.txt, nevus/loop, round"#]]
+    .assert_eq(&said_of(plain.path(), None, &["nevus", "melanoma"]));
     let unread = folder_of(&[
         "a/1.TIF", "a/2.tiff", "a/3.heic", "a/4.heif", "a/5.avif", "a/6.jp2", "a/7.jxl",
     ]);
-    assert_eq!(
-        folder::files(unread.path()).unwrap().len(),
-        7,
-        "they are refused by name when they are decoded"
-    );
+    let read = read_folder(unread.path(), None, &["a"]).unwrap();
+    assert_eq!(read.records.len(), 7, "they are refused by name when they are decoded");
     let parted = folder_of(&[
-        "train/nevus/a.jpg",
-        "val/nevus/b.jpg",
-        "test/nevus/c.jpg",
-        "test/melanoma/d.jpg",
+        "Training/nevus/a.jpg",
+        "dev/nevus/b.jpg",
+        "testing/nevus/c.jpg",
+        "testing/melanoma/d.jpg",
+        "testing/e.jpg",
     ]);
-    let files = folder::files(parted.path()).unwrap();
-    let set = folder::catalogue(files.iter().map(String::as_str), None).unwrap();
-    let found = set
-        .records
-        .iter()
-        .map(|record| (record.id.as_str(), record.label.as_str(), record.part))
-        .collect::<Vec<_>>();
-    assert_eq!(
-        found,
-        [
-            ("test-melanoma-d", "melanoma", Some(Part::Test)),
-            ("test-nevus-c", "nevus", Some(Part::Test)),
-            ("train-nevus-a", "nevus", Some(Part::Train)),
-            ("val-nevus-b", "nevus", Some(Part::Validation)),
-        ]
-    );
-    assert!(
-        folder::files(folder_of(&["a.jpg"]).path())
-            .unwrap_err()
-            .to_string()
-            .contains("has no folder of pictures")
-    );
-    let missing = folder::files(Path::new("/no/such/folder")).unwrap_err().to_string();
+    expect![[r#"
+        Training-nevus-a = Training/nevus/a.jpg nevus Train
+        dev-nevus-b = dev/nevus/b.jpg nevus Validation
+        testing-melanoma-d = testing/melanoma/d.jpg melanoma Test
+        testing-nevus-c = testing/nevus/c.jpg nevus Test
+        1 picture in no folder of a class is not used: testing/e.jpg"#]]
+    .assert_eq(&said_of(parted.path(), None, &["nevus", "melanoma"]));
+    let missing = read_folder(Path::new("/no/such/folder"), None, &[]).unwrap_err().to_string();
     assert!(missing.contains("`/no/such/folder` can't be read"), "{missing}");
+}
+
+/// A folder that may be read in two ways is refused with the way on.
+#[test]
+fn folders_in_doubt_are_refused() {
+    let check = |files: &[&str], expected: Expect| {
+        expected.assert_eq(&said_of(folder_of(files).path(), None, &["nevus"]));
+    };
+    check(
+        &["a.jpg", "metadata.csv"],
+        expect![
+            "`ROOT` has no folder of pictures: one for each class expected, or train, val and test with those, or a table in images.annotations that has the columns file and label (`metadata.csv` is there)"
+        ],
+    );
+    check(
+        &["train/nevus/a.jpg", "nevus/a.jpg", "nevus/b.jpg", "holdout/nevus/c.jpg"],
+        expect![
+            "`ROOT` has the parts train and pictures beside them: holdout (1), nevus (2). Move them into the parts or out of the folder, or name all pictures in a table with the columns file, label and part (images.annotations)"
+        ],
+    );
+    check(
+        &["nevus/p1/a.jpg", "nevus/p2/b.jpg"],
+        expect![
+            "2 pictures lie deeper than in a folder for each class, such as `nevus/p1/a.jpg`: move them up, or name them in a table with the columns file, label and patient (images.annotations)"
+        ],
+    );
+    check(
+        &["nevus/a.b.jpg", "nevus/a-b.jpg"],
+        expect![
+            "`nevus/a-b.jpg` and `nevus/a.b.jpg` would have the one id `nevus-a-b`: rename one"
+        ],
+    );
 }
 
 #[test]
 fn a_folders_table_says_more_of_its_pictures() {
-    let files = ["train/nevus/a.jpg", "test/nevus/c.jpg"];
-    let of = |text: &str| folder::catalogue(files, Some(&table(text)));
-    let set = of("file,fst,patient,malignant\ntrain/nevus/a.jpg,5,p1,no\n").unwrap();
-    let known = |set: &Catalogue| {
-        set.records
-            .iter()
-            .map(|record| (record.fst, record.patient.clone(), record.malignant))
-            .collect::<Vec<_>>()
+    let root = folder_of(&["train/nevus/a.jpg", "test/nevus/c.jpg"]);
+    let of = |text: &str| said_of(root.path(), Some(&table(text)), &["nevus"]);
+    expect![[r#"
+        test-nevus-c = test/nevus/c.jpg nevus Test
+        train-nevus-a = train/nevus/a.jpg nevus Train fst 5 malignant false of p1
+        `a.csv`: rows that name a picture that is there: 1 of 1"#]]
+    .assert_eq(&of("file,fst,patient,malignant\ntrain/nevus/a.jpg,5,p1,no\n"));
+    expect![[r#"
+        test-nevus-c = test/nevus/c.jpg nevus Test malignant true
+        train-nevus-a = train/nevus/a.jpg nevus Train
+        `a.csv`: rows that name a picture that is there: 2 of 2"#]]
+    .assert_eq(&of("file,malignant\ntrain/nevus/a.jpg,\n.\\test\\nevus\\c.jpg,yes\n"));
+    // A row whose picture is not there is a picture that is missing.
+    expect![[r#"
+        nevus-x = nevus/x.jpg nevus fst 2
+        test-nevus-c = test/nevus/c.jpg nevus Test
+        train-nevus-a = train/nevus/a.jpg nevus Train
+        `a.csv`: rows that name a picture that is there: 0 of 1; not there: nevus/x.jpg"#]]
+    .assert_eq(&of("file,fst\nnevus/x.jpg,2\n"));
+    expect![
+        "`a.csv`, line 2: there is no picture `x.jpg` in the folder, and nothing says its class"
+    ]
+    .assert_eq(&of("file\nx.jpg\n"));
+    expect![[r#"`a.csv`, line 2: `file` is "../x.jpg"; a path within the set's folder expected"#]]
+        .assert_eq(&of("file\n../x.jpg\n"));
+    expect!["patient `p1` has pictures in more than one part, such as `test/nevus/c.jpg` and `train/nevus/a.jpg`: a patient may be in one only"].assert_eq(&of("file,patient\ntrain/nevus/a.jpg,p1\ntest/nevus/c.jpg,p1\n"));
+}
+
+/// Tables as HAM10000, ISIC and Hugging Face's image folders have them: one flat folder, and the
+/// class beside the file.
+#[test]
+fn a_table_with_labels_is_the_set() {
+    let root = folder_of(&["images/ISIC_1.jpg", "images/ISIC_2.jpg", "images/ISIC_3.jpg"]);
+    let of = |text: &str, ignored: &[&str]| {
+        let table = match Table::read(text.as_bytes(), "a.csv") {
+            Ok(table) => table,
+            Err(error) => return error.to_string(),
+        };
+        let ignored = ignored.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let ImageSet::Pictures(set) = of(crate::vocabulary::ImageSource::Folder) else { panic!() };
+        let Listing { pictures, others } = set.files(root.path()).unwrap();
+        let whole = Folder { root: root.path(), others: &others };
+        match folder::catalogue(&pictures, Some(whole), Some(&table), &[], &ignored) {
+            Err(error) => error.to_string(),
+            Ok(read) => {
+                let record = |record: &Record| {
+                    format!(
+                        "{} {} {:?} of {}",
+                        record.file, record.label, record.malignant, record.patient
+                    )
+                };
+                read.records.iter().map(record).chain(read.listing).collect::<Vec<_>>().join("\n")
+            }
+        }
     };
-    assert_eq!(known(&set), [(0, String::new(), None), (5, "p1".to_owned(), Some(false))]);
-    let silent = of("file,malignant\ntrain/nevus/a.jpg,\ntest/nevus/c.jpg,yes\n").unwrap();
-    assert_eq!(known(&silent), [(0, String::new(), Some(true)), (0, String::new(), None)]);
-    let error = |text: &str| of(text).unwrap_err().to_string();
+    let ham = "lesion_id,image_id,dx,dx_type,age,sex,localization\nHAM_1,ISIC_1,mel,histo,80.0,male,scalp\nHAM_1,ISIC_2,mel,histo,80.0,male,scalp\n";
+    expect![[r#"columns of `a.csv` are not read: `dx_type`, `age`, `sex`, `localization`. Rename them, or leave them out with images.ignored_columns = ["dx_type", "age", "sex", "localization"]"#]]
+    .assert_eq(&of(ham, &[]));
+    expect![[r#"
+        images/ISIC_1.jpg mel None of HAM_1
+        images/ISIC_2.jpg mel None of HAM_1
+        `a.csv`: rows that name a picture that is there: 2 of 2
+        1 picture in no row of the table is not used: images/ISIC_3.jpg"#]]
+    .assert_eq(&of(ham, &["dx_type", "age", "sex", "localization"]));
+    let isic = "image_name;patient_id;lesion_id;diagnosis;benign_malignant\nISIC_1;IP_1;IL_1;nevus;benign\nISIC_2;;IL_2;melanoma;malignant\nISIC_9;NaN;NaN;nevus;\n";
+    expect![[r#"
+        ISIC_9 nevus None of 
+        images/ISIC_1.jpg nevus Some(false) of IP_1
+        images/ISIC_2.jpg melanoma Some(true) of IL_2
+        `a.csv`: rows that name a picture that is there: 2 of 3; not there: ISIC_9
+        1 picture in no row of the table is not used: images/ISIC_3.jpg"#]]
+    .assert_eq(&of(isic, &[]));
+    let lines = "{\"file_name\": \"images/ISIC_1.jpg\", \"label\": 0, \"patient\": 7.0}\n{\"file_name\": \"images/ISIC_2.jpg\", \"label\": 1, \"patient\": null}\n";
+    expect![[r#"
+        images/ISIC_1.jpg 0 None of 7
+        images/ISIC_2.jpg 1 None of 
+        `a.csv`: rows that name a picture that is there: 2 of 2
+        1 picture in no row of the table is not used: images/ISIC_3.jpg"#]]
+    .assert_eq(&of(lines, &[]));
+    expect![[r#"columns of `a.csv` are not read: `patiend` (the nearest that is read: `patient`). Rename them, or leave them out with images.ignored_columns = ["patiend"]"#]].assert_eq(&of("file,label,patiend\nISIC_1,a,1\n", &[]));
+    expect!["`a.csv` has the columns `patient` and `subject_id`, which both say the patient: list the one that does not count in images.ignored_columns"].assert_eq(&of("file,label,patient,subject_id\nISIC_1,a,1,1\n", &[]));
+    expect!["`a.csv` has two columns called `file`: rename one"]
+        .assert_eq(&of("file,label,file\nISIC_1,a,1\n", &[]));
+}
+
+/// The patient under every spelling keeps pictures together, in each kind of set; a misspelt one is
+/// refused.
+#[test]
+fn patients_are_read_under_every_spelling() {
+    for name in ["patient", "Patient ID", "patient_id", "PATIENTID", "subject", "Subject-Id"] {
+        let files = ["a/1.png".to_owned()];
+        let of_folder = table(&format!("file,{name}\na/1.png, P7 \n"));
+        let of_folder = folder::catalogue(&files, None, Some(&of_folder), &[], &[]).unwrap();
+        let of_ddi = format!("DDI_file,skin_tone,malignant,{name}\n1.png,12,True,P7\n");
+        let of_ddi = ddi::catalogue(&table(&of_ddi), &[]).unwrap();
+        let (id, file) = ("1".to_owned(), "s.tar/1.png".to_owned());
+        let fields = [("label", "a"), (name, "P7")];
+        let fields = fields.map(|(name, cell)| (name.to_owned(), cell.to_owned())).into();
+        let of_shards = webdataset::catalogue(&[Packed { id, file, fields }], &[]).unwrap();
+        for set in [of_folder, of_ddi, of_shards] {
+            assert_eq!(set.records[0].patient, "P7", "{name}");
+        }
+    }
+}
+
+/// One table, however it was saved.
+#[test]
+fn tables_are_read_in_every_encoding() {
+    let text = "file,label\r\na.png,\u{e9}ruption\r\n";
+    let utf16 = |unit: fn(u16) -> [u8; 2], text: &str| {
+        text.encode_utf16().chain([]).flat_map(unit).collect::<Vec<_>>()
+    };
+    let with_mark = format!("\u{feff}{text}");
+    for (bytes, what) in [
+        (text.as_bytes().to_vec(), "UTF-8"),
+        (with_mark.as_bytes().to_vec(), "UTF-8 with a mark"),
+        (utf16(u16::to_le_bytes, &with_mark), "UTF-16, little end first"),
+        (utf16(u16::to_be_bytes, &with_mark), "UTF-16, big end first"),
+        (text.replace(',', ";").into_bytes(), "semicolons"),
+        (text.replace(',', "\t").into_bytes(), "tabs"),
+        (text.replace('\u{e9}', "e\u{301}").into_bytes(), "accents apart"),
+        ("{\"file\": \"a.png\", \"label\": \"\u{e9}ruption\"}\n".as_bytes().to_vec(), "JSON lines"),
+    ] {
+        let table = Table::read(&bytes, "a.csv").unwrap_or_else(|error| panic!("{what}: {error}"));
+        let set = folder::catalogue(&["a.png".to_owned()], None, Some(&table), &[], &[]).unwrap();
+        let set = set.of(&["\u{e9}ruption".to_owned()]).unwrap();
+        assert_eq!(set.records[0].label, "\u{e9}ruption", "{what}");
+    }
+    let latin1 = Table::read(b"file,label\na.png,\xe9ruption\n", "a.csv").err().unwrap();
     assert_eq!(
-        error("file\nnevus/x.jpg\n"),
-        "`a.csv`, line 2: there is no picture `nevus/x.jpg` in the folder"
+        latin1.to_string(),
+        "`a.csv` is not text in UTF-8 or UTF-16: save it as CSV in UTF-8"
     );
-    let crossing = error("file,patient\ntrain/nevus/a.jpg,p1\ntest/nevus/c.jpg,p1\n");
-    let expected = "patient `p1` has pictures in more than one part, such as `test/nevus/c.jpg` and `train/nevus/a.jpg`: a patient may be \
-                    in one only";
-    assert_eq!(crossing, expected);
-    let one_id = folder::catalogue(["a/b.c.jpg", "a/b-c.jpg"], None).unwrap_err().to_string();
-    assert_eq!(one_id, "`a/b.c.jpg` and `a/b-c.jpg` would have the one id `a-b-c`: rename one");
 }

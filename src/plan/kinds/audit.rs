@@ -9,8 +9,13 @@ use crate::vocabulary::ImageSource;
 
 /// The study's set of pictures as it is listed and drawn from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Audit(pub PictureSet);
+pub struct Audit {
+    pub set: PictureSet,
+    /// How the set's tables and files fit together, and which of them are not used; a sentence each.
+    pub listing: Vec<String>,
+    /// Files that the set lists and that are not there.
+    pub missing: Vec<String>,
+}
 
 /// A set of pictures, of the inputs `pictures/...`, `annotations`, `held_out_list` and
 /// `training_list`.
@@ -23,6 +28,8 @@ pub struct PictureSet {
     pub skin_type: vocabulary::SkinTypeScale,
     pub unusable: vocabulary::Unusable,
     pub dedupe: vocabulary::Dedupe,
+    /// Columns and fields that are not read.
+    pub ignored_columns: Vec<String>,
     /// The study's sets and their counts, in the order in which they draw. A cohort is the last of
     /// them; those after it are not named.
     pub sets: Vec<(String, usize)>,

@@ -185,8 +185,8 @@ impl Builder<'_> {
         };
         for conditioning in conditionings(&study.experiment.strategies) {
             for class in &study.images.classes {
-                let prompt =
-                    self.prompt(base, &recipe, conditioning, class, generator.prompt_of(class))?;
+                let (name, prompt) = (format!("prompt/{class}"), generator.prompt_of(class));
+                let prompt = self.prompt(base, &recipe, conditioning, &name, prompt)?;
                 recipe.prompts.insert((conditioning, class.clone()), prompt);
             }
             if !generator.is_tuned() {
@@ -198,10 +198,10 @@ impl Builder<'_> {
             }
             let mut latents = BTreeMap::new();
             for class in &study.images.classes {
-                latents.insert(
-                    class.clone(),
-                    self.latents(base, &recipe, conditioning, class, (pool, study.images.pool))?,
-                );
+                let (name, images) = (format!("latents/{class}"), study.images.pool);
+                let name = (name.as_str(), class.as_str());
+                let task = self.latents(base, &recipe, conditioning, name, (pool, images))?;
+                latents.insert(class.clone(), task);
             }
             for tuned_on in self.tuned_on(&generator.dreambooth, conditioning) {
                 let model = self.dreambooth(base, &recipe, &tuned_on, &latents)?;
@@ -224,7 +224,7 @@ impl Builder<'_> {
             base,
             recipe,
             Conditioning::TextToImage,
-            kinds::PRIOR,
+            "prior/prompt",
             prior.prompt.clone(),
         )?;
         let sampling = &recipe.generator.sampling;
@@ -250,34 +250,41 @@ impl Builder<'_> {
                 base,
                 recipe,
                 conditioning,
-                kinds::PRIOR,
+                ("prior/latents", kinds::PRIOR),
                 (images, prior.images),
             )?,
-            prompt: self.prompt(base, recipe, conditioning, kinds::PRIOR, prior.prompt.clone())?,
+            prompt: self.prompt(
+                base,
+                recipe,
+                conditioning,
+                "prior/prompt",
+                prior.prompt.clone(),
+            )?,
         })
     }
 
-    /// The embeddings of a class's prompt.
+    /// The embeddings of a prompt, in a task whose label begins with `name`.
     fn prompt(
         &mut self,
         base: &BaseInputs,
         recipe: &Recipe<'_>,
         conditioning: Conditioning,
-        class: &str,
+        name: &str,
         prompt: String,
     ) -> Result<TaskId, PlanError> {
         let params = kinds::Prompt { prompt };
-        let label = recipe.label(&format!("prompt/{class}/{}", conditioning.name()));
+        let label = recipe.label(&format!("{name}/{}", conditioning.name()));
         let inputs = vec![role("text", &base.pipeline(conditioning).text)];
         self.add_once(label, &params, inputs, None, params.work())
     }
 
+    /// The latents of the images of a class, in a task whose label begins with `name`.
     fn latents(
         &mut self,
         base: &BaseInputs,
         recipe: &Recipe<'_>,
         conditioning: Conditioning,
-        class: &str,
+        (name, class): (&str, &str),
         (pool, images): (TaskId, usize),
     ) -> Result<TaskId, PlanError> {
         let dreambooth = &recipe.generator.dreambooth;
@@ -290,7 +297,7 @@ impl Builder<'_> {
         let inputs =
             vec![role("autoencoder", &base.pipeline(conditioning).autoencoder), role("pool", pool)];
         let seed = self.seed.child("latents").child(class).child(conditioning.name());
-        let label = recipe.label(&format!("latents/{class}/{}", conditioning.name()));
+        let label = recipe.label(&format!("{name}/{}", conditioning.name()));
         self.add_once(label, &params, inputs, Some(seed), params.work(images))
     }
 

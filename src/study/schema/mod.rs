@@ -62,6 +62,9 @@ pub struct Images {
     pub held_out_list: String,
     /// A table of all other pictures to use; empty: all (fitzpatrick17k only).
     pub training_list: String,
+    /// Columns of the tables, or fields of the shards' records, that are left unread. Any other that
+    /// says nothing known is refused.
+    pub ignored_columns: Vec<String>,
     /// fitzpatrick17k only.
     pub skin_type: SkinTypeScale,
     pub fit: Fit,
