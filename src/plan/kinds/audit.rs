@@ -36,7 +36,7 @@ pub struct PictureSet {
 }
 
 impl Spec for Audit {
-    const KIND: Kind = Kind { name: "audit", version: 2, noun: "audit", on_device: false };
+    const KIND: Kind = Kind { name: "audit", version: 3, noun: "audit", on_device: false };
 }
 
 impl Audit {

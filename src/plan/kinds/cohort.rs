@@ -23,7 +23,7 @@ pub struct Cohort {
 
 impl Spec for Cohort {
     const KIND: Kind =
-        Kind { name: "cohort", version: 3, noun: "real image set", on_device: false };
+        Kind { name: "cohort", version: 4, noun: "real image set", on_device: false };
 }
 
 impl Cohort {

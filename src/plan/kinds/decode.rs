@@ -20,7 +20,7 @@ pub struct Decode {
 
 impl Spec for Decode {
     const KIND: Kind =
-        Kind { name: "decode", version: 3, noun: "block of pictures", on_device: false };
+        Kind { name: "decode", version: 4, noun: "block of pictures", on_device: false };
 }
 
 impl Decode {

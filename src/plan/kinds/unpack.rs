@@ -22,7 +22,7 @@ pub struct Unpack {
 
 impl Spec for Unpack {
     const KIND: Kind =
-        Kind { name: "unpack", version: 2, noun: "unpacked shard", on_device: false };
+        Kind { name: "unpack", version: 3, noun: "unpacked shard", on_device: false };
 }
 
 impl Unpack {
