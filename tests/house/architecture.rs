@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("data", &["vocabulary", "id", "fst", "seed", "study"]),
     ("hub", &["replace"]),
     ("ml", &["vocabulary", "seed"]),
-    ("study", &["vocabulary", "id", "seed"]),
+    ("study", &["vocabulary", "seed"]),
     ("store", &["id", "replace"]),
     ("plan", &["vocabulary", "study", "store", "id", "seed", "wording"]),
     ("exec", &["plan", "store", "id", "replace", "wording"]),

@@ -13,7 +13,8 @@ pub mod value;
 
 pub use columns::{Columns, Meaning};
 pub use error::CatalogueError;
-pub use record::{Catalogue, Part, Record, id_of};
+pub use record::{Catalogue, Record, id_of};
 pub use table::{Column, Row, Table};
+pub use value::Part;
 
 pub(in crate::data) use table::Lines;

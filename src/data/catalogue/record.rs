@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::error::CatalogueError;
-use super::value;
+use super::value::{self, Part};
 
 /// One picture of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,14 +29,6 @@ impl Record {
         let patient = String::new();
         Self { id, file, label, fst: 0, malignant: None, patient, part: None }
     }
-}
-
-/// The parts that sets come divided into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    Train,
-    Validation,
-    Test,
 }
 
 /// Every picture of a set, in an order that does not depend on that of the set's files.

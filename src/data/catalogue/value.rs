@@ -2,7 +2,13 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::record::Part;
+/// The parts that sets come divided into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Train,
+    Validation,
+    Test,
+}
 
 /// Ways to write that something is not known, in small letters: those of pandas, R, SQL and JSON.
 const UNKNOWN: [&str; 12] =

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 use crate::study::Cell;
 

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ShardSet;
-use super::{Kind, Spec};
+use super::kind::{Kind, ShardSet, Spec};
 use crate::plan::work::Work;
 use crate::vocabulary::Arm;
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, PictureSet, Spec};
+use super::audit::PictureSet;
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary::ImageSource;
 

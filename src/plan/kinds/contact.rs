@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ShardSet;
-use super::{Kind, Spec, Training};
+use super::kind::{Kind, ShardSet, Spec};
+use super::report::Training;
 use crate::plan::work::Work;
 use crate::vocabulary::Arm;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec, training_images};
+use super::kind::{Kind, Spec, training_images};
 use crate::plan::work::{Unit, Work};
 use crate::study;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 use crate::vocabulary::Conditioning;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec, evaluations};
+use super::kind::{Kind, Spec, evaluations};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 use crate::vocabulary::Strategy;
