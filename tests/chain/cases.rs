@@ -291,6 +291,25 @@ fn shards_are_read_right_or_refused() {
     );
 }
 
+/// The pictures that decoders got wrong are right to the pixel, or refused by name.
+#[test]
+fn pictures_are_decoded_right_or_refused() {
+    let Some(cases) = cases() else { return };
+    case(&cases, "decoders", "study", &[], expect![[r#"
+        exit 2
+        a: 16 usable, 1 not
+        b: 14 usable, 0 not
+        - picture `a/threescans.jpg` is a JPEG of a kind that is not read: its channels are in 3 scans, and it is not progressive. Save it again as an ordinary one or as PNG
+        skin types: 30 of unknown
+        No picture names its patient: pictures of one patient may be in two sets."#]]);
+    for (name, colour) in [("red16.bmp", [255, 0, 0]), ("white1.bmp", [255; 3])] {
+        let bytes = fs::read(cases.join("decoders/set/a").join(name)).unwrap();
+        let image = titrate::data::decode::decode(&bytes, name).unwrap();
+        let wrong = image.pixels.chunks(3).filter(|pixel| **pixel != colour).count();
+        assert_eq!(wrong, 0, "{name}");
+    }
+}
+
 /// Links whose targets were not fetched are pictures that are missing; the audit counts them where
 /// the study goes on without them, and so does the plan.
 #[test]
