@@ -15,6 +15,9 @@ pub fn prefix(arm: &Option<Arm>) -> String {
     arm.as_ref().map_or(UNTUNED.to_owned(), Arm::to_string)
 }
 
+/// Sources shown in a contact sheet, per class.
+pub const SHOWN: usize = 4;
+
 /// What a model is called that is not tuned.
 pub const UNTUNED: &str = "base";
 
