@@ -295,13 +295,19 @@ fn shards_are_read_right_or_refused() {
 #[test]
 fn pictures_are_decoded_right_or_refused() {
     let Some(cases) = cases() else { return };
-    case(&cases, "decoders", "study", &[], expect![[r#"
+    case(
+        &cases,
+        "decoders",
+        "study",
+        &[],
+        expect![[r#"
         exit 2
         a: 16 usable, 1 not
         b: 14 usable, 0 not
         - picture `a/threescans.jpg` is a JPEG of a kind that is not read: its channels are in 3 scans, and it is not progressive. Save it again as an ordinary one or as PNG
         skin types: 30 of unknown
-        No picture names its patient: pictures of one patient may be in two sets."#]]);
+        No picture names its patient: pictures of one patient may be in two sets."#]],
+    );
     for (name, colour) in [("red16.bmp", [255, 0, 0]), ("white1.bmp", [255; 3])] {
         let bytes = fs::read(cases.join("decoders/set/a").join(name)).unwrap();
         let image = titrate::data::decode::decode(&bytes, name).unwrap();
