@@ -21,7 +21,7 @@ pub struct Folder;
 
 impl Pictures for Folder {
     fn title(&self) -> &'static str {
-        "a folder of pictures"
+        "folder of pictures"
     }
 
     fn files(&self, root: &Path) -> Result<Listing, CatalogueError> {
