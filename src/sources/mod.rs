@@ -64,7 +64,7 @@ pub fn listing(loaded: &LoadedStudy, store: &Store) -> Result<Vec<String>> {
     let found = pictures::pictures(loaded, set, store)?;
     let missing = found.missing.iter().collect::<Vec<_>>();
     let noun = if missing.len() == 1 { "that is not there" } else { "that are not there" };
-    let missing = sets::said("picture", noun, &missing);
+    let missing = sets::count_unused("picture", noun, &missing);
     Ok(found.listing.into_iter().chain(missing).collect())
 }
 

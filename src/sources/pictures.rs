@@ -72,7 +72,7 @@ pub(super) fn pictures(
         let blocks = shards(&root, "images.path", |_| true, store)?;
         let others = found.pictures.iter().chain(&found.others).filter(|file| !is_shard(file));
         let others = others.collect::<Vec<_>>();
-        let listing = sets::said("file", "beside the shards", &others);
+        let listing = sets::count_unused("file", "beside the shards", &others);
         let listing = listing.into_iter().collect();
         return Ok(Pictures { tables, blocks, packed, listing, missing: Vec::new() });
     }
@@ -158,12 +158,12 @@ fn blocks(
         }
     }
     if !missing.is_empty() && (images.unusable == Unusable::Refuse || of_class.is_empty()) {
-        bail!(said_missing(&missing, records.len(), root));
+        bail!(describe_missing(&missing, records.len(), root));
     }
     let most = (BLOCK_BYTES / (3 * images.size * images.size)).clamp(16, 2048);
     let mut blocks = Vec::new();
     for (class, files) in of_class {
-        for (bits, files) in divided(files, most, |file| &file.name) {
+        for (bits, files) in divide(files, most, |file| &file.name) {
             let (name, pictures) = (format!("{}/{bits}", visible(class)), files.len());
             blocks.push(Block { name, files: Input::Files(files), pictures });
         }
@@ -171,7 +171,7 @@ fn blocks(
     Ok((blocks, missing))
 }
 
-fn said_missing(missing: &[String], of: usize, root: &Path) -> String {
+fn describe_missing(missing: &[String], of: usize, root: &Path) -> String {
     let more = missing.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
@@ -185,7 +185,7 @@ fn said_missing(missing: &[String], of: usize, root: &Path) -> String {
 /// Items in parts of at most `most`, each part called by the bits in which the hashes of its items'
 /// names end. A part that is too large is divided in two by the next bit and the others stay, so an
 /// item more changes its own part only, and one less its own or the two that become one.
-fn divided<T>(items: Vec<T>, most: usize, name: fn(&T) -> &str) -> Vec<(String, Vec<T>)> {
+fn divide<T>(items: Vec<T>, most: usize, name: fn(&T) -> &str) -> Vec<(String, Vec<T>)> {
     let hash = |item: &T| {
         let hash = blake3::hash(name(item).as_bytes());
         u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"))
@@ -220,7 +220,7 @@ mod tests {
     fn a_picture_more_changes_one_block() {
         let parts = |count: usize| {
             let names = (0..count).map(|at| format!("nevus/{at}.jpg")).collect();
-            divided(names, 16, String::as_str).into_iter().collect::<BTreeSet<_>>()
+            divide(names, 16, String::as_str).into_iter().collect::<BTreeSet<_>>()
         };
         let mut before = parts(1);
         let mut divisions = 0;

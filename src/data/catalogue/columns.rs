@@ -8,6 +8,7 @@ use super::error::CatalogueError;
 use super::record::Record;
 use super::table::{Column, Row, Table};
 use super::value;
+use super::value::Part;
 
 /// What a column says of its row's picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +118,7 @@ impl Columns {
         if let Some(column) = self.get(Meaning::Part) {
             let cell = row.cell(column);
             let known = !value::is_unknown(cell);
-            let part = known.then(|| row.value(column, "train, validation or test", value::part));
+            let part = known.then(|| row.value(column, "train, validation or test", Part::named));
             record.part = part.transpose()?;
         }
         let name = |meaning| {

@@ -10,9 +10,13 @@ pub enum Part {
     Test,
 }
 
-/// Ways to write that something is not known, in small letters: those of pandas, R, SQL and JSON.
-const UNKNOWN: [&str; 12] =
-    ["", "-1", "-1.0", "nan", "na", "<na>", "n/a", "nat", "null", "none", "unknown", "?"];
+impl Part {
+    /// The part that a folder or a cell names.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.trim().to_lowercase();
+        PARTS.iter().find(|(part, _)| *part == name).map(|(_, part)| *part)
+    }
+}
 
 /// Names of the parts of a set, in small letters, as the `datasets` library groups them.
 const PARTS: [(&str, Part); 10] = [
@@ -27,6 +31,10 @@ const PARTS: [(&str, Part); 10] = [
     ("eval", Part::Test),
     ("evaluation", Part::Test),
 ];
+
+/// Ways to write that something is not known, in small letters: those of pandas, R, SQL and JSON.
+const UNKNOWN: [&str; 12] =
+    ["", "-1", "-1.0", "nan", "na", "<na>", "n/a", "nat", "null", "none", "unknown", "?"];
 
 /// Whether a cell says that nothing is known.
 pub fn is_unknown(cell: &str) -> bool {
@@ -61,12 +69,6 @@ pub fn skin_type(cell: &str) -> Option<u8> {
         return Some(at as u8 + 1);
     }
     whole(cell).parse().ok().filter(|fst| matches!(fst, 1..=6 | 12 | 34 | 56))
-}
-
-/// The part that a folder or a cell names.
-pub fn part(name: &str) -> Option<Part> {
-    let name = name.trim().to_lowercase();
-    PARTS.iter().find(|(part, _)| *part == name).map(|(_, part)| *part)
 }
 
 /// A number without a fraction of nothing.

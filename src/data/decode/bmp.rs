@@ -4,8 +4,8 @@
 //! versions. Levels of fewer than 8 bits are widened as Pillow widens them. Every pixel is accounted
 //! for: what the file does not have is an error, not black.
 
-use super::UnreadKind;
-use super::format::Cause;
+use super::alpha::blend;
+use super::cause::{Cause, UnreadKind};
 use crate::data::RgbImage;
 
 /// `biCompression`.
@@ -233,6 +233,6 @@ fn by_masks(bytes: &[u8], header: &Header, masks: [u32; 4]) -> Result<RgbImage, 
         let value = pixel.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte));
         let [red, green, blue] = [0, 1, 2].map(|channel| level(value, masks[channel]) as u8);
         let alpha = if masks[3] == 0 { 255 } else { level(value, masks[3]) as u8 };
-        Ok([red, green, blue].map(|level| super::format::blend(level, alpha)))
+        Ok([red, green, blue].map(|level| blend(level, alpha)))
     })
 }

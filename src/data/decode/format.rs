@@ -8,6 +8,8 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
+use super::alpha::{blend, over_white};
+use super::cause::Cause;
 use super::{bmp, exif, jpeg, xmp};
 use crate::data::RgbImage;
 
@@ -20,9 +22,6 @@ pub enum Format {
     Gif,
     Bmp,
 }
-
-/// What a decoder complains of.
-pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Format {
     /// By the file's first bytes; what its name ends in does not count.
@@ -195,17 +194,4 @@ fn decode_gif(bytes: &[u8]) -> Result<RgbImage, Cause> {
         }
     }
     Ok(image)
-}
-
-/// White shows through: that is what pictures are looked at on. What lies below full transparency
-/// is not for looking at, and dropping alpha would show it.
-fn over_white(rgba: &[u8]) -> Vec<u8> {
-    let texel =
-        |&[red, green, blue, alpha]: &[u8; 4]| [red, green, blue].map(|level| blend(level, alpha));
-    rgba.as_chunks().0.iter().flat_map(texel).collect()
-}
-
-pub(super) fn blend(level: u8, alpha: u8) -> u8 {
-    let (level, alpha) = (u32::from(level), u32::from(alpha));
-    ((level * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }

@@ -1,7 +1,6 @@
 //! The markers of a JPEG file: what its decoder does not say, or says wrongly.
 
-use super::UnreadKind;
-use super::format::Cause;
+use super::cause::{Cause, UnreadKind};
 
 /// What stands before an XMP packet in its segment.
 const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";

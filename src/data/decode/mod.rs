@@ -5,7 +5,9 @@
 //! animation gives its first frame, and the orientation in EXIF or XMP data is applied. Everything
 //! else, and what a decoder is known to get wrong, is a [`PictureError`] that names the file.
 
+mod alpha;
 mod bmp;
+mod cause;
 mod exif;
 mod format;
 mod jpeg;
@@ -15,6 +17,7 @@ mod tests;
 mod xmp;
 
 use super::RgbImage;
+use cause::{Cause, UnreadKind};
 pub use format::Format;
 pub use memory::Memory;
 
@@ -95,12 +98,7 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, PictureError> {
     Ok(exif::upright(image, orientation))
 }
 
-/// A kind of file that no decoder here reads as it should, said as what it is.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct UnreadKind(String);
-
-fn faulty(name: &str, format: Format, cause: format::Cause) -> PictureError {
+fn faulty(name: &str, format: Format, cause: Cause) -> PictureError {
     let name = name.to_owned();
     match cause.downcast::<UnreadKind>() {
         Ok(kind) => PictureError::Kind { name, format, kind: kind.0 },
@@ -109,7 +107,7 @@ fn faulty(name: &str, format: Format, cause: format::Cause) -> PictureError {
 }
 
 /// A decoder's panic over bytes from outside is a fault of the file, not of the task.
-fn guarded<T>(decode: impl FnOnce() -> Result<T, format::Cause>) -> Result<T, format::Cause> {
+fn guarded<T>(decode: impl FnOnce() -> Result<T, Cause>) -> Result<T, Cause> {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
     caught.unwrap_or_else(|_| Err("its decoder gave up".into()))
 }

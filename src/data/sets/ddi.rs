@@ -46,7 +46,7 @@ impl Pictures for Ddi {
 
     fn catalogue(&self, contents: Contents<'_>) -> Result<Catalogue, CatalogueError> {
         let mut catalogue = catalogue(contents.annotations()?, contents.ignored)?;
-        catalogue.listing.extend(contents.unnamed(&catalogue.records));
+        catalogue.listing.extend(contents.count_unnamed(&catalogue.records));
         Ok(catalogue)
     }
 }

@@ -68,7 +68,7 @@ impl Pictures for Fitzpatrick17k {
             contents.skin_type,
             contents.ignored,
         )?;
-        catalogue.listing.extend(contents.unnamed(&catalogue.records));
+        catalogue.listing.extend(contents.count_unnamed(&catalogue.records));
         Ok(catalogue)
     }
 }

@@ -9,10 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path};
 
-use super::listing::{self, Listing, NAMED, said};
+use super::listing::{self, Listing, NAMED, count_unused};
 use super::set::{Contents, Folder as Whole, Pictures, TableRole};
 use crate::data::catalogue::{
-    Catalogue, CatalogueError, Column, Columns, Lines, Meaning, Record, Row, Table, id_of, value,
+    Catalogue, CatalogueError, Column, Columns, Lines, Meaning, Part, Record, Row, Table, id_of,
+    value,
 };
 
 /// The set of study files that say `folder`.
@@ -20,7 +21,7 @@ pub struct Folder;
 
 impl Pictures for Folder {
     fn title(&self) -> &'static str {
-        "a folder of pictures"
+        "folder of pictures"
     }
 
     fn files(&self, root: &Path) -> Result<Listing, CatalogueError> {
@@ -81,13 +82,13 @@ pub fn catalogue(
     }
     if let Some(whole) = whole {
         if label.is_some() {
-            sentences.extend(listing::unnamed(files, &records));
+            sentences.extend(listing::count_unnamed(files, &records));
         }
         let read = |other: &&String| {
             table.is_some_and(|table| Path::new(table.name()) == whole.root.join(other))
         };
         let others = whole.others.iter().filter(|other| !read(other)).collect::<Vec<_>>();
-        sentences.extend(said("file", "beside the pictures", &others));
+        sentences.extend(count_unused("file", "beside the pictures", &others));
     }
     let catalogue = Catalogue { listing: sentences, ..Catalogue::new(records, Vec::new()) };
     catalogue.one_part_a_patient()?;
@@ -95,11 +96,11 @@ pub fn catalogue(
 }
 
 /// The record of a file by the folders that it lies in: a class, or a part and a class.
-fn placed(file: &str) -> Option<Record> {
+fn place(file: &str) -> Option<Record> {
     let folders = file.split('/').collect::<Vec<_>>();
     let (part, label) = match folders[..] {
         [label, _] => (None, label),
-        [part, label, _] => (Some(value::part(part)?), label),
+        [part, label, _] => (Some(Part::named(part)?), label),
         _ => return None,
     };
     let record = Record::new(id_of(file), file.to_owned(), label.to_owned());
@@ -115,13 +116,13 @@ fn by_folder(
     listing: &mut Vec<String>,
 ) -> Result<Vec<Record>, CatalogueError> {
     let Some(whole) = whole else {
-        return Ok(files.iter().filter_map(|file| placed(file)).collect());
+        return Ok(files.iter().filter_map(|file| place(file)).collect());
     };
     let top = |file: &str| file.split_once('/').map(|(top, _)| top.to_owned());
     let parts = files
         .iter()
         .filter_map(|file| top(file))
-        .filter(|top| value::part(top).is_some())
+        .filter(|top| Part::named(top).is_some())
         .collect::<BTreeSet<_>>();
     let depth = if parts.is_empty() { 2 } else { 3 };
     let (mut records, mut shallow, mut deeper) = (Vec::new(), Vec::new(), Vec::new());
@@ -136,7 +137,7 @@ fn by_folder(
             {
                 *beside.entry(top.unwrap_or_default()).or_default() += 1;
             }
-            found if found == depth => records.extend(placed(file)),
+            found if found == depth => records.extend(place(file)),
             found if found < depth => shallow.push(file),
             _ => deeper.push(file),
         }
@@ -163,8 +164,8 @@ fn by_folder(
             hint: table_hint(whole.others),
         });
     }
-    listing.extend(said("picture", "in no folder of a class", &shallow));
-    listing.extend(said("picture", "deeper than in a folder for each class", &deeper));
+    listing.extend(count_unused("picture", "in no folder of a class", &shallow));
+    listing.extend(count_unused("picture", "deeper than in a folder for each class", &deeper));
     Ok(records)
 }
 
@@ -211,11 +212,11 @@ impl Annotator<'_> {
             let label = row.value(label, "a class", |cell| (!cell.is_empty()).then_some(cell))?;
             let mut record = Record::new(id_of(&file), file.clone(), label.to_owned());
             self.columns.annotate(&row, &mut record)?;
-            let top = file.split_once('/').and_then(|(top, _)| value::part(top));
+            let top = file.split_once('/').and_then(|(top, _)| Part::named(top));
             record.part = record.part.or(top);
             records.push(record);
         }
-        Ok(Some(self.sentence(&absent)))
+        Ok(Some(self.count_rows(&absent)))
     }
 
     /// Adds to the records what the rows say of them, and a record for each row whose file is not
@@ -229,7 +230,7 @@ impl Annotator<'_> {
             let cell = self.path(&row)?;
             let at = names.find(&cell, &row)?;
             lines.add(&row, at.map_or(&cell, |at| &files[at]))?;
-            let record = match (at, placed(&cell)) {
+            let record = match (at, place(&cell)) {
                 (Some(at), _) => &mut records[at],
                 (None, Some(missing)) => {
                     absent.push(cell);
@@ -246,7 +247,7 @@ impl Annotator<'_> {
             self.columns.annotate(&row, record)?;
             record.part = record.part.or(part);
         }
-        Ok(Some(self.sentence(&absent)))
+        Ok(Some(self.count_rows(&absent)))
     }
 
     /// The path in a row, within the set's folder.
@@ -261,14 +262,14 @@ impl Annotator<'_> {
     }
 
     /// How many rows name a picture that is there, and the first that do not.
-    fn sentence(&self, absent: &[String]) -> String {
+    fn count_rows(&self, absent: &[String]) -> String {
         let name = Path::new(self.table.name()).file_name().unwrap_or_default();
         let name = value::visible(&name.display().to_string());
         let rows = self.table.rows().count();
         let found = rows - absent.len();
         let sentence =
             format!("`{name}`: rows that name a picture that is there: {found} of {rows}");
-        match listing::named(absent) {
+        match listing::name_first(absent) {
             named if named.is_empty() => sentence,
             named => format!("{sentence}; not there: {named}"),
         }
@@ -322,7 +323,6 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::catalogue::Part;
 
     #[test]
     fn parts_are_folders_of_any_usual_name() {
@@ -334,7 +334,7 @@ mod tests {
             ("testing", Part::Test),
             ("eval", Part::Test),
         ] {
-            assert_eq!(placed(&format!("{folder}/a/1.png")).unwrap().part, Some(part), "{folder}");
+            assert_eq!(place(&format!("{folder}/a/1.png")).unwrap().part, Some(part), "{folder}");
         }
     }
 }

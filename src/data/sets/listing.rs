@@ -109,8 +109,8 @@ fn name(path: &Path) -> Result<String, CatalogueError> {
 
 /// "4 pictures in no row of the table are not used: a.png, b.png, c.png and 1 more"; none where there
 /// are none.
-pub fn said(noun: &str, place: &str, files: &[&String]) -> Option<String> {
-    let named = named(files);
+pub fn count_unused(noun: &str, place: &str, files: &[&String]) -> Option<String> {
+    let named = name_first(files);
     match files.len() {
         0 => None,
         1 => Some(format!("1 {noun} {place} is not used: {named}")),
@@ -119,7 +119,7 @@ pub fn said(noun: &str, place: &str, files: &[&String]) -> Option<String> {
 }
 
 /// The first names of a list, and how many more there are.
-pub(super) fn named(files: &[impl AsRef<str>]) -> String {
+pub(super) fn name_first(files: &[impl AsRef<str>]) -> String {
     let named = files.iter().take(NAMED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     let named = value::visible(&named);
     match files.len().saturating_sub(NAMED) {
@@ -129,8 +129,8 @@ pub(super) fn named(files: &[impl AsRef<str>]) -> String {
 }
 
 /// The pictures that no record names, as a sentence.
-pub(super) fn unnamed(files: &[String], records: &[Record]) -> Option<String> {
+pub(super) fn count_unnamed(files: &[String], records: &[Record]) -> Option<String> {
     let named = records.iter().map(|record| record.file.as_str()).collect::<BTreeSet<_>>();
     let unnamed = files.iter().filter(|file| !named.contains(file.as_str())).collect::<Vec<_>>();
-    said("picture", "in no row of the table", &unnamed)
+    count_unused("picture", "in no row of the table", &unnamed)
 }

@@ -13,7 +13,7 @@ mod set;
 mod tests;
 mod webdataset;
 
-pub use listing::{Listing, said};
+pub use listing::{Listing, count_unused};
 pub use set::{
     Contents, Draw, Embedded, Folder, HELD_OUT, ImageSet, Packed, Pictures, Progress, ReadFile,
     SetError, TableRole, VALIDATION,

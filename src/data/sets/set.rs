@@ -209,8 +209,8 @@ pub struct Contents<'a> {
 
 impl Contents<'_> {
     /// Pictures of the whole folder that no table names, as a sentence.
-    pub(super) fn unnamed(&self, records: &[Record]) -> Option<String> {
-        self.folder.and_then(|_| listing::unnamed(self.files, records))
+    pub(super) fn count_unnamed(&self, records: &[Record]) -> Option<String> {
+        self.folder.and_then(|_| listing::count_unnamed(self.files, records))
     }
 
     /// The table of annotations of a set that can't be without.

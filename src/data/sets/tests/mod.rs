@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::data::catalogue::{Catalogue, CatalogueError, Part, Record, Table};
+use crate::data::catalogue::{Catalogue, Part, Table};
 use crate::data::split::{Strata, Wanted, split};
 use crate::seed::Seed;
 use crate::vocabulary::SkinTypeScale;
 
-mod labelled_tables;
+mod folders;
 
 fn table(text: &str) -> Table {
     Table::read(text.as_bytes(), "a.csv").unwrap()
@@ -274,127 +274,5 @@ fn ddi_is_held_out_by_skin_type() {
     assert_eq!(
         error("0,9,9.png,3,True,x"),
         "`a.csv`, line 658: `skin_tone` is \"3\"; 12, 34 or 56 expected"
-    );
-}
-
-/// A folder with empty files of these names.
-fn folder_of(files: &[&str]) -> tempfile::TempDir {
-    let root = tempfile::tempdir().unwrap();
-    for file in files {
-        let path = root.path().join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "").unwrap();
-    }
-    root
-}
-
-/// What the folder set makes of a folder, or why it refuses it.
-fn read_folder(
-    root: &Path,
-    table: Option<&Table>,
-    classes: &[&str],
-) -> Result<Catalogue, CatalogueError> {
-    let ImageSet::Pictures(set) = of(crate::vocabulary::ImageSource::Folder) else { panic!() };
-    let Listing { pictures, others } = set.files(root)?;
-    let classes = classes.iter().map(|class| (*class).to_owned()).collect::<Vec<_>>();
-    let whole = Folder { root, others: &others };
-    folder::catalogue(&pictures, Some(whole), table, &classes, &[])
-}
-
-/// The files of a folder's pictures, their classes and parts, and the sentences about it.
-fn said_of(root: &Path, table: Option<&Table>, classes: &[&str]) -> String {
-    let read = match read_folder(root, table, classes) {
-        Err(error) => return error.to_string().replace(&root.display().to_string(), "ROOT"),
-        Ok(read) => read,
-    };
-    let record = |record: &Record| {
-        let Record { id, file, label, fst, malignant, patient, part } = record;
-        let mut line = format!("{id} = {file} {label}");
-        line.extend(part.map(|part| format!(" {part:?}")));
-        line.extend((*fst > 0).then(|| format!(" fst {fst}")));
-        line.extend(malignant.map(|flag| format!(" malignant {flag}")));
-        line.extend((!patient.is_empty()).then(|| format!(" of {patient}")));
-        line
-    };
-    read.records.iter().map(record).chain(read.listing).collect::<Vec<_>>().join("\n")
-}
-
-#[test]
-fn folders_are_classes_with_or_without_parts() {
-    let plain = folder_of(&[
-        "nevus/b.PNG",
-        "nevus/a.jpg",
-        "melanoma/a.jpg",
-        "melanoma/notes.txt",
-        ".hidden/a.jpg",
-        "nevus/.DS_Store",
-        "flat.jpg",
-        "archive/2019/old.jpg",
-    ]);
-    // Links to folders above lead nowhere; one whose target is missing is a picture that is missing.
-    std::os::unix::fs::symlink(plain.path(), plain.path().join("nevus/loop")).unwrap();
-    std::os::unix::fs::symlink(plain.path(), plain.path().join("round")).unwrap();
-    std::os::unix::fs::symlink("../gone.png", plain.path().join("melanoma/gone.png")).unwrap();
-    expect![[r#"
-        melanoma-a = melanoma/a.jpg melanoma
-        melanoma-gone = melanoma/gone.png melanoma
-        nevus-a = nevus/a.jpg nevus
-        nevus-b = nevus/b.PNG nevus
-        1 picture in no folder of a class is not used: flat.jpg
-        1 picture deeper than in a folder for each class is not used: archive/2019/old.jpg
-        3 files beside the pictures are not used: melanoma/notes.txt, nevus/loop, round"#]]
-    .assert_eq(&said_of(plain.path(), None, &["nevus", "melanoma"]));
-    let unread = folder_of(&[
-        "a/1.TIF", "a/2.tiff", "a/3.heic", "a/4.heif", "a/5.avif", "a/6.jp2", "a/7.jxl",
-    ]);
-    let read = read_folder(unread.path(), None, &["a"]).unwrap();
-    assert_eq!(read.records.len(), 7, "they are refused by name when they are decoded");
-    let parted = folder_of(&[
-        "Training/nevus/a.jpg",
-        "dev/nevus/b.jpg",
-        "testing/nevus/c.jpg",
-        "testing/melanoma/d.jpg",
-        "testing/e.jpg",
-    ]);
-    expect![[r#"
-        Training-nevus-a = Training/nevus/a.jpg nevus Train
-        dev-nevus-b = dev/nevus/b.jpg nevus Validation
-        testing-melanoma-d = testing/melanoma/d.jpg melanoma Test
-        testing-nevus-c = testing/nevus/c.jpg nevus Test
-        1 picture in no folder of a class is not used: testing/e.jpg"#]]
-    .assert_eq(&said_of(parted.path(), None, &["nevus", "melanoma"]));
-    let missing = read_folder(Path::new("/no/such/folder"), None, &[]).unwrap_err().to_string();
-    assert!(missing.contains("`/no/such/folder` can't be read"), "{missing}");
-}
-
-/// A folder that may be read in two ways is refused with the way on.
-#[test]
-fn folders_in_doubt_are_refused() {
-    let check = |files: &[&str], expected: Expect| {
-        expected.assert_eq(&said_of(folder_of(files).path(), None, &["nevus"]));
-    };
-    check(
-        &["a.jpg", "metadata.csv"],
-        expect![
-            "`ROOT` has no folder of pictures: one for each class expected, or train, val and test with those, or a table in images.annotations that has the columns file and label (`metadata.csv` is there)"
-        ],
-    );
-    check(
-        &["train/nevus/a.jpg", "nevus/a.jpg", "nevus/b.jpg", "holdout/nevus/c.jpg"],
-        expect![
-            "`ROOT` has the parts train and pictures beside them: holdout (1), nevus (2). Move them into the parts or out of the folder, or name all pictures in a table with the columns file, label and part (images.annotations)"
-        ],
-    );
-    check(
-        &["nevus/p1/a.jpg", "nevus/p2/b.jpg"],
-        expect![
-            "2 pictures lie deeper than in a folder for each class, such as `nevus/p1/a.jpg`: move them up, or name them in a table with the columns file, label and patient (images.annotations)"
-        ],
-    );
-    check(
-        &["nevus/a.b.jpg", "nevus/a-b.jpg"],
-        expect![
-            "`nevus/a-b.jpg` and `nevus/a.b.jpg` would have the one id `nevus-a-b`: rename one"
-        ],
     );
 }
