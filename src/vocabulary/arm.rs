@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
-    /// From a prompt alone.
+    /// An image is made from the prompt alone.
     TextToImage,
-    /// The middle is made anew and its surroundings are kept.
+    /// The centre of a real image is painted anew; its surroundings are kept.
     Inpaint,
-    /// The middle is made anew, and then the surroundings.
+    /// The centre of a real image is painted anew, and then its surroundings.
     InThenOutpaint,
 }
 
@@ -31,13 +31,11 @@ impl Strategy {
     }
 }
 
-/// An arm without synthetic images that says what differences are worth where there is nothing to
-/// be found.
+/// An arm without synthetic images that shows how large a difference chance alone makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
-    /// Real images only, trained again from another seed: its difference from real only is what
-    /// chance alone makes (an A/A test).
+    /// Real images only, trained again from another seed (an A/A test).
     Reseeded,
 }
 
@@ -56,6 +54,7 @@ impl Control {
 /// Where synthetic images come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Synthetic {
+    /// How they are made.
     pub strategy: Strategy,
     /// The generator's variant; empty: the generator itself.
     pub variant: String,
@@ -65,9 +64,11 @@ pub struct Synthetic {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Arm {
-    /// Nothing: what the others are compared with.
+    /// Nothing: the arm that the others are compared with.
     Real,
+    /// Nothing, in a control.
     Control(Control),
+    /// Synthetic images.
     Synthetic(Synthetic),
 }
 
@@ -109,7 +110,7 @@ impl fmt::Display for Arm {
     }
 }
 
-/// A name of no arm.
+/// A name that no arm has.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("no arm is called `{0}`")]
 pub struct UnknownArm(String);
