@@ -30,10 +30,12 @@ macro_rules! address {
                 Ok(Self(*hasher.finalize().as_bytes()))
             }
 
+            /// The address with these bytes.
             pub fn from_bytes(bytes: [u8; 32]) -> Self {
                 Self(bytes)
             }
 
+            /// The bytes of the address.
             pub fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
             }
@@ -99,6 +101,7 @@ pub struct Digesting<R> {
 }
 
 impl<R: std::io::Read> Digesting<R> {
+    /// A reader that passes on `source` from its present position.
     pub fn new(source: R) -> Self {
         Self { source, hasher: blake3::Hasher::new() }
     }

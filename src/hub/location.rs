@@ -11,6 +11,7 @@ pub const SCHEME: &str = "hf://";
 /// A repository of the hub at a revision, and a file or folder in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
+    /// Whether it is a data set's repository instead of a model's.
     pub dataset: bool,
     /// `owner/name`.
     pub id: String,

@@ -99,17 +99,24 @@ impl TryFrom<Unchecked> for Predictions {
 
 /// Predictions that cannot be scored.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum PredictionsError {
+    /// There is no image.
     #[error("predictions hold no image")]
     Empty,
+    /// Two predictions have this image's id.
     #[error("image `{0}` is predicted twice")]
     Twice(String),
+    /// A label that is not the index of a class.
     #[error("image `{id}` has label {label}, but there are {classes} classes")]
     Label { id: String, label: usize, classes: usize },
+    /// An image with more or fewer probabilities than classes.
     #[error("image `{id}` has {found} probabilities for {classes} classes")]
     Length { id: String, found: usize, classes: usize },
+    /// Probabilities that are negative, not finite or do not sum to 1.
     #[error("probabilities of image `{id}` are not a distribution: {probabilities:?}")]
     Distribution { id: String, probabilities: Vec<f32> },
+    /// A skin type that does not exist.
     #[error("image `{id}` has Fitzpatrick skin type {fst}, which is not 1 to 6 nor 12, 34 or 56")]
     SkinType { id: String, fst: u8 },
 }

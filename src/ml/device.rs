@@ -7,8 +7,10 @@ use candle_core::{DType, Device, Result, Tensor};
 /// Why models cannot compute where they are asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
+    /// The GPU could not be opened.
     #[error("no CUDA device can be used: {0}")]
     Cuda(candle_core::Error),
+    /// No device has this name.
     #[error("no device is called `{0}`")]
     Unknown(String),
 }

@@ -26,7 +26,9 @@ pub trait Keep {
 /// What a training has to do with the world: it tells how far it is, and keeps its state where a
 /// later attempt finds it.
 pub struct Session<'a> {
+    /// Told of each step.
     pub watch: Watch<'a>,
+    /// Where the state is kept; `None`: it is not.
     pub keep: Option<&'a mut dyn Keep>,
 }
 
@@ -55,6 +57,7 @@ pub struct Batches {
 }
 
 impl Batches {
+    /// Batches of `batch` of `count` items, shuffled by `seed`. Both are 1 or more.
     pub fn new(count: usize, batch: usize, seed: Seed) -> Self {
         assert!(count > 0 && batch > 0, "batches of nothing");
         Self { count, shown: count, batch, seed, pass: usize::MAX, order: Vec::new() }

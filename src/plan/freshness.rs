@@ -53,11 +53,14 @@ impl std::fmt::Display for Reason {
 /// A task's standing with the manifest that decided it; without one while an input is unknown.
 #[derive(Clone, Debug)]
 pub struct Assessment {
+    /// The task's manifest; `None` where an input does not exist yet.
     pub manifest: Option<Manifest>,
+    /// Whether the task has to run, and why.
     pub freshness: Freshness,
 }
 
 impl Assessment {
+    /// The key of the manifest.
     pub fn key(&self) -> Option<Key> {
         self.manifest.as_ref().map(Manifest::key)
     }

@@ -29,6 +29,7 @@ pub struct Task {
     /// Unique in its graph and free to change: it never enters the key. Example:
     /// `dreambooth/psoriasis/text-to-image`.
     pub label: String,
+    /// The kind of task.
     pub kind: &'static Kind,
     /// The parameters that the step reads and no others: a JSON object without null.
     pub params: serde_json::Value,
@@ -56,30 +57,41 @@ pub enum Input {
 /// A file outside the store. Its name and digest enter the key; its path does not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InputFile {
+    /// Name of the file among the task's inputs.
     pub name: String,
+    /// Where the file is.
     pub path: PathBuf,
+    /// Digest of its bytes.
     pub digest: Digest,
 }
 
 /// A task that cannot stand in the graph.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum PlanError {
+    /// Two tasks have the same label.
     #[error("two tasks are called `{0}`: labels are unique")]
     DuplicateLabel(String),
+    /// A task has two inputs of the same role.
     #[error("task `{label}` has two inputs called `{role}`")]
     DuplicateRole { label: String, role: String },
+    /// A task has two files of the same role.
     #[error("task `{label}` reads two files of one name as `{role}`")]
     DuplicateFile { label: String, role: String },
+    /// An input is no task of the graph.
     #[error(
         "task `{label}` reads task number {input}, which is not in the graph yet: add inputs first"
     )]
     UnknownInput { label: String, input: usize },
+    /// A parameter is null.
     #[error(
         "task `{label}`: {place} is null (a number that is not finite, or an absent value): leave the key out or give it a value"
     )]
     Null { label: String, place: String },
+    /// The parameters are no JSON object.
     #[error("task `{label}`: params are not an object")]
     NotAnObject { label: String },
+    /// No task has this label.
     #[error("no task is called `{label}`{hint}")]
     NoSuchLabel { label: String, hint: String },
 }
@@ -94,6 +106,7 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// A graph without tasks, for tasks that compute with `numerics`.
     pub fn new(numerics: Numerics) -> Self {
         Self { numerics, tasks: Vec::new(), dependants: Vec::new(), by_label: HashMap::new() }
     }
@@ -147,14 +160,17 @@ impl Graph {
         Self { numerics: Numerics { device: device.to_owned(), ..self.numerics }, ..self }
     }
 
+    /// The numerics that enter the keys of its tasks.
     pub fn numerics(&self) -> &Numerics {
         &self.numerics
     }
 
+    /// Number of tasks.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
+    /// Whether there is no task.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -164,6 +180,7 @@ impl Graph {
         (0..self.tasks.len() as u32).map(TaskId)
     }
 
+    /// The task with this number.
     pub fn task(&self, id: TaskId) -> &Task {
         &self.tasks[id.index()]
     }
@@ -173,6 +190,7 @@ impl Graph {
         &self.dependants[id.index()]
     }
 
+    /// The task with this label.
     pub fn by_label(&self, label: &str) -> Option<TaskId> {
         self.by_label.get(label).copied()
     }

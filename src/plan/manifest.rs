@@ -77,10 +77,12 @@ impl Manifest {
         &self.device
     }
 
+    /// The text that is hashed, a line for each name.
     pub fn text(&self) -> &str {
         &self.text
     }
 
+    /// The key: the digest of the text.
     pub fn key(&self) -> Key {
         Key::of(self.text.as_bytes())
     }
@@ -155,8 +157,11 @@ fn hex(seed: crate::seed::Seed) -> String {
 /// One line that differs between two manifests. At least one side is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
+    /// Name in the manifest.
     pub name: String,
+    /// Its value before; `None`: it was not there.
     pub before: Option<String>,
+    /// Its value now; `None`: it is no longer there.
     pub after: Option<String>,
 }
 

@@ -77,6 +77,7 @@ pub struct Outside {
     pub backbone: Option<Input>,
     /// The study file's stem and the resolved study, for the report.
     pub name: String,
+    /// The resolved study's text.
     pub resolved: String,
 }
 
@@ -98,7 +99,9 @@ pub struct Pictures {
 /// Files of pictures that one task decodes.
 #[derive(Clone, Debug)]
 pub struct Block {
+    /// Name of the block.
     pub name: String,
+    /// Its files.
     pub files: Input,
     /// Pictures in it, about.
     pub pictures: usize,

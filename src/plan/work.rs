@@ -6,14 +6,23 @@ use std::fmt;
 /// What a task does many times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unit {
+    /// Images in the training of an autoencoder, repeats included.
     AutoencoderTraining,
+    /// Images in the training of a classifier, repeats included.
     ClassifierTraining,
+    /// Images encoded to latents.
     Encodings,
+    /// Evaluations of a UNet, one image each.
     Evaluations,
+    /// Images whose features are computed.
     Features,
+    /// Images in the training of a head, repeats included.
     HeadTraining,
+    /// Images that are read or made, with little work each.
     Images,
+    /// Pictures decoded.
     Pictures,
+    /// Images in the training of a UNet, repeats included.
     UNetTraining,
 }
 
@@ -75,6 +84,7 @@ impl Work {
         self.rest + self.units.iter().map(of).sum::<f64>()
     }
 
+    /// Adds the work of `other`, unit by unit.
     pub fn add(&mut self, other: &Self) {
         self.rest += other.rest;
         for (unit, count) in &other.units {

@@ -13,12 +13,14 @@ pub struct Audit {
     pub image_set: String,
     /// Pictures of the study's classes, usable or not.
     pub pictures: usize,
+    /// Size of their files in bytes.
     pub bytes: u64,
     /// Where the set differs from what is known of it.
     pub notes: Vec<String>,
     /// The study's sets, in the order in which they draw; empty if there are too few pictures for
     /// them.
     pub sets: Vec<String>,
+    /// The pictures of each class, in the order of the study.
     pub classes: Vec<ClassCount>,
     /// Usable pictures of each pair of Fitzpatrick skin types ("12", "34", "56"), and of none
     /// ("unknown").
@@ -33,6 +35,7 @@ pub struct Audit {
     pub unusable: Vec<String>,
     /// Whose the usable pictures are; none where no picture names a patient.
     pub patients: Option<PatientCount>,
+    /// Copies among the usable pictures.
     pub duplicates: DuplicateCounts,
     /// Groups of copies of which the study puts one into one set and one into another, or would if
     /// it did not keep them in one.
@@ -54,8 +57,11 @@ impl Audit {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassCount {
+    /// Name of the class.
     pub label: String,
+    /// Pictures that can be used.
     pub usable: usize,
+    /// Pictures that are missing or cannot be decoded.
     pub unusable: usize,
     /// In each of the study's sets.
     pub sets: Vec<usize>,
@@ -65,7 +71,9 @@ pub struct ClassCount {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SkinTypeCount {
+    /// The pair: "12", "34", "56", or "unknown".
     pub bin: String,
+    /// Pictures that can be used.
     pub usable: usize,
     /// In each of the study's sets.
     pub sets: Vec<usize>,
@@ -75,6 +83,7 @@ pub struct SkinTypeCount {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatientCount {
+    /// Patients that usable pictures name.
     pub patients: usize,
     /// Usable pictures that name one.
     pub pictures: usize,
@@ -109,7 +118,9 @@ pub struct CopyGroup {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Copy {
+    /// The picture's file, as the set names it.
     pub file: String,
+    /// The picture's class.
     pub label: String,
     /// The study's set that it is in; empty: in none.
     pub set: String,

@@ -53,6 +53,7 @@ impl Check {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassCheck {
+    /// Name of the class.
     pub label: String,
     /// The class's fine-tuned model, by each strategy, in the order of the study.
     pub strategies: Vec<StrategyCheck>,
@@ -75,6 +76,7 @@ pub struct ClassCheck {
 pub struct StrategyCheck {
     /// E.g. "text-to-image".
     pub strategy: String,
+    /// Its recognition by the probe.
     pub recognition: Recognition,
 }
 
@@ -84,6 +86,7 @@ pub struct StrategyCheck {
 pub struct Recognition {
     /// Rate, 0 to 1.
     pub recognised: f64,
+    /// Images that the probe judged.
     pub images: usize,
     /// Wilson's interval of the rate.
     pub interval: Interval,
@@ -104,6 +107,7 @@ impl Recognition {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Distances {
+    /// The median distance.
     pub median: f64,
     /// The 5th percentile: the closest images that are no rare exception.
     pub p5: f64,
@@ -126,7 +130,9 @@ impl Distances {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconstruction {
+    /// Accuracy on the real images.
     pub accuracy_real: f64,
+    /// Accuracy on the same images, encoded and decoded.
     pub accuracy_reconstructed: f64,
 }
 

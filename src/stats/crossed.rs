@@ -61,13 +61,16 @@ pub enum Basis {
 /// The variance between replicates as an inference takes it, and its degrees of freedom.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
+    /// Mean square between replicates.
     pub mean_square: f64,
+    /// Its degrees of freedom.
     pub degrees: f64,
 }
 
 /// What can be said of a mean over replicates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Inference {
+    /// What the inference holds for.
     pub basis: Basis,
     /// 0 where nothing varies.
     pub standard_error: f64,
@@ -135,10 +138,12 @@ impl Crossed {
         Self::new(values, &influence, units)
     }
 
+    /// Number of replicates.
     pub fn replicates(&self) -> usize {
         self.values.len()
     }
 
+    /// Mean of the statistic over replicates.
     pub fn mean(&self) -> f64 {
         mean(&self.values)
     }

@@ -36,6 +36,7 @@ pub struct Prior {
     /// Degrees of freedom that the family adds to a contrast's own; none: infinitely many, the mean
     /// squares differ by chance alone.
     pub degrees: Option<f64>,
+    /// The family's typical mean square.
     pub scale: f64,
     /// How far the contrasts' noise is shared, as by a common control; 1/2 to 1.
     pub correlation: f64,

@@ -29,6 +29,7 @@ const DRAWN: usize = 6_000;
 pub struct Design {
     /// Of a contrast.
     pub components: Components,
+    /// Replicates, each with classifiers of its own.
     pub replicates: usize,
     /// Held-out images, or patients.
     pub units: usize,
@@ -43,12 +44,14 @@ pub struct Design {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Power {
+    /// The design.
     pub design: Design,
     /// The smallest gain found with [`WANTED`] power by one contrast that is tested alone; none
     /// with fewer than two replicates, where nothing varies, or where no gain is.
     pub alone: Option<f64>,
     /// And by one that has to stand out among a family without other effects.
     pub in_family: Option<f64>,
+    /// What each of [`GAINS`] takes.
     pub needs: Vec<Need>,
 }
 
@@ -56,6 +59,7 @@ pub struct Power {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Need {
+    /// The gain, a difference of rates, 0 to 1.
     pub gain: f64,
     /// Replicates, with the design's images; none: more than [`MOST_REPLICATES`].
     pub replicates: Option<usize>,
@@ -64,6 +68,7 @@ pub struct Need {
 }
 
 impl Power {
+    /// The power of `design`, and what finding each of [`GAINS`] takes.
     pub fn of(design: Design) -> Self {
         let (alone, family) = (Critical::of(design.q), Critical::of(design.level()));
         let finds = |design: Design, gain: f64| {

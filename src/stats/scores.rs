@@ -22,6 +22,7 @@ pub const THRESHOLD: f64 = 0.5;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
+    /// The mean.
     pub mean: f64,
     /// None where too little varies for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,7 +101,9 @@ pub struct Scores {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Malignancy {
+    /// Area under the receiver operating characteristic, 0 to 1.
     pub auroc: Estimate,
+    /// Average precision, 0 to 1.
     pub average_precision: Estimate,
     /// Share of malignant images whose sum is at least [`THRESHOLD`].
     pub sensitivity: Estimate,

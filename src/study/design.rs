@@ -13,11 +13,15 @@ use crate::vocabulary::{Arm, Regime, Strategy, WeightsKept};
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
+    /// What the real images are supplemented with.
     pub arm: Arm,
     /// Synthetic images per real image; 0 where the arm has none.
     pub dose: usize,
+    /// Whether training images are transformed.
     pub transforms: bool,
+    /// Which part of the classifier is trained.
     pub regime: Regime,
+    /// Number of the replicate, from 0.
     pub replicate: usize,
 }
 

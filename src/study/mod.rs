@@ -33,6 +33,7 @@ pub use schema::*;
 /// A study with what its file says about it.
 #[derive(Clone, Debug)]
 pub struct LoadedStudy {
+    /// The study, complete and validated.
     pub study: Study,
     /// The file's stem.
     pub name: String,

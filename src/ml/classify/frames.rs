@@ -57,7 +57,9 @@ impl Frames {
 /// Photographs as training shows them: each time a square somewhere on their longer side,
 /// transformed or as it is. Tested on is the centre.
 pub struct Photographs<'a> {
+    /// The images or frames.
     pub frames: &'a Frames,
+    /// Their transforms; `None`: they are shown as they are.
     pub transforms: Option<&'a transforms::Config>,
 }
 

@@ -27,11 +27,28 @@ const KAIMING_IN: Init = Init::Kaiming {
 #[derive(Debug, Clone)]
 pub enum Head {
     /// Mean pooling, dropout, a linear layer: tensors `classifier.1.*`, as torchvision's.
-    Linear { weight: Tensor, bias: Tensor, dropout: f64 },
+    Linear {
+        /// [classes, channels].
+        weight: Tensor,
+        /// [classes].
+        bias: Tensor,
+        /// Probability that a feature is dropped in training.
+        dropout: f64,
+    },
     /// Largest and mean value of each channel, then normalisation, dropout and a linear layer
     /// twice, a rectifier between (fastai's `create_head`): tensors `classifier.{0,2,4,6}.*`, two
     /// less than fastai's numbers.
-    ConcatPool { norms: Box<[BatchNorm; 2]>, hidden: Tensor, output: Tensor, dropout: f64 },
+    ConcatPool {
+        /// The normalisations before the two linear layers.
+        norms: Box<[BatchNorm; 2]>,
+        /// The first layer, [512, 2 * channels].
+        hidden: Tensor,
+        /// The second layer, [classes, 512].
+        output: Tensor,
+        /// Probability that a value is dropped before the second layer in training; before the
+        /// first it is half of this.
+        dropout: f64,
+    },
 }
 
 impl Head {

@@ -12,6 +12,7 @@ use crate::vocabulary::Regime;
 
 /// Inputs to logits `[B,classes]`.
 pub trait Network {
+    /// Logits [B, classes] of `inputs`, whose first dimension is the batch.
     fn forward(&self, inputs: &Tensor, mode: Mode) -> Result<Tensor>;
 }
 
@@ -46,7 +47,9 @@ impl Network for OverFrozen {
 pub struct Model {
     /// The variables are what training changes; the constants are of no interest to it.
     pub params: Params,
+    /// The network that is trained.
     pub learner: Box<dyn Network>,
+    /// A second one on the same variables, for the other half of each batch.
     pub twin: Box<dyn Network>,
 }
 

@@ -23,20 +23,26 @@ pub struct Training {
     pub epochs: usize,
     /// Optimiser steps of an epoch; 0: one pass over the training images.
     pub steps_per_epoch: usize,
+    /// Training images in a batch.
     pub batch: usize,
     /// Whether each pass leaves out what does not fill a batch; otherwise a batch may begin in one
     /// pass and end in the next.
     pub drop_last: bool,
+    /// Highest learning rate.
     pub learning_rate: f64,
+    /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Whether weights decay that are of one dimension: scales and shifts.
     pub decay_norms_and_biases: bool,
+    /// Course of the learning rate.
     pub schedule: optim::Schedule,
     /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch.
     pub patience: usize,
+    /// Share of each label that is spread over all classes, 0 to 1; in the training loss only.
     pub label_smoothing: f64,
     /// Of each class in the loss, that of validation as well; empty: 1 each.
     pub class_weights: Vec<f32>,
+    /// Which epoch's weights the model ends with.
     pub kept: WeightsKept,
 }
 
@@ -58,13 +64,16 @@ impl Training {
 /// What is learned from or tested on, with a class each.
 #[derive(Clone, Copy)]
 pub struct Examples<'a> {
+    /// The images.
     pub inputs: &'a dyn Inputs,
+    /// The class of each, as an index.
     pub labels: &'a [u32],
 }
 
 /// What a classifier learns from.
 #[derive(Clone, Copy)]
 pub struct Lesson<'a> {
+    /// The images that are trained on.
     pub train: Examples<'a>,
     /// For the learning curve, and for early stopping and the choice of weights where there is any.
     pub validation: Examples<'a>,
@@ -73,7 +82,9 @@ pub struct Lesson<'a> {
 /// One line of the learning curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
+    /// Mean loss of the epoch's steps.
     pub training_loss: f64,
+    /// Mean loss of the validation images after it.
     pub validation_loss: f64,
     /// Share of validation images whose class is named first.
     pub validation_accuracy: f64,

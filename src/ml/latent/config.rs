@@ -7,17 +7,24 @@ use serde_json::{Map, Value, json};
 
 /// Why a `config.json` cannot be followed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum ConfigError {
+    /// It is not JSON, or not with these keys.
     #[error("config.json: {0}")]
     Json(#[from] serde_json::Error),
+    /// It belongs to another class of diffusers.
     #[error("config.json is of a {found}, not of a {expected}")]
     OtherClass { expected: &'static str, found: String },
+    /// A key has a value that is not implemented.
     #[error("config.json: {key} = {value} is not supported")]
     Unsupported { key: String, value: Value },
+    /// The noise schedule is not implemented.
     #[error("scheduler_config.json: {0}")]
     Scheduler(String),
+    /// The scheduler is of a class whose keys are not known.
     #[error("it is of a {found}; schedules are read from those of {known}")]
     UnknownScheduler { found: String, known: String },
+    /// Two keys contradict each other.
     #[error("config: {0}")]
     Inconsistent(String),
 }
@@ -32,7 +39,9 @@ impl From<ConfigError> for candle_core::Error {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum PerLevel {
+    /// The same number for every level.
     All(usize),
+    /// A number for each level.
     Each(Vec<usize>),
 }
 
@@ -54,6 +63,7 @@ impl PerLevel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActFn {
+    /// `x * sigmoid(x)`.
     #[serde(alias = "swish")]
     Silu,
 }

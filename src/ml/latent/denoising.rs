@@ -12,6 +12,7 @@ use crate::seed::Seed;
 
 /// The denoising loss: mean squared error at random timesteps, stratified over the images.
 pub struct Denoising<'a> {
+    /// The noise schedule.
     pub schedule: &'a Schedule,
     /// Weighs each item's error by min(SNR, gamma) / (SNR + 1) for v, min(SNR, gamma) / SNR for the
     /// noise, so that no range of noise outweighs the others (Hang et al. 2023, section 3.4). None:

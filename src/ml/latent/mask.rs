@@ -72,6 +72,7 @@ impl Mask {
         })
     }
 
+    /// Whether the model paints the pixel at `row` and `column`.
     pub fn is_painted(&self, row: usize, column: usize) -> bool {
         self.painted[row * self.size + column]
     }

@@ -35,10 +35,15 @@ const REFUSED: &[&str] = &[
 /// diffusers' scheduler_config.json, the keys that decide the noise: "scaled_linear" betas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
+    /// Timesteps from image to noise.
     pub num_train_timesteps: usize,
+    /// Beta of the first timestep.
     pub beta_start: f64,
+    /// Beta of the last timestep, below 1.
     pub beta_end: f64,
+    /// How beta rises between them; only "scaled_linear" is known.
     pub beta_schedule: String,
+    /// What the UNet predicts.
     #[serde(default = "epsilon", with = "prediction_type")]
     pub prediction_type: PredictionType,
 }
@@ -148,14 +153,17 @@ impl Schedule {
         })
     }
 
+    /// Number of timesteps.
     pub fn timesteps(&self) -> usize {
         self.alphas.len()
     }
 
+    /// Factor of the image at a timestep: the square root of the product of all 1 - beta so far.
     pub fn alpha(&self, timestep: usize) -> f64 {
         self.alphas[timestep]
     }
 
+    /// Factor of the noise at a timestep: `sqrt(1 - alpha^2)`.
     pub fn sigma(&self, timestep: usize) -> f64 {
         self.sigmas[timestep]
     }

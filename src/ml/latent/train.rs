@@ -10,17 +10,23 @@ use crate::seed::Seed;
 /// How long and how hard a model is trained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
+    /// Optimiser steps.
     pub steps: usize,
+    /// Items in a batch, a multiple of [`PARTS`](crate::ml::training::PARTS).
     pub batch: usize,
     /// Batches whose mean gradient makes a step.
     pub accumulate: usize,
+    /// Highest learning rate.
     pub learning_rate: f64,
     /// AdamW's, first and second moment's.
     pub betas: [f64; 2],
+    /// AdamW's term in the denominator.
     pub epsilon: f64,
+    /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Largest global norm of the gradient.
     pub clip: f64,
+    /// Course of the learning rate.
     pub schedule: optim::Schedule,
     /// Decay of the moving average that replaces the weights at the end, if any.
     pub ema: Option<f64>,

@@ -14,29 +14,38 @@ const CLASS: &str = "AutoencoderKL";
 /// A level of the encoder; there is one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DownBlock {
+    /// Residual blocks, then a halving of the side.
     DownEncoderBlock2D,
 }
 
 /// A level of the decoder; there is one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UpBlock {
+    /// Residual blocks, then a doubling of the side.
     UpDecoderBlock2D,
 }
 
 /// The keys of diffusers' `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
+    /// Channels of images.
     pub in_channels: usize,
+    /// Channels of reconstructions.
     pub out_channels: usize,
+    /// The encoder's levels, finest first.
     pub down_block_types: Vec<DownBlock>,
+    /// The decoder's levels, coarsest first.
     pub up_block_types: Vec<UpBlock>,
     /// Width of each level, from the image inwards; each level but the last halves height and
     /// width.
     pub block_out_channels: Vec<usize>,
     /// Residual blocks a level in the encoder; the decoder has one more.
     pub layers_per_block: usize,
+    /// The activation of residual blocks.
     pub act_fn: ActFn,
+    /// Channels of latents.
     pub latent_channels: usize,
+    /// Groups of the group normalisations.
     pub norm_num_groups: usize,
     /// Height and width, in pixels, of the images that the model is made for.
     pub sample_size: usize,
@@ -44,6 +53,7 @@ pub struct Config {
     /// The caller does it.
     #[serde(default = "stable_diffusion_scaling")]
     pub scaling_factor: f64,
+    /// Whether the middle block has self-attention.
     #[serde(default = "yes")]
     pub mid_block_add_attention: bool,
 }

@@ -10,9 +10,13 @@ use crate::ml::params::StateDict;
 /// Hyperparameters of [`AdamW`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWConfig {
+    /// Decay rate of the first moment, 0 to 1.
     pub beta1: f64,
+    /// Decay rate of the second moment, 0 to 1.
     pub beta2: f64,
+    /// Term in the denominator, more than 0.
     pub eps: f64,
+    /// Decoupled weight decay, 0 or more.
     pub weight_decay: f64,
 }
 

@@ -24,19 +24,27 @@ const WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 /// Why a vocabulary could not be read or trained, or a text not be tokenised.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum TokenizerError {
+    /// vocab.json cannot be read.
     #[error("vocab.json is not a map of tokens to ids: {0}")]
     Vocab(#[from] serde_json::Error),
+    /// Another JSON file cannot be read.
     #[error("{name} is not JSON: {problem}")]
     Json { name: &'static str, problem: serde_json::Error },
+    /// A line of merges.txt is not a pair.
     #[error("merges.txt line {line} is not two tokens apart by a space")]
     Merges { line: usize },
+    /// The vocabulary lacks a token that it needs.
     #[error("the vocabulary lacks the token {token}")]
     Lacking { token: String },
+    /// A vocabulary smaller than its bytes and special tokens.
     #[error("a vocabulary of {size} has no room for the {floor} tokens of the byte alphabet")]
     TooSmall { size: usize, floor: usize },
+    /// A context without room for a token between start and end.
     #[error("a context of {length} tokens has no room for start and end")]
     Context { length: usize },
+    /// The tokenizers library failed.
     #[error("tokenizer: {0}")]
     Library(#[from] tokenizers::Error),
 }
@@ -44,7 +52,9 @@ pub enum TokenizerError {
 /// A vocabulary in the two files of transformers' `CLIPTokenizer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
+    /// Tokens and their numbers: vocab.json.
     pub vocab_json: Vec<u8>,
+    /// Pairs to merge, in order: merges.txt.
     pub merges_txt: Vec<u8>,
 }
 

@@ -7,10 +7,14 @@ use crate::plan::work::{Unit, Work};
 use crate::study;
 use crate::vocabulary;
 
+/// The parameters of a backbone's training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Backbone {
+    /// Name of the network.
     pub architecture: String,
+    /// Settings of the training.
     pub training: study::Classifier,
+    /// Transforms of the training images.
     pub transforms: vocabulary::Transforms,
 }
 

@@ -11,6 +11,7 @@ use crate::vocabulary;
 pub struct Decode {
     /// Side of the squares in pixels.
     pub size: usize,
+    /// How a picture becomes a square.
     pub fit: vocabulary::Fit,
     /// Whether frames are made instead: whole pictures, or nearly, with shorter sides of `size`.
     pub frames: bool,

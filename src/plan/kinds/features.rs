@@ -11,6 +11,7 @@ use crate::vocabulary;
 pub struct Features {
     /// Decides what of the feature maps is pooled.
     pub head: vocabulary::HeadKind,
+    /// Normalisation of the images.
     pub normalisation: vocabulary::NormalisationKind,
     /// Side of the squares that the body sees; 0: as they are.
     pub size: usize,
@@ -19,9 +20,12 @@ pub struct Features {
     pub views: Option<Views>,
 }
 
+/// Transformed views of each image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Views {
+    /// Views of each image.
     pub count: usize,
+    /// Their transforms.
     pub transforms: vocabulary::Transforms,
 }
 

@@ -10,9 +10,13 @@ use crate::vocabulary::Strategy;
 /// `unpacked/...`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Released {
+    /// The class.
     pub class: String,
+    /// How the images were made.
     pub strategy: Strategy,
+    /// Number of the first image of each source.
     pub first: usize,
+    /// Images of each source.
     pub generations: usize,
 }
 

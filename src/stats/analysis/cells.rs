@@ -15,15 +15,19 @@ use crate::vocabulary::{Arm, Regime};
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
+    /// What it was trained on beside the real images.
     pub arm: Arm,
     /// Synthetic images per real image.
     pub dose: usize,
     /// Whether it was trained with image transforms.
     pub transforms: bool,
+    /// Which part of it was trained.
     pub regime: Regime,
     /// The rerun's number; equal numbers share their real images across arms.
     pub replicate: usize,
+    /// Its predictions of the held-out images.
     pub predictions: Predictions,
+    /// Its losses at the end of training.
     pub losses: Losses,
 }
 
@@ -73,17 +77,24 @@ impl Losses {
 /// dose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Design {
+    /// Real images per class.
     pub n: usize,
+    /// What is added to them.
     pub arm: Arm,
+    /// Synthetic images per real image; 0 where the arm has none.
     pub dose: usize,
+    /// Whether training images are transformed.
     pub transforms: bool,
+    /// Which part of the classifier is trained.
     pub regime: Regime,
 }
 
 /// How a design is trained, whatever on. Ordered as tables are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Setting {
+    /// Which part of the classifier is trained.
     pub regime: Regime,
+    /// Whether training images are transformed.
     pub transforms: bool,
 }
 
@@ -98,6 +109,7 @@ impl fmt::Display for Setting {
 }
 
 impl Design {
+    /// The part of the design that is equal in all arms that are compared.
     pub fn setting(&self) -> Setting {
         Setting { regime: self.regime, transforms: self.transforms }
     }

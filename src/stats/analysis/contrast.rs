@@ -18,6 +18,7 @@ pub struct Answer {
     pub basis: Basis,
     /// Mean over replicates, -1 to 1.
     pub difference: f64,
+    /// Standard error of the difference; 0 where nothing varies.
     pub standard_error: f64,
     /// Degrees of freedom of Student's t; none where nothing varies.
     pub degrees: Option<f64>,
@@ -56,6 +57,7 @@ pub struct Contrast {
     /// The arm.
     #[serde(flatten)]
     pub design: Design,
+    /// The primary analysis of the difference in accuracy.
     #[serde(flatten)]
     pub answer: Answer,
     /// Differences by ascending replicate.
@@ -82,7 +84,9 @@ pub struct Contrast {
 pub struct SkinTypeContrast {
     /// "12", "34" or "56".
     pub skin_types: String,
+    /// Held-out images of these skin types.
     pub images: usize,
+    /// The primary analysis of the difference on these images.
     #[serde(flatten)]
     pub answer: Answer,
 }
@@ -90,6 +94,7 @@ pub struct SkinTypeContrast {
 /// The hypotheses that are corrected together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Family {
+    /// Name of the family, for reports.
     pub name: String,
     /// Null hypotheses, in the order of the contrasts.
     pub hypotheses: Vec<String>,

@@ -39,6 +39,7 @@ pub struct Config {
 /// The analysis of a study; its JSON is the same bytes for the same cells in any order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
+    /// The settings of the analysis.
     pub config: Config,
     /// Class labels, in the order of every per-class list.
     pub classes: Vec<String>,
@@ -51,9 +52,11 @@ pub struct Analysis {
     pub images_per_class: Vec<usize>,
     /// Held-out images by Fitzpatrick skin type, of the types present; empty if unknown.
     pub images_per_fst: BTreeMap<u8, usize>,
+    /// Accuracy of every design, in the order of tables.
     pub accuracy: Vec<Accuracy>,
     /// With real images only.
     pub contrasts: Vec<Contrast>,
+    /// The hypotheses of `contrasts`, corrected together.
     pub family: Family,
     /// Of each arm of a variant of the generator with the generator's own; a family apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -73,6 +76,7 @@ impl Analysis {
 /// Top-1 accuracy of one design, all rates 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
+    /// The design.
     #[serde(flatten)]
     pub design: Design,
     /// Mean over replicates, with an interval for new replicates and new images.
@@ -95,19 +99,26 @@ pub struct Accuracy {
 
 /// Cells that cannot be analysed together.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum AnalysisError {
+    /// There is no cell.
     #[error("analysis of no cells")]
     Empty,
+    /// A setting is out of its range.
     #[error("{name} is {found}, expected {expected}")]
     Config { name: &'static str, found: String, expected: &'static str },
+    /// Two cells are of one design and replicate.
     #[error("cell {design}, replicate {replicate} is given twice")]
     Twice { design: Design, replicate: usize },
+    /// A cell has other held-out images than the others.
     #[error(
         "cell {design}, replicate {replicate} has other held-out images than the others: {difference}"
     )]
     Unpaired { design: Design, replicate: usize, difference: String },
+    /// There is no arm to compare a design with.
     #[error("{design} has no arm `{baseline}` at the same n and transforms to be compared with")]
     NoBaseline { design: Design, baseline: Arm },
+    /// A design and the arm that it is compared with have different replicates.
     #[error(
         "{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate"
     )]
