@@ -24,6 +24,9 @@ macro_rules! address {
             }
 
             /// BLAKE3 of what is left to read.
+            ///
+            /// # Errors
+            /// If reading fails.
             pub fn of_reader(from: impl std::io::Read) -> std::io::Result<Self> {
                 let mut hasher = blake3::Hasher::new();
                 hasher.update_reader(from)?;
@@ -107,6 +110,9 @@ impl<R: std::io::Read> Digesting<R> {
     }
 
     /// The digest of all that was read and of what is left.
+    ///
+    /// # Errors
+    /// If reading fails.
     pub fn finish(mut self) -> std::io::Result<Digest> {
         self.hasher.update_reader(self.source)?;
         Ok(Digest(*self.hasher.finalize().as_bytes()))

@@ -123,6 +123,10 @@ impl Hub {
 
     /// Downloads what `wants` picks of the names of the location's files and is not here, and says
     /// so line by line.
+    ///
+    /// # Errors
+    /// If the hub does not have it or refuses it, if a download breaks off or has other bytes than
+    /// announced, or if it is not in the cache and nothing may be downloaded.
     pub fn fetch(
         &self,
         location: &Location,

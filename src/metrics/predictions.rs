@@ -123,6 +123,10 @@ pub enum PredictionsError {
 
 impl Predictions {
     /// Checks the predictions and puts them in the order of their ids.
+    ///
+    /// # Errors
+    /// If there is no image, an id is given twice, or an image's label, probabilities or skin type
+    /// are impossible.
     pub fn new(
         classes: Vec<String>,
         mut images: Vec<Prediction>,

@@ -17,6 +17,9 @@ pub enum DeviceError {
 
 /// The device called `name`: `cpu`, or `cuda`, the first GPU that CUDA_VISIBLE_DEVICES leaves, once
 /// it has computed something.
+///
+/// # Errors
+/// If no device has this name, or no GPU can be used.
 pub fn named(name: &str) -> std::result::Result<Device, DeviceError> {
     match name {
         "cpu" => Ok(Device::Cpu),

@@ -16,10 +16,16 @@ pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64) -> Result<()>;
 /// Where the state of a training is kept between attempts at it.
 pub trait Keep {
     /// What the last attempt kept, whole.
+    ///
+    /// # Errors
+    /// If what was kept cannot be read.
     fn load(&mut self) -> Result<Option<StateDict>>;
     /// Keeps a state instead of the one before if it is time to. Its values are those of `f32` or
     /// `f64` tensors, bit for bit; some are the training's own, which goes on with them after the
     /// call.
+    ///
+    /// # Errors
+    /// If the state cannot be copied or written.
     fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()>;
 }
 
@@ -34,11 +40,17 @@ pub struct Session<'a> {
 
 impl Session<'_> {
     /// What the last attempt kept.
+    ///
+    /// # Errors
+    /// As [`Keep::load`].
     pub fn load(&mut self) -> Result<Option<StateDict>> {
         self.keep.as_mut().map_or(Ok(None), |keep| keep.load())
     }
 
     /// Keeps the state if it is time to.
+    ///
+    /// # Errors
+    /// As [`Keep::offer`].
     pub fn offer(&mut self, state: impl Fn() -> Result<StateDict>) -> Result<()> {
         self.keep.as_mut().map_or(Ok(()), |keep| keep.offer(&state))
     }
@@ -149,6 +161,9 @@ pub fn scale(variables: &[(String, Var)], gradients: &mut GradStore, factor: f64
 }
 
 /// `value`, unless it is NaN or infinite: then training ends with the step's number.
+///
+/// # Errors
+/// If it is NaN or infinite.
 pub fn finite(value: f64, step: usize) -> Result<f64> {
     if !value.is_finite() {
         candle_core::bail!("the loss became {value} at step {step}: lower the learning rate")

@@ -67,6 +67,9 @@ impl Assessment {
 }
 
 /// Assesses one task, given what is known of the tasks that it reads.
+///
+/// # Errors
+/// If the store cannot be read.
 pub fn assess<'a>(
     graph: &Graph,
     id: TaskId,
@@ -116,6 +119,9 @@ fn judge(task: &Task, manifest: &Manifest, store: &Store) -> Result<Freshness, S
 }
 
 /// Assesses every task in topological order; the result is indexed by [`TaskId::index`].
+///
+/// # Errors
+/// If the store cannot be read.
 pub fn walk(graph: &Graph, store: &Store) -> Result<Vec<Assessment>, StoreError> {
     let mut assessed: Vec<Assessment> = Vec::with_capacity(graph.len());
     for id in graph.ids() {

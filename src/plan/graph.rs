@@ -112,6 +112,9 @@ impl Graph {
     }
 
     /// Adds a task whose inputs are in the graph.
+    ///
+    /// # Errors
+    /// If the task's label, roles, parameters or inputs are not allowed.
     pub fn add(&mut self, task: Task) -> Result<TaskId, PlanError> {
         self.check(&task)?;
         let id = TaskId(u32::try_from(self.tasks.len()).expect("fewer than 2^32 tasks"));
@@ -196,6 +199,9 @@ impl Graph {
     }
 
     /// As [`Graph::by_label`], with an error that names the nearest label.
+    ///
+    /// # Errors
+    /// If no task has this label.
     pub fn find(&self, label: &str) -> Result<TaskId, PlanError> {
         self.by_label(label).ok_or_else(|| {
             let near =
@@ -208,6 +214,9 @@ impl Graph {
     }
 
     /// The task called `label` and everything it is made from, as a graph of its own.
+    ///
+    /// # Errors
+    /// If no task has this label.
     pub fn restricted_to(&self, label: &str) -> Result<Graph, PlanError> {
         let mut wanted = vec![false; self.tasks.len()];
         wanted[self.find(label)?.index()] = true;

@@ -107,6 +107,9 @@ pub enum InputFileError {
 
 impl InputFile {
     /// The file's bytes, checked against the digest that is in the key.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has changed.
     pub fn read(&self) -> Result<Vec<u8>, InputFileError> {
         let bytes = std::fs::read(&self.path)
             .map_err(|source| InputFileError::Io { path: self.path.clone(), source })?;

@@ -108,6 +108,9 @@ pub struct Block {
 }
 
 /// Every task of `study`, the report last.
+///
+/// # Errors
+/// If two tasks get the same label, or a parameter is not finite.
 pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
     let mut builder = Builder {
         study,

@@ -48,6 +48,10 @@ pub struct LoadedStudy {
 
 impl Study {
     /// Loads the study file at `path`, with `sets` (`key=value` each, later ones win) laid over it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or extends itself, or if a key is unknown, of another type or out
+    /// of range; every such key is named with its place.
     pub fn load(path: &Path, sets: &[String]) -> Result<LoadedStudy, StudyError> {
         let known = &*keys::KNOWN;
         let mut layers = layer::files(path)?;
@@ -209,6 +213,9 @@ pub fn unset_variable(path: &Path) -> Option<&str> {
 
 /// The file of the study that `argument` means: a path (it has a separator or ends in `.toml`), or
 /// a name in `experiments`.
+///
+/// # Errors
+/// If `experiments` has no study of this name.
 pub fn find(argument: &str, experiments: &Path) -> Result<PathBuf, StudyError> {
     let path = Path::new(argument);
     if path.components().count() > 1

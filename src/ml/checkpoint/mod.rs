@@ -63,6 +63,9 @@ pub enum CheckpointError {
 
 /// The state dict that a file's `bytes` hold, each tensor in its dtype. Counts of batches
 /// (`num_batches_tracked`) are skipped.
+///
+/// # Errors
+/// If the file is no checkpoint, is damaged, or holds something other than a state dict.
 pub fn read(bytes: &[u8]) -> Result<StateDict, CheckpointError> {
     let archive = if bytes.starts_with(archive::ZIP) {
         Archive::zipped(bytes)?

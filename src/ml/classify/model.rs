@@ -13,6 +13,9 @@ use crate::vocabulary::Regime;
 /// Inputs to logits `[B,classes]`.
 pub trait Network {
     /// Logits [B, classes] of `inputs`, whose first dimension is the batch.
+    ///
+    /// # Errors
+    /// If the shape of `inputs` is not the network's.
     fn forward(&self, inputs: &Tensor, mode: Mode) -> Result<Tensor>;
 }
 
@@ -55,6 +58,9 @@ pub struct Model {
 
 impl Model {
     /// The network that `construct` describes, over `params`.
+    ///
+    /// # Errors
+    /// If `params` lacks a tensor, or has one of another shape or one too many.
     pub fn new<N: Network + 'static>(
         params: Params,
         construct: impl Fn(VarBuilder<'static>) -> Result<N>,
@@ -65,6 +71,9 @@ impl Model {
     }
 
     /// The network of `config`, from the weights `start` on, all of which it has.
+    ///
+    /// # Errors
+    /// If `start` lacks a tensor of the network, or has one of another shape or one too many.
     pub fn of_regime(
         regime: Regime,
         config: &Config,

@@ -92,6 +92,9 @@ pub struct Epoch {
 
 /// Trains `model`, from where the session's last attempt was, and leaves it with the weights that
 /// are kept. Gives the learning curve.
+///
+/// # Errors
+/// If a loss is not finite, a batch cannot be filled, or `session` ends the training.
 pub fn fit(
     model: &Model,
     training: &Training,

@@ -47,6 +47,9 @@ pub enum PerLevel {
 
 impl PerLevel {
     /// The numbers of `levels` levels.
+    ///
+    /// # Errors
+    /// If there are not as many numbers as levels.
     pub fn resolve(&self, key: &str, levels: usize) -> Result<Vec<usize>, ConfigError> {
         match self {
             Self::All(value) => Ok(vec![*value; levels]),
@@ -70,6 +73,9 @@ pub enum ActFn {
 
 /// Reads the configuration of a `class`. Keys that `C` doesn't have must be null, false,
 /// bookkeeping (a leading underscore) or as in `neutral`.
+///
+/// # Errors
+/// If it is not JSON, is of another class, or has a key that is not supported.
 pub fn read<C: Serialize + DeserializeOwned>(
     json: &str,
     class: &'static str,

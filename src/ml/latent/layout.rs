@@ -42,6 +42,9 @@ pub enum LayoutError {
 
 /// The files of the pipeline at `folder` that are read, by their paths in it: of weights in whole
 /// and in parts the whole, of single and half precision the single.
+///
+/// # Errors
+/// If a file is missing or an index of weights is wrong.
 pub fn files(folder: &Path) -> Result<Vec<String>, LayoutError> {
     let mut names = Vec::new();
     for (config, weights) in [VAE, UNET, TEXT] {

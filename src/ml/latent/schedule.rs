@@ -99,6 +99,9 @@ impl Config {
 
     /// Reads diffusers' scheduler_config.json, which may hold the bare `-Infinity` and `NaN` of
     /// Python's json.
+    ///
+    /// # Errors
+    /// If it is not a scheduler's configuration, or says something that is not supported.
     pub fn from_json(text: &str) -> std::result::Result<Self, ConfigError> {
         let keys: Map<String, Value> =
             json5::from_str(text).map_err(|error| ConfigError::Scheduler(error.to_string()))?;
@@ -130,6 +133,9 @@ pub struct Schedule {
 
 impl Schedule {
     /// Betas run linearly in their square root from `beta_start` to `beta_end` ("scaled_linear").
+    ///
+    /// # Errors
+    /// If the betas are out of range or rise in another way.
     pub fn new(config: &Config) -> Result<Self> {
         if config.beta_schedule != "scaled_linear" {
             candle_core::bail!(

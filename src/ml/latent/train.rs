@@ -64,6 +64,9 @@ pub struct Part<'a> {
 /// Runs `budget.steps` steps of AdamW on `params` over batches of `count` images, from where the
 /// session's last attempt was; `loss` computes the loss of one part of a batch and its gradients.
 /// Returns the loss of every step.
+///
+/// # Errors
+/// If a loss or gradient is not finite, or `session` ends the training.
 pub fn optimise(
     params: &Params,
     budget: &Budget,

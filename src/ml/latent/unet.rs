@@ -89,6 +89,9 @@ fn yes() -> bool {
 impl Config {
     /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an
     /// error.
+    ///
+    /// # Errors
+    /// If it is not the configuration of such a UNet.
     pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
         let always_here = [
             ("downsample_padding", json!(1)),
@@ -165,6 +168,9 @@ pub struct UNet2DConditionModel {
 impl UNet2DConditionModel {
     /// Takes diffusers' tensors from `vb`, on whose device and in whose dtype it computes; an error
     /// where widths, groups, heads and levels don't fit each other.
+    ///
+    /// # Errors
+    /// If `vb` lacks a tensor, or the numbers of `config` contradict each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let widths = &config.block_out_channels;
@@ -317,6 +323,9 @@ impl TimeEmbedding {
 /// inputs, which come after `base`'s, have no effect yet: their weights in `conv_in` are zero.
 /// Stable Diffusion's inpainting models started so, from 4 to 4 noisy latents + 1 mask + 4 latents
 /// of the masked image.
+///
+/// # Errors
+/// If `base` has no first convolution, or candle fails.
 pub fn inpainting_from(
     base: &Params,
     in_channels: usize,

@@ -69,6 +69,9 @@ fn yes() -> bool {
 impl Config {
     /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an
     /// error.
+    ///
+    /// # Errors
+    /// If it is not the configuration of such an autoencoder.
     pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
         let always_here = [
             ("use_quant_conv", json!(true)),
@@ -146,6 +149,9 @@ pub struct AutoencoderKl {
 impl AutoencoderKl {
     /// Takes diffusers' tensors from `vb`, on whose device it computes; an error where widths,
     /// groups and levels don't fit each other.
+    ///
+    /// # Errors
+    /// If `vb` lacks a tensor, or the numbers of `config` contradict each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let (moments, latents) = (2 * config.latent_channels, config.latent_channels);

@@ -94,12 +94,18 @@ pub struct AdamWState {
 
 impl AdamW {
     /// An optimiser of `variables`, all of them with weight decay.
+    ///
+    /// # Errors
+    /// If two variables have the same name.
     pub fn new(variables: Vec<(String, Var)>, config: AdamWConfig) -> Result<Self, OptimError> {
         Self::with_decay(variables, config, |_, _| true)
     }
 
     /// An optimiser with weight decay only of the variables for which `decays`; fastai's leaves out
     /// biases and norms, which are those of one dimension.
+    ///
+    /// # Errors
+    /// If two variables have the same name.
     pub fn with_decay(
         mut variables: Vec<(String, Var)>,
         config: AdamWConfig,
@@ -134,6 +140,9 @@ impl AdamW {
     /// One update of all variables at learning rate `lr`, gradients scaled so that their global
     /// norm is at most `max_norm` (as PyTorch's `clip_grad_norm_`). Returns the norm before
     /// clipping. Every variable must have a finite gradient.
+    ///
+    /// # Errors
+    /// If a variable has no gradient, or one that is not finite.
     pub fn step(
         &mut self,
         grads: &GradStore,
@@ -182,6 +191,9 @@ impl AdamW {
     }
 
     /// Copies on the CPU of the step count and moments.
+    ///
+    /// # Errors
+    /// If candle fails.
     pub fn state(&self) -> Result<AdamWState, OptimError> {
         let mut moments = StateDict::default();
         for slot in &self.slots {
@@ -196,6 +208,9 @@ impl AdamW {
 
     /// Takes over a state that an optimiser of the same variables gave. After an error nothing is
     /// to be done with it.
+    ///
+    /// # Errors
+    /// If `state` is of other variables.
     pub fn restore(&mut self, state: &AdamWState) -> Result<(), OptimError> {
         let read = |slot: &Slot, kind: &str| {
             let name = format!("{}.{kind}", slot.name);

@@ -63,6 +63,9 @@ impl Vocabulary {
     /// inside and at the end of a word, then merges of the most frequent pair (the first in byte
     /// order among equals), then start and end. At most `size` tokens; fewer where no pair occurs
     /// twice. The order of captions does not matter.
+    ///
+    /// # Errors
+    /// If `size` has no room for bytes and special tokens.
     pub fn train(
         captions: impl IntoIterator<Item = impl AsRef<str>>,
         size: usize,
@@ -183,6 +186,9 @@ pub struct ClipTokenizer {
 
 impl ClipTokenizer {
     /// Reads the bytes of `vocab.json` and `merges.txt`; texts become `context_length` ids.
+    ///
+    /// # Errors
+    /// If the files are not a vocabulary, or a context has no room for a token.
     pub fn new(
         vocab_json: &[u8],
         merges_txt: &[u8],
@@ -235,6 +241,9 @@ impl ClipTokenizer {
     /// `special_tokens_map.json` name, if one does, instead of the end's. As in transformers the
     /// second wins over a config without `added_tokens_decoder`: so Stable Diffusion 2's texts are
     /// filled up by `!`, which its config does not say.
+    ///
+    /// # Errors
+    /// If a file is not JSON, or the vocabulary lacks the padding token.
     pub fn padded_as(
         mut self,
         config: Option<&[u8]>,
@@ -270,6 +279,9 @@ impl ClipTokenizer {
     }
 
     /// Reads a vocabulary; see [`ClipTokenizer::new`].
+    ///
+    /// # Errors
+    /// As [`ClipTokenizer::new`].
     pub fn of(vocabulary: &Vocabulary, context_length: usize) -> Result<Self, TokenizerError> {
         Self::new(&vocabulary.vocab_json, &vocabulary.merges_txt, context_length)
     }
@@ -290,11 +302,17 @@ impl ClipTokenizer {
     }
 
     /// `context_length` ids of `text`: start, its tokens as far as they fit, end, padding.
+    ///
+    /// # Errors
+    /// If the tokenizers library fails.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         Ok(self.inner.encode(text, true)?.get_ids().to_vec())
     }
 
     /// The text of `ids`, lowercase, its words a space apart, without start, end and padding.
+    ///
+    /// # Errors
+    /// If the tokenizers library fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
         let mut tokens = Vec::new();
         for &id in ids.iter().filter(|id| ![self.start, self.end].contains(id)) {
