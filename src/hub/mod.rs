@@ -25,7 +25,7 @@ use crate::replace::replace;
 
 pub use location::{Location, SCHEME};
 
-/// Why a file of the hub is not here.
+/// Why a file of the hub is not available.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "messages name the fields")]
 pub enum HubError {

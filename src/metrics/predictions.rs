@@ -1,14 +1,13 @@
-//! Stored predictions: what a classifier said about each held-out image, checked when made and when
-//! read.
+//! Stored predictions of a classifier for each held-out image, checked when made and when read.
 
 use serde::{Deserialize, Serialize};
 
 use crate::fst;
 
-/// How far a row of probabilities may sum from 1: the rounding of an f32 softmax.
+/// Largest deviation of a sum of probabilities from 1: the rounding of an f32 softmax.
 const SUM_TOLERANCE: f32 = 1e-3;
 
-/// What a classifier said about one held-out image.
+/// A classifier's prediction for one held-out image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prediction {
@@ -161,7 +160,7 @@ impl Predictions {
         counts
     }
 
-    /// Which classes are malignant. None where that is not known: a class has no image, or an
+    /// Whether each class is malignant. None where that is not known: a class has no image, or an
     /// image's malignancy is unknown or differs from that of another image of its class.
     pub fn malignant_classes(&self) -> Option<Vec<bool>> {
         let mut classes = vec![None; self.classes.len()];
@@ -176,7 +175,7 @@ impl Predictions {
 
     /// The first thing in which the two held-out sets differ (classes, ids, labels, skin types,
     /// malignancy, patients), or none if they pair up.
-    pub fn unpaired(&self, other: &Self) -> Option<String> {
+    pub fn find_difference(&self, other: &Self) -> Option<String> {
         if self.classes != other.classes {
             return Some(format!("classes {:?} and {:?}", self.classes, other.classes));
         }
@@ -300,8 +299,8 @@ mod tests {
         let mut fewer = sample().images().to_vec();
         fewer.pop();
         let fewer = Predictions::new(three(), fewer).unwrap();
-        assert_eq!(sample().unpaired(&sample()), None);
-        assert_eq!(sample().unpaired(&fewer).unwrap(), "image `4` in one only");
+        assert_eq!(sample().find_difference(&sample()), None);
+        assert_eq!(sample().find_difference(&fewer).unwrap(), "image `4` in one only");
     }
 
     #[test]
@@ -317,7 +316,7 @@ mod tests {
             change(&mut images[1]);
             let other = Predictions::new(three(), images).unwrap();
             assert_eq!(
-                sample().unpaired(&other).unwrap(),
+                sample().find_difference(&other).unwrap(),
                 "label, skin type, malignancy or patient of image `2`"
             );
         }

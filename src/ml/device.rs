@@ -1,4 +1,4 @@
-//! Where models compute: on the processor, or on an NVIDIA GPU.
+//! Devices that models compute on: the processor, or an NVIDIA GPU.
 
 use std::sync::OnceLock;
 

@@ -317,8 +317,8 @@ impl Params {
         if names.is_empty() { Ok(model) } else { Err(ParamsError::Leftover { names }) }
     }
 
-    /// What layers take their tensors from; [`Params::build`] checks besides that all stored
-    /// tensors are used.
+    /// The builder that layers take their tensors from; [`Params::build`] checks besides that all
+    /// stored tensors are used.
     pub fn builder(&self) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), self.dtype, self.device.clone())
     }

@@ -1,4 +1,5 @@
-//! What every training loop here shares: batches without replacement, and losses that stay finite.
+//! Parts that all training loops here share: batches without replacement, and a check that losses
+//! stay finite.
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -15,7 +16,7 @@ pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64) -> Result<()>;
 
 /// Where the state of a training is kept between attempts at it.
 pub trait Keep {
-    /// What the last attempt kept, whole.
+    /// The state that the last attempt kept.
     ///
     /// # Errors
     /// If what was kept cannot be read.
@@ -29,8 +30,8 @@ pub trait Keep {
     fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()>;
 }
 
-/// What a training has to do with the world: it tells how far it is, and keeps its state where a
-/// later attempt finds it.
+/// The surroundings of a training: it reports its progress, and keeps its state where a later
+/// attempt finds it.
 pub struct Session<'a> {
     /// Told of each step.
     pub watch: Watch<'a>,
@@ -39,7 +40,7 @@ pub struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// What the last attempt kept.
+    /// The state that the last attempt kept.
     ///
     /// # Errors
     /// As [`Keep::load`].

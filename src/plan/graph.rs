@@ -37,11 +37,11 @@ pub struct Task {
     pub inputs: Vec<(String, Input)>,
     /// The stream that all the step's randomness comes from.
     pub seed: Option<Seed>,
-    /// What there is to do: orders the queue (longest first) and weighs the ETA. Not in the key.
+    /// Amount of work, which orders the queue (longest first) and weighs the ETA. Not in the key.
     pub work: Work,
 }
 
-/// What a task reads.
+/// An input of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// The artifact of an earlier task of the graph.

@@ -1,4 +1,4 @@
-//! What a worker process needs to run one task.
+//! A job: everything that a worker process needs to run one task.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -84,7 +84,7 @@ pub struct Progress {
     pub done: u64,
     /// 0 where the step cannot know.
     pub total: u64,
-    /// What is counted: `steps`, `images`, `epochs`.
+    /// The unit that is counted: `steps`, `images`, `epochs`.
     pub unit: String,
     /// Units a second since this attempt began to count; 0 where that is not known yet.
     #[serde(default)]

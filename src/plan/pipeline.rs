@@ -61,7 +61,7 @@ impl BaseInputs {
     }
 }
 
-/// What the graph of a study takes from outside it.
+/// Everything from outside a study that its graph depends on.
 pub struct Outside {
     /// The image set's files; None for embedded sets and those of pictures.
     pub files: Option<Input>,

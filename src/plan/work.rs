@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a task does many times.
+/// A unit of work: something that a task does many times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unit {
     /// Images in the training of an autoencoder, repeats included.
@@ -42,7 +42,7 @@ impl Unit {
         }
     }
 
-    /// What one takes of a core with the base models at 32 pixels, in seconds, roughly: it orders
+    /// Rough time of one unit on one core with the base models at 32 pixels, in seconds. It orders
     /// the queue and weighs the ETA.
     fn seconds(self) -> f64 {
         match self {

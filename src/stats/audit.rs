@@ -1,5 +1,4 @@
-//! What is known of an image set before anything is trained on it: counts, what can't be used, what
-//! is there twice.
+//! The audit of an image set before anything is trained on it: counts, unusable pictures, copies.
 
 use std::collections::BTreeMap;
 
@@ -29,9 +28,9 @@ pub struct Audit {
     pub formats: BTreeMap<String, usize>,
     /// The shorter sides in pixels: least, median and largest.
     pub short_side: Option<(usize, usize, usize)>,
-    /// Why the study can't run as it is, a sentence each.
+    /// The reasons why the study can't run as it is, a sentence each.
     pub shortfalls: Vec<String>,
-    /// What is wrong with each picture that can't be used.
+    /// The defect of each picture that can't be used.
     pub unusable: Vec<String>,
     /// Whose the usable pictures are; none where no picture names a patient.
     pub patients: Option<PatientCount>,
@@ -91,8 +90,8 @@ pub struct PatientCount {
     pub in_two_sets: usize,
 }
 
-/// How many pictures are there more than once. Pictures that are copies of one another, directly or
-/// by way of others, are one group.
+/// Counts of pictures that have copies. Pictures that are copies of one another, directly or by way
+/// of others, are one group.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DuplicateCounts {

@@ -1,5 +1,5 @@
-//! How much each sampled unit moves a statistic: what the sampling covariance between replicates is
-//! computed from.
+//! Influence of each sampled unit on a statistic, from which the sampling covariance between
+//! replicates is computed.
 //!
 //! A unit is a held-out image, or all images of a patient where patients are known: a patient's
 //! images resemble each other, so taking them for independent ones makes intervals too short.

@@ -13,7 +13,7 @@ use crate::vocabulary::{Arm, Regime, Strategy, WeightsKept};
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
-    /// What the real images are supplemented with.
+    /// The images added to the real ones.
     pub arm: Arm,
     /// Synthetic images per real image; 0 where the arm has none.
     pub dose: usize,
@@ -109,8 +109,8 @@ impl Study {
         [text_to_image || has_prior, inpainting].map(|needed| needed && self.generates())
     }
 
-    /// What all replicates have in common, so that an analysis over replicates says nothing of
-    /// other choices of it.
+    /// The things that all replicates share, in words for the report. An analysis over replicates
+    /// does not cover other choices of them.
     pub fn shared_by_replicates(&self) -> Vec<String> {
         let mut shared = vec!["the pool".to_owned(), "the pretrained weights".to_owned()];
         if self.classifier.patience > 0 || self.classifier.keep == WeightsKept::Best {

@@ -68,11 +68,11 @@ impl Study {
             let leaves = keys::merge(&mut merged, layer, &mut places);
             said.add(number, &leaves);
             // Layer by layer, so that what goes wrong was written in this one.
-            study = typed(&merged, layer, &leaves)?;
+            study = read_study(&merged, layer, &leaves)?;
         }
 
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let resolved = resolved(&study);
+        let resolved = write_resolved(&study);
         let loaded = LoadedStudy { study, name, path: path.to_owned(), resolved, places };
         refuse(
             validate::broken_rules(&loaded.study, &said)
@@ -196,23 +196,23 @@ pub struct ReleasedFolder {
     pub folder: PathBuf,
 }
 
-/// How paths begin that are not on this machine.
+/// The beginning of paths in the Hugging Face hub.
 const REMOTE: &str = "hf://";
 
-/// What is before, in and after the first `${NAME}` of a path.
+/// The parts of a path before, in and after its first `${NAME}`.
 fn variable(path: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = path.split_once("${")?;
     let (name, after) = rest.split_once('}')?;
     Some((before, name, after))
 }
 
-/// The variable of the environment without which a path of a study leads nowhere.
+/// The environment variable that a path of a study names and that is not set, if there is one.
 pub fn unset_variable(path: &Path) -> Option<&str> {
     variable(path.to_str()?).map(|(_, name, _)| name)
 }
 
-/// The file of the study that `argument` means: a path (it has a separator or ends in `.toml`), or
-/// a name in `experiments`.
+/// The study file that `argument` stands for: a path (with a separator, or ending in `.toml`), or
+/// the name of a study in `experiments`.
 ///
 /// # Errors
 /// If `experiments` has no study of this name.
@@ -256,8 +256,13 @@ fn refuse(problems: Vec<Problem>) -> Result<(), StudyError> {
     if problems.is_empty() { Ok(()) } else { Err(StudyError::Invalid(problems)) }
 }
 
-/// The study that the merged table says; what it cannot say is an error of the layer merged last.
-fn typed(merged: &Table, layer: &layer::Layer, leaves: &[keys::Leaf]) -> Result<Study, StudyError> {
+/// The study that the merged table describes; a value that does not fit its type is an error of the
+/// layer merged last.
+fn read_study(
+    merged: &Table,
+    layer: &layer::Layer,
+    leaves: &[keys::Leaf],
+) -> Result<Study, StudyError> {
     let study = toml_edit::de::from_document(DocumentMut::from(keys::complete(merged))).map_err(
         |error| {
             let span = error.span();
@@ -282,7 +287,7 @@ fn document(study: &Study) -> DocumentMut {
 }
 
 /// The study's one canonical text.
-fn resolved(study: &Study) -> String {
+fn write_resolved(study: &Study) -> String {
     let mut document = document(study);
     Layout.visit_document_mut(&mut document);
     document.to_string().trim_start().to_owned()

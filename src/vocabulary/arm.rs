@@ -1,4 +1,5 @@
-//! What is added to the real images that a classifier is trained on.
+//! Arms of an experiment: the images that are added to the real ones that a classifier is trained
+//! on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -60,7 +61,7 @@ pub struct Synthetic {
     pub variant: String,
 }
 
-/// What a classifier is trained on beside a number of real images. The order is that of tables.
+/// The images that a classifier is trained on beside the real ones. The order is that of tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Arm {

@@ -68,7 +68,7 @@ pub enum CheckpointError {
 /// If the file is no checkpoint, is damaged, or holds something other than a state dict.
 pub fn read(bytes: &[u8]) -> Result<StateDict, CheckpointError> {
     let archive = if bytes.starts_with(archive::ZIP) {
-        Archive::zipped(bytes)?
+        Archive::unzip(bytes)?
     } else if bytes.starts_with(archive::LEGACY) {
         Archive::legacy(bytes)?
     } else {
@@ -194,7 +194,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// What a pickle says of a storage beside it: `("storage", class, key, device, elements)`, in old
+/// A pickle's reference to a storage beside it: `("storage", class, key, device, elements)`, in old
 /// files followed by a view of another storage or None.
 struct Stored<'a> {
     key: &'a str,

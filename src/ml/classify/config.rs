@@ -25,7 +25,7 @@ pub struct Stage {
     pub layers: usize,
 }
 
-/// What follows each batch normalisation but those of projections.
+/// Activation after each batch normalisation but those of projections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nonlinearity {
@@ -36,7 +36,7 @@ pub enum Nonlinearity {
     Relu6,
 }
 
-/// How zeros are put around images.
+/// Placement of zeros around images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Zeros {
@@ -47,7 +47,7 @@ pub enum Zeros {
     TensorflowSame,
 }
 
-/// What images in [0, 1] become before the stem: `(x - mean) / std` of each channel.
+/// Normalisation of images in [0, 1] before the stem: `(x - mean) / std` of each channel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {

@@ -1,5 +1,5 @@
-//! What classifiers learn from and are tested on: photographs, or features of them that were
-//! computed before. How photographs are shown in training is in [`frames`](super::frames).
+//! The examples that classifiers are trained and tested on: photographs, or features of them that
+//! were computed before. How photographs are shown in training is in [`frames`](super::frames).
 
 use candle_core::{Device, Result, Tensor};
 

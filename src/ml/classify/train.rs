@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::batches;
 use super::efficientnet::Mode;
 use super::examples::Inputs;
-use super::judge::judged;
+use super::judge::judge;
 use super::model::Model;
 use crate::ml::backward::gradients;
 use crate::ml::loss::weighted_cross_entropy;
@@ -16,7 +16,7 @@ use crate::ml::training::{Batches, Session, finite};
 use crate::seed::Seed;
 use crate::vocabulary::WeightsKept;
 
-/// How a classifier is trained.
+/// Settings of a classifier's training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
     /// Most epochs.
@@ -61,7 +61,7 @@ impl Training {
     }
 }
 
-/// What is learned from or tested on, with a class each.
+/// Images to train or test on, with a class each.
 #[derive(Clone, Copy)]
 pub struct Examples<'a> {
     /// The images.
@@ -70,7 +70,7 @@ pub struct Examples<'a> {
     pub labels: &'a [u32],
 }
 
-/// What a classifier learns from.
+/// The images of a classifier's training.
 #[derive(Clone, Copy)]
 pub struct Lesson<'a> {
     /// The images that are trained on.
@@ -126,18 +126,18 @@ pub fn fit(
     };
     std::thread::scope(|scope| {
         let mut batches = batches::ahead(scope, first..training.epochs * steps, batch);
-        while !state.ended() {
+        while !state.is_over() {
             state.epoch(steps, lesson.validation, &mut batches, &mut session)?;
         }
         state.end()
     })
 }
 
-/// What a step learns from.
+/// The batch of one step.
 struct Batch {
     inputs: Tensor,
     labels: Tensor,
-    /// What the network draws from.
+    /// Root of the network's random streams.
     network: Seed,
 }
 
@@ -167,7 +167,7 @@ impl<'a> State<'a> {
     }
 
     /// Whether the last epoch was the last.
-    fn ended(&self) -> bool {
+    fn is_over(&self) -> bool {
         let waited = self
             .best
             .as_ref()
@@ -190,7 +190,7 @@ impl<'a> State<'a> {
             self.step(batches.next().expect("a batch for every step")?, done, total)?;
             (session.watch)(done + 1, total, self.sum / self.steps as f64)?;
             if self.steps < steps {
-                session.offer(|| self.kept())?;
+                session.offer(|| self.save())?;
             }
         }
         let line = self.evaluate(validation)?;
@@ -206,7 +206,7 @@ impl<'a> State<'a> {
         }
         self.curve.push(line);
         (self.steps, self.sum) = (0, 0.0);
-        session.offer(|| self.kept())
+        session.offer(|| self.save())
     }
 
     fn step(&mut self, batch: Batch, done: usize, total: usize) -> Result<()> {
@@ -228,7 +228,7 @@ impl<'a> State<'a> {
 
     fn evaluate(&self, validation: Examples<'_>) -> Result<Epoch> {
         let (validation_loss, validation_accuracy) =
-            judged(self.model.twin.as_ref(), validation, &self.training.class_weights)?;
+            judge(self.model.twin.as_ref(), validation, &self.training.class_weights)?;
         Ok(Epoch {
             training_loss: self.sum / self.steps as f64,
             validation_loss,
@@ -246,7 +246,7 @@ impl<'a> State<'a> {
         Ok(self.curve)
     }
 
-    fn kept(&self) -> Result<StateDict> {
+    fn save(&self) -> Result<StateDict> {
         let mut kept = StateDict::default();
         let curve = self
             .curve

@@ -1,4 +1,4 @@
-//! What a denoising UNet is trained on: noisy latents at random timesteps.
+//! The loss of a denoising UNet: noisy latents at random timesteps.
 
 use candle_core::{Device, Result, Tensor};
 use rand::Rng;
@@ -23,7 +23,7 @@ pub struct Denoising<'a> {
     pub gradient_checkpointing: bool,
 }
 
-/// What a loss is computed from.
+/// The input of a loss.
 pub struct Batch {
     /// Scaled latents [B, h, w, C].
     pub clean: Tensor,

@@ -15,7 +15,8 @@ pub const UNET: (&str, &str) = ("unet/config.json", "unet/diffusion_pytorch_mode
 pub const TEXT: (&str, &str) = ("text_encoder/config.json", "text_encoder/model.safetensors");
 /// Vocabulary and merges.
 pub const TOKENIZER: (&str, &str) = ("tokenizer/vocab.json", "tokenizer/merges.txt");
-/// Which token fills a text up; a repository may do without either.
+/// The tokenizer's configuration, which names the token that fills a text up. A repository may lack
+/// this file and the next.
 pub const TOKENIZER_CONFIG: &str = "tokenizer/tokenizer_config.json";
 /// The tokenizer's special tokens.
 pub const SPECIAL_TOKENS: &str = "tokenizer/special_tokens_map.json";

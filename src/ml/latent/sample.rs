@@ -157,8 +157,8 @@ fn decode(vae: &AutoencoderKl, latents: &Tensor) -> Result<Tensor> {
     in_turns(latents, pixels, |latents| vae.decode(&(latents / vae.config().scaling_factor)?))
 }
 
-/// What `f` makes of the items of `batch`, so many at once that they have [`PIXELS`] together, of
-/// `pixels` each, or one.
+/// The results of `f` for the items of `batch`, computed in chunks of at most [`PIXELS`] pixels
+/// (one item at least) at `pixels` an item.
 fn in_turns(
     batch: &Tensor,
     pixels: usize,

@@ -41,9 +41,9 @@ pub struct Config {
     pub beta_start: f64,
     /// Beta of the last timestep, below 1.
     pub beta_end: f64,
-    /// How beta rises between them; only "scaled_linear" is known.
+    /// Course of beta between them; only "scaled_linear" is known.
     pub beta_schedule: String,
-    /// What the UNet predicts.
+    /// The UNet's target.
     #[serde(default = "epsilon", with = "prediction_type")]
     pub prediction_type: PredictionType,
 }
@@ -70,7 +70,7 @@ mod prediction_type {
     }
 }
 
-/// What the files mean that were written before the key was there.
+/// The target of files that were written before the key existed.
 fn epsilon() -> PredictionType {
     PredictionType::Epsilon
 }
@@ -206,7 +206,7 @@ impl Schedule {
         clean.broadcast_mul(&alpha)? + noise.broadcast_mul(&sigma)?
     }
 
-    /// What the UNet should answer for x_t.
+    /// The target of the UNet for x_t.
     pub fn target(&self, clean: &Tensor, noise: &Tensor, timesteps: &[usize]) -> Result<Tensor> {
         match self.prediction {
             PredictionType::Epsilon => Ok(noise.clone()),

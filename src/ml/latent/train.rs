@@ -7,7 +7,7 @@ use crate::ml::params::{Params, StateDict};
 use crate::ml::training::{self, Batches, Gradients, PARTS, Session, finite, in_parts};
 use crate::seed::Seed;
 
-/// How long and how hard a model is trained.
+/// Settings of a model's training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
     /// Optimiser steps.
@@ -55,7 +55,7 @@ impl Default for Budget {
 pub struct Part<'a> {
     /// Positions of its images.
     pub indices: &'a [usize],
-    /// How often all images were seen before, for each of `indices`.
+    /// Number of passes over all images before, for each of `indices`.
     pub passes: &'a [usize],
     /// All that it draws comes from here.
     pub stream: Seed,
@@ -120,7 +120,7 @@ pub fn optimise(
             average.assign().map_err(Error::wrap)?;
         }
         (session.watch)(step + 1, budget.steps, value)?;
-        session.offer(|| state.kept())?;
+        session.offer(|| state.save())?;
     }
     Ok(state.losses)
 }
@@ -148,7 +148,7 @@ impl State {
         Ok(Self { variables, optimiser, average, losses: Vec::new() })
     }
 
-    fn kept(&self) -> Result<StateDict> {
+    fn save(&self) -> Result<StateDict> {
         let mut kept = StateDict::default();
         kept.insert("losses", Tensor::new(self.losses.as_slice(), &Device::Cpu)?);
         for (name, variable) in &self.variables {

@@ -226,12 +226,12 @@ impl UNet2DConditionModel {
         })
     }
 
-    /// What the model was constructed from.
+    /// The configuration of the model.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Where the model computes.
+    /// The device that the model computes on.
     pub fn device(&self) -> &Device {
         &self.device
     }

@@ -49,8 +49,8 @@ pub struct Config {
     pub norm_num_groups: usize,
     /// Height and width, in pixels, of the images that the model is made for.
     pub sample_size: usize,
-    /// What latents are multiplied by before the UNet sees them, so that they have unit variance.
-    /// The caller does it.
+    /// Factor that gives latents unit variance. The caller multiplies by it before the UNet sees
+    /// them.
     #[serde(default = "stable_diffusion_scaling")]
     pub scaling_factor: f64,
     /// Whether the middle block has self-attention.
@@ -165,7 +165,7 @@ impl AutoencoderKl {
         })
     }
 
-    /// What the model was constructed from.
+    /// The configuration of the model.
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -64,7 +64,7 @@ impl Padding {
     }
 }
 
-/// What is applied to a normalised value in the same pass.
+/// An activation, applied to a normalised value in the same pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     /// `x`.
@@ -75,7 +75,7 @@ pub enum Activation {
     Relu6,
 }
 
-/// How the window of a convolution meets an image.
+/// Stride and padding of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stride {
     /// Step of the window along both axes, 1 or more.

@@ -83,7 +83,7 @@ pub struct AdamW {
     step: u64,
 }
 
-/// What a resumed [`AdamW`] needs besides its variables.
+/// The state that a resumed [`AdamW`] needs besides its variables.
 #[derive(Debug, Clone)]
 pub struct AdamWState {
     /// Steps made.
@@ -177,12 +177,12 @@ impl AdamW {
                 match &mut slot.moments {
                     Moments::Host { mean, square } => {
                         let apply = |values: &mut [f32], gradient: &[f32]| {
-                            update.fused(values, gradient, mean, square)
+                            update.apply_fused(values, gradient, mean, square)
                         };
                         in_place::update(&slot.var, gradient, apply)
                     }
                     Moments::Device { mean, square } => {
-                        update.composed(&slot.var, gradient, mean, square)
+                        update.apply_composed(&slot.var, gradient, mean, square)
                     }
                 }
             },
@@ -285,7 +285,13 @@ impl Update {
 
     /// `m += (1 - b1) (g - m)`, `v = b2 v + (1 - b2) g^2`, `p = keep p - step_size m / (sqrt(v) /
     /// correction + eps)`.
-    fn fused(&self, values: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+    fn apply_fused(
+        &self,
+        values: &mut [f32],
+        gradient: &[f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+    ) {
         let chunks = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
         let chunks = chunks.zip(mean.par_chunks_mut(CHUNK)).zip(square.par_chunks_mut(CHUNK));
         let [keep, scale, step_size, eps] =
@@ -304,7 +310,7 @@ impl Update {
     }
 
     /// The same from tensor operations.
-    fn composed(
+    fn apply_composed(
         &self,
         var: &Var,
         gradient: &Tensor,

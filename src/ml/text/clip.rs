@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ml::ops;
 
-/// What stands between the two linear maps of a layer's feed-forward network.
+/// The activation between the two linear maps of a layer's feed-forward network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HiddenAct {

@@ -286,7 +286,7 @@ impl ClipTokenizer {
         Self::new(&vocabulary.vocab_json, &vocabulary.merges_txt, context_length)
     }
 
-    /// How many tokens there are.
+    /// Number of tokens.
     pub fn vocab_size(&self) -> usize {
         self.size
     }

@@ -1,4 +1,4 @@
-//! What there is in a set of pictures, and what is there twice.
+//! The audit of a set of pictures: its contents and its copies.
 
 use serde::{Deserialize, Serialize};
 

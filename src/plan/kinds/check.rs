@@ -1,4 +1,4 @@
-//! What the probe makes of synthetic and reconstructed images.
+//! The generator check: the probe's judgement of synthetic and reconstructed images.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What a frozen body makes of the views of images.
+//! Features of images and their views, by a frozen backbone.
 
 use serde::{Deserialize, Serialize};
 

@@ -9,7 +9,7 @@ use crate::vocabulary::Conditioning;
 /// A pipeline in diffusers' layout is checked to be one for this.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pretrained {
-    /// What the pipeline's UNet is conditioned on.
+    /// The input of the pipeline's UNet beside latents and prompt.
     pub conditioning: Conditioning,
 }
 

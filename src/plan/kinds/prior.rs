@@ -6,7 +6,7 @@ use super::{Kind, Spec, evaluations};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 
-/// What the prior's images are labelled with, where those of a class have its name.
+/// The prior's name where a class's inputs have the name of the class.
 pub const PRIOR: &str = "prior";
 
 /// Images of a prompt by a model as it is.

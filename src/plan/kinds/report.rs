@@ -20,9 +20,9 @@ pub struct Report {
     pub seed: u64,
     /// The image set.
     pub source: ImageSource,
-    /// What there is how many of, for the report's head.
+    /// Counts for the report's head, each with its noun.
     pub sizes: Vec<(String, usize)>,
-    /// What all replicates have in common, which no interval covers.
+    /// The things that all replicates share, whose variation no interval covers.
     pub shared: Vec<String>,
     /// The resolved study, as TOML.
     pub study: String,
@@ -50,9 +50,9 @@ pub struct KindCount {
 pub struct Training {
     /// The input that has them.
     pub role: String,
-    /// What it was tuned on.
+    /// The images it was tuned on, in words.
     pub model: String,
-    /// What the UNet is conditioned on.
+    /// The input of the UNet beside latents and prompt.
     pub conditioning: Conditioning,
     /// Optimiser steps.
     pub steps: usize,

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use super::cells::{Classifiers, Design};
 use super::{Config, HeldOut};
 use crate::stats::crossed::{Basis, Components, Crossed, Inference};
-use crate::stats::family::{Rule, adjusted};
+use crate::stats::family::{Rule, adjust};
 use crate::stats::interval::Interval;
 use crate::stats::paired::{mcnemar, sign_flip};
 
-/// What the primary analysis says of a difference: for new replicates on new images, unless `basis`
-/// says less.
+/// The primary analysis of a difference. It holds for new replicates on new images unless `basis`
+/// is narrower.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// What the answer holds for.
+    /// The population that the answer generalises to.
     pub basis: Basis,
     /// Mean over replicates, -1 to 1.
     pub difference: f64,
@@ -62,7 +62,7 @@ pub struct Contrast {
     pub answer: Answer,
     /// Differences by ascending replicate.
     pub replicates: Vec<f64>,
-    /// What the difference's variance is made of.
+    /// The components of the difference's variance.
     pub components: Components,
     /// Interval of the variance between replicates; none with one.
     pub rerun_interval: Option<Interval>,
@@ -98,7 +98,7 @@ pub struct Family {
     pub name: String,
     /// Null hypotheses, in the order of the contrasts.
     pub hypotheses: Vec<String>,
-    /// What became of the mean squares between replicates.
+    /// The treatment of the mean squares between replicates.
     #[serde(flatten)]
     pub rule: Rule,
 }
@@ -188,7 +188,7 @@ fn skin_types(
 fn answers(family: &[Crossed], config: &Config) -> (Rule, Vec<Answer>) {
     let rule = Rule::of(family);
     let inferences = rule.infer(family, config.confidence);
-    let adjusted = adjusted(&inferences.iter().map(|inference| inference.p).collect::<Vec<_>>());
+    let adjusted = adjust(&inferences.iter().map(|inference| inference.p).collect::<Vec<_>>());
     let answers = family.iter().zip(inferences).zip(adjusted);
     (
         rule,

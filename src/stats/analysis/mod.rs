@@ -26,7 +26,7 @@ use crate::fst;
 use crate::metrics::Predictions;
 use crate::vocabulary::{Arm, Regime};
 
-/// How the analysis is done.
+/// Settings of the analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -61,14 +61,14 @@ pub struct Analysis {
     /// Of each arm of a variant of the generator with the generator's own; a family apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variant_contrasts: Vec<Contrast>,
-    /// What the study could find; none where nothing is compared over reruns.
+    /// The power of the study; none where nothing is compared over reruns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Power>,
 }
 
 impl Analysis {
-    /// How many of the family's hypotheses are rejected.
-    pub fn rejected(&self) -> usize {
+    /// Number of the family's hypotheses that are rejected.
+    pub fn count_rejected(&self) -> usize {
         self.contrasts.iter().filter(|contrast| contrast.answer.rejected).count()
     }
 }
@@ -93,7 +93,7 @@ pub struct Accuracy {
     pub confusion: Vec<Vec<usize>>,
     /// Scores other than top-1 accuracy.
     pub scores: Scores,
-    /// How the trainings ended, means over replicates.
+    /// Losses at the end of the trainings, means over replicates.
     pub losses: Losses,
 }
 
@@ -137,8 +137,7 @@ struct HeldOut {
 /// and control is compared with the real-only one of the same n, transforms and regime, and all
 /// these comparisons are one family.
 ///
-/// # Errors
-/// Where cells do not pair, or a share is out of range.
+/// # Errors If cells do not pair, or a share is out of range.
 pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisError> {
     check_config(&config)?;
     let arms = arms(cells)?;
@@ -173,7 +172,7 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
     })
 }
 
-/// What the contrasts with real only are called together.
+/// The name of the family of contrasts with real only.
 fn family_name(arms: &BTreeMap<Design, Classifiers>) -> String {
     let alike = if arms.keys().all(|design| design.regime == Regime::Full) {
         "n and transforms"
@@ -193,7 +192,7 @@ fn family_name(arms: &BTreeMap<Design, Classifiers>) -> String {
     format!("{which} against real only, at the same {alike}")
 }
 
-/// What the study could find, by the mean variances of its contrasts over reruns.
+/// The power of the study, from the mean variances of its contrasts over reruns.
 fn power_of(contrasts: &[Contrast], crossed: &[Crossed], config: &Config) -> Option<Power> {
     let over_reruns = contrasts
         .iter()
@@ -201,7 +200,7 @@ fn power_of(contrasts: &[Contrast], crossed: &[Crossed], config: &Config) -> Opt
         .filter(|(contrast, _)| contrast.answer.basis == Basis::Reruns);
     let crossed = over_reruns.map(|(_, crossed)| crossed).collect::<Vec<_>>();
     let first = crossed.first()?;
-    let components = Components::pooled(&crossed);
+    let components = Components::pool(&crossed);
     let (replicates, units) = (first.replicates(), first.units);
     Some(Power::of(power::Design {
         components,
@@ -296,7 +295,7 @@ fn accuracy(design: &Design, arm: &Classifiers, held_out: &HeldOut, config: &Con
 impl Components {
     /// The mean of several contrasts' components. Mean squares are averaged before what is below 0
     /// is cut off.
-    pub fn pooled(contrasts: &[&Crossed]) -> Self {
+    pub fn pool(contrasts: &[&Crossed]) -> Self {
         let of = |value: fn(&Crossed) -> f64| {
             mean(&contrasts.iter().map(|contrast| value(contrast)).collect::<Vec<_>>())
         };
