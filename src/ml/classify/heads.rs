@@ -28,9 +28,9 @@ const KAIMING_IN: Init = Init::Kaiming {
 pub enum Head {
     /// Mean pooling, dropout, a linear layer: tensors `classifier.1.*`, as torchvision's.
     Linear {
-        /// [classes, channels].
+        /// `[classes, channels]`.
         weight: Tensor,
-        /// [classes].
+        /// `[classes]`.
         bias: Tensor,
         /// Probability that a feature is dropped in training.
         dropout: f64,
@@ -41,9 +41,9 @@ pub enum Head {
     ConcatPool {
         /// The normalisations before the two linear layers.
         norms: Box<[BatchNorm; 2]>,
-        /// The first layer, [512, 2 * channels].
+        /// The first layer, `[512, 2 * channels]`.
         hidden: Tensor,
-        /// The second layer, [classes, 512].
+        /// The second layer, `[classes, 512]`.
         output: Tensor,
         /// Probability that a value is dropped before the second layer in training; before the
         /// first it is half of this.

@@ -12,7 +12,7 @@ use crate::seed::Seed;
 pub struct Budget {
     /// Optimiser steps.
     pub steps: usize,
-    /// Items in a batch, a multiple of [`PARTS`](crate::ml::training::PARTS).
+    /// Items in a batch, a multiple of [`PARTS`].
     pub batch: usize,
     /// Batches whose mean gradient makes a step.
     pub accumulate: usize,
