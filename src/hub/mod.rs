@@ -97,7 +97,7 @@ impl Hub {
     }
 
     /// Where the location is on this machine, if all is that `wants` picks of the names of its
-    /// files. Asks nobody.
+    /// files. It sends no request.
     pub fn cached(
         &self,
         location: &Location,

@@ -21,11 +21,11 @@ pub struct Prediction {
     /// neither is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fst: Option<u8>,
-    /// Whether the condition is malignant, where the image set says so.
+    /// Whether the condition is malignant, if the image set knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
-    /// Whose picture it is, where the image set says so; a patient's pictures are one unit of
-    /// sampling. Empty: a unit of its own.
+    /// The patient, if the image set names one; a patient's pictures are one unit of sampling.
+    /// Empty: the picture is a unit of its own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub patient: String,
     /// The image set that it comes from, where that is known.

@@ -50,7 +50,7 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// A task's standing with the manifest that decided it; without one while an input is unknown.
+/// The freshness of a task, and the manifest that decided it.
 #[derive(Clone, Debug)]
 pub struct Assessment {
     /// The task's manifest; `None` where an input does not exist yet.

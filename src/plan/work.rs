@@ -73,7 +73,7 @@ impl Work {
         Self { units: counts.map(|(unit, count)| (unit, count as u64)).into(), rest: 0.0 }
     }
 
-    /// Of so many seconds, with nothing to count.
+    /// Work of about `seconds` seconds, with nothing to count.
     pub fn about(seconds: f64) -> Self {
         Self { units: BTreeMap::new(), rest: seconds }
     }

@@ -39,7 +39,7 @@ pub struct Audit {
     /// Groups of copies of which the study puts one into one set and one into another, or would if
     /// it did not keep them in one.
     pub across: Vec<CopyGroup>,
-    /// Groups of copies that bear different labels.
+    /// Groups of copies with different labels.
     pub conflicts: Vec<CopyGroup>,
     /// Whether the study keeps duplicates in one set.
     pub dedupe: bool,

@@ -96,7 +96,7 @@ pub struct Components {
 }
 
 impl Components {
-    /// Variance of the mean over so many replicates and images.
+    /// Variance of the mean over `replicates` replicates and `units` sampled units.
     pub fn variance(&self, replicates: f64, units: f64) -> f64 {
         self.rerun / replicates + self.image / units + self.residual / (replicates * units)
     }

@@ -180,7 +180,7 @@ impl Generator {
 }
 
 impl DreamBooth {
-    /// Steps for a class, or for all together, on so many images.
+    /// Optimiser steps on `images` images of a class, or of all classes together.
     pub fn steps_of(&self, class: Option<&str>, images: usize) -> usize {
         let own = class.and_then(|class| self.steps_by_class.get(class)).copied();
         let passes = (images * self.epochs).div_ceil(self.batch * self.accumulate);

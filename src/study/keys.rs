@@ -35,8 +35,8 @@ pub(super) struct Leaf {
 pub(super) struct Said(BTreeMap<String, usize>);
 
 impl Said {
-    /// The leaves of layer number `layer`, above those before. One that says every key, as a
-    /// resolved study does, means none of them.
+    /// The leaves of layer number `layer`, above those before. A layer that lists every key, as a
+    /// resolved study does, chose none of them.
     pub fn add(&mut self, layer: usize, leaves: &[Leaf]) {
         if KNOWN.is_covered(leaves) {
             self.0.clear();

@@ -30,7 +30,7 @@ pub use design::Cell;
 pub use error::{Place, Problem, StudyError};
 pub use schema::*;
 
-/// A study with what its file says about it.
+/// A study with its name, its resolved text and the places of its keys.
 #[derive(Clone, Debug)]
 pub struct LoadedStudy {
     /// The study, complete and validated.
@@ -163,8 +163,9 @@ impl LoadedStudy {
         (!path.is_empty()).then(|| self.relative(&format!("images.{name}"), path))
     }
 
-    /// A path beside the file that names it; one in the hub as it is. A `${NAME}` in it stands for
-    /// the environment's value; without one it stays, and so leads nowhere.
+    /// `path` relative to the file that names it, or as it is in the hub. Each `${NAME}` in it is
+    /// replaced by the environment variable; one that is not set stays, and such a path does not
+    /// exist.
     fn relative(&self, key: &str, path: &str) -> PathBuf {
         let mut expanded = String::new();
         let mut rest = path;

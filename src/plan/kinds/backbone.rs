@@ -24,7 +24,7 @@ impl Spec for Backbone {
 }
 
 impl Backbone {
-    /// On a corpus of so many images.
+    /// One task's work, on a corpus of `images` images.
     pub fn work(&self, images: usize) -> Work {
         Work::of([(Unit::ClassifierTraining, self.training.shown(images))])
     }

@@ -25,7 +25,7 @@ impl Spec for Decode {
 }
 
 impl Decode {
-    /// Of a block of so many pictures, about.
+    /// One task's work, on a block of about `pictures` pictures.
     pub fn work(&self, pictures: usize) -> Work {
         Work::of([(Unit::Pictures, pictures)])
     }

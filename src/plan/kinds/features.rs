@@ -35,7 +35,7 @@ impl Spec for Features {
 }
 
 impl Features {
-    /// Of so many images.
+    /// One task's work, on `images` images.
     pub fn work(&self, images: usize) -> Work {
         let views = self.views.as_ref().map_or(1, |views| views.count);
         Work::of([(Unit::Features, images * views)])

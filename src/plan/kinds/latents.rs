@@ -26,7 +26,7 @@ impl Spec for Latents {
 }
 
 impl Latents {
-    /// Of so many images.
+    /// One task's work, on `images` images.
     pub fn work(&self, images: usize) -> Work {
         Work::of([(Unit::Encodings, images * self.views)])
     }

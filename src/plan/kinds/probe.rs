@@ -23,7 +23,7 @@ impl Spec for Probe {
 }
 
 impl Probe {
-    /// On so many images.
+    /// One task's work, on `images` images.
     pub fn work(&self, images: usize) -> Work {
         Work::of([(Unit::ClassifierTraining, self.training.shown(images))])
     }

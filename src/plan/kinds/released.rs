@@ -26,7 +26,7 @@ impl Spec for Released {
 }
 
 impl Released {
-    /// Made from a pool of so many images of the class.
+    /// One task's work, for a pool of `pool` images of the class.
     pub fn work(&self, pool: usize) -> Work {
         Work::of([(Unit::Images, pool * self.generations)])
     }

@@ -30,7 +30,7 @@ impl Spec for Unpack {
 }
 
 impl Unpack {
-    /// Of a shard of so many pictures, about.
+    /// One task's work, on a shard of about `pictures` pictures.
     pub fn work(&self, pictures: usize) -> Work {
         Work::of([(Unit::Pictures, pictures)])
     }
