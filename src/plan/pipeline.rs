@@ -66,7 +66,7 @@ impl BaseInputs {
     }
 }
 
-/// What the graph of a study takes from outside it.
+/// Everything from outside a study that its graph depends on.
 pub struct Outside {
     /// The image set's files; None for embedded sets and those of pictures.
     pub files: Option<Input>,
@@ -82,6 +82,7 @@ pub struct Outside {
     pub backbone: Option<Input>,
     /// The study file's stem and the resolved study, for the report.
     pub name: String,
+    /// The resolved study's text.
     pub resolved: String,
 }
 
@@ -103,13 +104,18 @@ pub struct Pictures {
 /// Files of pictures that one task decodes.
 #[derive(Clone, Debug)]
 pub struct Block {
+    /// Name of the block.
     pub name: String,
+    /// Its files.
     pub files: Input,
     /// Pictures in it, about.
     pub pictures: usize,
 }
 
 /// Every task of `study`, the report last.
+///
+/// # Errors
+/// If two tasks get the same label, or a parameter is not finite.
 pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
     let mut builder = Builder {
         study,

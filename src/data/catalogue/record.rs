@@ -13,7 +13,7 @@ pub struct Record {
     /// Its file, relative to the set's folder, with `/`.
     pub file: String,
     pub label: String,
-    /// As [`Item::fst`](super::Item): 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is
+    /// As in [`crate::data::Item`]: 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is
     /// unknown.
     pub fst: u8,
     pub malignant: Option<bool>,

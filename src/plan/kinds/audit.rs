@@ -1,4 +1,4 @@
-//! What there is in a set of pictures, and what is there twice.
+//! The audit of a set of pictures: its contents and its copies.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +10,7 @@ use crate::vocabulary::ImageSource;
 /// The study's set of pictures as it is listed and drawn from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Audit {
+    /// The pictures.
     pub set: PictureSet,
     /// How the set's tables and files fit together, and which of them are not used; a sentence each.
     pub listing: Vec<String>,
@@ -21,12 +22,17 @@ pub struct Audit {
 /// `training_list`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PictureSet {
+    /// The image set.
     pub source: ImageSource,
     /// Side of the squares in pixels.
     pub size: usize,
+    /// The study's classes.
     pub classes: Vec<String>,
+    /// Which annotation of the skin type counts.
     pub skin_type: vocabulary::SkinTypeScale,
+    /// What happens to pictures that cannot be used.
     pub unusable: vocabulary::Unusable,
+    /// What happens to copies.
     pub dedupe: vocabulary::Dedupe,
     /// Columns and fields that are not read.
     pub ignored_columns: Vec<String>,
@@ -40,6 +46,7 @@ impl Spec for Audit {
 }
 
 impl Audit {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(1.0)
     }

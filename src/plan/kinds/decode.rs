@@ -11,6 +11,7 @@ use crate::vocabulary;
 pub struct Decode {
     /// Side of the squares in pixels.
     pub size: usize,
+    /// How a picture becomes a square.
     pub fit: vocabulary::Fit,
     /// Whether frames are made instead: whole pictures, or nearly, with shorter sides of `size`.
     pub frames: bool,
@@ -24,7 +25,7 @@ impl Spec for Decode {
 }
 
 impl Decode {
-    /// Of a block of so many pictures, about.
+    /// One task's work, on a block of about `pictures` pictures.
     pub fn work(&self, pictures: usize) -> Work {
         Work::of([(Unit::Pictures, pictures)])
     }

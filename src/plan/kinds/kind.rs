@@ -10,6 +10,7 @@ use crate::vocabulary::Arm;
 /// What all tasks of a kind have in common.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
+    /// The name in manifests, receipts and reports.
     pub name: &'static str,
     /// A part of every key; raised when the step's code comes to give other bytes for the same
     /// manifest (tests/house/versions.rs).
@@ -30,6 +31,7 @@ impl Kind {
 /// The parameters of one kind of task: exactly what its step reads, so exactly what its key depends
 /// on.
 pub trait Spec: Serialize + DeserializeOwned {
+    /// The kind that these are parameters of.
     const KIND: Kind;
 }
 
@@ -40,7 +42,9 @@ pub struct ShardSet {
     /// Absent: made by the model before it was tuned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arm: Option<Arm>,
+    /// The class.
     pub class: String,
+    /// The inputs.
     pub roles: Vec<String>,
 }
 

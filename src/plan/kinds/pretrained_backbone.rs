@@ -8,6 +8,7 @@ use crate::plan::work::Work;
 /// Weights of a file are checked to be those of this network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PretrainedBackbone {
+    /// Name of the network.
     pub architecture: String,
 }
 
@@ -21,6 +22,7 @@ impl Spec for PretrainedBackbone {
 }
 
 impl PretrainedBackbone {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(1.0)
     }

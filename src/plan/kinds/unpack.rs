@@ -12,11 +12,15 @@ use crate::vocabulary::Strategy;
 pub struct Unpack {
     /// Side of the squares in pixels.
     pub size: usize,
+    /// How a picture becomes a square.
     pub fit: vocabulary::Fit,
+    /// What happens to pictures that cannot be used.
     pub unusable: vocabulary::Unusable,
     /// Only images of these, and with smaller numbers than this, are taken.
     pub classes: Vec<String>,
+    /// Strategies whose images are kept.
     pub strategies: Vec<Strategy>,
+    /// Images of each source that are kept: those with smaller numbers.
     pub generations: usize,
 }
 
@@ -26,7 +30,7 @@ impl Spec for Unpack {
 }
 
 impl Unpack {
-    /// Of a shard of so many pictures, about.
+    /// One task's work, on a shard of about `pictures` pictures.
     pub fn work(&self, pictures: usize) -> Work {
         Work::of([(Unit::Pictures, pictures)])
     }

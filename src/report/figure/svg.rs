@@ -58,7 +58,7 @@ impl Canvas {
     }
 
     /// What `draw` paints, in the colour of the series.
-    pub fn coloured(&mut self, style: usize, draw: impl FnOnce(&mut Self)) {
+    pub fn colour(&mut self, style: usize, draw: impl FnOnce(&mut Self)) {
         let style = style % COLOURS.len();
         self.put(&format!(r#"<g class="fig-s{style}" color="{}">"#, COLOURS[style]));
         draw(self);
@@ -177,7 +177,7 @@ mod tests {
     fn no_two_of_thirty_six_series_look_alike() {
         let drawn = |style: usize| {
             let mut canvas = Canvas::default();
-            canvas.coloured(style, |canvas| canvas.marker((0.0, 0.0), style, true));
+            canvas.colour(style, |canvas| canvas.marker((0.0, 0.0), style, true));
             canvas.body
         };
         let all = (0..COLOURS.len() * COLOURS.len())

@@ -45,7 +45,7 @@ fn count_classes(check: &Check) -> String {
 
 fn conclude(check: &Check) -> String {
     let carried = |strategy: &&str| {
-        format!("{strategy} {} of {}", check.carried(strategy), count_classes(check))
+        format!("{strategy} {} of {}", check.count_carried(strategy), count_classes(check))
     };
     format!(
         "A classifier trained on plentiful real images was shown synthetic ones. Recognised above \
