@@ -18,7 +18,7 @@ const FILES_TO_SPLIT: &[&str] =
     &["src/ml/ops/tests.rs", "src/ml/params.rs", "src/study/tests.rs", "src/study/validate.rs"];
 const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "src/cli/terminal.rs tell",
-    "src/data/sets/tests.rs fitzpatrick17k_is_the_papers",
+    "src/data/sets/tests/mod.rs fitzpatrick17k_is_the_papers",
     "src/data/webdataset.rs for_each_sample",
     "src/hub/server.rs answer",
     "src/ml/checkpoint/pickle.rs step",
