@@ -17,20 +17,14 @@ const LONGEST_FUNCTION: usize = 60;
 const FILES_TO_SPLIT: &[&str] =
     &["src/ml/ops/tests.rs", "src/ml/params.rs", "src/study/tests.rs", "src/study/validate.rs"];
 const FUNCTIONS_TO_SPLIT: &[&str] = &[
-    "src/cli/terminal.rs tell",
     "src/data/sets/tests/mod.rs fitzpatrick17k_is_the_papers",
-    "src/data/webdataset.rs for_each_sample",
     "src/hub/server.rs answer",
     "src/ml/checkpoint/pickle.rs step",
     "src/ml/classify/efficientnet/tests/reference.rs check",
     "src/ml/latent/tests/reference.rs check",
     "src/ml/ops/tests.rs normalisation_with_and_without_activation",
-    "src/report/render/tests.rs figures_and_galleries",
-    "src/report/render/tests.rs prose",
-    "src/report/render/tests.rs tables",
     "src/stats/scores_tests.rs scores_agree_with_brute_force",
     "src/stats/scores_tests.rs scores_agree_with_scikit_learn",
-    "src/steps/audit.rs run",
     "src/steps/dreambooth.rs run",
     "src/steps/unet.rs run",
     "src/study/tests.rs values_of_another_type_are_refused_where_they_stand",
@@ -52,13 +46,6 @@ const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "tests/peer/main.rs sample",
 ];
 const FILES_IN_CIRCLES: &[&str] = &[
-    "cli/diffusers.rs",
-    "cli/eta.rs",
-    "cli/inspect.rs",
-    "cli/mod.rs",
-    "cli/reproduce.rs",
-    "cli/terminal.rs",
-    "cli/upkeep.rs",
     "data/duplicates/align.rs",
     "data/duplicates/fingerprint.rs",
     "data/phantom/base/eruption.rs",
@@ -85,8 +72,6 @@ const FILES_IN_CIRCLES: &[&str] = &[
     "stats/analysis/cells.rs",
     "stats/analysis/contrast.rs",
     "stats/analysis/mod.rs",
-    "steps/context.rs",
-    "steps/mod.rs",
     "store/error.rs",
     "store/lock.rs",
     "store/objects.rs",
