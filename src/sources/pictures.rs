@@ -16,6 +16,7 @@ use crate::plan::{Input, InputFile};
 use crate::store::Store;
 use crate::study::{LoadedStudy, Problem, StudyError};
 use crate::vocabulary::Unusable;
+use crate::wording::some_of;
 
 /// Bytes of squares that one task makes.
 const BLOCK_BYTES: usize = 128 << 20;
@@ -172,13 +173,11 @@ fn blocks(
 }
 
 fn describe_missing(missing: &[String], of: usize, root: &Path) -> String {
-    let more = missing.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
-        "{} of {of} pictures are not in {}: {}{more}\n  put them there, or set images.unusable = \"drop\" to go on without them",
+        "{} of {of} pictures are not in {}: {}\n  put them there, or set images.unusable = \"drop\" to go on without them",
         missing.len(),
         root.display(),
-        missing[..missing.len().min(NAMED)].join(", ")
+        some_of(missing, NAMED, ", ")
     )
 }
 

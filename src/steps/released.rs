@@ -11,6 +11,7 @@ use super::{Outputs, StepError, unpack};
 use crate::data::webdataset::{self, Sample, ShardError};
 use crate::data::{Item, released};
 use crate::plan::kinds;
+use crate::wording::some_of;
 
 /// Sources without enough images that are named.
 const NAMED: usize = 5;
@@ -92,19 +93,10 @@ fn wanted<'a, K: Ord>(
     if too_few.is_empty() {
         return Ok(wanted);
     }
-    let named = too_few
-        .iter()
-        .take(NAMED)
-        .map(|(id, count)| format!("{id} ({count})"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let more = if too_few.len() > NAMED {
-        format!(" and {} more", too_few.len() - NAMED)
-    } else {
-        String::new()
-    };
+    let named = too_few.iter().map(|(id, count)| format!("{id} ({count})")).collect::<Vec<_>>();
+    let named = some_of(&named, NAMED, ", ");
     let message = format!(
-        "{} of the pool's {} images of `{}` have fewer than {last} released {} images: {named}{more}\n  \
+        "{} of the pool's {} images of `{}` have fewer than {last} released {} images: {named}\n  \
          lower experiment.doses, or keep the pool to the images that the set was made from (images.training_list)",
         too_few.len(),
         pool.len(),

@@ -87,11 +87,6 @@ fn study(params: kinds::Report) -> StudyInfo {
 }
 
 fn count(count: &kinds::KindCount) -> TaskCount {
-    let noun = kinds::ALL.iter().find(|kind| kind.name == count.kind).map_or("", |kind| kind.noun);
-    TaskCount {
-        kind: noun.to_owned(),
-        tasks: count.tasks,
-        serves: count.serves,
-        apart: count.apart,
-    }
+    let kinds::KindCount { kind, tasks, serves, apart } = count.clone();
+    TaskCount { kind, tasks, serves, apart }
 }

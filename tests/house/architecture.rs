@@ -19,7 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("vocabulary", &[]),
     ("metrics", &["fst"]),
     ("stats", &["vocabulary", "metrics", "fst", "seed"]),
-    ("data", &["vocabulary", "id", "fst", "seed", "study"]),
+    ("data", &["vocabulary", "id", "fst", "seed", "study", "wording"]),
     ("hub", &["replace"]),
     ("ml", &["vocabulary", "seed"]),
     ("study", &["vocabulary", "seed"]),
@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["vocabulary", "study", "store", "id", "seed", "wording"]),
     ("exec", &["plan", "store", "id", "replace", "wording"]),
     ("report", &["vocabulary", "stats", "id"]),
-    ("sources", &["vocabulary", "data", "hub", "ml", "plan", "store", "study"]),
+    ("sources", &["vocabulary", "data", "hub", "ml", "plan", "store", "study", "wording"]),
     (
         "steps",
         &[

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::error::CatalogueError;
 use super::value::{self, Part};
+use crate::wording::some_of;
 
 /// One picture of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +68,7 @@ impl Catalogue {
             let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|near| near.0 > 0.8);
             let nearest =
                 near.map(|(_, label)| format!(" (the nearest is `{label}`)")).unwrap_or_default();
-            let mut known = counts.keys().take(12).copied().collect::<Vec<_>>().join(", ");
-            if counts.len() > 12 {
-                known.push_str(&format!(" and {} more", counts.len() - 12));
-            }
+            let known = some_of(&counts.keys().collect::<Vec<_>>(), 12, ", ");
             return Err(CatalogueError::Class { class: class.clone(), nearest, known });
         }
         self.records.retain(|record| classes.contains(&record.label));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::data::catalogue::{CatalogueError, Record, value};
+use crate::wording::some_of;
 
 /// Ends of the names of the files that are pictures; those of the second line can't be read, and
 /// are refused by name when they are decoded.
@@ -120,12 +121,8 @@ pub fn count_unused(noun: &str, place: &str, files: &[&String]) -> Option<String
 
 /// The first names of a list, and how many more there are.
 pub(super) fn name_first(files: &[impl AsRef<str>]) -> String {
-    let named = files.iter().take(NAMED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
-    let named = value::visible(&named);
-    match files.len().saturating_sub(NAMED) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
+    let files = files.iter().map(|file| value::visible(file.as_ref())).collect::<Vec<_>>();
+    some_of(&files, NAMED, ", ")
 }
 
 /// The pictures that no record names, as a sentence.

@@ -35,7 +35,7 @@ pub struct Report {
 /// How many tasks of a kind the study has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KindCount {
-    /// Name of the kind.
+    /// What one of its tasks is called.
     pub kind: String,
     /// Number of tasks.
     pub tasks: usize,

@@ -314,9 +314,9 @@ impl Builder<'_> {
                 }
             }
             let position =
-                counts.iter().position(|count| count.kind == task.kind.name).unwrap_or_else(|| {
+                counts.iter().position(|count| count.kind == task.kind.noun).unwrap_or_else(|| {
                     counts.push(kinds::KindCount {
-                        kind: task.kind.name.to_owned(),
+                        kind: task.kind.noun.to_owned(),
                         tasks: 0,
                         serves: 0,
                         apart: 0,
