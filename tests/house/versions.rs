@@ -22,7 +22,7 @@ const NEVER: &[&str] = &["store/", "exec/"];
 
 /// Serves everything that a study says, so that a kind's source is what it uses there and no more:
 /// the types of its parameters, and the functions that it calls.
-const BY_ITEM: &[&str] = &["lib.rs", "plan/", "study/", "steps/mod.rs"];
+const BY_ITEM: &[&str] = &["lib.rs", "plan/", "study/", "steps/mod.rs", "vocabulary/"];
 
 fn counted(file: &str) -> Counted {
     let among = |list: &[&str]| list.iter().any(|start| file.starts_with(start));
