@@ -30,6 +30,10 @@ pub const TESTS: &[(&str, fn())] = &[
         "long_tasks_start_first_and_a_lone_one_gets_all_cores",
         long_tasks_start_first_and_a_lone_one_gets_all_cores,
     ),
+    (
+        "a_store_deleted_under_a_run_ends_it_and_stays_away",
+        a_store_deleted_under_a_run_ends_it_and_stays_away,
+    ),
     ("idle_cores_go_to_the_tasks_that_can_start", idle_cores_go_to_the_tasks_that_can_start),
     ("a_gpu_has_one_task_at_a_time", a_gpu_has_one_task_at_a_time),
     (
@@ -379,6 +383,31 @@ fn long_tasks_start_first_and_a_lone_one_gets_all_cores() {
     });
     assert_eq!(started[..2], [("long", 2), ("middle", 2)]);
     assert_eq!(started[3], ("last", 4));
+}
+
+fn a_store_deleted_under_a_run_ends_it_and_stays_away() {
+    let place = Place::new();
+    let never = place.source() + ".never";
+    let long = ToyTask::new("long", "wait", json!({ "until": never }), &[]);
+    let toy = Toy(vec![
+        ToyTask { cost: 9.0, ..long },
+        ToyTask::new("short", "emit", json!({ "text": "x" }), &[]),
+    ]);
+    let store = place.open();
+    let graph = toy.graph(&store).unwrap();
+    let mut failed = 0;
+    let mut emit = |event: &Event| match event {
+        Event::Started { label, .. } if label == "short" => {
+            fs::remove_dir_all(place.root()).unwrap();
+        }
+        Event::Failed { .. } => failed += 1,
+        _ => {}
+    };
+    let error = titrate::exec::run(&graph, &store, &place.options(), &mut emit).unwrap_err();
+    assert!(error.to_string().contains("was deleted or moved while it was in use"), "{error}");
+    drop(store);
+    assert_eq!(failed, 0, "no task is to blame");
+    assert!(!place.root().exists());
 }
 
 /// In the middle of a study, where two tasks alone can run, and at its ends.
