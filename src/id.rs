@@ -24,16 +24,21 @@ macro_rules! address {
             }
 
             /// BLAKE3 of what is left to read.
+            ///
+            /// # Errors
+            /// If reading fails.
             pub fn of_reader(from: impl std::io::Read) -> std::io::Result<Self> {
                 let mut hasher = blake3::Hasher::new();
                 hasher.update_reader(from)?;
                 Ok(Self(*hasher.finalize().as_bytes()))
             }
 
+            /// The address with these bytes.
             pub fn from_bytes(bytes: [u8; 32]) -> Self {
                 Self(bytes)
             }
 
+            /// The bytes of the address.
             pub fn as_bytes(&self) -> &[u8; 32] {
                 &self.0
             }
@@ -99,11 +104,15 @@ pub struct Digesting<R> {
 }
 
 impl<R: std::io::Read> Digesting<R> {
+    /// A reader that passes on `source` from its present position.
     pub fn new(source: R) -> Self {
         Self { source, hasher: blake3::Hasher::new() }
     }
 
     /// The digest of all that was read and of what is left.
+    ///
+    /// # Errors
+    /// If reading fails.
     pub fn finish(mut self) -> std::io::Result<Digest> {
         self.hasher.update_reader(self.source)?;
         Ok(Digest(*self.hasher.finalize().as_bytes()))

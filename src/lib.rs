@@ -3,8 +3,12 @@
 //!
 //! ARCHITECTURE.md says what each room is for and which way imports run.
 
+#![warn(missing_docs)]
+
 pub mod cli;
+#[allow(missing_docs, reason = "this room is not documented in full yet")]
 pub mod data;
+#[allow(missing_docs, reason = "this room is not documented in full yet")]
 pub mod exec;
 pub mod fst;
 pub mod hub;
@@ -18,6 +22,7 @@ pub mod seed;
 pub mod sources;
 pub mod stats;
 pub mod steps;
+#[allow(missing_docs, reason = "this room is not documented in full yet")]
 pub mod store;
 pub mod study;
 pub mod vocabulary;

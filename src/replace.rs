@@ -7,11 +7,17 @@ use std::path::Path;
 
 /// Writes `bytes` to `path` by way of a file beside it. Not synced: after a power cut the file may
 /// be either, or empty.
+///
+/// # Errors
+/// If the file cannot be written; `path` is then as it was.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_with(path, |aside| fs::write(aside, bytes))
 }
 
 /// Puts the file that `write` makes in the place of `path`. Where that fails, nothing of it stays.
+///
+/// # Errors
+/// If `write` fails or the file cannot be put in place; `path` is then as it was.
 pub fn replace_with(path: &Path, write: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let aside = path.with_file_name(format!(".{name}.new"));

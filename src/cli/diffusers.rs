@@ -144,3 +144,24 @@ fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_that_failed_half_way_can_be_repeated() {
+        let place = tempfile::tempdir().unwrap();
+        let objects = Objects::open(place.path()).unwrap();
+        // The configuration is written before the weights are found to be missing.
+        let files = vec![("vae/config.json".to_owned(), b"{}".to_vec())];
+        let half = objects.put_artifact(files).unwrap();
+        let parts = Parts { tuned: &half, text: &half, autoencoder: &half };
+        let folder = place.path().join("pipeline");
+        for _ in 0..2 {
+            let error = write_aside(&objects, &parts, &folder).unwrap_err().to_string();
+            assert_eq!(error, format!("there is no {}", VAE.1));
+            assert!(!folder.exists());
+        }
+    }
+}

@@ -12,6 +12,7 @@ use crate::cli::power::power;
 use crate::cli::units::{date, duration, size};
 use crate::id::{Digest, Key};
 use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
+use crate::sources;
 use crate::store::{Artifact, Receipt, Store};
 use crate::wording::some_of;
 
@@ -34,6 +35,11 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
                 writeln!(text, "unknown  {label}  waits for {}", awaited(&graph, id, roles))?
             }
         }
+    }
+    let listing = sources::listing(&study, &store)?;
+    if !listing.is_empty() {
+        text.push_str("image set:\n");
+        listing.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
     }
     text.push_str(&to_do(&graph, &assessed));
     text.push_str(&power(&study.study, &graph, &assessed, &store)?);

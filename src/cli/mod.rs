@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::data::catalogue::value::visible;
 use crate::exec;
 use crate::wording::causes;
 use args::{Arguments, Command, Data};
@@ -43,7 +44,7 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", causes(error.as_ref()));
+            eprintln!("error: {}", visible(&causes(error.as_ref())));
             Exit::of_error(&error).into()
         }
     }

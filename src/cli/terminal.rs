@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::eta::Eta;
 use crate::cli::units::{duration, speed};
+use crate::data::catalogue::value::visible;
 use crate::exec::Event;
 use crate::plan::Progress;
 
@@ -140,6 +141,7 @@ impl Terminal {
 
     /// Shows what must be seen.
     pub fn say(&self, text: &str) {
+        let text = visible(text);
         match &self.bars {
             Some(bars) => bars.all.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),

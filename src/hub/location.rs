@@ -1,16 +1,17 @@
-//! What `hf://` names.
+//! Locations in the hub, written `hf://...`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::HubError;
 
-/// How a path that is in the hub begins.
+/// The beginning of a path that is in the hub.
 pub const SCHEME: &str = "hf://";
 
 /// A repository of the hub at a revision, and a file or folder in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
+    /// Whether it is a data set's repository instead of a model's.
     pub dataset: bool,
     /// `owner/name`.
     pub id: String,

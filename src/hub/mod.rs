@@ -25,33 +25,43 @@ use crate::replace::replace;
 
 pub use location::{Location, SCHEME};
 
-/// Why a file of the hub is not here.
+/// Why a file of the hub is not available.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum HubError {
+    /// The text is no location.
     #[error(
         "`{text}` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path"
     )]
     Location { text: String },
+    /// The file is not in the cache, and nothing may be downloaded.
     #[error("{location} is not in the cache at {}, and HF_HUB_OFFLINE forbids to download it", .cache.display())]
     Offline { location: String, cache: PathBuf },
+    /// The repository needs a token, or its conditions to be accepted.
     #[error(
         "{location}: the hub answers {status}: accept the repository's conditions on its page, and set HF_TOKEN to a token that may read it"
     )]
     Forbidden { location: String, status: u16 },
+    /// The hub has no such repository, revision or file.
     #[error("{location}: the hub has no such repository, revision or file{}", .file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default())]
     NotFound { location: String, file: Option<String> },
+    /// A folder of the hub has none of the wanted files.
     #[error("{location}: nothing in it is wanted here; it has {has}")]
     Nothing { location: String, has: String },
+    /// A download broke off.
     #[error(
         "{location}, {file}: {cause}; what has come is kept: the same command goes on from there"
     )]
     Transfer { location: String, file: String, cause: String },
+    /// A downloaded file has other bytes than the hub announces.
     #[error(
         "{location}, {file}: its digest is {found}, where the hub says {expected}: it was removed; the same command downloads it again"
     )]
     Digest { location: String, file: String, expected: String, found: String },
+    /// The files of a repository could not be listed.
     #[error("{location}: {cause}")]
     Listing { location: String, cause: String },
+    /// A file of the cache could not be read or written.
     #[error("{}: {cause}", .path.display())]
     Io { path: PathBuf, cause: io::Error },
 }
@@ -63,6 +73,7 @@ pub struct Hub {
     pub cache: PathBuf,
     /// None: the public one.
     pub endpoint: Option<String>,
+    /// Token that requests are authorised with, if any.
     pub token: Option<String>,
     /// Whether nothing may be downloaded.
     pub offline: bool,
@@ -86,7 +97,7 @@ impl Hub {
     }
 
     /// Where the location is on this machine, if all is that `wants` picks of the names of its
-    /// files. Asks nobody.
+    /// files. It sends no request.
     pub fn cached(
         &self,
         location: &Location,
@@ -112,6 +123,10 @@ impl Hub {
 
     /// Downloads what `wants` picks of the names of the location's files and is not here, and says
     /// so line by line.
+    ///
+    /// # Errors
+    /// If the hub does not have it or refuses it, if a download breaks off or has other bytes than
+    /// announced, or if it is not in the cache and nothing may be downloaded.
     pub fn fetch(
         &self,
         location: &Location,

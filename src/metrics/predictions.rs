@@ -1,14 +1,13 @@
-//! Stored predictions: what a classifier said about each held-out image, checked when made and when
-//! read.
+//! Stored predictions of a classifier for each held-out image, checked when made and when read.
 
 use serde::{Deserialize, Serialize};
 
 use crate::fst;
 
-/// How far a row of probabilities may sum from 1: the rounding of an f32 softmax.
+/// Largest deviation of a sum of probabilities from 1: the rounding of an f32 softmax.
 const SUM_TOLERANCE: f32 = 1e-3;
 
-/// What a classifier said about one held-out image.
+/// A classifier's prediction for one held-out image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prediction {
@@ -22,11 +21,11 @@ pub struct Prediction {
     /// neither is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fst: Option<u8>,
-    /// Whether the condition is malignant, where the image set says so.
+    /// Whether the condition is malignant, if the image set knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
-    /// Whose picture it is, where the image set says so; a patient's pictures are one unit of
-    /// sampling. Empty: a unit of its own.
+    /// The patient, if the image set names one; a patient's pictures are one unit of sampling.
+    /// Empty: the picture is a unit of its own.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub patient: String,
     /// The image set that it comes from, where that is known.
@@ -99,23 +98,34 @@ impl TryFrom<Unchecked> for Predictions {
 
 /// Predictions that cannot be scored.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum PredictionsError {
+    /// There is no image.
     #[error("predictions hold no image")]
     Empty,
+    /// Two predictions have this image's id.
     #[error("image `{0}` is predicted twice")]
     Twice(String),
+    /// A label that is not the index of a class.
     #[error("image `{id}` has label {label}, but there are {classes} classes")]
     Label { id: String, label: usize, classes: usize },
+    /// An image with more or fewer probabilities than classes.
     #[error("image `{id}` has {found} probabilities for {classes} classes")]
     Length { id: String, found: usize, classes: usize },
+    /// Probabilities that are negative, not finite or do not sum to 1.
     #[error("probabilities of image `{id}` are not a distribution: {probabilities:?}")]
     Distribution { id: String, probabilities: Vec<f32> },
+    /// A skin type that does not exist.
     #[error("image `{id}` has Fitzpatrick skin type {fst}, which is not 1 to 6 nor 12, 34 or 56")]
     SkinType { id: String, fst: u8 },
 }
 
 impl Predictions {
     /// Checks the predictions and puts them in the order of their ids.
+    ///
+    /// # Errors
+    /// If there is no image, an id is given twice, or an image's label, probabilities or skin type
+    /// are impossible.
     pub fn new(
         classes: Vec<String>,
         mut images: Vec<Prediction>,
@@ -150,7 +160,7 @@ impl Predictions {
         counts
     }
 
-    /// Which classes are malignant. None where that is not known: a class has no image, or an
+    /// Whether each class is malignant. None where that is not known: a class has no image, or an
     /// image's malignancy is unknown or differs from that of another image of its class.
     pub fn malignant_classes(&self) -> Option<Vec<bool>> {
         let mut classes = vec![None; self.classes.len()];
@@ -165,7 +175,7 @@ impl Predictions {
 
     /// The first thing in which the two held-out sets differ (classes, ids, labels, skin types,
     /// malignancy, patients), or none if they pair up.
-    pub fn unpaired(&self, other: &Self) -> Option<String> {
+    pub fn find_difference(&self, other: &Self) -> Option<String> {
         if self.classes != other.classes {
             return Some(format!("classes {:?} and {:?}", self.classes, other.classes));
         }
@@ -289,8 +299,8 @@ mod tests {
         let mut fewer = sample().images().to_vec();
         fewer.pop();
         let fewer = Predictions::new(three(), fewer).unwrap();
-        assert_eq!(sample().unpaired(&sample()), None);
-        assert_eq!(sample().unpaired(&fewer).unwrap(), "image `4` in one only");
+        assert_eq!(sample().find_difference(&sample()), None);
+        assert_eq!(sample().find_difference(&fewer).unwrap(), "image `4` in one only");
     }
 
     #[test]
@@ -306,7 +316,7 @@ mod tests {
             change(&mut images[1]);
             let other = Predictions::new(three(), images).unwrap();
             assert_eq!(
-                sample().unpaired(&other).unwrap(),
+                sample().find_difference(&other).unwrap(),
                 "label, skin type, malignancy or patient of image `2`"
             );
         }

@@ -1,4 +1,4 @@
-//! Where models compute: on the processor, or on an NVIDIA GPU.
+//! Devices that models compute on: the processor, or an NVIDIA GPU.
 
 use std::sync::OnceLock;
 
@@ -7,14 +7,19 @@ use candle_core::{DType, Device, Result, Tensor};
 /// Why models cannot compute where they are asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
+    /// The GPU could not be opened.
     #[error("no CUDA device can be used: {0}")]
     Cuda(candle_core::Error),
+    /// No device has this name.
     #[error("no device is called `{0}`")]
     Unknown(String),
 }
 
 /// The device called `name`: `cpu`, or `cuda`, the first GPU that CUDA_VISIBLE_DEVICES leaves, once
 /// it has computed something.
+///
+/// # Errors
+/// If no device has this name, or no GPU can be used.
 pub fn named(name: &str) -> std::result::Result<Device, DeviceError> {
     match name {
         "cpu" => Ok(Device::Cpu),

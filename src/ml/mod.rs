@@ -1,5 +1,10 @@
 //! Machine learning: differentiable operations, trainable blocks, models and their training. May
 //! import `seed` and `vocabulary`.
+//!
+//! # Errors
+//! A function that returns candle's `Result` fails if a tensor has another shape, type or device
+//! than its documentation says, or if the device fails; only further reasons are given with the
+//! function.
 
 pub mod backward;
 pub mod checkpoint;

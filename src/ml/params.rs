@@ -21,25 +21,35 @@ use crate::seed::Seed;
 
 /// Why tensors could not be read, fitted to a model or written.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum ParamsError {
+    /// It is not a safetensors file.
     #[error("not a safetensors file: {0}")]
     Unreadable(#[from] SafeTensorError),
+    /// A tensor does not hold floating-point numbers.
     #[error("tensor {name} is stored as {dtype}, not as floating point")]
     NotFloat { name: String, dtype: Dtype },
+    /// Two tensors have the same name.
     #[error("tensor {name} is stored twice, in two files or under a former name as well")]
     Twice { name: String },
+    /// A tensor that the model asks for is missing.
     #[error(
         "tensor {name} of shape {expected:?} is missing: the stored weights are of another model or size"
     )]
     Missing { name: String, expected: Shape },
+    /// A tensor has another shape than the model asks for.
     #[error("tensor {name} is stored with shape {stored:?} where the model has {expected:?}")]
     WrongShape { name: String, expected: Shape, stored: Shape },
+    /// The model did not ask for these tensors.
     #[error("{} stored tensors are not part of the model, the first of them {}", names.len(), names[0])]
     Leftover { names: Vec<String> },
+    /// A value is not finite in the type to be written.
     #[error("tensor {name} holds a value that is not finite as {dtype:?}")]
     NotFinite { name: String, dtype: DType },
+    /// A type that cannot be written.
     #[error("weights are written as f16 or f32, not as {dtype:?}")]
     Unwritable { dtype: DType },
+    /// candle failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }
@@ -60,6 +70,9 @@ pub struct StateDict(BTreeMap<String, Tensor>);
 impl StateDict {
     /// Reads a safetensors file's bytes. `num_batches_tracked` and `position_ids`, integers that
     /// nothing reads, are skipped.
+    ///
+    /// # Errors
+    /// If it is not a safetensors file, or holds numbers that are not floating-point.
     pub fn read(bytes: &[u8]) -> Result<Self, ParamsError> {
         let mut tensors = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(bytes)?.iter() {
@@ -81,6 +94,9 @@ impl StateDict {
 
     /// The largest difference between two values of the same place; None where names or shapes
     /// differ.
+    ///
+    /// # Errors
+    /// If candle fails.
     pub fn largest_difference(&self, other: &Self) -> candle_core::Result<Option<f64>> {
         if self.0.len() != other.0.len() {
             return Ok(None);
@@ -106,6 +122,9 @@ impl StateDict {
     }
 
     /// Takes the values of `more` in, none of which may be there already.
+    ///
+    /// # Errors
+    /// If a name is there already.
     pub fn extend(&mut self, more: Self) -> Result<(), ParamsError> {
         for (name, tensor) in more.0 {
             if self.0.contains_key(&name) {
@@ -117,6 +136,9 @@ impl StateDict {
     }
 
     /// The same values under `current(name)`, for weights stored under names of the past.
+    ///
+    /// # Errors
+    /// If two tensors come to have the same name.
     pub fn renamed(self, current: impl Fn(&str) -> String) -> Result<Self, ParamsError> {
         let mut tensors = BTreeMap::new();
         for (name, tensor) in self.0 {
@@ -150,6 +172,9 @@ impl StateDict {
 
     /// A safetensors file of these values as `dtype` (f16 or f32), without metadata: equal values
     /// give equal bytes.
+    ///
+    /// # Errors
+    /// If `dtype` is neither f16 nor f32, or cannot hold a value.
     pub fn to_safetensors(&self, dtype: DType) -> Result<Vec<u8>, ParamsError> {
         let stored = match dtype {
             DType::F16 => Dtype::F16,
@@ -171,6 +196,9 @@ impl StateDict {
 
 impl StateDict {
     /// [`StateDict::to_safetensors`] as f32.
+    ///
+    /// # Errors
+    /// If a value is not finite as f32.
     pub fn to_single_precision(&self) -> Result<Vec<u8>, ParamsError> {
         self.to_safetensors(DType::F32)
     }
@@ -277,6 +305,9 @@ impl Params {
 
     /// Constructs the model that `construct` describes. Stored tensors that it doesn't ask for are
     /// an error.
+    ///
+    /// # Errors
+    /// If `construct` fails, or a tensor is missing, of another shape or too many.
     pub fn build<M>(
         &self,
         construct: impl FnOnce(VarBuilder<'static>) -> candle_core::Result<M>,
@@ -286,8 +317,8 @@ impl Params {
         if names.is_empty() { Ok(model) } else { Err(ParamsError::Leftover { names }) }
     }
 
-    /// What layers take their tensors from; [`Params::build`] checks besides that all stored
-    /// tensors are used.
+    /// The builder that layers take their tensors from; [`Params::build`] checks besides that all
+    /// stored tensors are used.
     pub fn builder(&self) -> VarBuilder<'static> {
         VarBuilder::from_backend(Box::new(self.clone()), self.dtype, self.device.clone())
     }
@@ -316,6 +347,9 @@ impl Params {
     }
 
     /// The values that a training step changes: variables and moving buffers.
+    ///
+    /// # Errors
+    /// If candle fails.
     pub fn variables(&self) -> Result<StateDict, ParamsError> {
         let entries = self.lock();
         let copies = entries.used.iter().filter(|(_, tensor)| tensor.is_variable());
@@ -326,6 +360,9 @@ impl Params {
     }
 
     /// Gives the variables of `values` these values.
+    ///
+    /// # Errors
+    /// If a name in `values` is not a variable of the model, or a value has another shape.
     pub fn set(&self, values: &StateDict) -> Result<(), ParamsError> {
         let entries = self.lock();
         for (name, value) in values.iter() {
@@ -350,6 +387,9 @@ impl Params {
     }
 
     /// A copy on the CPU of the present values, buffers included.
+    ///
+    /// # Errors
+    /// If candle fails.
     pub fn state_dict(&self) -> Result<StateDict, ParamsError> {
         let entries = self.lock();
         let copies = entries.used.iter().map(|(name, tensor)| {
@@ -360,6 +400,9 @@ impl Params {
 
     /// A safetensors file of the present values as `dtype` (f16 or f32), buffers included: equal
     /// values give equal bytes.
+    ///
+    /// # Errors
+    /// If `dtype` is neither f16 nor f32, or cannot hold a value.
     pub fn to_safetensors(&self, dtype: DType) -> Result<Vec<u8>, ParamsError> {
         self.state_dict()?.to_safetensors(dtype)
     }

@@ -21,14 +21,17 @@ impl Pixels {
         self.bytes.extend_from_slice(image);
     }
 
+    /// Side of the images in pixels.
     pub fn size(&self) -> usize {
         self.size
     }
 
+    /// Number of images.
     pub fn count(&self) -> usize {
         self.bytes.len() / self.image_len().max(1)
     }
 
+    /// The bytes of one image, [H, W, 3] row by row.
     pub fn image(&self, index: usize) -> &[u8] {
         let len = self.image_len();
         &self.bytes[index * len..(index + 1) * len]
@@ -66,7 +69,9 @@ impl Pixels {
 /// Images with a class each.
 #[derive(Clone, Debug, Default)]
 pub struct Labelled {
+    /// The images.
     pub pixels: Pixels,
+    /// The class of each, as an index.
     pub labels: Vec<u32>,
 }
 

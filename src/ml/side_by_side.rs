@@ -25,7 +25,7 @@ fn pools(pieces: usize, threads: usize) -> Result<Pools> {
     Ok(made)
 }
 
-/// What `work`, which computes on `device`, makes of each of `0..pieces`, in order. The pieces
+/// The results of `work`, which computes on `device`, for each of `0..pieces`, in order. The pieces
 /// share the threads at hand; one after the other where there are fewer threads than pieces. On a
 /// GPU too: candle gives each thread a stream of its own there, and nothing makes one stream wait
 /// for what another one has yet to compute.

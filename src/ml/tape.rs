@@ -20,8 +20,8 @@ struct Segment<'m> {
 }
 
 impl<'m> Tape<'m> {
-    /// What `run` gives, without its graph. `run` has to give the same again and may use variables,
-    /// constants and outputs of segments before it, but no other tensor with a graph.
+    /// The result of `run`, without its graph. `run` must give the same result again; it may use
+    /// variables, constants and outputs of segments before it, but no other tensor with a graph.
     pub fn segment(&self, run: impl Fn() -> Result<Tensor> + 'm) -> Result<Tensor> {
         // A variable, so that what follows computes a gradient for it and keeps no graph beyond it.
         let output = Var::from_tensor(&run()?.detach())?.into_inner();
@@ -44,7 +44,7 @@ impl<'m> Tape<'m> {
     }
 }
 
-/// What `run` gives: as a segment of `tape`, or with its graph where there is no tape.
+/// The result of `run`: as a segment of `tape`, or with its graph where there is no tape.
 pub fn segment<'m>(
     tape: Option<&Tape<'m>>,
     run: impl Fn() -> Result<Tensor> + 'm,

@@ -1,4 +1,5 @@
-//! What every training loop here shares: batches without replacement, and losses that stay finite.
+//! Parts that all training loops here share: batches without replacement, and a check that losses
+//! stay finite.
 
 use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Result, Tensor, Var};
@@ -15,28 +16,42 @@ pub type Watch<'a> = &'a mut dyn FnMut(usize, usize, f64) -> Result<()>;
 
 /// Where the state of a training is kept between attempts at it.
 pub trait Keep {
-    /// What the last attempt kept, whole.
+    /// The state that the last attempt kept.
+    ///
+    /// # Errors
+    /// If what was kept cannot be read.
     fn load(&mut self) -> Result<Option<StateDict>>;
     /// Keeps a state instead of the one before if it is time to. Its values are those of `f32` or
     /// `f64` tensors, bit for bit; some are the training's own, which goes on with them after the
     /// call.
+    ///
+    /// # Errors
+    /// If the state cannot be copied or written.
     fn offer(&mut self, state: &dyn Fn() -> Result<StateDict>) -> Result<()>;
 }
 
-/// What a training has to do with the world: it tells how far it is, and keeps its state where a
-/// later attempt finds it.
+/// The surroundings of a training: it reports its progress, and keeps its state where a later
+/// attempt finds it.
 pub struct Session<'a> {
+    /// Told of each step.
     pub watch: Watch<'a>,
+    /// Where the state is kept; `None`: it is not.
     pub keep: Option<&'a mut dyn Keep>,
 }
 
 impl Session<'_> {
-    /// What the last attempt kept.
+    /// The state that the last attempt kept.
+    ///
+    /// # Errors
+    /// As [`Keep::load`].
     pub fn load(&mut self) -> Result<Option<StateDict>> {
         self.keep.as_mut().map_or(Ok(None), |keep| keep.load())
     }
 
     /// Keeps the state if it is time to.
+    ///
+    /// # Errors
+    /// As [`Keep::offer`].
     pub fn offer(&mut self, state: impl Fn() -> Result<StateDict>) -> Result<()> {
         self.keep.as_mut().map_or(Ok(()), |keep| keep.offer(&state))
     }
@@ -55,6 +70,7 @@ pub struct Batches {
 }
 
 impl Batches {
+    /// Batches of `batch` of `count` items, shuffled by `seed`. Both are 1 or more.
     pub fn new(count: usize, batch: usize, seed: Seed) -> Self {
         assert!(count > 0 && batch > 0, "batches of nothing");
         Self { count, shown: count, batch, seed, pass: usize::MAX, order: Vec::new() }
@@ -146,6 +162,9 @@ pub fn scale(variables: &[(String, Var)], gradients: &mut GradStore, factor: f64
 }
 
 /// `value`, unless it is NaN or infinite: then training ends with the step's number.
+///
+/// # Errors
+/// If it is NaN or infinite.
 pub fn finite(value: f64, step: usize) -> Result<f64> {
     if !value.is_finite() {
         candle_core::bail!("the loss became {value} at step {step}: lower the learning rate")

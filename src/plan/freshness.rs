@@ -50,20 +50,26 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// A task's standing with the manifest that decided it; without one while an input is unknown.
+/// The freshness of a task, and the manifest that decided it.
 #[derive(Clone, Debug)]
 pub struct Assessment {
+    /// The task's manifest; `None` where an input does not exist yet.
     pub manifest: Option<Manifest>,
+    /// Whether the task has to run, and why.
     pub freshness: Freshness,
 }
 
 impl Assessment {
+    /// The key of the manifest.
     pub fn key(&self) -> Option<Key> {
         self.manifest.as_ref().map(Manifest::key)
     }
 }
 
 /// Assesses one task, given what is known of the tasks that it reads.
+///
+/// # Errors
+/// If the store cannot be read.
 pub fn assess<'a>(
     graph: &Graph,
     id: TaskId,
@@ -113,6 +119,9 @@ fn judge(task: &Task, manifest: &Manifest, store: &Store) -> Result<Freshness, S
 }
 
 /// Assesses every task in topological order; the result is indexed by [`TaskId::index`].
+///
+/// # Errors
+/// If the store cannot be read.
 pub fn walk(graph: &Graph, store: &Store) -> Result<Vec<Assessment>, StoreError> {
     let mut assessed: Vec<Assessment> = Vec::with_capacity(graph.len());
     for id in graph.ids() {

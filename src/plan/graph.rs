@@ -29,6 +29,7 @@ pub struct Task {
     /// Unique in its graph and free to change: it never enters the key. Example:
     /// `dreambooth/psoriasis/text-to-image`.
     pub label: String,
+    /// The kind of task.
     pub kind: &'static Kind,
     /// The parameters that the step reads and no others: a JSON object without null.
     pub params: serde_json::Value,
@@ -36,11 +37,11 @@ pub struct Task {
     pub inputs: Vec<(String, Input)>,
     /// The stream that all the step's randomness comes from.
     pub seed: Option<Seed>,
-    /// What there is to do: orders the queue (longest first) and weighs the ETA. Not in the key.
+    /// Amount of work, which orders the queue (longest first) and weighs the ETA. Not in the key.
     pub work: Work,
 }
 
-/// What a task reads.
+/// An input of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
     /// The artifact of an earlier task of the graph.
@@ -56,30 +57,41 @@ pub enum Input {
 /// A file outside the store. Its name and digest enter the key; its path does not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct InputFile {
+    /// Name of the file among the task's inputs.
     pub name: String,
+    /// Where the file is.
     pub path: PathBuf,
+    /// Digest of its bytes.
     pub digest: Digest,
 }
 
 /// A task that cannot stand in the graph.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum PlanError {
+    /// Two tasks have the same label.
     #[error("two tasks are called `{0}`: labels are unique")]
     DuplicateLabel(String),
+    /// A task has two inputs of the same role.
     #[error("task `{label}` has two inputs called `{role}`")]
     DuplicateRole { label: String, role: String },
+    /// A task has two files of the same role.
     #[error("task `{label}` reads two files of one name as `{role}`")]
     DuplicateFile { label: String, role: String },
+    /// An input is no task of the graph.
     #[error(
         "task `{label}` reads task number {input}, which is not in the graph yet: add inputs first"
     )]
     UnknownInput { label: String, input: usize },
+    /// A parameter is null.
     #[error(
         "task `{label}`: {place} is null (a number that is not finite, or an absent value): leave the key out or give it a value"
     )]
     Null { label: String, place: String },
+    /// The parameters are no JSON object.
     #[error("task `{label}`: params are not an object")]
     NotAnObject { label: String },
+    /// No task has this label.
     #[error("no task is called `{label}`{hint}")]
     NoSuchLabel { label: String, hint: String },
 }
@@ -94,11 +106,15 @@ pub struct Graph {
 }
 
 impl Graph {
+    /// A graph without tasks, for tasks that compute with `numerics`.
     pub fn new(numerics: Numerics) -> Self {
         Self { numerics, tasks: Vec::new(), dependants: Vec::new(), by_label: HashMap::new() }
     }
 
     /// Adds a task whose inputs are in the graph.
+    ///
+    /// # Errors
+    /// If the task's label, roles, parameters or inputs are not allowed.
     pub fn add(&mut self, task: Task) -> Result<TaskId, PlanError> {
         self.check(&task)?;
         let id = TaskId(u32::try_from(self.tasks.len()).expect("fewer than 2^32 tasks"));
@@ -147,14 +163,17 @@ impl Graph {
         Self { numerics: Numerics { device: device.to_owned(), ..self.numerics }, ..self }
     }
 
+    /// The numerics that enter the keys of its tasks.
     pub fn numerics(&self) -> &Numerics {
         &self.numerics
     }
 
+    /// Number of tasks.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
+    /// Whether there is no task.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
@@ -164,6 +183,7 @@ impl Graph {
         (0..self.tasks.len() as u32).map(TaskId)
     }
 
+    /// The task with this number.
     pub fn task(&self, id: TaskId) -> &Task {
         &self.tasks[id.index()]
     }
@@ -173,11 +193,15 @@ impl Graph {
         &self.dependants[id.index()]
     }
 
+    /// The task with this label.
     pub fn by_label(&self, label: &str) -> Option<TaskId> {
         self.by_label.get(label).copied()
     }
 
     /// As [`Graph::by_label`], with an error that names the nearest label.
+    ///
+    /// # Errors
+    /// If no task has this label.
     pub fn find(&self, label: &str) -> Result<TaskId, PlanError> {
         self.by_label(label).ok_or_else(|| {
             let near =
@@ -190,6 +214,9 @@ impl Graph {
     }
 
     /// The task called `label` and everything it is made from, as a graph of its own.
+    ///
+    /// # Errors
+    /// If no task has this label.
     pub fn restricted_to(&self, label: &str) -> Result<Graph, PlanError> {
         let mut wanted = vec![false; self.tasks.len()];
         wanted[self.find(label)?.index()] = true;

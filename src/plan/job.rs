@@ -1,4 +1,4 @@
-//! What a worker process needs to run one task.
+//! A job: everything that a worker process needs to run one task.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,13 +14,19 @@ use crate::store::Artifact;
 /// One attempt at one task, complete in itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Job {
+    /// Key of the task.
     pub key: Key,
     /// The text that `key` is the BLAKE3 of.
     pub manifest: String,
+    /// Label of the task.
     pub label: String,
+    /// Name of the kind.
     pub kind: String,
+    /// Version of the kind.
     pub version: u32,
+    /// Parameters of the kind.
     pub params: serde_json::Value,
+    /// Root of the task's random streams; `None` where it draws nothing.
     pub seed: Option<Seed>,
     /// Where it is computed: `cpu` or `cuda`.
     pub device: String,
@@ -74,10 +80,11 @@ impl Job {
 /// How far a running step is, in its own unit.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
+    /// Units of work done.
     pub done: u64,
     /// 0 where the step cannot know.
     pub total: u64,
-    /// What is counted: `steps`, `images`, `epochs`.
+    /// The unit that is counted: `steps`, `images`, `epochs`.
     pub unit: String,
     /// Units a second since this attempt began to count; 0 where that is not known yet.
     #[serde(default)]
@@ -88,15 +95,21 @@ pub struct Progress {
 
 /// An input file that is not what the plan saw.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum InputFileError {
+    /// The file could not be read.
     #[error("cannot read input file {path}: {source}", path = path.display())]
     Io { path: PathBuf, source: std::io::Error },
+    /// The file is another than the plan saw.
     #[error("input file {path} changed since the plan was made: its digest was {planned}, is {found}; run again", path = path.display())]
     Changed { path: PathBuf, planned: Digest, found: Digest },
 }
 
 impl InputFile {
     /// The file's bytes, checked against the digest that is in the key.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has changed.
     pub fn read(&self) -> Result<Vec<u8>, InputFileError> {
         let bytes = std::fs::read(&self.path)
             .map_err(|source| InputFileError::Io { path: self.path.clone(), source })?;

@@ -20,7 +20,7 @@ use crate::plan::graph::{Input, Task};
 use crate::plan::kinds::Kind;
 use crate::wording::some_of;
 
-/// What the arithmetic was done with; a part of every key.
+/// The arithmetic that a task computes with; a part of every key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numerics {
     /// The class of device, such as `cpu`.
@@ -77,10 +77,12 @@ impl Manifest {
         &self.device
     }
 
+    /// The text that is hashed, a line for each name.
     pub fn text(&self) -> &str {
         &self.text
     }
 
+    /// The key: the digest of the text.
     pub fn key(&self) -> Key {
         Key::of(self.text.as_bytes())
     }
@@ -155,8 +157,11 @@ fn hex(seed: crate::seed::Seed) -> String {
 /// One line that differs between two manifests. At least one side is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
+    /// Name in the manifest.
     pub name: String,
+    /// Its value before; `None`: it was not there.
     pub before: Option<String>,
+    /// Its value now; `None`: it is no longer there.
     pub after: Option<String>,
 }
 
@@ -167,7 +172,7 @@ impl std::fmt::Display for Change {
         {
             return write!(f, "{}: {lines}", self.name);
         }
-        match (self.before.as_deref().map(abridged), self.after.as_deref().map(abridged)) {
+        match (self.before.as_deref().map(abridge), self.after.as_deref().map(abridge)) {
             (Some(before), Some(after)) => write!(f, "{}: {before} -> {after}", self.name),
             (None, Some(after)) => write!(f, "{}: new, {after}", self.name),
             (Some(before), None) => write!(f, "{}: gone, was {before}", self.name),
@@ -202,7 +207,7 @@ fn changed_lines(before: &str, after: &str) -> Option<String> {
 const CHANGED_LINES: usize = 6;
 
 /// A digest by its first 12 digits, any other value whole.
-fn abridged(value: &str) -> &str {
+fn abridge(value: &str) -> &str {
     if value.parse::<Digest>().is_ok() { &value[..12] } else { value }
 }
 

@@ -9,13 +9,18 @@ use crate::seed::Seed;
 use crate::study::{Goal, Study};
 use crate::vocabulary::Conditioning;
 
+mod base;
 mod generators;
 mod judge;
 mod place;
 mod real;
+mod recipe;
 mod released;
+mod sampling;
+mod tuning;
 
 use place::Shards;
+use recipe::Model;
 
 /// The models that a generator is made of.
 #[derive(Clone)]
@@ -61,7 +66,7 @@ impl BaseInputs {
     }
 }
 
-/// What the graph of a study takes from outside it.
+/// Everything from outside a study that its graph depends on.
 pub struct Outside {
     /// The image set's files; None for embedded sets and those of pictures.
     pub files: Option<Input>,
@@ -77,6 +82,7 @@ pub struct Outside {
     pub backbone: Option<Input>,
     /// The study file's stem and the resolved study, for the report.
     pub name: String,
+    /// The resolved study's text.
     pub resolved: String,
 }
 
@@ -89,18 +95,27 @@ pub struct Pictures {
     pub blocks: Vec<Block>,
     /// Whether the files are shards.
     pub packed: bool,
+    /// How tables and files fit together, and which of them are not used; a sentence each.
+    pub listing: Vec<String>,
+    /// Files that the set lists and that are not there.
+    pub missing: Vec<String>,
 }
 
 /// Files of pictures that one task decodes.
 #[derive(Clone, Debug)]
 pub struct Block {
+    /// Name of the block.
     pub name: String,
+    /// Its files.
     pub files: Input,
     /// Pictures in it, about.
     pub pictures: usize,
 }
 
 /// Every task of `study`, the report last.
+///
+/// # Errors
+/// If two tasks get the same label, or a parameter is not finite.
 pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
     let mut builder = Builder {
         study,
@@ -207,113 +222,29 @@ impl Builder<'_> {
         Ok(task)
     }
 
-    /// Trains a base: its backbone, which its autoencoder learns from too, and its generators
-    /// unless those that the study needs are pretrained.
-    fn base(
-        &mut self,
-        pretrained: &BTreeMap<Conditioning, Pipeline>,
-        backbone: Option<&Input>,
-    ) -> Result<BaseInputs, PlanError> {
+    /// What the report says beside the outputs of other tasks.
+    fn report(&self, name: String, resolved: String, models: &[Model]) -> kinds::Report {
         let study = self.study;
-        let base = &study.base;
-        let [text_to_image, inpainting] = study.pipelines();
-        let needed =
-            [(Conditioning::TextToImage, text_to_image), (Conditioning::Inpainting, inpainting)];
-        let given = needed
-            .iter()
-            .all(|(conditioning, needed)| !needed || pretrained.contains_key(conditioning));
-        let generators = (study.goal == Goal::Report && given).then(|| pretrained.clone());
-        if let (Some(pipelines), Some(backbone)) = (&generators, backbone) {
-            return Ok(BaseInputs { pipelines: pipelines.clone(), backbone: backbone.clone() });
+        let images = &study.images;
+        let sizes = [
+            ("classes", images.classes.len()),
+            ("images in the pool, per class", images.pool),
+            ("validation images, per class", images.validation),
+            ("held-out images, per class", images.held_out),
+            ("replicates", study.experiment.replicates),
+        ];
+        kinds::Report {
+            name,
+            title: study.title.clone(),
+            about: study.about.clone(),
+            seed: study.seed,
+            source: images.source,
+            sizes: sizes.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
+            shared: study.shared_by_replicates(),
+            study: resolved,
+            tasks: self.counts(),
+            trainings: models.iter().map(|model| model.training.clone()).collect(),
         }
-        let params = kinds::Corpus {
-            source: study.images.source,
-            size: study.images.size,
-            classes: base.corpus.classes.clone(),
-            train: base.corpus.train,
-            validation: base.corpus.validation,
-        };
-        let images = self.imported()?;
-        let seed = self.seed.child("base");
-        let corpus = self.add(
-            "base/corpus".into(),
-            &params,
-            images,
-            Some(seed.child("corpus")),
-            params.work(),
-        )?;
-
-        let params = kinds::Backbone {
-            architecture: base.backbone.architecture.clone(),
-            training: base.backbone.training.clone(),
-            transforms: study.transforms.clone(),
-        };
-        let inputs = vec![role("corpus", corpus)];
-        let backbone = self.add(
-            "base/backbone".into(),
-            &params,
-            inputs,
-            Some(seed.child("backbone")),
-            params.work(base.corpus.train),
-        )?;
-
-        if let Some(pipelines) = generators {
-            return Ok(BaseInputs { pipelines, backbone: backbone.into() });
-        }
-
-        let params = kinds::Autoencoder { autoencoder: base.autoencoder.clone() };
-        let inputs = vec![role("corpus", corpus), role("backbone", backbone)];
-        let autoencoder = self.add(
-            "base/autoencoder".into(),
-            &params,
-            inputs,
-            Some(seed.child("autoencoder")),
-            params.work(),
-        )?;
-
-        let params = kinds::UNet {
-            text_encoder: base.text_encoder.clone(),
-            diffusion: base.diffusion.clone(),
-            unet: base.unet.clone(),
-        };
-        let inputs = vec![role("corpus", corpus), role("autoencoder", autoencoder)];
-        let unet =
-            self.add("base/unet".into(), &params, inputs, Some(seed.child("unet")), params.work())?;
-
-        let params = kinds::Inpainting { unet: base.unet.clone(), steps: base.inpainting_steps };
-        let inputs =
-            vec![role("corpus", corpus), role("autoencoder", autoencoder), role("unet", unet)];
-        let inpainting = self.add(
-            "base/inpainting".into(),
-            &params,
-            inputs,
-            Some(seed.child("inpainting")),
-            params.work(),
-        )?;
-        Ok(BaseInputs::of_tasks(autoencoder, unet, inpainting, backbone))
-    }
-
-    /// The pipeline of a folder in diffusers' layout.
-    fn pretrained(
-        &mut self,
-        conditioning: Conditioning,
-        files: Input,
-    ) -> Result<Pipeline, PlanError> {
-        let label = format!("pretrained/{}", conditioning.name());
-        let inputs = vec![("files".to_owned(), files)];
-        let params = kinds::Pretrained { conditioning };
-        let task = Input::Task(self.add(label, &params, inputs, None, params.work())?);
-        Ok(Pipeline { autoencoder: task.clone(), text: task.clone(), unet: task })
-    }
-
-    /// The backbone of a file.
-    fn pretrained_backbone(&mut self, file: Input) -> Result<Input, PlanError> {
-        let params = kinds::PretrainedBackbone {
-            architecture: self.study.base.backbone.architecture.clone(),
-        };
-        let inputs = vec![("files".to_owned(), file)];
-        let label = "pretrained/backbone".to_owned();
-        Ok(self.add(label, &params, inputs, None, params.work())?.into())
     }
 
     fn experiment(
@@ -351,25 +282,7 @@ impl Builder<'_> {
         let contact = has_synthetic.then(|| self.contact(pool, &shards, &models)).transpose()?;
         let analysis = self.analysis(&classifiers)?;
 
-        let sizes = [
-            ("classes", images.classes.len()),
-            ("images in the pool, per class", images.pool),
-            ("validation images, per class", images.validation),
-            ("held-out images, per class", images.held_out),
-            ("replicates", study.experiment.replicates),
-        ];
-        let params = kinds::Report {
-            name,
-            title: study.title.clone(),
-            about: study.about.clone(),
-            seed: study.seed,
-            source: images.source,
-            sizes: sizes.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
-            shared: study.shared_by_replicates(),
-            study: resolved,
-            tasks: self.counts(),
-            trainings: models.iter().map(|model| model.training.clone()).collect(),
-        };
+        let params = self.report(name, resolved, &models);
         let mut inputs = vec![role("analysis", analysis)];
         inputs.extend(contact.map(|contact| role("contact", contact)));
         inputs.extend(check.map(|check| role("check", check)));

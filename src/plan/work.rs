@@ -3,17 +3,26 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a task does many times.
+/// A unit of work: something that a task does many times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unit {
+    /// Images in the training of an autoencoder, repeats included.
     AutoencoderTraining,
+    /// Images in the training of a classifier, repeats included.
     ClassifierTraining,
+    /// Images encoded to latents.
     Encodings,
+    /// Evaluations of a UNet, one image each.
     Evaluations,
+    /// Images whose features are computed.
     Features,
+    /// Images in the training of a head, repeats included.
     HeadTraining,
+    /// Images that are read or made, with little work each.
     Images,
+    /// Pictures decoded.
     Pictures,
+    /// Images in the training of a UNet, repeats included.
     UNetTraining,
 }
 
@@ -33,7 +42,7 @@ impl Unit {
         }
     }
 
-    /// What one takes of a core with the base models at 32 pixels, in seconds, roughly: it orders
+    /// Rough time of one unit on one core with the base models at 32 pixels, in seconds. It orders
     /// the queue and weighs the ETA.
     fn seconds(self) -> f64 {
         match self {
@@ -64,7 +73,7 @@ impl Work {
         Self { units: counts.map(|(unit, count)| (unit, count as u64)).into(), rest: 0.0 }
     }
 
-    /// Of so many seconds, with nothing to count.
+    /// Work of about `seconds` seconds, with nothing to count.
     pub fn about(seconds: f64) -> Self {
         Self { units: BTreeMap::new(), rest: seconds }
     }
@@ -75,6 +84,7 @@ impl Work {
         self.rest + self.units.iter().map(of).sum::<f64>()
     }
 
+    /// Adds the work of `other`, unit by unit.
     pub fn add(&mut self, other: &Self) {
         self.rest += other.rest;
         for (unit, count) in &other.units {

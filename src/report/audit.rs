@@ -5,7 +5,7 @@ use super::block::{Block, Column, Gallery, Page, Section, Table};
 use super::format;
 use super::render::{File, ReportError, files};
 use super::wording::DASH;
-use crate::stats::audit::{Audit, ClassCount, DuplicatePair, SkinTypeCount};
+use crate::stats::audit::{Audit, ClassCount, Copy, CopyGroup, PatientCount, SkinTypeCount};
 
 /// The audit's page as HTML.
 pub const HTML: &str = "audit.html";
@@ -16,7 +16,7 @@ pub const MARKDOWN: &str = "audit.md";
 const ROWS: usize = 50;
 
 /// The files of an audit: audit.html, complete in itself, and audit.md with the thumbnails that it
-/// links to. `thumbnails` is a sheet of the pairs in two sets.
+/// links to. `thumbnails` is a sheet of the groups in two sets.
 ///
 /// # Errors
 /// If the thumbnails are no PNG file.
@@ -74,6 +74,7 @@ fn count_pictures(audit: &Audit) -> Section {
     blocks.extend([
         Block::Table(classes),
         Block::Table(skin_types),
+        Block::paragraph(count_patients(audit)),
         Block::paragraph(describe_formats(audit)),
     ]);
     Section { id: "counts", title: "Counts", short: "Counts", blocks }
@@ -109,11 +110,11 @@ fn list_duplicates(audit: &Audit, thumbnails: Option<&[u8]>) -> Section {
         };
         blocks.push(Block::heading(heading));
         blocks.extend(thumbnails.map(|png| Block::Gallery(gallery(png))));
-        blocks.extend(list_pairs("Duplicates in two sets", &audit.across));
+        blocks.extend(list_groups("Duplicates in two sets", &audit.across));
     }
     if !audit.conflicts.is_empty() {
         blocks.push(Block::heading("Of different labels"));
-        blocks.extend(list_pairs("Duplicates of different labels", &audit.conflicts));
+        blocks.extend(list_groups("Duplicates of different labels", &audit.conflicts));
     }
     Section {
         id: "duplicates",
@@ -133,19 +134,37 @@ fn count_duplicates(audit: &Audit) -> String {
     let policy = match (audit.across.is_empty(), audit.dedupe) {
         (true, _) => "",
         (false, true) => {
-            " The study keeps the pictures of such a pair in one set (images.dedupe); the sets \
+            " The study keeps the pictures of such a group in one set (images.dedupe); the sets \
              named here are those without that."
         }
         (false, false) => {
             " The study keeps them there: images.dedupe = \"drop-from-train\" would not."
         }
     };
-    let across = if audit.dedupe { "Pairs that would be in two sets" } else { "In two sets" };
+    let across = if audit.dedupe { "Groups that would be in two sets" } else { "In two sets" };
     format!(
-        "Pairs with equal pixels: {exact}. Pairs that differ by how they were saved, mirrored, \
-         turned or cropped: {near}. {across} of the study: {}. Of different labels: {}.{policy}",
+        "{} {} copies of one another, in {}. Groups with equal pixels: {exact}. Groups that \
+         differ by how they were saved, mirrored, turned or cropped: {near}. {across} of the study: \
+         {}. Of different labels: {}.{policy}",
+        format::count(audit.duplicates.pictures, "picture"),
+        if audit.duplicates.pictures == 1 { "is" } else { "are" },
+        format::count(exact + near, "group"),
         audit.across.len(),
         audit.conflicts.len()
+    )
+}
+
+/// Whose the pictures are.
+fn count_patients(audit: &Audit) -> String {
+    let Some(PatientCount { patients, pictures, in_two_sets }) = audit.patients else {
+        return "No picture names its patient: pictures of one patient may be in two sets.".into();
+    };
+    let usable = audit.classes.iter().map(|class| class.usable).sum::<usize>();
+    format!(
+        "{} of the {usable} usable pictures name {}. Patients with pictures in two sets of the \
+         study: {in_two_sets}.",
+        pictures,
+        format::count(patients, "patient"),
     )
 }
 
@@ -154,31 +173,42 @@ fn gallery(thumbnails: &[u8]) -> Gallery {
         path: "figures/duplicates.png",
         png: thumbnails.to_vec(),
         label: "Thumbnails of duplicates",
-        alt: "Pairs of pictures that show the same, side by side".into(),
-        caption: "The first of these pairs, each side by side, in the order of the table.".into(),
+        alt: "Pictures that show the same, one group after the other".into(),
+        caption: "The first of these groups, in the order of the table.".into(),
         labels: None,
         enlarged: false,
     }
 }
 
-fn list_pairs(label: &str, pairs: &[DuplicatePair]) -> Vec<Block> {
-    let mut columns = Vec::new();
-    for place in [0, 1] {
-        columns.extend([
-            Column::line("picture", move |pair: &DuplicatePair| pair.files[place].clone()),
-            Column::text("label", move |pair: &DuplicatePair| pair.labels[place].clone()),
-            Column::text("set", move |pair: &DuplicatePair| match pair.sets[place].as_str() {
-                "" => DASH.to_owned(),
-                set => spell(set),
-            }),
-        ]);
-    }
-    columns.push(Column::text("how alike", |pair: &DuplicatePair| match pair.exact {
-        true => "equal pixels",
-        false => "nearly",
-    }));
-    let table = Table::new(label, columns, &pairs[..pairs.len().min(ROWS)]);
-    [Block::Table(table)].into_iter().chain(count_rest(pairs.len())).collect()
+/// A row of a table of groups.
+struct Row<'a> {
+    /// The group's number, from 1.
+    group: usize,
+    copy: &'a Copy,
+    exact: bool,
+}
+
+fn list_groups(label: &str, groups: &[CopyGroup]) -> Vec<Block> {
+    let columns = vec![
+        Column::number("group", |row: &Row<'_>| row.group),
+        Column::line("picture", |row: &Row<'_>| row.copy.file.clone()),
+        Column::text("label", |row: &Row<'_>| row.copy.label.clone()),
+        Column::text("set", |row: &Row<'_>| match row.copy.set.as_str() {
+            "" => DASH.to_owned(),
+            set => spell(set),
+        }),
+        Column::text("how alike", |row: &Row<'_>| match row.exact {
+            true => "equal pixels",
+            false => "nearly",
+        }),
+    ];
+    let all = groups.iter().enumerate().flat_map(|(at, group)| {
+        let row = move |copy| Row { group: at + 1, copy, exact: group.exact };
+        group.pictures.iter().map(row)
+    });
+    let rows = all.collect::<Vec<_>>();
+    let table = Table::new(label, columns, &rows[..rows.len().min(ROWS)]);
+    [Block::Table(table)].into_iter().chain(count_rest(rows.len())).collect()
 }
 
 /// A sentence on the rows that a list of `all` leaves out.

@@ -1,6 +1,6 @@
 //! The report: from stored results to HTML, Markdown and figures. It formats and places numbers and
 //! computes none, reads no clock and no path, so that the same results give the same bytes. May
-//! import `id`, `metrics`, `stats` and `vocabulary`.
+//! import `id`, `stats` and `vocabulary`.
 //!
 //! Stored results (`inputs`) become sections of blocks (`sections`, `audit`), and blocks become
 //! files (`render`). Sections know no markup, renderers no statistics.

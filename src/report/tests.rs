@@ -11,7 +11,9 @@ use crate::id::Digest;
 use crate::metrics::{Prediction, Predictions};
 use crate::seed::Seed;
 use crate::stats::analysis::{Analysis, Cell, Config, Losses, analyse};
-use crate::stats::audit::{Audit, ClassCount, DuplicateCounts, DuplicatePair, SkinTypeCount};
+use crate::stats::audit::{
+    Audit, ClassCount, Copy, CopyGroup, DuplicateCounts, PatientCount, SkinTypeCount,
+};
 use crate::stats::check::{
     Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck,
 };
@@ -189,12 +191,23 @@ fn inputs() -> Inputs {
 
 /// A set with something of everything.
 fn audited() -> Audit {
-    let pair = |exact: bool, labels: [&str; 2], sets: [&str; 2]| DuplicatePair {
-        files: ["a|b.jpg".into(), "c<d>.jpg".into()],
-        labels: labels.map(str::to_owned),
-        sets: sets.map(str::to_owned),
+    let group = |exact: bool, copies: &[(&str, &str, &str)]| CopyGroup {
+        pictures: copies
+            .iter()
+            .map(|(file, label, set)| Copy {
+                file: (*file).into(),
+                label: (*label).into(),
+                set: (*set).into(),
+            })
+            .collect(),
         exact,
     };
+    let across = [
+        ("a|b.jpg", "psoriasis", ""),
+        ("c<d>.jpg", "psoriasis", "held_out"),
+        ("e.jpg", "psoriasis", "pool"),
+    ];
+    let conflict = [("a|b.jpg", "psoriasis", "pool"), ("f.jpg", "lichen planus", "")];
     let class = |label: &str| ClassCount {
         label: label.into(),
         usable: 40,
@@ -218,9 +231,10 @@ fn audited() -> Audit {
             "picture `x.jpg` is empty: its file has no byte".into(),
             "picture `y.jpg` is not there".into(),
         ],
-        duplicates: DuplicateCounts { exact: 1, near: 1 },
-        across: vec![pair(true, ["psoriasis"; 2], ["held_out", "pool"])],
-        conflicts: vec![pair(false, ["psoriasis", "lichen planus"], ["pool", ""])],
+        patients: Some(PatientCount { patients: 30, pictures: 78, in_two_sets: 0 }),
+        duplicates: DuplicateCounts { exact: 1, near: 1, pictures: 5 },
+        across: vec![group(true, &across)],
+        conflicts: vec![group(false, &conflict)],
         dedupe: false,
     }
 }

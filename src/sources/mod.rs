@@ -52,6 +52,22 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
     Ok(pipeline::tasks(&loaded.study, outside)?)
 }
 
+/// How the tables and files of a study's image set fit together, what of them is not used, and
+/// which pictures are missing; a sentence each.
+///
+/// # Errors
+/// As of [`tasks`].
+pub fn listing(loaded: &LoadedStudy, store: &Store) -> Result<Vec<String>> {
+    let ImageSet::Pictures(set) = sets::of(loaded.study.images.source) else {
+        return Ok(Vec::new());
+    };
+    let found = pictures::pictures(loaded, set, store)?;
+    let missing = found.missing.iter().collect::<Vec<_>>();
+    let noun = if missing.len() == 1 { "that is not there" } else { "that are not there" };
+    let missing = sets::count_unused("picture", noun, &missing);
+    Ok(found.listing.into_iter().chain(missing).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -88,7 +104,7 @@ mod tests {
         std::fs::create_dir(folder.path().join("theirs")).unwrap();
         let refused = tasks(&released(folder.path(), "ours", "theirs"), &store).unwrap_err();
         let expected = format!(
-            "generator.variants.theirs.released: {} has no tar file: shards are called something.tar",
+            "generator.variants.theirs.released: {} has no tar file: shards are called something.tar or something.tar.gz",
             folder.path().join("theirs").display()
         );
         assert_eq!(refused.to_string(), expected);

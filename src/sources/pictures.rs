@@ -7,9 +7,10 @@ use anyhow::{Context, Result, bail};
 
 use super::absent::absent;
 use super::remote::here;
-use super::shards::shards;
-use crate::data::catalogue::Table;
-use crate::data::sets::{self, Contents, Embedded, TableRole};
+use super::shards::{is_shard, shards};
+use crate::data::catalogue::value::visible;
+use crate::data::catalogue::{Record, Table};
+use crate::data::sets::{self, Contents, Embedded, Folder, TableRole};
 use crate::plan::pipeline::{Block, Pictures};
 use crate::plan::{Input, InputFile};
 use crate::store::Store;
@@ -64,14 +65,30 @@ pub(super) fn pictures(
     let tables = tables(loaded, set, &root, store, &mut read)?;
     if !root.is_dir() || tables.iter().any(|(_, input)| matches!(input, Input::Absent(_))) {
         let blocks = absent_blocks(loaded, &root);
-        return Ok(Pictures { tables, blocks, packed });
+        return Ok(Pictures { tables, blocks, packed, ..Pictures::default() });
     }
-    let blocks = if packed {
-        shards(&root, "images.path", |_| true, store)?
-    } else {
-        blocks(loaded, set, &root, &read, store)?
+    let found = set.files(&root)?;
+    if packed {
+        let blocks = shards(&root, "images.path", |_| true, store)?;
+        let others = found.pictures.iter().chain(&found.others).filter(|file| !is_shard(file));
+        let others = others.collect::<Vec<_>>();
+        let listing = sets::count_unused("file", "beside the shards", &others);
+        let listing = listing.into_iter().collect();
+        return Ok(Pictures { tables, blocks, packed, listing, missing: Vec::new() });
+    }
+    let images = &loaded.study.images;
+    let contents = Contents {
+        tables: &read,
+        files: &found.pictures,
+        folder: Some(Folder { root: &root, others: &found.others }),
+        packed: &[],
+        classes: &images.classes,
+        ignored: &images.ignored_columns,
+        skin_type: images.skin_type,
     };
-    Ok(Pictures { tables, blocks, packed })
+    let catalogue = set.catalogue(contents)?.of(&images.classes)?;
+    let (blocks, missing) = blocks(loaded, &root, &catalogue.records, store)?;
+    Ok(Pictures { tables, blocks, packed, listing: catalogue.listing, missing })
 }
 
 /// The set's tables as inputs; those that are there are also read.
@@ -120,45 +137,41 @@ fn absent_blocks(loaded: &LoadedStudy, root: &Path) -> Vec<Block> {
     images.classes.iter().map(block).collect()
 }
 
-/// The pictures of each class in blocks.
+/// The pictures of each class in blocks, and those that are not there.
 fn blocks(
     loaded: &LoadedStudy,
-    set: &dyn sets::Pictures,
     root: &Path,
-    tables: &BTreeMap<TableRole, Table>,
+    records: &[Record],
     store: &Store,
-) -> Result<Vec<Block>> {
+) -> Result<(Vec<Block>, Vec<String>)> {
     let images = &loaded.study.images;
-    let (files, skin_type) = (set.files(root)?, images.skin_type);
-    let contents = Contents { tables, files: &files, packed: Vec::new(), skin_type };
-    let records = set.catalogue(contents)?.of(&images.classes)?.records;
     let mut missing = Vec::new();
     let mut of_class = BTreeMap::<&str, Vec<InputFile>>::new();
-    for record in &records {
+    for record in records {
         let path = root.join(&record.file);
         if path.is_file() {
             let file =
                 InputFile { name: record.file.clone(), digest: store.file_digest(&path)?, path };
             of_class.entry(&record.label).or_default().push(file);
         } else {
-            missing.push(record.file.as_str());
+            missing.push(record.file.clone());
         }
     }
     if !missing.is_empty() && (images.unusable == Unusable::Refuse || of_class.is_empty()) {
-        bail!(said_missing(&missing, records.len(), root));
+        bail!(describe_missing(&missing, records.len(), root));
     }
     let most = (BLOCK_BYTES / (3 * images.size * images.size)).clamp(16, 2048);
     let mut blocks = Vec::new();
     for (class, files) in of_class {
-        for (bits, files) in divided(files, most, |file| &file.name) {
-            let (name, pictures) = (format!("{class}/{bits}"), files.len());
+        for (bits, files) in divide(files, most, |file| &file.name) {
+            let (name, pictures) = (format!("{}/{bits}", visible(class)), files.len());
             blocks.push(Block { name, files: Input::Files(files), pictures });
         }
     }
-    Ok(blocks)
+    Ok((blocks, missing))
 }
 
-fn said_missing(missing: &[&str], of: usize, root: &Path) -> String {
+fn describe_missing(missing: &[String], of: usize, root: &Path) -> String {
     let more = missing.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!(
@@ -172,7 +185,7 @@ fn said_missing(missing: &[&str], of: usize, root: &Path) -> String {
 /// Items in parts of at most `most`, each part called by the bits in which the hashes of its items'
 /// names end. A part that is too large is divided in two by the next bit and the others stay, so an
 /// item more changes its own part only, and one less its own or the two that become one.
-fn divided<T>(items: Vec<T>, most: usize, name: fn(&T) -> &str) -> Vec<(String, Vec<T>)> {
+fn divide<T>(items: Vec<T>, most: usize, name: fn(&T) -> &str) -> Vec<(String, Vec<T>)> {
     let hash = |item: &T| {
         let hash = blake3::hash(name(item).as_bytes());
         u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"))
@@ -207,7 +220,7 @@ mod tests {
     fn a_picture_more_changes_one_block() {
         let parts = |count: usize| {
             let names = (0..count).map(|at| format!("nevus/{at}.jpg")).collect();
-            divided(names, 16, String::as_str).into_iter().collect::<BTreeSet<_>>()
+            divide(names, 16, String::as_str).into_iter().collect::<BTreeSet<_>>()
         };
         let mut before = parts(1);
         let mut divisions = 0;

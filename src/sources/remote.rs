@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use super::shards::is_shard;
 use crate::data::released;
 use crate::data::sets::TableRole;
 use crate::hub::{Hub, Location, SCHEME};
@@ -75,8 +76,7 @@ fn paths(loaded: &LoadedStudy) -> Vec<(String, PathBuf, Wants<'_>)> {
         let wants = move |files: &[String]| {
             let may_have = |file: &&String| {
                 let name = file.rsplit('/').next().unwrap_or(file);
-                name.ends_with(".tar")
-                    && released::may_have(name, &study.images.classes, &strategies)
+                is_shard(name) && released::may_have(name, &study.images.classes, &strategies)
             };
             files.iter().filter(may_have).cloned().collect()
         };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::absent::absent;
+use crate::data::catalogue::value::visible;
 use crate::data::released;
 use crate::plan::pipeline::Block;
 use crate::plan::{Input, InputFile};
@@ -53,13 +54,16 @@ pub(super) fn shards(
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(root).with_context(|| format!("{key}: {}", root.display()))? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "tar") && path.is_file() {
+        if path.to_str().is_some_and(is_shard) && path.is_file() {
             paths.push(path);
         }
     }
     paths.sort_unstable();
     if paths.is_empty() {
-        bail!("{key}: {} has no tar file: shards are called something.tar", root.display());
+        bail!(
+            "{key}: {} has no tar file: shards are called something.tar or something.tar.gz",
+            root.display()
+        );
     }
     paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_none_or(&takes));
     let block = |path: PathBuf| -> Result<Block> {
@@ -67,11 +71,24 @@ pub(super) fn shards(
         let name =
             name.with_context(|| format!("{}: the name is not UTF-8", path.display()))?.to_owned();
         let digest = store.file_digest(&path)?;
-        let (stem, files) = (
-            name.trim_end_matches(".tar").to_owned(),
-            Input::Files(vec![InputFile { name, digest, path }]),
-        );
+        let (stem, files) =
+            (visible(stem(&name)), Input::Files(vec![InputFile { name, digest, path }]));
         Ok(Block { name: stem, files, pictures: PICTURES })
     };
     paths.into_iter().map(block).collect()
+}
+
+/// Ends of the names of shards, in small letters.
+const ENDS: [&str; 3] = [".tar", ".tar.gz", ".tgz"];
+
+/// Whether a file is a shard by its name.
+pub(super) fn is_shard(name: &str) -> bool {
+    stem(name).len() < name.len()
+}
+
+/// A shard's name without its end.
+fn stem(name: &str) -> &str {
+    let small = name.to_ascii_lowercase();
+    let end = ENDS.iter().filter(|end| small.ends_with(*end)).map(|end| end.len()).max();
+    &name[..name.len() - end.unwrap_or(0)]
 }

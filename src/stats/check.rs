@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::interval::{Interval, quantile, wilson};
 
-/// What a classifier trained on plentiful real images says of the synthetic ones.
+/// The generator check: a probe, trained on plentiful real images, judges the synthetic ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
@@ -12,8 +12,8 @@ pub struct Check {
     pub chance: f64,
     /// The judging classifier's own accuracy on the held-out images, 0 to 1.
     pub judge: f64,
-    /// What the nearest-image distances are measured in, e.g. "root mean square of pixel
-    /// differences, 0 to 1".
+    /// Measure of the nearest-image distances, e.g. "root mean square of pixel differences, 0 to
+    /// 1".
     pub distance: String,
     /// One entry a class, in the order of the classes.
     pub classes: Vec<ClassCheck>,
@@ -26,7 +26,7 @@ impl Check {
     /// Classes whose images by `strategy` are recognised above chance and above the base model's,
     /// if there is one: the low end of their interval is above both chance and the high end of the
     /// base model's interval.
-    pub fn carried(&self, strategy: &str) -> usize {
+    pub fn count_carried(&self, strategy: &str) -> usize {
         let carried = |class: &&ClassCheck| {
             let base = class.base.map_or(0.0, |base| base.interval.high);
             let threshold = self.chance.max(base);
@@ -53,6 +53,7 @@ impl Check {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassCheck {
+    /// Name of the class.
     pub label: String,
     /// The class's fine-tuned model, by each strategy, in the order of the study.
     pub strategies: Vec<StrategyCheck>,
@@ -75,15 +76,17 @@ pub struct ClassCheck {
 pub struct StrategyCheck {
     /// E.g. "text-to-image".
     pub strategy: String,
+    /// Its recognition by the probe.
     pub recognition: Recognition,
 }
 
-/// How many images were recognised as the class that they were made for.
+/// Number of images recognised as the class that they were made for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recognition {
     /// Rate, 0 to 1.
     pub recognised: f64,
+    /// Images that the probe judged.
     pub images: usize,
     /// Wilson's interval of the rate.
     pub interval: Interval,
@@ -104,8 +107,9 @@ impl Recognition {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Distances {
+    /// The median distance.
     pub median: f64,
-    /// The 5th percentile: the closest images that are no rare exception.
+    /// The 5th percentile: the distance of the closest images, rare exceptions aside.
     pub p5: f64,
 }
 
@@ -126,7 +130,9 @@ impl Distances {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reconstruction {
+    /// Accuracy on the real images.
     pub accuracy_real: f64,
+    /// Accuracy on the same images, encoded and decoded.
     pub accuracy_reconstructed: f64,
 }
 
@@ -152,7 +158,7 @@ mod tests {
         let check =
             Check { chance: 0.111, judge: 0.9, distance: "pixels".into(), classes, reconstruction };
         assert_eq!(
-            (check.carried("inpaint"), check.carried("text-to-image"), check.nearer()),
+            (check.count_carried("inpaint"), check.count_carried("text-to-image"), check.nearer()),
             (1, 0, Some(2))
         );
     }

@@ -21,7 +21,7 @@ use super::distribution::{chi_squared_quantile, t_cdf, t_quantile, two_sided};
 use super::influence::Influence;
 use super::interval::{Interval, mean};
 
-/// From so many sampled units on, their number no longer bounds the degrees of freedom.
+/// Number of sampled units from which it no longer bounds the degrees of freedom.
 const MANY_UNITS: usize = 30;
 
 /// Squared differences of rates below this are rounding.
@@ -41,7 +41,7 @@ pub struct Crossed {
     pub units: usize,
 }
 
-/// What an answer holds for.
+/// The population that an inference generalises to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
@@ -49,10 +49,10 @@ pub enum Basis {
     Reruns,
     /// New images and these trained classifiers only: there is one replicate.
     OneReplicate,
-    /// New images only: all replicates answer alike, so their seeds do not vary, or they are
-    /// copies.
+    /// New images only: all replicates give the same results, so their seeds do not vary, or they
+    /// are copies.
     Copies,
-    /// Both arms say the same of every image.
+    /// Both arms predict the same for every image.
     Identical,
     /// The same value on every image in every replicate: nothing varies, so nothing can be tested.
     Constant,
@@ -61,13 +61,16 @@ pub enum Basis {
 /// The variance between replicates as an inference takes it, and its degrees of freedom.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
+    /// Mean square between replicates.
     pub mean_square: f64,
+    /// Its degrees of freedom.
     pub degrees: f64,
 }
 
-/// What can be said of a mean over replicates.
+/// The inference on a mean over replicates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Inference {
+    /// The population that the inference generalises to.
     pub basis: Basis,
     /// 0 where nothing varies.
     pub standard_error: f64,
@@ -80,7 +83,7 @@ pub struct Inference {
     pub p: Option<f64>,
 }
 
-/// What the variance of a statistic is made of, each a variance, 0 where the estimate is below.
+/// Components of the variance of a statistic, each a variance; negative estimates are set to 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Components {
@@ -93,7 +96,7 @@ pub struct Components {
 }
 
 impl Components {
-    /// Variance of the mean over so many replicates and images.
+    /// Variance of the mean over `replicates` replicates and `units` sampled units.
     pub fn variance(&self, replicates: f64, units: f64) -> f64 {
         self.rerun / replicates + self.image / units + self.residual / (replicates * units)
     }
@@ -135,10 +138,12 @@ impl Crossed {
         Self::new(values, &influence, units)
     }
 
+    /// Number of replicates.
     pub fn replicates(&self) -> usize {
         self.values.len()
     }
 
+    /// Mean of the statistic over replicates.
     pub fn mean(&self) -> f64 {
         mean(&self.values)
     }
@@ -152,13 +157,13 @@ impl Crossed {
         if square < ROUNDING { 0.0 } else { square }
     }
 
-    /// What the mean square would be if replicates did not differ.
+    /// The mean square that replicates would have if they did not differ.
     pub fn error(&self) -> f64 {
         let error = self.own - self.shared;
         if error < 1e-12 * self.own { 0.0 } else { error }
     }
 
-    /// What the variance is made of.
+    /// The components of the variance.
     pub fn components(&self) -> Components {
         let units = self.units as f64;
         let rerun =
@@ -204,7 +209,7 @@ impl Crossed {
     }
 
     /// The mean square, but at least what it would be if replicates did not differ.
-    pub fn floored(&self) -> Noise {
+    pub fn floor(&self) -> Noise {
         let plain = self.plain();
         Noise { mean_square: plain.mean_square.max(self.error()), ..plain }
     }

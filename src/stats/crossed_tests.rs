@@ -101,7 +101,7 @@ fn contrasts_agree_with_the_reference() {
         let Case { name, confidence, expected, .. } = case;
         close(&crossed.values, &expected.replicates, 1e-12);
         close(&[crossed.mean()], &[expected.value], 1e-12);
-        let floored = crossed.infer(crossed.floored(), confidence);
+        let floored = crossed.infer(crossed.floor(), confidence);
         if let Some(basis) = expected.basis {
             assert_eq!(floored.basis, basis, "{name}");
             match basis {
@@ -146,14 +146,14 @@ fn contrasts_agree_with_the_reference() {
 #[test]
 fn nothing_varies_is_an_answer_too() {
     let by_class = Crossed::new(vec![0.25; 3], &vec![vec![0.0; 8]; 3], 8);
-    let inference = by_class.infer(by_class.floored(), 0.95);
+    let inference = by_class.infer(by_class.floor(), 0.95);
     assert_eq!((inference.basis, inference.p, inference.interval), (Basis::Constant, None, None));
     // A mean of equal thirds misses them by a rounding.
     let copies = Crossed::new(vec![1.0 / 3.0 + 0.1; 7], &vec![vec![0.01, -0.01, 0.03]; 7], 3);
-    assert_eq!(copies.infer(copies.floored(), 0.95).basis, Basis::Copies);
+    assert_eq!(copies.infer(copies.floor(), 0.95).basis, Basis::Copies);
     let single = Crossed::new(vec![0.1], &[vec![0.2, -0.2]], 1);
     assert_eq!(
-        single.infer(single.floored(), 0.95).basis,
+        single.infer(single.floor(), 0.95).basis,
         Basis::Constant,
         "one image says nothing of others"
     );
@@ -191,7 +191,7 @@ fn intervals_of_one_arm_agree_with_the_reference() {
         references::<SingleArm>("single_arms")
     {
         let crossed = Crossed { values: replicates, own, shared, units };
-        let found = crossed.infer(crossed.floored(), confidence);
+        let found = crossed.infer(crossed.floor(), confidence);
         let Interval { low, high } = found.interval.unwrap();
         close(
             &[found.standard_error, found.degrees / expected.df, low, high],

@@ -34,7 +34,7 @@ pub fn two_sided(t: f64, degrees: f64) -> f64 {
 pub fn t_quantile(probability: f64, degrees: f64) -> f64 {
     if degrees > NORMAL {
         let normal = normal();
-        return polished(
+        return polish(
             normal.inverse_cdf(probability),
             probability,
             |x| normal.cdf(x),
@@ -42,22 +42,17 @@ pub fn t_quantile(probability: f64, degrees: f64) -> f64 {
         );
     }
     let student = student(degrees);
-    polished(student.inverse_cdf(probability), probability, |x| student.cdf(x), |x| student.pdf(x))
+    polish(student.inverse_cdf(probability), probability, |x| student.cdf(x), |x| student.pdf(x))
 }
 
 /// The quantile of the chi-squared distribution.
 pub fn chi_squared_quantile(probability: f64, degrees: f64) -> f64 {
     let chi = ChiSquared::new(degrees).expect("positive degrees of freedom");
-    polished(chi.inverse_cdf(probability), probability, |x| chi.cdf(x), |x| chi.pdf(x))
+    polish(chi.inverse_cdf(probability), probability, |x| chi.cdf(x), |x| chi.pdf(x))
 }
 
 /// Newton's steps from a quantile that is right to a few digits.
-fn polished(
-    start: f64,
-    probability: f64,
-    cdf: impl Fn(f64) -> f64,
-    pdf: impl Fn(f64) -> f64,
-) -> f64 {
+fn polish(start: f64, probability: f64, cdf: impl Fn(f64) -> f64, pdf: impl Fn(f64) -> f64) -> f64 {
     let mut quantile = start;
     for _ in 0..8 {
         let step = (cdf(quantile) - probability) / pdf(quantile);

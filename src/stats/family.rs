@@ -1,5 +1,5 @@
-//! A family of contrasts: what their mean squares together say of the variance between replicates,
-//! and which are rejected.
+//! A family of contrasts: the variance between replicates, estimated from all their mean squares
+//! together, and the rejection of hypotheses.
 //!
 //! With few replicates some of many mean squares are small by luck, and their contrasts look sure.
 //! A family of fewer than [`SHRUNK_FROM`] contrasts floors each at what it would be if replicates
@@ -16,30 +16,31 @@ use super::crossed::{Crossed, Inference, Noise};
 use super::distribution::{inverse_trigamma, trigamma};
 use super::interval::mean;
 
-/// A family of so many contrasts is shrunk.
+/// Number of contrasts from which a family's mean squares are shrunk.
 pub const SHRUNK_FROM: usize = 4;
 
-/// What becomes of the mean squares of a family.
+/// The treatment of a family's mean squares between replicates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "rule")]
 pub enum Rule {
-    /// Each is at least what it would be if replicates did not differ.
+    /// Each is raised to the value that it would have if replicates did not differ, if it is below.
     Floored,
-    /// Each is drawn towards the family's, under guard.
+    /// Each is shrunk towards the family's typical one, but never below its own value or the floor.
     Guarded(Prior),
 }
 
-/// What the mean squares of a family have in common, each in units of what it would be if
-/// replicates did not differ.
+/// The prior of a family's mean squares, in units of the mean square that replicates would have if
+/// they did not differ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Prior {
     /// Degrees of freedom that the family adds to a contrast's own; none: infinitely many, the mean
     /// squares differ by chance alone.
     pub degrees: Option<f64>,
+    /// The family's typical mean square.
     pub scale: f64,
     /// How far the contrasts' noise is shared, as by a common control; 1/2 to 1.
     pub correlation: f64,
-    /// Contrasts that it was learnt from: those that vary.
+    /// Number of contrasts that the prior was fitted to: those that vary.
     pub contrasts: usize,
 }
 
@@ -52,7 +53,7 @@ impl Rule {
     /// The noise of a contrast of the family.
     pub fn noise(&self, contrast: &Crossed) -> Noise {
         match self {
-            Self::Floored => contrast.floored(),
+            Self::Floored => contrast.floor(),
             Self::Guarded(prior) => prior.noise(contrast),
         }
     }
@@ -151,7 +152,7 @@ fn correlation(contrasts: &[&Crossed], replicates: usize) -> f64 {
 
 /// The adjusted p of each hypothesis by Benjamini and Hochberg, of those that have a p; the others
 /// take no part.
-pub fn adjusted(p: &[Option<f64>]) -> Vec<Option<f64>> {
+pub fn adjust(p: &[Option<f64>]) -> Vec<Option<f64>> {
     let known = p.iter().flatten().copied().collect::<Vec<_>>();
     let mut adjusted = benjamini_hochberg(&known).into_iter();
     p.iter().map(|p| p.and_then(|_| adjusted.next())).collect()
@@ -166,7 +167,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_tested_takes_no_part_in_the_correction() {
-        assert_eq!(adjusted(&[Some(0.01), None, Some(0.5)]), [Some(0.02), None, Some(0.5)]);
+        assert_eq!(adjust(&[Some(0.01), None, Some(0.5)]), [Some(0.02), None, Some(0.5)]);
     }
 
     /// Reference values, made by tests/fixtures/reruns.py.

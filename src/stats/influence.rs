@@ -1,5 +1,5 @@
-//! How much each sampled unit moves a statistic: what the sampling covariance between replicates is
-//! computed from.
+//! Influence of each sampled unit on a statistic, from which the sampling covariance between
+//! replicates is computed.
 //!
 //! A unit is a held-out image, or all images of a patient where patients are known: a patient's
 //! images resemble each other, so taking them for independent ones makes intervals too short.
@@ -12,7 +12,9 @@ use crate::metrics::Predictions;
 /// two classifiers' values on the same images is the sum of the products of their influences.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Influence {
+    /// Value of the statistic.
     pub value: f64,
+    /// Influence of each unit on it.
     pub units: Vec<f64>,
 }
 
@@ -23,12 +25,14 @@ pub struct Sample {
     pub classes: Vec<Vec<usize>>,
     /// The unit of each image, by the image's place.
     pub unit: Vec<usize>,
+    /// Number of units.
     pub units: usize,
     /// Whether units are patients.
     pub patients: bool,
 }
 
 impl Sample {
+    /// The sample that `predictions` are of: patients where images name them, otherwise images.
     pub fn of(predictions: &Predictions) -> Self {
         let mut classes = vec![Vec::new(); predictions.classes().len()];
         let mut known = BTreeMap::new();
@@ -51,6 +55,7 @@ impl Sample {
         Self { classes, unit: (0..labels.len()).collect(), units: labels.len(), patients: false }
     }
 
+    /// Number of images.
     pub fn images(&self) -> usize {
         self.unit.len()
     }

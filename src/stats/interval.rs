@@ -6,7 +6,9 @@ use statrs::distribution::{ContinuousCDF, Normal};
 /// The two ends of an interval, in the units of what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
+    /// The lower end.
     pub low: f64,
+    /// The upper end.
     pub high: f64,
 }
 

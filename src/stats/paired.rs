@@ -25,7 +25,7 @@ pub fn mcnemar(first: usize, second: usize) -> f64 {
 /// together. The distribution of the sum over all swaps is the convolution of one two-point
 /// distribution an image; p is the share of sums at least as far from 0.
 ///
-/// The images are the sampled units: p says nothing of how far other training runs would differ.
+/// The images are the sampled units: p does not cover how far other training runs would differ.
 pub fn sign_flip(differences: &[i32]) -> f64 {
     let observed = differences.iter().sum::<i32>().unsigned_abs() as usize;
     // Shifted by the sum so far of the magnitudes m and halved: an image adds 0 or its m.

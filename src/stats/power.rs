@@ -1,5 +1,5 @@
-//! What a design could find: the power of its test, the smallest gain, the replicates and images
-//! that a gain takes.
+//! Power: the smallest gain that a design can detect, and the replicates and images that a gain
+//! requires.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,7 @@ const DRAWN: usize = 6_000;
 pub struct Design {
     /// Of a contrast.
     pub components: Components,
+    /// Replicates, each with classifiers of its own.
     pub replicates: usize,
     /// Held-out images, or patients.
     pub units: usize,
@@ -38,24 +39,27 @@ pub struct Design {
     pub q: f64,
 }
 
-/// What a design could find, and what finding less takes. All gains are differences of rates, 0 to
-/// 1.
+/// The power of a design, and the requirements of smaller gains. All gains are differences of
+/// rates, 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Power {
+    /// The design.
     pub design: Design,
     /// The smallest gain found with [`WANTED`] power by one contrast that is tested alone; none
     /// with fewer than two replicates, where nothing varies, or where no gain is.
     pub alone: Option<f64>,
     /// And by one that has to stand out among a family without other effects.
     pub in_family: Option<f64>,
+    /// The requirements of each of [`GAINS`].
     pub needs: Vec<Need>,
 }
 
-/// What finding a gain in the family takes.
+/// The requirements of detecting a gain in the family.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Need {
+    /// The gain, a difference of rates, 0 to 1.
     pub gain: f64,
     /// Replicates, with the design's images; none: more than [`MOST_REPLICATES`].
     pub replicates: Option<usize>,
@@ -64,6 +68,7 @@ pub struct Need {
 }
 
 impl Power {
+    /// The power of `design`, and the requirements of each of [`GAINS`].
     pub fn of(design: Design) -> Self {
         let (alone, family) = (Critical::of(design.q), Critical::of(design.level()));
         let finds = |design: Design, gain: f64| {

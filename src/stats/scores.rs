@@ -22,6 +22,7 @@ pub const THRESHOLD: f64 = 0.5;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
+    /// The mean.
     pub mean: f64,
     /// None where too little varies for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +35,7 @@ impl Estimate {
     /// are units.
     pub fn of_rate(crossed: &Crossed, confidence: f64) -> Self {
         let mean = crossed.mean();
-        let inference = crossed.infer(crossed.floored(), confidence);
+        let inference = crossed.infer(crossed.floor(), confidence);
         let inside = mean > 1e-12 && mean < 1.0 - 1e-12;
         let interval = match inference.basis {
             _ if crossed.units < 2 => None,
@@ -60,7 +61,7 @@ impl Estimate {
     fn of_square(crossed: &Crossed, confidence: f64) -> Self {
         let root = |square: f64| square.max(0.0).sqrt();
         let mean = root(crossed.mean());
-        let inference = crossed.infer(crossed.floored(), confidence);
+        let inference = crossed.infer(crossed.floor(), confidence);
         let ends = |Interval { low, high }: Interval| {
             let half = 0.5 * (high - low) / (2.0 * mean);
             Interval {
@@ -100,7 +101,9 @@ pub struct Scores {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Malignancy {
+    /// Area under the receiver operating characteristic, 0 to 1.
     pub auroc: Estimate,
+    /// Average precision, 0 to 1.
     pub average_precision: Estimate,
     /// Share of malignant images whose sum is at least [`THRESHOLD`].
     pub sensitivity: Estimate,
@@ -112,15 +115,17 @@ impl Scores {
     /// The scores of one design's `replicates`, of which there is at least one.
     pub fn of(replicates: &[Predictions], sample: &Sample, confidence: f64) -> Self {
         let rate = |score: &dyn Fn(&Prediction) -> bool| {
-            let scores =
-                |one: &Predictions| sample.mean(&scored(one, |image| f64::from(score(image))));
+            let scores = |one: &Predictions| {
+                sample.mean(&score_images(one, |image| f64::from(score(image))))
+            };
             Estimate::of_rate(
                 &crossed(replicates, sample.units, |one| Some(scores(one))).expect("defined"),
                 confidence,
             )
         };
-        let brier = crossed(replicates, sample.units, |one| Some(sample.mean(&scored(one, brier))))
-            .expect("defined");
+        let brier =
+            crossed(replicates, sample.units, |one| Some(sample.mean(&score_images(one, brier))))
+                .expect("defined");
         let calibration = crossed(replicates, sample.units, |one| Some(calibration(one, sample)))
             .expect("defined");
         Self {
@@ -129,7 +134,7 @@ impl Scores {
                 .map(|crossed| Estimate::of_rate(&crossed, confidence)),
             brier: Estimate {
                 mean: brier.mean(),
-                interval: brier.infer(brier.floored(), confidence).interval,
+                interval: brier.infer(brier.floor(), confidence).interval,
             },
             calibration_error: Estimate::of_square(&calibration, confidence),
             malignancy: Malignancy::of(replicates, sample, confidence),
@@ -193,7 +198,7 @@ pub fn crossed(
     Some(Crossed::new(values, &influence, units))
 }
 
-fn scored(predictions: &Predictions, score: impl Fn(&Prediction) -> f64) -> Vec<f64> {
+fn score_images(predictions: &Predictions, score: impl Fn(&Prediction) -> f64) -> Vec<f64> {
     predictions.images().iter().map(score).collect()
 }
 
@@ -206,7 +211,7 @@ fn brier(image: &Prediction) -> f64 {
 
 /// The sum of each image's probabilities of the classes in a set.
 fn malignant_scores(predictions: &Predictions, set: &[bool]) -> Vec<f64> {
-    scored(predictions, |image| {
+    score_images(predictions, |image| {
         let members = image.probabilities.iter().zip(set).filter(|(_, member)| **member);
         members.map(|(probability, _)| f64::from(*probability)).sum()
     })
@@ -284,7 +289,7 @@ fn macro_auroc(predictions: &Predictions, sample: &Sample) -> Option<Influence> 
     let classes = predictions.classes().len();
     let (mut value, mut without) = (0.0, vec![0.0; sample.units]);
     for class in 0..classes {
-        let scores = scored(predictions, |image| f64::from(image.probabilities[class]));
+        let scores = score_images(predictions, |image| f64::from(image.probabilities[class]));
         let positive =
             predictions.images().iter().map(|image| image.label == class).collect::<Vec<_>>();
         let (area, areas) = auroc(&scores, &positive, sample)?;
@@ -325,8 +330,9 @@ fn precision(ranked: &[(f64, bool)]) -> Option<f64> {
 /// over pairs of images.
 fn calibration(predictions: &Predictions, sample: &Sample) -> Influence {
     let mut bins = [Gaps::default(); BINS];
-    let gaps =
-        scored(predictions, |image| f64::from(image.confidence()) - f64::from(image.correct()));
+    let gaps = score_images(predictions, |image| {
+        f64::from(image.confidence()) - f64::from(image.correct())
+    });
     let bin = predictions.images().iter().map(|image| image.bin(BINS)).collect::<Vec<_>>();
     bin.iter().zip(&gaps).for_each(|(bin, gap)| bins[*bin].add(*gap));
     let total = bins.iter().map(Gaps::square).sum::<f64>();

@@ -61,7 +61,7 @@ fn scores_agree_with_brute_force() {
                 .map(|score| f64::from((score >= THRESHOLD) == is))
                 .collect::<Vec<_>>()
         };
-        let right = |one: &Predictions| scored(one, |image| f64::from(image.correct()));
+        let right = |one: &Predictions| score_images(one, |image| f64::from(image.correct()));
         let found = |name: &str| {
             let of = |one: &Predictions| match name {
                 "auroc" => macro_auroc(one, &sample),
@@ -70,7 +70,7 @@ fn scores_agree_with_brute_force() {
                     average_precision(&scores(one), &positive, &sample)
                 }
                 "calibration" => Some(calibration(one, &sample)),
-                "brier" => Some(sample.mean_of(&scored(one, brier), &all)),
+                "brier" => Some(sample.mean_of(&score_images(one, brier), &all)),
                 "sensitivity" => Some(sample.mean_of(&called(one, true), &places(&malignant))),
                 "specificity" => {
                     Some(sample.mean_of(&called(one, false), &places(&|class| !malignant(class))))
@@ -232,10 +232,10 @@ fn scores_agree_with_scikit_learn() {
         let predictions = case.predictions();
         let sample = Sample::of(&predictions);
         for (k, expected) in (1..).zip(&case.top_k) {
-            let within = scored(&predictions, |image| f64::from(image.within(k)));
+            let within = score_images(&predictions, |image| f64::from(image.within(k)));
             agree(at, "top-k accuracy", Some(sample.mean(&within).value), Some(*expected));
         }
-        let right = scored(&predictions, |image| f64::from(image.correct()));
+        let right = score_images(&predictions, |image| f64::from(image.correct()));
         agree(at, "accuracy", Some(sample.mean(&right).value), Some(case.accuracy));
         for (images, expected) in sample.classes.iter().zip(&case.per_class) {
             let found = (!images.is_empty()).then(|| sample.mean_of(&right, images).value);
@@ -251,7 +251,7 @@ fn scores_agree_with_scikit_learn() {
         };
         let is = |class: usize| case.labels.iter().map(|label| *label == class).collect::<Vec<_>>();
         for (class, expected) in case.auroc_per_class.iter().enumerate() {
-            let scores = scored(&predictions, |image| f64::from(image.probabilities[class]));
+            let scores = score_images(&predictions, |image| f64::from(image.probabilities[class]));
             let found = auroc(&scores, &is(class), &sample).map(|(value, _)| value);
             agree(at, "AUROC of a class", found, expected.filter(|_| jackknifed(&is(class))));
         }

@@ -41,7 +41,7 @@ fn embedded(
 /// The last of the sets that the parameters name.
 fn pictures(context: &mut Context, params: &kinds::PictureSet) -> Result<Vec<Item>, StepError> {
     let seed = context.seed()?;
-    let mut set = PictureSet::open(context, params)?;
+    let mut set = PictureSet::open(context, params, &[])?;
     set.keep_usable(params.unusable)?;
     let pairs = match context.has_input("audit") {
         true => context.json::<Vec<audit::Duplicate>>("audit", DUPLICATES)?,

@@ -1,6 +1,7 @@
 //! Pictures from outside, whatever their format and size, as squares: a block of files, or one
 //! shard.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use rayon::prelude::*;
@@ -11,7 +12,7 @@ use super::{Outputs, StepError};
 use crate::data::catalogue::id_of;
 use crate::data::decode::{self, Header, Memory, PictureError};
 use crate::data::duplicates::Fingerprint;
-use crate::data::webdataset::{self, Record, Sample, ShardWriter};
+use crate::data::webdataset::{self, ShardWriter, Unused};
 use crate::data::{Item, RgbImage, fit};
 use crate::plan::{InputFile, kinds};
 use crate::vocabulary;
@@ -20,6 +21,7 @@ use crate::vocabulary;
 pub const SHARD: &str = "shard.tar";
 pub const PICTURES: &str = "pictures.json";
 pub const FINGERPRINTS: &str = "fingerprints.bin";
+pub const UNUSED: &str = "unused.json";
 
 /// Pictures decoded side by side, at most.
 pub const ABREAST: usize = 64;
@@ -41,30 +43,31 @@ pub struct Picture {
     pub size: Option<(usize, usize)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
-    /// What the shard that it came in says of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub record: Option<Record>,
+    /// What the shard that it came in says of it, as a table's cells.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
 }
 
 /// Outputs: shard.tar (the squares or frames, called by their ids), pictures.json (every picture in
-/// the order of its input), fingerprints.bin (of the shard's pictures as they came).
+/// the order of its input), fingerprints.bin (of the shard's pictures as they came), and of a shard
+/// with members that no sample uses unused.json (how many, by their extension).
 pub fn run(params: kinds::Decode, context: &mut Context) -> Result<Outputs, StepError> {
     let mut block = Block::new(&params);
     let files = context.file_list("files");
+    let mut unused = Unused::new();
     if params.packed {
         for file in files {
             let shard = file.name.clone();
             let mut checked = Checked::open(file)?;
-            webdataset::for_each_sample(&mut checked, &shard, |sample| {
-                let Sample { member, picture, .. } = &sample;
-                let (member, bytes) = (format!("{shard}/{member}"), picture.clone());
+            let left = webdataset::for_each_sample(&mut checked, &shard, |sample| {
                 block.push(Waiting {
-                    id: plain(sample.id()),
-                    file: member,
-                    bytes,
-                    sample: Some(sample),
+                    id: plain(&sample.id()),
+                    file: format!("{shard}/{}", sample.member),
+                    fields: sample.fields.cells(),
+                    bytes: sample.picture,
                 })
             })?;
+            left.into_iter().for_each(|(end, count)| *unused.entry(end).or_default() += count);
             checked.finish(file)?;
             context.images(block.pictures.len(), 0);
         }
@@ -75,7 +78,7 @@ pub fn run(params: kinds::Decode, context: &mut Context) -> Result<Outputs, Step
                 id: id_of(&file.name),
                 file: file.name.clone(),
                 bytes,
-                sample: None,
+                fields: BTreeMap::new(),
             })?;
             if block.waiting.is_empty() {
                 context.images(at + 1, files.len());
@@ -84,11 +87,15 @@ pub fn run(params: kinds::Decode, context: &mut Context) -> Result<Outputs, Step
     }
     block.flush()?;
     let Block { pictures, fingerprints, squares, .. } = block;
-    Ok(vec![
+    let mut outputs = vec![
         (SHARD.into(), squares.finish()?),
         json_output(PICTURES, &pictures),
         (FINGERPRINTS.into(), fingerprints),
-    ])
+    ];
+    if !unused.is_empty() {
+        outputs.push(json_output(UNUSED, &unused));
+    }
+    Ok(outputs)
 }
 
 /// An id as one word: others' records may have any.
@@ -101,7 +108,7 @@ struct Waiting {
     id: String,
     file: String,
     bytes: Vec<u8>,
-    sample: Option<Sample>,
+    fields: BTreeMap<String, String>,
 }
 
 struct Block<'a> {
@@ -153,8 +160,7 @@ fn decoded(
     params: &kinds::Decode,
     memory: &Memory,
 ) -> (Picture, Option<(Item, Fingerprint)>) {
-    let Waiting { id, file, bytes, sample } = waiting;
-    let record = sample.as_ref().map(|sample| sample.record.clone());
+    let Waiting { id, file, bytes, fields } = waiting;
     let length = bytes.len() as u64;
     let picture = Picture {
         id: id.clone(),
@@ -163,7 +169,7 @@ fn decoded(
         error: None,
         size: None,
         format: None,
-        record,
+        fields,
     };
     let square = with_picture(&bytes, &file, memory, |header, image| {
         let made = if params.frames {
@@ -176,19 +182,16 @@ fn decoded(
     match square {
         Err(error) => (Picture { error: Some(error.to_string()), ..picture }, None),
         Ok(((format, size, fingerprint), image)) => {
-            let item = match sample {
-                Some(sample) => Item { id, ..sample.with_image(image) },
-                None => Item {
-                    id,
-                    label: String::new(),
-                    fst: 0,
-                    malignant: None,
-                    patient: String::new(),
-                    caption: String::new(),
-                    source: String::new(),
-                    image,
-                    synthetic: None,
-                },
+            let item = Item {
+                id,
+                label: String::new(),
+                fst: 0,
+                malignant: None,
+                patient: String::new(),
+                caption: String::new(),
+                source: String::new(),
+                image,
+                synthetic: None,
             };
             (
                 Picture { size: Some(size), format: Some(format.name().to_owned()), ..picture },

@@ -79,7 +79,7 @@ fn resized(
     };
     context.stream(role, SHARD, |shard| {
         webdataset::for_each_sample(shard, &name, |sample| -> Result<(), ShardError> {
-            if wanted(&Entry::from(&sample)) {
+            if wanted(&Entry::of_sample(&sample, &name)?) {
                 packed.push(sample);
             }
             if packed.len() == DECODED_TOGETHER { decode_all(&mut packed) } else { Ok(()) }
@@ -181,7 +181,7 @@ fn some_of_class(
     let mut items = Vec::new();
     let mut position = 0;
     let mut each = |sample: Sample| -> Result<(), ShardError> {
-        if sample.record.label == class {
+        if sample.label().as_deref() == Some(class) {
             if wanted(position) {
                 items.push(sample.into_item(role)?);
             }

@@ -6,12 +6,12 @@ use std::io::Cursor;
 
 use super::StepError;
 use super::context::Context;
-use super::decode::{FINGERPRINTS, PICTURES, Picture, SHARD};
+use super::decode::{FINGERPRINTS, PICTURES, Picture, SHARD, UNUSED, plain};
 use crate::data::catalogue::{Catalogue, Part, Record, Table};
 use crate::data::duplicates::{self, Fingerprint};
-use crate::data::sets::{self, Contents, HELD_OUT, ImageSet, TableRole, VALIDATION};
+use crate::data::sets::{self, Contents, HELD_OUT, ImageSet, Packed, TableRole, VALIDATION};
 use crate::data::split::{self, TooFew, Wanted};
-use crate::data::webdataset::{self, Sample, ShardError};
+use crate::data::webdataset::{self, Sample, ShardError, Unused};
 use crate::data::{Item, RgbImage};
 use crate::plan::kinds;
 use crate::seed::Seed;
@@ -26,30 +26,83 @@ pub struct PictureSet {
     pub catalogue: Catalogue,
     /// By id.
     pub pictures: HashMap<String, Picture>,
-    /// The roles of the blocks, in order.
-    blocks: Vec<String>,
+    blocks: Vec<Block>,
+}
+
+/// A decoded block.
+struct Block {
+    role: String,
+    /// The ids of its pictures where they are not those that the block has: of pictures whose ids
+    /// other shards have too.
+    renamed: HashMap<String, String>,
+    /// Members of a shard that no sample uses, by their extension.
+    unused: Unused,
+}
+
+impl Block {
+    fn id<'a>(&'a self, own: &'a str) -> &'a str {
+        self.renamed.get(own).map_or(own, String::as_str)
+    }
 }
 
 impl PictureSet {
-    pub fn open(context: &Context, params: &kinds::PictureSet) -> Result<Self, StepError> {
-        let blocks = context.roles(BLOCK).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    /// The pictures of the decoded blocks, and of those that are `missing` the records.
+    pub fn open(
+        context: &Context,
+        params: &kinds::PictureSet,
+        missing: &[String],
+    ) -> Result<Self, StepError> {
+        let mut listed = Vec::new();
+        let mut counts = HashMap::<String, usize>::new();
+        for role in context.roles(BLOCK) {
+            let pictures = context.json::<Vec<Picture>>(role, PICTURES)?;
+            let ids = pictures.iter().map(|picture| picture.id.clone()).collect::<HashSet<_>>();
+            ids.into_iter().for_each(|id| *counts.entry(id).or_default() += 1);
+            listed.push((role, pictures));
+        }
+        let packed = sets::of(params.source).is_packed();
         let mut pictures = HashMap::new();
-        let mut files = Vec::new();
-        for block in &blocks {
-            for picture in context.json::<Vec<Picture>>(block, PICTURES)? {
+        let (mut files, mut blocks) = (missing.to_vec(), Vec::new());
+        for (role, of_block) in listed {
+            let has_unused = context.input(role)?.entry(UNUSED).is_some();
+            let unused = has_unused.then(|| context.json(role, UNUSED)).transpose()?;
+            let mut block = Block {
+                role: role.to_owned(),
+                renamed: HashMap::new(),
+                unused: unused.unwrap_or_default(),
+            };
+            for mut picture in of_block {
+                // Shards are numbered anew by many programs: the key of one is none of another's.
+                if packed && counts[&picture.id] > 1 {
+                    let name = format!("{}-{}", plain(&role[BLOCK.len()..]), picture.id);
+                    let own = std::mem::replace(&mut picture.id, name.clone());
+                    block.renamed.insert(own, name);
+                }
                 files.push(picture.file.clone());
                 if let Some(twice) = pictures.insert(picture.id.clone(), picture) {
-                    let now = &pictures[&twice.id].file;
-                    return Err(format!(
-                        "`{}` and `{now}` have the one id `{}`",
-                        twice.file, twice.id
-                    )
-                    .into());
+                    let (now, id) = (&pictures[&twice.id].file, &twice.id);
+                    return Err(
+                        format!("`{}` and `{now}` have the one id `{id}`", twice.file).into()
+                    );
                 }
             }
+            blocks.push(block);
         }
         let catalogue = catalogue(context, params, &files, &pictures)?.of(&params.classes)?;
         Ok(Self { catalogue, pictures, blocks })
+    }
+
+    /// Members of shards that no sample uses, as sentences.
+    pub fn unused(&self) -> Vec<String> {
+        let mut unused = Unused::new();
+        for (end, count) in self.blocks.iter().flat_map(|block| &block.unused) {
+            *unused.entry(end.clone()).or_default() += count;
+        }
+        let said = |(end, count): (String, usize)| match end.as_str() {
+            "" => format!("{count} members of the shards have no extension and are not used"),
+            end => format!("{count} members of the shards that end in .{end} are not used"),
+        };
+        unused.into_iter().map(said).collect()
     }
 
     /// The picture of a record, if it is there and can be read.
@@ -135,19 +188,20 @@ impl PictureSet {
             .collect::<HashSet<_>>();
         let mut found = HashMap::new();
         for block in &self.blocks {
-            let bytes = context.read(block, SHARD)?;
+            let bytes = context.read(&block.role, SHARD)?;
             webdataset::for_each_sample(
                 Cursor::new(bytes),
-                block,
+                &block.role,
                 |sample: Sample| -> Result<(), ShardError> {
-                    if wanted.contains(sample.id()) {
-                        let id = sample.id().to_owned();
+                    let own = sample.id();
+                    let id = block.id(&own).to_owned();
+                    if wanted.contains(id.as_str()) {
                         let image = RgbImage::from_png(&sample.picture, &id);
                         let member = sample.member;
                         found.insert(
                             id,
                             image.map_err(|cause| ShardError::Image {
-                                shard: block.clone(),
+                                shard: block.role.clone(),
                                 member,
                                 cause,
                             })?,
@@ -190,13 +244,13 @@ impl PictureSet {
             .collect::<HashMap<_, _>>();
         let (mut at, mut all) = (Vec::new(), Vec::new());
         for block in &self.blocks {
-            let bytes = context.read(block, FINGERPRINTS)?;
+            let bytes = context.read(&block.role, FINGERPRINTS)?;
             let usable = context
-                .json::<Vec<Picture>>(block, PICTURES)?
+                .json::<Vec<Picture>>(&block.role, PICTURES)?
                 .into_iter()
                 .filter(|picture| picture.error.is_none());
             for (picture, bytes) in usable.zip(bytes.as_chunks::<{ duplicates::BYTES }>().0) {
-                if let Some(&place) = places.get(picture.id.as_str()) {
+                if let Some(&place) = places.get(block.id(&picture.id)) {
                     at.push(place);
                     all.push(Fingerprint::from_bytes(bytes));
                 }
@@ -229,19 +283,27 @@ fn catalogue(
         }
     }
     let packed = packed(pictures);
-    let contents = Contents { tables: &tables, files, packed, skin_type: params.skin_type };
+    let contents = Contents {
+        tables: &tables,
+        files,
+        folder: None,
+        packed: &packed,
+        classes: &params.classes,
+        ignored: &params.ignored_columns,
+        skin_type: params.skin_type,
+    };
     Ok(set.catalogue(contents)?)
 }
 
-/// What the shards' own records say.
-fn packed(pictures: &HashMap<String, Picture>) -> Vec<Record> {
-    let record = |picture: &Picture| {
-        let record = picture.record.clone()?;
-        let (id, file) = (picture.id.clone(), picture.file.clone());
-        let webdataset::Record { label, fst, malignant, patient, .. } = record;
-        Some(Record { id, file, label, fst, malignant, patient, part: None })
+/// What the shards' own records say, in the order of the ids.
+fn packed(pictures: &HashMap<String, Picture>) -> Vec<Packed> {
+    let packed = |picture: &Picture| {
+        let Picture { id, file, fields, .. } = picture.clone();
+        Packed { id, file, fields }
     };
-    pictures.values().filter_map(record).collect()
+    let mut all = pictures.values().map(packed).collect::<Vec<_>>();
+    all.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    all
 }
 
 #[cfg(test)]
@@ -257,18 +319,21 @@ mod tests {
         let table = Table::read(TABLE.as_bytes(), "table.csv").unwrap();
         let tables = BTreeMap::from([(TableRole::Annotations, table)]);
         let files = ["a/1.png", "a/2.png", "b/3.png", "b/4.png"].map(str::to_owned);
-        catalogue_of(ImageSource::Folder, &tables, &files, Vec::new())
+        catalogue_of(ImageSource::Folder, &tables, &files, &[])
     }
 
     fn catalogue_of(
         source: ImageSource,
         tables: &BTreeMap<TableRole, Table>,
         files: &[String],
-        packed: Vec<Record>,
+        packed: &[Packed],
     ) -> Catalogue {
         let ImageSet::Pictures(set) = sets::of(source) else { panic!("no set of pictures") };
         let skin_type = crate::vocabulary::SkinTypeScale::Scale;
-        set.catalogue(Contents { tables, files, packed, skin_type }).unwrap()
+        let classes = &["a".to_owned(), "b".to_owned()];
+        let (folder, ignored) = (None, &[][..]);
+        set.catalogue(Contents { tables, files, folder, packed, classes, ignored, skin_type })
+            .unwrap()
     }
 
     fn in_shards() -> Catalogue {
@@ -276,17 +341,17 @@ mod tests {
             ("a", r#","patient":"p1""#),
             ("a", ""),
             ("b", r#","patient":" p1""#),
-            ("b", r#","patient":null"#),
+            ("b", r#","patient":"null""#),
         ];
         let picture = |(at, (label, patient)): (usize, (&str, &str))| {
             let id = format!("{label}-{}", at + 1);
             let json = format!(
-                r#"{{"id":"{id}","file":"{id}.png","bytes":1,"record":{{"label":"{label}"{patient}}}}}"#
+                r#"{{"id":"{id}","file":"{id}.png","bytes":1,"fields":{{"label":"{label}"{patient}}}}}"#
             );
             (id, serde_json::from_str(&json).unwrap())
         };
         let packed = packed(&records.into_iter().enumerate().map(picture).collect());
-        catalogue_of(ImageSource::Webdataset, &BTreeMap::new(), &[], packed)
+        catalogue_of(ImageSource::Webdataset, &BTreeMap::new(), &[], &packed)
     }
 
     /// From a cohort's shard to the predictions of its images, seen as pixels or, through the

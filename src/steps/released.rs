@@ -9,7 +9,7 @@ use super::decode::SHARD;
 use super::images::of_class;
 use super::{Outputs, StepError, unpack};
 use crate::data::webdataset::{self, Sample, ShardError};
-use crate::data::{Item, RgbImage, released};
+use crate::data::{Item, released};
 use crate::plan::kinds;
 
 /// Sources without enough images that are named.
@@ -37,11 +37,11 @@ pub fn run(params: kinds::Released, context: &mut Context) -> Result<Outputs, St
         .collect::<HashMap<_, _>>();
     for &role in &roles {
         each(context, role, &entry, |sample| {
-            let Some(synthetic) = &sample.synthetic else { return Ok(()) };
+            let Some(synthetic) = sample.synthetic(role)? else { return Ok(()) };
             if let Some(&source) = places.get(&synthetic.md5hash.to_ascii_lowercase()) {
                 made.entry(source)
                     .or_default()
-                    .push((released::order(synthetic), (role, sample.id().to_owned())));
+                    .push((released::order(&synthetic), (role, sample.id())));
             }
             Ok(())
         })?;
@@ -50,18 +50,9 @@ pub fn run(params: kinds::Released, context: &mut Context) -> Result<Outputs, St
     let mut items = BTreeMap::new();
     for &role in &roles {
         each(context, role, &entry, |sample| {
-            if let Some(&place) = wanted.get(&(role, sample.id().to_owned())) {
-                let image = RgbImage::from_png(&sample.picture, sample.id());
-                let member = sample.member.clone();
-                let image = image.map_err(|cause| ShardError::Image {
-                    shard: role.to_owned(),
-                    member,
-                    cause,
-                })?;
-                items.insert(
-                    place,
-                    item(&params, &pool[place.0], place.1, sample.with_image(image)),
-                );
+            if let Some(&place) = wanted.get(&(role, sample.id())) {
+                let found = sample.into_item(role)?;
+                items.insert(place, item(&params, &pool[place.0], place.1, found));
             }
             Ok(())
         })?;
@@ -76,7 +67,8 @@ fn each(
     entry: &str,
     each: impl FnMut(Sample) -> Result<(), ShardError>,
 ) -> Result<(), StepError> {
-    Ok(webdataset::for_each_sample(Cursor::new(context.read(role, entry)?), role, each)?)
+    webdataset::for_each_sample(Cursor::new(context.read(role, entry)?), role, each)?;
+    Ok(())
 }
 
 /// The images that are wanted, with the source and the generation that each is.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::StepError;
 use crate::data::Item;
-use crate::data::webdataset::{Record, Sample};
+use crate::data::webdataset::{Record, Sample, ShardError};
 
 /// What is known of an image besides its pixels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,20 +38,17 @@ impl<'a> From<&'a Item> for Entry<'a> {
     }
 }
 
-impl<'a> From<&'a Sample> for Entry<'a> {
-    fn from(sample: &'a Sample) -> Self {
-        let Record { label, fst, malignant, patient, source, .. } = &sample.record;
-        let made_from = sample
-            .synthetic
-            .as_ref()
-            .map(|made| (made.md5hash.as_str().into(), made.generation_num));
-        let [label, patient, source] = [label, patient, source].map(|text| text.as_str().into());
-        let (fst, malignant) = (*fst, *malignant);
-        Self { id: sample.id().into(), label, fst, malignant, patient, source, made_from }
-    }
-}
-
 impl Entry<'_> {
+    /// Of a sample whose picture is still packed; `shard` names where it is in errors.
+    pub fn of_sample(sample: &Sample, shard: &str) -> Result<Entry<'static>, ShardError> {
+        let Record { label, fst, malignant, patient, source, .. } = sample.record(shard)?;
+        let made = sample.synthetic(shard)?;
+        let made_from = made.map(|made| (made.md5hash.into(), made.generation_num));
+        let [id, label, patient, source] =
+            [sample.id(), label, patient, source].map(std::borrow::Cow::from);
+        Ok(Entry { id, label, fst, malignant, patient, source, made_from })
+    }
+
     /// The same without anything borrowed.
     pub fn into_owned(self) -> Entry<'static> {
         let owned = |text: std::borrow::Cow<'_, str>| text.into_owned().into();

@@ -56,7 +56,7 @@ pub fn run(params: kinds::Unpack, context: &mut Context) -> Result<Outputs, Step
         let mut checked = Checked::open(file)?;
         webdataset::for_each_sample(&mut checked, &shard, |sample| -> Result<(), StepError> {
             taken.unpacked.samples += 1;
-            if let Some((strategy, class)) = wanted(&sample, &params) {
+            if let Some((strategy, class)) = wanted(&sample, &shard, &params)? {
                 let (entry, member) =
                     (entry(strategy, class), format!("{shard}/{}", sample.member));
                 waiting.push(Waiting { entry, class: class.to_owned(), member, sample });
@@ -79,16 +79,18 @@ pub fn run(params: kinds::Unpack, context: &mut Context) -> Result<Outputs, Step
 }
 
 /// The strategy and the study's class of a sample that is to be taken.
-fn wanted<'a>(sample: &Sample, params: &'a kinds::Unpack) -> Option<(Strategy, &'a str)> {
-    let made = sample
-        .synthetic
-        .as_ref()
-        .filter(|made| (made.generation_num as usize) < params.generations)?;
-    let name = released::strategy(made)?;
-    let strategy = *params.strategies.iter().find(|strategy| strategy.name() == name)?;
-    let label = released::slug(&sample.record.label);
-    let class = params.classes.iter().find(|class| released::slug(class) == label)?;
-    Some((strategy, class))
+fn wanted<'a>(
+    sample: &Sample,
+    shard: &str,
+    params: &'a kinds::Unpack,
+) -> Result<Option<(Strategy, &'a str)>, StepError> {
+    let made = sample.synthetic(shard)?;
+    let made = made.filter(|made| (made.generation_num as usize) < params.generations);
+    let Some(name) = made.as_ref().and_then(released::strategy) else { return Ok(None) };
+    let strategy = params.strategies.iter().find(|strategy| strategy.name() == name);
+    let label = released::slug(&sample.label().unwrap_or_default());
+    let class = params.classes.iter().find(|class| released::slug(class) == label);
+    Ok(strategy.zip(class).map(|(strategy, class)| (*strategy, class.as_str())))
 }
 
 /// What has been taken so far.
@@ -109,7 +111,7 @@ impl Taken<'_> {
                 });
             (waiting, square)
         });
-        for (Waiting { entry, class, sample, .. }, square) in decoded.collect::<Vec<_>>() {
+        for (Waiting { entry, class, sample, member }, square) in decoded.collect::<Vec<_>>() {
             match square {
                 Err(error) if self.params.unusable == Unusable::Drop => {
                     self.unpacked.unusable.push(error.to_string())
@@ -122,8 +124,9 @@ impl Taken<'_> {
                 }
                 Ok(image) => {
                     *self.unpacked.taken.entry(entry.clone()).or_default() += 1;
-                    let (id, patient) = (plain(sample.id()), String::new());
-                    let item = Item { id, label: class, patient, ..sample.with_image(image) };
+                    let (id, patient) = (plain(&sample.id()), String::new());
+                    let item =
+                        Item { id, label: class, patient, ..sample.with_image(image, &member)? };
                     self.shards
                         .entry(entry)
                         .or_insert_with(|| ShardWriter::new(Vec::new()))

@@ -13,11 +13,15 @@ use crate::vocabulary::{Arm, Regime, Strategy, WeightsKept};
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
+    /// The images added to the real ones.
     pub arm: Arm,
     /// Synthetic images per real image; 0 where the arm has none.
     pub dose: usize,
+    /// Whether training images are transformed.
     pub transforms: bool,
+    /// Which part of the classifier is trained.
     pub regime: Regime,
+    /// Number of the replicate, from 0.
     pub replicate: usize,
 }
 
@@ -105,8 +109,8 @@ impl Study {
         [text_to_image || has_prior, inpainting].map(|needed| needed && self.generates())
     }
 
-    /// What all replicates have in common, so that an analysis over replicates says nothing of
-    /// other choices of it.
+    /// The things that all replicates share, in words for the report. An analysis over replicates
+    /// does not cover other choices of them.
     pub fn shared_by_replicates(&self) -> Vec<String> {
         let mut shared = vec!["the pool".to_owned(), "the pretrained weights".to_owned()];
         if self.classifier.patience > 0 || self.classifier.keep == WeightsKept::Best {
@@ -176,7 +180,7 @@ impl Generator {
 }
 
 impl DreamBooth {
-    /// Steps for a class, or for all together, on so many images.
+    /// Optimiser steps on `images` images of a class, or of all classes together.
     pub fn steps_of(&self, class: Option<&str>, images: usize) -> usize {
         let own = class.and_then(|class| self.steps_by_class.get(class)).copied();
         let passes = (images * self.epochs).div_ceil(self.batch * self.accumulate);

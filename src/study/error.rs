@@ -1,4 +1,4 @@
-//! What can be wrong with a study, said where it is wrong.
+//! Errors of study files, each with the place where the mistake is written.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,25 @@ use std::path::{Path, PathBuf};
 pub enum StudyError {
     /// A bare name that no file of the folder has.
     #[error("no study is called `{name}`; {} {known}, and a path to a study file works too", folder.display())]
-    UnknownStudy { name: String, folder: PathBuf, known: String },
+    UnknownStudy {
+        /// The name that was asked for.
+        name: String,
+        /// The folder of study files.
+        folder: PathBuf,
+        /// The studies that the folder has, in words.
+        known: String,
+    },
+    /// A study file could not be read.
     #[error("cannot read the study file {}{}", path.display(), asked_by(extended_by.as_deref()))]
     Read {
+        /// The file.
         path: PathBuf,
         /// The file whose `extends` asked for it.
         extended_by: Option<PathBuf>,
+        /// The error of the operating system.
         source: std::io::Error,
     },
+    /// Studies extend each other in a circle; the files, from the first to its repetition.
     #[error("studies extend each other in a circle: {}", chain(.0))]
     Cycle(Vec<PathBuf>),
     /// At least one; in the order of the files, then of the keys.
@@ -26,19 +37,34 @@ pub enum StudyError {
 /// One thing wrong with one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// Where the key's value is written.
     pub place: Place,
+    /// What is wrong and what is allowed, with the full name of the key.
     pub message: String,
 }
 
 /// Where a key got its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In a file; line and column count from 1, the column in characters.
-    At { path: PathBuf, line: usize, column: usize },
+    /// In a file.
+    At {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+    },
     /// Nowhere in this study file: the value is the default.
-    Default { path: PathBuf },
+    Default {
+        /// The study file.
+        path: PathBuf,
+    },
     /// On the command line, as `key=value`.
-    Set { assignment: String },
+    Set {
+        /// `key=value`.
+        assignment: String,
+    },
 }
 
 impl Place {

@@ -35,8 +35,8 @@ pub(super) struct Leaf {
 pub(super) struct Said(BTreeMap<String, usize>);
 
 impl Said {
-    /// The leaves of layer number `layer`, above those before. One that says every key, as a
-    /// resolved study does, means none of them.
+    /// The leaves of layer number `layer`, above those before. A layer that lists every key, as a
+    /// resolved study does, chose none of them.
     pub fn add(&mut self, layer: usize, leaves: &[Leaf]) {
         if KNOWN.is_covered(leaves) {
             self.0.clear();
@@ -90,7 +90,7 @@ impl Known {
         at(self.0.as_item(), path)
     }
 
-    /// What is wrong with a layer: keys that no study has and values of the wrong kind.
+    /// Complaints about a layer: unknown keys, and values of the wrong kind.
     pub fn check(&self, layer: &Layer) -> Vec<Problem> {
         let mut problems = Vec::new();
         self.check_table(
@@ -283,8 +283,8 @@ pub(super) fn complete(merged: &Table) -> Table {
     table
 }
 
-/// What is wrong with a layer's arrays of fixed length, of which a type reads the beginning; `read`
-/// is what became of the layer.
+/// Complaints about a layer's arrays that are longer than their type, which reads only the
+/// beginning; `read` is the study as it was read.
 pub(super) fn check_lengths(layer: &Layer, read: &Item) -> Vec<Problem> {
     let mut paths = Vec::new();
     every_path(layer.document.as_table(), &mut Vec::new(), &mut paths);
@@ -311,7 +311,7 @@ fn longer<'a>(given: &'a Value, read: &Value) -> Option<(&'a Array, usize)> {
     given.iter().zip(read).find_map(|(given, read)| longer(given, read))
 }
 
-/// What is at a path of names below `item`.
+/// The item at a path of names below `item`.
 fn at<'a>(item: &'a Item, path: &[&str]) -> Option<&'a Item> {
     path.iter().try_fold(item, |item, name| item.as_table_like()?.get(name))
 }
@@ -354,7 +354,7 @@ fn same_kind(a: &Value, b: &Value) -> bool {
     a.type_name() == b.type_name() && !matches!(a, Value::Integer(whole) if *whole.value() < 0)
 }
 
-/// What a value is, with its article.
+/// The kind of a value in words, with an article.
 pub(super) fn kind(item: &Item) -> &'static str {
     match item {
         Item::Value(value) => value_kind(value),

@@ -61,7 +61,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<Layer>, StudyError> {
             return Err(StudyError::Cycle(chain));
         }
         let layer = parse(&path, text)?;
-        next = extended(&layer, &path)?;
+        next = find_extended(&layer, &path)?;
         layers.push(layer);
     }
     layers.reverse();
@@ -81,7 +81,7 @@ fn parse(path: &Path, text: String) -> Result<Layer, StudyError> {
 }
 
 /// The file that a layer's `extends` names, relative to the layer's own file.
-fn extended(layer: &Layer, path: &Path) -> Result<Option<PathBuf>, StudyError> {
+fn find_extended(layer: &Layer, path: &Path) -> Result<Option<PathBuf>, StudyError> {
     match layer.document.get(keys::EXTENDS) {
         None => Ok(None),
         Some(item) => match item.as_str() {

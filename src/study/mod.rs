@@ -30,9 +30,10 @@ pub use design::Cell;
 pub use error::{Place, Problem, StudyError};
 pub use schema::*;
 
-/// A study with what its file says about it.
+/// A study with its name, its resolved text and the places of its keys.
 #[derive(Clone, Debug)]
 pub struct LoadedStudy {
+    /// The study, complete and validated.
     pub study: Study,
     /// The file's stem.
     pub name: String,
@@ -47,6 +48,10 @@ pub struct LoadedStudy {
 
 impl Study {
     /// Loads the study file at `path`, with `sets` (`key=value` each, later ones win) laid over it.
+    ///
+    /// # Errors
+    /// If a file cannot be read or extends itself, or if a key is unknown, of another type or out
+    /// of range; every such key is named with its place.
     pub fn load(path: &Path, sets: &[String]) -> Result<LoadedStudy, StudyError> {
         let known = &*keys::KNOWN;
         let mut layers = layer::files(path)?;
@@ -63,11 +68,11 @@ impl Study {
             let leaves = keys::merge(&mut merged, layer, &mut places);
             said.add(number, &leaves);
             // Layer by layer, so that what goes wrong was written in this one.
-            study = typed(&merged, layer, &leaves)?;
+            study = read_study(&merged, layer, &leaves)?;
         }
 
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let resolved = resolved(&study);
+        let resolved = write_resolved(&study);
         let loaded = LoadedStudy { study, name, path: path.to_owned(), resolved, places };
         refuse(
             validate::broken_rules(&loaded.study, &said)
@@ -158,8 +163,9 @@ impl LoadedStudy {
         (!path.is_empty()).then(|| self.relative(&format!("images.{name}"), path))
     }
 
-    /// A path beside the file that names it; one in the hub as it is. A `${NAME}` in it stands for
-    /// the environment's value; without one it stays, and so leads nowhere.
+    /// `path` relative to the file that names it, or as it is in the hub. Each `${NAME}` in it is
+    /// replaced by the environment variable; one that is not set stays, and such a path does not
+    /// exist.
     fn relative(&self, key: &str, path: &str) -> PathBuf {
         let mut expanded = String::new();
         let mut rest = path;
@@ -191,23 +197,26 @@ pub struct ReleasedFolder {
     pub folder: PathBuf,
 }
 
-/// How paths begin that are not on this machine.
+/// The beginning of paths in the Hugging Face hub.
 const REMOTE: &str = "hf://";
 
-/// What is before, in and after the first `${NAME}` of a path.
+/// The parts of a path before, in and after its first `${NAME}`.
 fn variable(path: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = path.split_once("${")?;
     let (name, after) = rest.split_once('}')?;
     Some((before, name, after))
 }
 
-/// The variable of the environment without which a path of a study leads nowhere.
+/// The environment variable that a path of a study names and that is not set, if there is one.
 pub fn unset_variable(path: &Path) -> Option<&str> {
     variable(path.to_str()?).map(|(_, name, _)| name)
 }
 
-/// The file of the study that `argument` means: a path (it has a separator or ends in `.toml`), or
-/// a name in `experiments`.
+/// The study file that `argument` stands for: a path (with a separator, or ending in `.toml`), or
+/// the name of a study in `experiments`.
+///
+/// # Errors
+/// If `experiments` has no study of this name.
 pub fn find(argument: &str, experiments: &Path) -> Result<PathBuf, StudyError> {
     let path = Path::new(argument);
     if path.components().count() > 1
@@ -248,8 +257,13 @@ fn refuse(problems: Vec<Problem>) -> Result<(), StudyError> {
     if problems.is_empty() { Ok(()) } else { Err(StudyError::Invalid(problems)) }
 }
 
-/// The study that the merged table says; what it cannot say is an error of the layer merged last.
-fn typed(merged: &Table, layer: &layer::Layer, leaves: &[keys::Leaf]) -> Result<Study, StudyError> {
+/// The study that the merged table describes; a value that does not fit its type is an error of the
+/// layer merged last.
+fn read_study(
+    merged: &Table,
+    layer: &layer::Layer,
+    leaves: &[keys::Leaf],
+) -> Result<Study, StudyError> {
     let study = toml_edit::de::from_document(DocumentMut::from(keys::complete(merged))).map_err(
         |error| {
             let span = error.span();
@@ -274,7 +288,7 @@ fn document(study: &Study) -> DocumentMut {
 }
 
 /// The study's one canonical text.
-fn resolved(study: &Study) -> String {
+fn write_resolved(study: &Study) -> String {
     let mut document = document(study);
     Layout.visit_document_mut(&mut document);
     document.to_string().trim_start().to_owned()

@@ -54,7 +54,7 @@ struct Rules<'a> {
 impl Rules<'_> {
     fn require(&mut self, holds: bool, key: &str, value: impl Serialize, allowed: impl Display) {
         if !holds {
-            self.refuse(key, format!("`{key}` is {}; allowed: {allowed}", written(&value)));
+            self.refuse(key, format!("`{key}` is {}; allowed: {allowed}", to_toml(&value)));
         }
     }
 
@@ -131,7 +131,7 @@ impl Rules<'_> {
         if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
             self.refuse(
                 key,
-                format!("`{key}` has {} twice; each value may stand once", written(twice)),
+                format!("`{key}` has {} twice; each value may stand once", to_toml(twice)),
             );
         }
     }
@@ -149,7 +149,7 @@ impl Rules<'_> {
 }
 
 /// A value as a study file writes it.
-fn written(value: &impl Serialize) -> String {
+fn to_toml(value: &impl Serialize) -> String {
     value
         .serialize(ValueSerializer::new())
         .map_or_else(|error| error.to_string(), |value| value.to_string())
@@ -185,7 +185,8 @@ fn images(study: &Study, rules: &mut Rules) {
         "no empty name",
     );
     let source = images.source;
-    // What the folder has, and which tables a study may name.
+    // The contents of the folder, and whether the set has a table of annotations and lists of
+    // pictures.
     let (what, annotated, listed) = match source {
         ImageSource::Phantom => (None, false, false),
         ImageSource::Idx => (Some(".gz files"), false, false),
@@ -211,6 +212,13 @@ fn images(study: &Study, rules: &mut Rules) {
         let allowed = format!("\"\" (the source {} has no such table)", source.name());
         rules.require(read || path.is_empty(), &join("images", name), path, allowed);
     }
+    let allowed = format!("[] (the source {} has no columns)", source.name());
+    rules.require(
+        source.has_pictures() || images.ignored_columns.is_empty(),
+        "images.ignored_columns",
+        &images.ignored_columns,
+        allowed,
+    );
     let read = source == ImageSource::Fitzpatrick17k
         || !rules.said.since("images.skin_type", "images.source");
     let allowed = "\"scale\" (only the source fitzpatrick17k has another)";
@@ -240,7 +248,7 @@ fn base(study: &Study, rules: &mut Rules) {
     if study.goal == Goal::Base && !base.from.is_empty() {
         let message = format!(
             "`base.from` is {}; a study with goal \"base\" trains its own, so it must be \"\"",
-            written(&base.from)
+            to_toml(&base.from)
         );
         rules.refuse("base.from", message);
     }
@@ -263,8 +271,8 @@ fn base(study: &Study, rules: &mut Rules) {
         let message = format!(
             "`base.backbone.architecture` is {}, but the backbone comes from `base.from` ({}): name a file of weights in \
              base.pretrained.backbone, or set base.from to \"\", which trains one",
-            written(architecture),
-            written(&base.from),
+            to_toml(architecture),
+            to_toml(&base.from),
         );
         rules.refuse("base.backbone.architecture", message);
     }
@@ -399,7 +407,7 @@ fn heads(table: &str, name: &str, widths: &[usize], heads: usize, rules: &mut Ru
         whole,
         &join(table, "heads"),
         heads,
-        format!("a divisor of {name} ({})", written(&widths)),
+        format!("a divisor of {name} ({})", to_toml(&widths)),
     );
 }
 
@@ -444,7 +452,8 @@ fn training(table: &str, classifier: &Classifier, classes: &[String], rules: &mu
     }
 }
 
-/// What a classifier is shown, and what of it pretraining has no choice of.
+/// Rules of the squares that classifiers see, and of the settings that the backbone's pretraining
+/// fixes.
 fn views(study: &Study, rules: &mut Rules) {
     let Study { images, classifier, probe, base, .. } = study;
     let corpus = &base.backbone.training;
@@ -470,9 +479,9 @@ fn views(study: &Study, rules: &mut Rules) {
     for (key, crop) in [("classifier.crop", classifier.crop), ("probe.crop", probe.crop)] {
         if crop == Crop::Random && !(images.source.has_pictures() && images.fit == Fit::Crop) {
             let why = match images.source.has_pictures() {
-                true => format!("`images.fit` is {}", written(&images.fit)),
+                true => format!("`images.fit` is {}", to_toml(&images.fit)),
                 false => {
-                    format!("the images of `images.source` {} are square", written(&images.source))
+                    format!("the images of `images.source` {} are square", to_toml(&images.source))
                 }
             };
             rules.refuse(key, format!("`{key}` is \"random\", but {why}: set it to \"centre\""));

@@ -1,4 +1,5 @@
-//! What is added to the real images that a classifier is trained on.
+//! Arms of an experiment: the images that are added to the real ones that a classifier is trained
+//! on.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,11 +10,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
-    /// From a prompt alone.
+    /// An image is made from the prompt alone.
     TextToImage,
-    /// The middle is made anew and its surroundings are kept.
+    /// The centre of a real image is painted anew; its surroundings are kept.
     Inpaint,
-    /// The middle is made anew, and then the surroundings.
+    /// The centre of a real image is painted anew, and then its surroundings.
     InThenOutpaint,
 }
 
@@ -31,13 +32,11 @@ impl Strategy {
     }
 }
 
-/// An arm without synthetic images that says what differences are worth where there is nothing to
-/// be found.
+/// An arm without synthetic images that shows how large a difference chance alone makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Control {
-    /// Real images only, trained again from another seed: its difference from real only is what
-    /// chance alone makes (an A/A test).
+    /// Real images only, trained again from another seed (an A/A test).
     Reseeded,
 }
 
@@ -56,18 +55,21 @@ impl Control {
 /// Where synthetic images come from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Synthetic {
+    /// How they are made.
     pub strategy: Strategy,
     /// The generator's variant; empty: the generator itself.
     pub variant: String,
 }
 
-/// What a classifier is trained on beside a number of real images. The order is that of tables.
+/// The images that a classifier is trained on beside the real ones. The order is that of tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Arm {
-    /// Nothing: what the others are compared with.
+    /// Nothing: the arm that the others are compared with.
     Real,
+    /// Nothing, in a control.
     Control(Control),
+    /// Synthetic images.
     Synthetic(Synthetic),
 }
 
@@ -109,7 +111,7 @@ impl fmt::Display for Arm {
     }
 }
 
-/// A name of no arm.
+/// A name that no arm has.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error("no arm is called `{0}`")]
 pub struct UnknownArm(String);

@@ -2,34 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How the learning rate goes on after its warm-up.
+/// The course of a learning rate after its warm-up, as in diffusers' `get_scheduler`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LearningRateSchedule {
+    /// It stays.
     Constant,
+    /// It falls linearly to 0 at the last step.
     Linear,
+    /// It falls along half a cosine to 0 at the last step.
     Cosine,
 }
 
-/// What a UNet computes in. What is trained, and every sum over many values, is in single precision
-/// whatever this is.
+/// The number format of a UNet's computations. Trained weights and sums over many values are always
+/// in single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
+    /// Single precision, 32 bits.
     #[default]
     F32,
+    /// bfloat16: 16 bits with the exponent's range of single precision.
     Bf16,
+    /// Half precision, 16 bits.
     F16,
 }
 
 impl Precision {
-    /// Whether it is what there is no need to say.
+    /// Whether this is the default, single precision.
     pub fn is_single(&self) -> bool {
         *self == Self::F32
     }
 }
 
-/// Which solver walks from noise to an image, with the reference's timesteps.
+/// The numerical method from noise to an image, with the timesteps of its reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Solver {
@@ -44,40 +50,45 @@ pub enum Solver {
     Ddim,
 }
 
-/// The transforms of a view: torchvision's RandomResizedCrop, ColorJitter and horizontal flip.
+/// The transforms of a view, in this order: torchvision's RandomResizedCrop, horizontal flip and
+/// ColorJitter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuningTransforms {
-    /// The crop's least and largest part of the image's area.
+    /// Least and largest area of the crop as a share of the image's, both more than 0. A crop that
+    /// does not fit the image is drawn again.
     pub scale: [f64; 2],
-    /// The crop's least and largest width over height.
+    /// Least and largest ratio of the crop's width to its height, both more than 0.
     pub ratio: [f64; 2],
-    /// Largest change of brightness, contrast, saturation and hue, below 0.5.
+    /// Largest relative change of brightness, contrast and saturation, and largest turn of the hue
+    /// as a share of the colour circle; 0 or more, less than 0.5.
     pub jitter: f64,
+    /// Probability of a horizontal flip, 0 to 1.
     pub flip: f64,
 }
 
-/// The mask of an inpainting model's training view: a rectangle or an ellipse anywhere in the
+/// The mask of an inpainting model's training view: one rectangle or ellipse, anywhere in the
 /// image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TuningMask {
-    /// Share of rectangles; the others are ellipses.
+    /// Probability of a rectangle instead of an ellipse, 0 to 1.
     pub rectangles: f64,
-    /// The least and the largest side, in sides of the image.
+    /// Least and largest width and height of the mask as shares of the image's side, 0 to 1.
     pub sides: [f64; 2],
 }
 
-/// Low-rank adaptation (Hu et al. 2021): a product of two narrow matrices is tuned beside each
-/// target, which itself stays.
+/// Low-rank adaptation (Hu et al. 2021): each target layer's weights stay frozen, and a product of
+/// two narrow matrices is added to them and tuned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lora {
-    /// Of the products; 0: the UNet is tuned in full.
+    /// Rank of the products. 0: no adaptation, the whole UNet is tuned.
     pub rank: usize,
-    /// The product counts alpha / rank times.
+    /// Scale of the products, more than 0: each is multiplied by `alpha / rank`.
     pub alpha: f64,
-    /// Ends of the names of the layers that get one, such as `to_q`.
+    /// Ends of the names of the layers that are adapted, such as `to_q`: each once, one or more
+    /// unless `rank` is 0.
     pub targets: Vec<String>,
 }
 
@@ -91,11 +102,13 @@ pub enum PredictionType {
     VPrediction,
 }
 
-/// What a UNet is conditioned on beside the prompt.
+/// What a UNet is given beside the noisy latents and the prompt.
 #[derive(Hash, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conditioning {
+    /// Nothing.
     TextToImage,
+    /// A mask, and the latents of the masked image.
     Inpainting,
 }
 

@@ -2,25 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+/// An image set, or a layout that image sets have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageSource {
-    /// Rendered skin; embedded.
+    /// Rendered skin; it needs no files.
     Phantom,
-    /// MNIST-format .gz files.
+    /// The `.gz` files of MNIST and of sets in its format.
     Idx,
-    /// Fitzpatrick17k's table and a folder of its pictures.
+    /// Fitzpatrick17k: its table and a folder of its pictures.
     Fitzpatrick17k,
     /// Diverse Dermatology Images: its table and pictures.
     Ddi,
-    /// A folder of pictures for each class.
+    /// Pictures in a folder for each class.
     Folder,
-    /// Shards: tar files of pictures, each with its record.
+    /// WebDataset shards: tar files of pictures, each with its record.
     Webdataset,
 }
 
 impl ImageSource {
-    /// Whether it is made of files of pictures, of any format and size.
+    /// Whether it consists of picture files, of any format and size.
     pub fn has_pictures(self) -> bool {
         match self {
             Self::Phantom | Self::Idx => false,
@@ -41,13 +42,13 @@ impl ImageSource {
     }
 }
 
-/// Which of Fitzpatrick17k's annotations of the skin type counts.
+/// An annotation of the skin type in Fitzpatrick17k.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SkinTypeScale {
-    /// `fitzpatrick_scale`.
+    /// The column `fitzpatrick_scale`.
     Scale,
-    /// `fitzpatrick_centaur`.
+    /// The column `fitzpatrick_centaur`.
     Centaur,
 }
 
@@ -55,31 +56,31 @@ pub enum SkinTypeScale {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
-    /// Its largest centred square.
+    /// Its largest centred square is cut out.
     Crop,
-    /// Whole, on black.
+    /// It is kept whole and padded with black.
     Pad,
-    /// Whole, its sides made equal.
+    /// It is kept whole and its longer side is compressed.
     Squish,
 }
 
-/// What becomes of pictures that are not there or can't be read.
+/// What happens to pictures that are missing or cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unusable {
-    /// Nothing runs that would need one of them.
+    /// No task runs that needs one of them.
     Refuse,
-    /// They are left out, and counted in the audit.
+    /// They are left out and counted in the audit.
     Drop,
 }
 
-/// What becomes of pictures that are there twice, as the audit finds them.
+/// What happens to copies of the same picture, as the audit finds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dedupe {
-    /// They are reported.
+    /// They are only reported.
     Keep,
-    /// Those of one picture are in one set only; a picture of the set's own test part is nowhere
-    /// else.
+    /// All copies of a picture are in one set; copies of a picture in the image set's own test part
+    /// are in no other.
     DropFromTrain,
 }

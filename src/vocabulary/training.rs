@@ -2,14 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a classifier's learning rate goes over its steps.
+/// The course of a classifier's learning rate over its steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassifierSchedule {
-    /// Ten steps of rising, then half a cosine down to 0 at the last of all epochs.
+    /// It rises for ten steps, then falls along half a cosine to 0 at the last step of the last
+    /// epoch.
     #[default]
     WarmupCosine,
-    /// The authors'.
+    /// It stays, as the authors' does.
     Constant,
 }
 
@@ -24,38 +25,39 @@ pub enum WeightsKept {
     Last,
 }
 
-/// What is put on the pretrained body.
+/// The layers that turn a backbone's features into class scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadKind {
-    /// torchvision's: means, dropout, one linear layer.
+    /// torchvision's: average pooling, dropout, one linear layer.
     #[default]
     Linear,
-    /// fastai's and the authors': largest values and means, two linear layers with batch
-    /// normalisation and dropout before each.
+    /// fastai's, which the authors used: maximum and average pooling, then two linear layers, each
+    /// after a batch normalisation and dropout.
     ConcatPool,
 }
 
-/// What images in [0, 1] become at the network's door.
+/// The normalisation of a classifier's input images, whose values are in [0, 1].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NormalisationKind {
-    /// What the backbone was trained with.
+    /// That which the backbone was trained with.
     #[default]
     Backbone,
-    /// Nothing (the authors').
+    /// None, as the authors have it.
     None,
-    /// Less ImageNet's mean, divided by its standard deviation.
+    /// ImageNet's mean is subtracted, and the result divided by its standard deviation.
     Imagenet,
 }
 
-/// Where the largest square of a picture lies that training is shown. Tests always take the centre.
+/// Which of a picture's largest squares is shown in training. Tests always show the centre.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Crop {
+    /// The one in the centre.
     #[default]
     Centre,
-    /// Anywhere along the longer side, anew each time that the picture is shown (the authors').
+    /// One drawn along the longer side whenever the picture is shown, as the authors have it.
     Random,
 }
 
@@ -68,10 +70,10 @@ pub enum Regime {
     /// Everything.
     #[default]
     Full,
-    /// The head, and scale and shift of the body's batch normalisations, whose statistics move;
-    /// stochastic depth is on: fastai's frozen body, as the authors have it.
+    /// fastai's frozen body, as the authors trained: the head, and scale and shift of the body's
+    /// batch normalisations, whose running statistics are updated; stochastic depth is active.
     Authors,
-    /// The head alone, on features of the body as it was pretrained.
+    /// The head alone, on features of the pretrained backbone.
     Head,
 }
 
@@ -86,15 +88,25 @@ impl Regime {
     }
 }
 
-/// fastai's `aug_transforms` as the authors called it (paper.md section 3).
+/// fastai's `aug_transforms`, whose defaults the authors used and are the defaults here. Classifiers
+/// train on images transformed so where `experiment.transforms` is `true`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Transforms {
+    /// Probability of a horizontal flip, 0 to 1.
     pub flip: f64,
+    /// Largest perspective warp, 0 or more and less than 1: the share of half the image's side by
+    /// which corners move (`max_warp`).
     pub warp: f64,
+    /// Largest rotation either way, in degrees, 0 to 180 (`max_rotate`).
     pub rotate: f64,
+    /// Largest magnification, 1 or more, about a random centre (`max_zoom`).
     pub zoom: f64,
+    /// Largest change of brightness and contrast, 0 or more and less than 1 (`max_lighting`):
+    /// mid-grey becomes `0.5 (1 - lighting)` to `0.5 (1 + lighting)`, and contrast is multiplied by
+    /// `1 - lighting` to `1 / (1 - lighting)`.
     pub lighting: f64,
-    /// Probability of each of warp, rotate, zoom and lighting.
+    /// Probability, 0 to 1, of each of warp, rotation, zoom, brightness and contrast (`p_affine`
+    /// and `p_lighting`).
     pub probability: f64,
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use titrate::seed::Seed;
 use titrate::stats::crossed::{Components, Crossed};
-use titrate::stats::family::{Rule, adjusted};
+use titrate::stats::family::{Rule, adjust};
 use titrate::stats::influence::Sample;
 
 /// Groups of arms (settings) with a real-only arm each, and the arms compared with it.
@@ -129,7 +129,7 @@ impl Scenario {
     pub fn components(&self) -> Components {
         let one = |study: usize| {
             let crossed = self.study(Seed::of_study(study as u64).child("components")).whole;
-            Components::pooled(&crossed.iter().collect::<Vec<_>>())
+            Components::pool(&crossed.iter().collect::<Vec<_>>())
         };
         // Differences of accuracies without a replicate effect have mean squares above and below
         // the error: averaged, they meet it.
@@ -150,7 +150,7 @@ impl Scenario {
     fn counts(&self, study: &Study) -> Counts {
         let mut counts = Counts { studies: 1, ..Counts::default() };
         let answers = Rule::of(&study.whole).infer(&study.whole, 1.0 - LEVEL);
-        let adjusted = adjusted(&answers.iter().map(|answer| answer.p).collect::<Vec<_>>());
+        let adjusted = adjust(&answers.iter().map(|answer| answer.p).collect::<Vec<_>>());
         let parts = Rule::of(&study.part).infer(&study.part, 1.0 - LEVEL);
         for (contrast, ((answer, adjusted), part)) in
             answers.iter().zip(&adjusted).zip(&parts).enumerate()

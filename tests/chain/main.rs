@@ -2,6 +2,7 @@
 //! not depend on how they were computed. It runs the smoke study with the binary that users run.
 
 mod backbones;
+mod cases;
 mod chain;
 mod hub;
 mod misfits;
@@ -143,9 +144,9 @@ fn a_variant_adds_its_own_tasks() {
         dreambooth/CLASS/text-to-image@prior
         generate/text-to-image@prior/CLASS/r0/sources-0/generations-0
         generate/text-to-image@prior/CLASS/r1/sources-0/generations-0
-        latents/prior/text-to-image@prior
+        prior/latents/text-to-image@prior
+        prior/prompt/text-to-image@prior
         prior@prior
-        prompt/prior/text-to-image@prior
         report"#]]
     .assert_eq(&added(&[
         "generator.variants.prior.dreambooth.prior.images=3",

@@ -237,11 +237,11 @@ fn a_shard_that_is_wrong_is_named_with_its_member() {
     assert!(said.contains("| psoriasis | 14 | 0 |"), "{said}");
 
     let cases: [(&str, Members, &str); 4] = [
-        ("no record", &[("a.png", &png)], "sample `a` has no .json member"),
+        ("no record", &[("a.png", &png)], "sample `a` has no .json or .cls member"),
         (
             "a record without a label",
             &[("a.png", &png), ("a.json", b"{}")],
-            "member `a.json`: the record can't be read",
+            "`a-00000.tar/a.png`: there is no label",
         ),
         ("no picture", &[("a.json", json)], "sample `a` has no picture"),
         ("no tar file", &[], "shard `a-00000.tar`"),

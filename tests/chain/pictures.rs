@@ -276,7 +276,7 @@ fn duplicates_across_sets_are_found_and_dropped() {
     };
     assert!(among(&kept, "### In two sets of the study") >= 1, "{kept}");
     assert!(
-        kept.contains("Pairs that differ by how they were saved, mirrored, turned or cropped: 10."),
+        kept.contains("Groups that differ by how they were saved, mirrored, turned or cropped: 1."),
         "{kept}"
     );
 
@@ -384,6 +384,8 @@ fn fitzpatrick17k_is_audited_by_its_real_tables() {
     expect![[r#"
 
 
+        Pictures by class, and how many each of the study's sets takes.
+
         | class | usable | not usable | held-out | validation | pool |
         | --- | ---: | ---: | ---: | ---: | ---: |
         | allergic contact dermatitis | 430 | 0 | 40 | 40 | 228 |
@@ -396,12 +398,16 @@ fn fitzpatrick17k_is_audited_by_its_real_tables() {
         | sarcoidosis | 349 | 0 | 40 | 40 | 228 |
         | squamous cell carcinoma | 581 | 0 | 40 | 40 | 228 |
 
+        Usable pictures by pair of Fitzpatrick skin types.
+
         | skin types | usable | held-out | validation | pool |
         | --- | ---: | ---: | ---: | ---: |
         | 12 | 1980 | 181 | 175 | 1004 |
         | 34 | 1446 | 123 | 129 | 719 |
         | 56 | 524 | 47 | 42 | 272 |
         | unknown | 141 | 9 | 14 | 57 |
+
+        No picture names its patient: pictures of one patient may be in two sets.
 
         Formats: 4091 PNG. Shorter sides: 16 to 16 pixels, median 16.
 

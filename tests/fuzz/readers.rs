@@ -21,14 +21,14 @@ use titrate::vocabulary::SkinTypeScale;
 pub fn tables(bytes: &[u8]) {
     let Ok(table) = Table::read(bytes, "a.csv") else { return };
     for skin_type in [SkinTypeScale::Scale, SkinTypeScale::Centaur] {
-        let whole = fitzpatrick17k::catalogue(&table, None, None, skin_type);
-        let listed = fitzpatrick17k::catalogue(&table, Some(&table), None, skin_type);
+        let whole = fitzpatrick17k::catalogue(&table, None, None, skin_type, &[]);
+        let listed = fitzpatrick17k::catalogue(&table, Some(&table), None, skin_type, &[]);
         assert!(whole.is_ok() || listed.is_err(), "a list makes no table better");
     }
-    for catalogue in [
-        ddi::catalogue(&table),
-        folder::catalogue(["train/nevus/a.jpg", "test/nevus/b.png"], Some(&table)),
-    ] {
+    let files = ["train/nevus/a.jpg", "test/nevus/b.png"].map(str::to_owned);
+    for catalogue in
+        [ddi::catalogue(&table, &[]), folder::catalogue(&files, None, Some(&table), &[], &[])]
+    {
         for record in catalogue.map(|catalogue| catalogue.records).unwrap_or_default() {
             let within = Path::new(&record.file)
                 .components()

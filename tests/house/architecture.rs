@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["id", "replace", "wording"]),
     ("plan", &["vocabulary", "study", "store", "id", "seed", "wording"]),
     ("exec", &["plan", "store", "id", "replace", "wording"]),
-    ("report", &["vocabulary", "metrics", "stats", "id"]),
+    ("report", &["vocabulary", "stats", "id"]),
     ("sources", &["vocabulary", "data", "hub", "ml", "plan", "store", "study"]),
     (
         "steps",

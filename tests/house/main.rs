@@ -3,6 +3,7 @@
 
 mod architecture;
 mod items;
+mod keys;
 mod shape;
 mod source;
 mod versions;

@@ -88,8 +88,9 @@ fn shards_go_to_python_and_come_from_there() {
         webdataset::for_each_sample(file, &name, |sample| -> Result<(), ShardError> {
             let expected = written.next().expect("as many as were written");
             assert_eq!(sample.key, expected["key"]);
+            let record = sample.fields.record().unwrap();
             assert_eq!(
-                (&Value::from(sample.record.label), sample.record.fst),
+                (&Value::from(record.label), record.fst),
                 (&expected["record"]["label"], 1 + (sample_number(&sample.key) % 6) as u8)
             );
             let image = decode::decode(&sample.picture, &sample.member).unwrap();

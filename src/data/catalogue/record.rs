@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::error::CatalogueError;
+use super::value::{self, Part};
 
 /// One picture of a set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +13,7 @@ pub struct Record {
     /// Its file, relative to the set's folder, with `/`.
     pub file: String,
     pub label: String,
-    /// As [`Item::fst`](super::Item): 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is
+    /// As in [`crate::data::Item`]: 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is
     /// unknown.
     pub fst: u8,
     pub malignant: Option<bool>,
@@ -22,12 +23,12 @@ pub struct Record {
     pub part: Option<Part>,
 }
 
-/// The parts that sets come divided into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    Train,
-    Validation,
-    Test,
+impl Record {
+    /// A record of which nothing else is known.
+    pub fn new(id: String, file: String, label: String) -> Self {
+        let patient = String::new();
+        Self { id, file, label, fst: 0, malignant: None, patient, part: None }
+    }
 }
 
 /// Every picture of a set, in an order that does not depend on that of the set's files.
@@ -37,27 +38,36 @@ pub struct Catalogue {
     pub records: Vec<Record>,
     /// Where the set differs from what is known of it, a sentence each.
     pub notes: Vec<String>,
+    /// How tables and files fit together, and which of them are not used, counted and named; a
+    /// sentence each.
+    pub listing: Vec<String>,
 }
 
 impl Catalogue {
     pub(in crate::data) fn new(mut records: Vec<Record>, notes: Vec<String>) -> Self {
         records.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        Self { records, notes }
+        Self { records, notes, listing: Vec::new() }
     }
 
-    /// The records of `classes`. An error if a class has none.
+    /// The records of `classes`, each labelled as it is spelt there.
+    ///
+    /// # Errors
+    /// If a class has no record.
     pub fn of(mut self, classes: &[String]) -> Result<Self, CatalogueError> {
-        let mut counts = BTreeMap::<String, usize>::new();
-        self.records
-            .iter()
-            .for_each(|record| *counts.entry(record.label.clone()).or_default() += 1);
-        if let Some(class) = classes.iter().find(|class| !counts.contains_key(*class)) {
+        let spelt =
+            classes.iter().map(|class| (value::nfc(class), class)).collect::<HashMap<_, _>>();
+        for record in &mut self.records {
+            if let Some(class) = spelt.get(&value::nfc(&record.label)) {
+                record.label.clone_from(class);
+            }
+        }
+        let counts = self.counts();
+        if let Some(class) = classes.iter().find(|class| !counts.contains_key(class.as_str())) {
             let near = counts.keys().map(|label| (strsim::jaro_winkler(class, label), label));
             let near = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|near| near.0 > 0.8);
             let nearest =
                 near.map(|(_, label)| format!(" (the nearest is `{label}`)")).unwrap_or_default();
-            let mut known =
-                counts.keys().take(12).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let mut known = counts.keys().take(12).copied().collect::<Vec<_>>().join(", ");
             if counts.len() > 12 {
                 known.push_str(&format!(" and {} more", counts.len() - 12));
             }

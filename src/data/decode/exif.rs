@@ -7,14 +7,17 @@ const ORIENTATION: u16 = 0x0112;
 /// Entries of a directory that are looked at, at most: far more than cameras write.
 const ENTRIES: usize = 1000;
 
-/// The orientation, 1 to 8, of EXIF data (a TIFF header with directories); 1, upright, where it
-/// says nothing that makes sense.
-pub(super) fn orientation(exif: &[u8]) -> u8 {
-    let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    match find(exif) {
-        Some(value @ 1..=8) => value as u8,
-        _ => 1,
-    }
+/// The orientation in EXIF data (a TIFF header with directories); none where they say nothing of it.
+pub(super) fn orientation(exif: &[u8]) -> Option<u8> {
+    find(exif.strip_prefix(b"Exif\0\0").unwrap_or(exif)).map(|value| value.min(255) as u8)
+}
+
+/// EXIF data that ImageMagick has written as text: a line each for name and length, then
+/// hexadecimal digits.
+pub(super) fn from_raw_profile(text: &str) -> Option<Vec<u8>> {
+    let digits = text.lines().skip(3).collect::<String>();
+    let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    (0..digits.len()).step_by(2).map(byte).collect()
 }
 
 /// The value of the orientation in the first directory.
@@ -28,14 +31,21 @@ fn find(exif: &[u8]) -> Option<u16> {
         let bytes = exif.get(at..at + 2)?.try_into().ok()?;
         Some(if little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
     };
-    let bytes = exif.get(4..8)?.try_into().ok()?;
-    let directory =
-        (if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }) as usize;
+    let long = |at: usize| {
+        let bytes = exif.get(at..at + 4)?.try_into().ok()?;
+        Some(if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+    };
+    let directory = long(4)? as usize;
     let entries = usize::from(short(directory)?).min(ENTRIES);
     let entry = (0..entries)
         .map(|entry| directory + 2 + 12 * entry)
         .find(|entry| short(*entry) == Some(ORIENTATION))?;
-    short(entry + 8)
+    // SHORT or LONG; Pillow takes nothing else for an orientation.
+    match short(entry + 2)? {
+        3 => short(entry + 8),
+        4 => u16::try_from(long(entry + 8)?).ok(),
+        _ => None,
+    }
 }
 
 /// The picture as it was seen, from one stored in this orientation.
@@ -75,17 +85,12 @@ mod tests {
             bytes.extend(orientation.to_le_bytes());
             bytes
         };
-        assert_eq!(orientation(&exif(6)), 6);
-        assert_eq!(orientation(&[b"Exif\0\0".to_vec(), exif(3)].concat()), 3);
-        for nonsense in [
-            vec![],
-            b"II*\0".to_vec(),
-            b"II*\0\xff\xff\xff\xff".to_vec(),
-            exif(0),
-            exif(9),
-            exif(6)[..18].to_vec(),
-        ] {
-            assert_eq!(orientation(&nonsense), 1, "{nonsense:?}");
+        assert_eq!(orientation(&exif(6)), Some(6));
+        assert_eq!(orientation(&[b"Exif\0\0".to_vec(), exif(3)].concat()), Some(3));
+        for nonsense in
+            [vec![], b"II*\0".to_vec(), b"II*\0\xff\xff\xff\xff".to_vec(), exif(6)[..18].to_vec()]
+        {
+            assert_eq!(orientation(&nonsense), None, "{nonsense:?}");
         }
     }
 }

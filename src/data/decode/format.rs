@@ -3,13 +3,14 @@
 
 use std::io::Cursor;
 
-use zune_bmp::BmpDecoder;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::exif;
+use super::alpha::{blend, over_white};
+use super::cause::Cause;
+use super::{bmp, exif, jpeg, xmp};
 use crate::data::RgbImage;
 
 /// A format that is read.
@@ -21,9 +22,6 @@ pub enum Format {
     Gif,
     Bmp,
 }
-
-/// What a decoder complains of.
-pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Format {
     /// By the file's first bytes; what its name ends in does not count.
@@ -54,10 +52,8 @@ impl Format {
             |size: Option<(usize, usize)>| size.ok_or_else(|| "no size in its header".into());
         match self {
             Self::Jpeg => {
-                if !jpeg_ends(bytes) {
-                    return Err("it is cut off: there is no end-of-image marker".into());
-                }
-                let mut decoder = jpeg(bytes);
+                jpeg::refuse_unverified(&jpeg::Markers::of(bytes)?)?;
+                let mut decoder = jpeg_decoder(bytes);
                 decoder.decode_headers().map_err(said)?;
                 known(decoder.dimensions())
             }
@@ -74,11 +70,7 @@ impl Format {
                 let decoder = gif::DecodeOptions::new().read_info(bytes)?;
                 Ok((decoder.width().into(), decoder.height().into()))
             }
-            Self::Bmp => {
-                let mut decoder = bmp(bytes);
-                decoder.decode_headers().map_err(said)?;
-                known(decoder.dimensions())
-            }
+            Self::Bmp => bmp::size(bytes),
         }
     }
 
@@ -89,7 +81,7 @@ impl Format {
             Self::Png => decode_png(bytes),
             Self::WebP => decode_webp(bytes),
             Self::Gif => decode_gif(bytes).map(|image| (image, 1)),
-            Self::Bmp => decode_bmp(bytes).map(|image| (image, 1)),
+            Self::Bmp => bmp::decode(bytes).map(|image| (image, 1)),
         }
     }
 }
@@ -102,15 +94,11 @@ fn options() -> DecoderOptions {
     DecoderOptions::default().set_max_width(LONGEST).set_max_height(LONGEST).set_strict_mode(false)
 }
 
-fn jpeg(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
+fn jpeg_decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
     JpegDecoder::new_with_options(
         ZCursor::new(bytes),
         options().jpeg_set_out_colorspace(ColorSpace::RGB),
     )
-}
-
-fn bmp(bytes: &[u8]) -> BmpDecoder<ZCursor<&[u8]>> {
-    BmpDecoder::new_with_options(ZCursor::new(bytes), options())
 }
 
 /// The message of an error that shows itself only for debugging.
@@ -119,36 +107,21 @@ fn said(error: impl std::fmt::Debug) -> Cause {
 }
 
 fn decode_jpeg(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
-    let mut decoder = jpeg(bytes);
+    let mut decoder = jpeg_decoder(bytes);
     let pixels = decoder.decode().map_err(said)?;
     let (width, height) = decoder.dimensions().ok_or("no size in its header")?;
-    Ok((
-        RgbImage { width, height, pixels },
-        decoder.exif().map_or(1, |data| exif::orientation(data)),
-    ))
+    let markers = jpeg::Markers::of(bytes)?;
+    let orientation = oriented(decoder.exif().map(Vec::as_slice), markers.xmp);
+    Ok((RgbImage { width, height, pixels }, orientation))
 }
 
-/// Whether the markers of a JPEG lead to its end: decoders paint what is missing of a file cut off
-/// in grey.
-fn jpeg_ends(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    while let Some(found) =
-        bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
-    {
-        at += found + 1;
-        match bytes.get(at) {
-            // A stuffed byte of the scan, fill, a restart or a marker without a segment.
-            Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
-            Some(0xff) => {}
-            Some(0xd9) => return true,
-            Some(_) => {
-                let Some(&[high, low]) = bytes.get(at + 1..at + 3) else { return false };
-                at += 1 + usize::from(u16::from_be_bytes([high, low]));
-            }
-            None => return false,
-        }
-    }
-    false
+/// The orientation by EXIF data, or by XMP where those say nothing of it.
+fn oriented(exif: Option<&[u8]>, xmp: Option<&[u8]>) -> u8 {
+    let of_exif = exif.and_then(exif::orientation);
+    of_exif
+        .or_else(|| xmp.and_then(xmp::orientation))
+        .filter(|way| (1..=8).contains(way))
+        .unwrap_or(1)
 }
 
 fn decode_png(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
@@ -160,7 +133,9 @@ fn decode_png(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
     let mut raw = vec![0; reader.output_buffer_size().ok_or("larger than memory")?];
     let info = reader.next_frame(&mut raw)?;
     raw.truncate(info.buffer_size());
-    let orientation = reader.info().exif_metadata.as_deref().map_or(1, exif::orientation);
+    // What stands behind the pixels counts too; the pixels are whole if it is damaged.
+    let _ = reader.finish();
+    let orientation = png_orientation(reader.info());
     let pixels = match info.color_type {
         png::ColorType::Rgb => raw,
         png::ColorType::Rgba => over_white(&raw),
@@ -173,10 +148,28 @@ fn decode_png(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
     Ok((RgbImage { width: info.width as usize, height: info.height as usize, pixels }, orientation))
 }
 
+/// By an eXIf chunk, EXIF data as ImageMagick writes it in a text, or XMP.
+fn png_orientation(info: &png::Info<'_>) -> u8 {
+    const RAW_EXIF: &str = "Raw profile type exif";
+    let text = |keyword: &str| {
+        let latin = info.uncompressed_latin1_text.iter().find(|text| text.keyword == keyword);
+        let zipped = info.compressed_latin1_text.iter().find(|text| text.keyword == keyword);
+        let utf8 = info.utf8_text.iter().find(|text| text.keyword == keyword);
+        latin
+            .map(|text| text.text.clone())
+            .or_else(|| zipped.and_then(|text| text.get_text().ok()))
+            .or_else(|| utf8.and_then(|text| text.get_text().ok()))
+    };
+    let raw = || text(RAW_EXIF).and_then(|text| exif::from_raw_profile(&text));
+    let exif = info.exif_metadata.as_deref().map(<[u8]>::to_vec).or_else(raw);
+    oriented(exif.as_deref(), text("XML:com.adobe.xmp").as_deref().map(str::as_bytes))
+}
+
 fn decode_webp(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
     let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes))?;
-    let orientation =
-        decoder.exif_metadata().ok().flatten().map_or(1, |data| exif::orientation(&data));
+    let exif = decoder.exif_metadata().ok().flatten();
+    let xmp = decoder.xmp_metadata().ok().flatten();
+    let orientation = oriented(exif.as_deref(), xmp.as_deref());
     let (width, height) = decoder.dimensions();
     let mut raw = vec![0; decoder.output_buffer_size().ok_or("larger than memory")?];
     decoder.read_image(&mut raw)?;
@@ -201,30 +194,4 @@ fn decode_gif(bytes: &[u8]) -> Result<RgbImage, Cause> {
         }
     }
     Ok(image)
-}
-
-fn decode_bmp(bytes: &[u8]) -> Result<RgbImage, Cause> {
-    let mut decoder = bmp(bytes);
-    let raw = decoder.decode().map_err(said)?;
-    let (width, height) = decoder.dimensions().ok_or("no size in its header")?;
-    let pixels = match decoder.colorspace() {
-        Some(ColorSpace::RGB) => raw,
-        Some(ColorSpace::RGBA) => over_white(&raw),
-        Some(ColorSpace::Luma) => raw.iter().flat_map(|&grey| [grey; 3]).collect(),
-        other => return Err(format!("its colours are {other:?}").into()),
-    };
-    Ok(RgbImage { width, height, pixels })
-}
-
-/// White shows through: that is what pictures are looked at on. What lies below full transparency
-/// is not for looking at, and dropping alpha would show it.
-fn over_white(rgba: &[u8]) -> Vec<u8> {
-    let texel =
-        |&[red, green, blue, alpha]: &[u8; 4]| [red, green, blue].map(|level| blend(level, alpha));
-    rgba.as_chunks().0.iter().flat_map(texel).collect()
-}
-
-fn blend(level: u8, alpha: u8) -> u8 {
-    let (level, alpha) = (u32::from(level), u32::from(alpha));
-    ((level * alpha + 255 * (255 - alpha) + 127) / 255) as u8
 }

@@ -2,16 +2,22 @@
 //!
 //! Grey is repeated over the channels, palettes are looked up, CMYK is turned into RGB without a
 //! colour profile, of 16 bits the upper 8 are kept, what is transparent is laid over white, an
-//! animation gives its first frame, and the orientation in EXIF data is applied. Everything else is
-//! a [`PictureError`] that names the file.
+//! animation gives its first frame, and the orientation in EXIF or XMP data is applied. Everything
+//! else, and what a decoder is known to get wrong, is a [`PictureError`] that names the file.
 
+mod alpha;
+mod bmp;
+mod cause;
 mod exif;
 mod format;
+mod jpeg;
 mod memory;
 #[cfg(test)]
 mod tests;
+mod xmp;
 
 use super::RgbImage;
+use cause::{Cause, UnreadKind};
 pub use format::Format;
 pub use memory::Memory;
 
@@ -35,6 +41,10 @@ pub enum PictureError {
         "picture `{name}` has {width} x {height} pixels: a side of {LEAST_SIDE} at least (smaller files stand in for pictures)"
     )]
     TooSmall { name: String, width: usize, height: usize },
+    #[error(
+        "picture `{name}` is a {} of a kind that is not read: {kind}. Save it again as an ordinary one or as PNG", .format.name()
+    )]
+    Kind { name: String, format: Format, kind: String },
     #[error("picture `{name}` is a damaged {}: {cause}", .format.name())]
     Damaged { name: String, format: Format, cause: Box<dyn std::error::Error + Send + Sync> },
 }
@@ -64,8 +74,7 @@ pub fn header(bytes: &[u8], name: &str) -> Result<Header, PictureError> {
     let format = Format::of(bytes)
         .ok_or_else(|| PictureError::Format { name: own(), what: looks_like(bytes) })?;
     let size = guarded(|| format.size(bytes));
-    let (width, height) =
-        size.map_err(|cause| PictureError::Damaged { name: own(), format, cause })?;
+    let (width, height) = size.map_err(|cause| faulty(name, format, cause))?;
     if width.min(height) < LEAST_SIDE {
         return Err(PictureError::TooSmall { name: own(), width, height });
     }
@@ -78,7 +87,7 @@ pub fn header(bytes: &[u8], name: &str) -> Result<Header, PictureError> {
 /// The picture in a file's bytes, upright.
 pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, PictureError> {
     let Header { format, .. } = header(bytes, name)?;
-    let damaged = |cause| PictureError::Damaged { name: name.to_owned(), format, cause };
+    let damaged = |cause| faulty(name, format, cause);
     let (image, orientation) = guarded(|| format.decode(bytes)).map_err(damaged)?;
     if image.pixels.len() != 3 * image.width * image.height {
         return Err(damaged(
@@ -89,10 +98,24 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<RgbImage, PictureError> {
     Ok(exif::upright(image, orientation))
 }
 
+fn faulty(name: &str, format: Format, cause: Cause) -> PictureError {
+    let name = name.to_owned();
+    match cause.downcast::<UnreadKind>() {
+        Ok(kind) => PictureError::Kind { name, format, kind: kind.0 },
+        Err(cause) => PictureError::Damaged { name, format, cause },
+    }
+}
+
 /// A decoder's panic over bytes from outside is a fault of the file, not of the task.
-fn guarded<T>(decode: impl FnOnce() -> Result<T, format::Cause>) -> Result<T, format::Cause> {
+fn guarded<T>(decode: impl FnOnce() -> Result<T, Cause>) -> Result<T, Cause> {
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode));
     caught.unwrap_or_else(|_| Err("its decoder gave up".into()))
+}
+
+/// Whether the bytes are one line that is a path, and nothing else.
+fn is_path(bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes.trim_ascii_end()).unwrap_or_default();
+    text.len() < 4096 && text.contains('/') && !text.contains(char::is_control)
 }
 
 /// What lies in a picture's place, with its article.
@@ -106,6 +129,12 @@ fn looks_like(bytes: &[u8]) -> &'static str {
             "a web page or another text of tags (a download that failed leaves such)"
         }
         _ if bytes.starts_with(b"%PDF") => "a PDF",
+        _ if bytes.starts_with(b"version https://git-lfs") => {
+            "a Git LFS pointer, whose picture is not fetched (git lfs pull fetches it)"
+        }
+        _ if is_path(bytes) => {
+            "the path of another file, as a link that was saved as text has (git annex get or dvc pull fetch what it stands for)"
+        }
         _ => "no picture of a known format",
     }
 }

@@ -120,7 +120,7 @@ fn what_is_no_picture_is_named() {
         picture `half.png` is a damaged PNG: unexpected end of file
         picture `half.webp` is a damaged WebP: Corrupt bitstream
         picture `half.gif` is a damaged GIF: Unexpected End of File
-        picture `half.bmp` is a damaged BMP: Not enough bytes, expected 120 but found 93
+        picture `half.bmp` is a damaged BMP: it is cut off: rows are missing
         picture `bomb.png` has 60000 x 60000 pixels: 178956970 at most (decompression bombs have more)
         picture `overflow.png` is a damaged PNG: limits are exceeded
         picture `lie.png` is a damaged PNG: IDAT or fDAT chunk does not have enough data for image."#]].assert_eq(&said.join("\n"));
@@ -164,4 +164,58 @@ fn a_picture_of_twelve_thousand_pixels_is_made_small() {
         "{:?}",
         &small.pixels[..9]
     );
+}
+
+/// Every picture of encodings.tar.gz and what Pillow reads in it.
+#[test]
+fn encodings_are_read_as_pillow_reads_them_or_refused() {
+    let packed = std::fs::File::open(fixtures().join("encodings.tar.gz")).unwrap();
+    let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(packed));
+    let mut files = std::collections::BTreeMap::new();
+    for entry in tar.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().display().to_string();
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut bytes).unwrap();
+        files.insert(name, bytes);
+    }
+    let pictures = files.keys().filter(|name| !name.ends_with(".ppm")).collect::<Vec<_>>();
+    assert!(pictures.len() > 150, "{}", pictures.len());
+    let (mut wrong, mut refused) = (Vec::new(), Vec::new());
+    for name in pictures {
+        let expected = files.get(&format!("{name}.ppm"));
+        let (read, expected) = match (decode(&files[name], name), expected) {
+            (Err(error), _) => {
+                refused.push(error.to_string());
+                continue;
+            }
+            (Ok(_), None) => {
+                wrong.push(format!("{name}: Pillow refuses it"));
+                continue;
+            }
+            (Ok(read), Some(expected)) => (read, expected),
+        };
+        let size = format!("P6\n{} {}\n255\n", read.width, read.height);
+        let Some(expected) = expected.strip_prefix(size.as_bytes()) else {
+            wrong.push(format!("{name}: {} x {}", read.width, read.height));
+            continue;
+        };
+        let furthest = read.pixels.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max();
+        // Decoders of JPEG may round differently.
+        let allowed = if name.ends_with(".jpg") { 2 } else { 0 };
+        if furthest.is_none_or(|furthest| furthest > allowed) {
+            wrong.push(format!("{name}: off by {}", furthest.unwrap_or(0)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    expect![[r#"
+        picture `arithmetic-progressive.jpg` is a JPEG of a kind that is not read: it is arithmetically coded. Save it again as an ordinary one or as PNG
+        picture `arithmetic.jpg` is a JPEG of a kind that is not read: it is arithmetically coded. Save it again as an ordinary one or as PNG
+        picture `bmp-half.bmp` is a damaged BMP: it is cut off: rows are missing
+        picture `half.jpg` is a damaged JPEG: it is cut off: there is no end-of-image marker
+        picture `no-end.jpg` is a damaged JPEG: it is cut off: there is no end-of-image marker
+        picture `scans-apart-1x1.jpg` is a JPEG of a kind that is not read: its channels are in 3 scans, and it is not progressive. Save it again as an ordinary one or as PNG
+        picture `scans-apart-2x2.jpg` is a JPEG of a kind that is not read: its channels are in 3 scans, and it is not progressive. Save it again as an ordinary one or as PNG
+        picture `scans-two-1x1.jpg` is a JPEG of a kind that is not read: its channels are in 2 scans, and it is not progressive. Save it again as an ordinary one or as PNG
+        picture `scans-two-2x2.jpg` is a JPEG of a kind that is not read: its channels are in 2 scans, and it is not progressive. Save it again as an ordinary one or as PNG"#]].assert_eq(&refused.join("\n"));
 }

@@ -1,12 +1,19 @@
 //! Diverse Dermatology Images (Daneshjou et al. 2022): biopsied lesions, malignant or benign, of
 //! three pairs of skin types.
 
+use std::path::Path;
+
+use super::listing::{self, Listing};
 use super::set::{Contents, HELD_OUT, Pictures, VALIDATION};
-use crate::data::catalogue::{Catalogue, CatalogueError, Lines, Record, Row, Table, id_of};
+use crate::data::catalogue::{
+    Catalogue, CatalogueError, Columns, Lines, Meaning, Record, Row, Table, id_of,
+};
 use crate::data::split::Strata;
 
 /// The table's file name.
 pub const ANNOTATIONS: &str = "ddi_metadata.csv";
+/// The published table's columns beside an index without a name.
+const COLUMNS: [&str; 5] = ["DDI_ID", "DDI_file", "skin_tone", "malignant", "disease"];
 /// The two classes.
 pub const CLASSES: [&str; 2] = ["benign", "malignant"];
 /// Pictures of each pair of skin types in the published set, 171 of them malignant.
@@ -18,6 +25,10 @@ pub struct Ddi;
 impl Pictures for Ddi {
     fn title(&self) -> &'static str {
         "Diverse Dermatology Images"
+    }
+
+    fn files(&self, root: &Path) -> Result<Listing, CatalogueError> {
+        listing::flat(root)
     }
 
     fn own_table(&self) -> Option<&'static str> {
@@ -34,14 +45,18 @@ impl Pictures for Ddi {
     }
 
     fn catalogue(&self, contents: Contents<'_>) -> Result<Catalogue, CatalogueError> {
-        catalogue(contents.annotations()?)
+        let mut catalogue = catalogue(contents.annotations()?, contents.ignored)?;
+        catalogue.listing.extend(contents.count_unnamed(&catalogue.records));
+        Ok(catalogue)
     }
 }
 
-/// The pictures of the table, by whether they are malignant.
-pub fn catalogue(table: &Table) -> Result<Catalogue, CatalogueError> {
+/// The pictures of the table, by whether they are malignant. The published table names no patient;
+/// a column that does is read.
+pub fn catalogue(table: &Table, ignored: &[String]) -> Result<Catalogue, CatalogueError> {
     let [file, tone, malignant] =
         [table.column("DDI_file")?, table.column("skin_tone")?, table.column("malignant")?];
+    let columns = Columns::of(table, &[Meaning::Patient, Meaning::Lesion], &COLUMNS, ignored)?;
     let mut lines = Lines::default();
     let record = |row: Row<'_>| {
         let file = row.value(file, "the name of a picture, without a folder,", plain_name)?;
@@ -55,15 +70,9 @@ pub fn catalogue(table: &Table) -> Result<Catalogue, CatalogueError> {
         })?;
         let malignant = row.flag(malignant)?;
         let label = CLASSES[usize::from(malignant)].to_owned();
-        Ok(Record {
-            id,
-            file: file.to_owned(),
-            label,
-            fst,
-            malignant: Some(malignant),
-            patient: String::new(),
-            part: None,
-        })
+        let mut record = Record::new(id, file.to_owned(), label);
+        columns.annotate(&row, &mut record)?;
+        Ok(Record { fst, malignant: Some(malignant), ..record })
     };
     let records = table.rows().map(record).collect::<Result<Vec<_>, CatalogueError>>()?;
     let mut notes = Vec::new();

@@ -1,14 +1,31 @@
 //! Fitzpatrick17k (Groh et al. 2021): a public table of annotations, and pictures called after
 //! their MD5 that everyone fetches alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
+use super::listing::{self, Listing};
 use super::set::{Contents, Pictures, TableRole};
-use crate::data::catalogue::{Catalogue, CatalogueError, Column, Lines, Part, Record, Row, Table};
+use crate::data::catalogue::{
+    Catalogue, CatalogueError, Column, Columns, Lines, Meaning, Part, Record, Row, Table,
+};
 use crate::vocabulary::SkinTypeScale;
 
 /// The public table's file name.
 pub const ANNOTATIONS: &str = "fitzpatrick17k.csv";
+
+/// The public table's columns; lists have some of them.
+const COLUMNS: [&str; 9] = [
+    "md5hash",
+    "fitzpatrick_scale",
+    "fitzpatrick_centaur",
+    "label",
+    "nine_partition_label",
+    "three_partition_label",
+    "qc",
+    "url",
+    "url_alphanum",
+];
 
 /// Pictures of the ten classes of Sagers et al. (arXiv 2308.12453): in the public table, and in
 /// their clean training and held-out tables together.
@@ -35,17 +52,24 @@ impl Pictures for Fitzpatrick17k {
         "Fitzpatrick17k"
     }
 
+    fn files(&self, root: &Path) -> Result<Listing, CatalogueError> {
+        listing::flat(root)
+    }
+
     fn own_table(&self) -> Option<&'static str> {
         Some(ANNOTATIONS)
     }
 
     fn catalogue(&self, contents: Contents<'_>) -> Result<Catalogue, CatalogueError> {
-        catalogue(
+        let mut catalogue = catalogue(
             contents.annotations()?,
             contents.tables.get(&TableRole::HeldOutList),
             contents.tables.get(&TableRole::TrainingList),
             contents.skin_type,
-        )
+            contents.ignored,
+        )?;
+        catalogue.listing.extend(contents.count_unnamed(&catalogue.records));
+        Ok(catalogue)
     }
 }
 
@@ -56,31 +80,48 @@ pub fn catalogue(
     held_out: Option<&Table>,
     training: Option<&Table>,
     skin_type: SkinTypeScale,
+    ignored: &[String],
 ) -> Result<Catalogue, CatalogueError> {
-    let mut records = rows(annotations, skin_type)?;
-    let held_out_lines = held_out.map(|list| list_of(list, annotations, &records)).transpose()?;
-    let training_lines = training.map(|list| list_of(list, annotations, &records)).transpose()?;
-    if let (Some(test), Some(list), Some(training), Some(held_out)) =
-        (&held_out_lines, &training_lines, training, held_out)
-        && let Some((id, line)) =
-            list.iter().filter(|(id, _)| test.contains_key(*id)).min_by_key(|(_, line)| **line)
+    let mut records = rows(annotations, skin_type, ignored)?;
+    let read = |list| list_of(list, annotations, &records, ignored);
+    let test = held_out.map(read).transpose()?;
+    let train = training.map(read).transpose()?;
+    if let (Some(test), Some(train), Some(held_out)) = (&test, &train, held_out)
+        && let Some((id, place)) = train.iter().find(|(id, _)| is_in(test, id))
     {
-        let (table, held_out) = (training.name().to_owned(), held_out.name().to_owned());
-        return Err(CatalogueError::InBoth { table, line: *line, id: id.clone(), held_out });
+        let (id, held_out) = (id.clone(), held_out.name().to_owned());
+        return Err(CatalogueError::InBoth { place: place.clone(), id, held_out });
     }
-    if held_out_lines.is_some() || training_lines.is_some() {
+    let all = records.len();
+    if test.is_some() || train.is_some() {
+        let ids = |list: &Option<List>| {
+            list.as_ref().map(|list| list.iter().map(|(id, _)| id.clone()).collect::<HashSet<_>>())
+        };
+        let (test, train) = (ids(&test), ids(&train));
         records.retain_mut(|record| {
-            let test = held_out_lines.as_ref().is_some_and(|list| list.contains_key(&record.id));
+            let test = test.as_ref().is_some_and(|list| list.contains(&record.id));
             record.part = Some(if test { Part::Test } else { Part::Train });
-            test || training_lines.as_ref().is_none_or(|list| list.contains_key(&record.id))
+            test || train.as_ref().is_none_or(|list| list.contains(&record.id))
         });
     }
+    let left_out = all - records.len();
     let mut catalogue = Catalogue::new(records, Vec::new());
+    catalogue.one_part_a_patient()?;
     catalogue.notes = notes(&catalogue, training.is_some(), held_out.is_some());
+    if left_out > 0 {
+        let name = annotations.name();
+        catalogue.listing.push(format!(
+            "{left_out} of the {all} pictures of `{name}` are in neither list and are left out"
+        ));
+    }
     Ok(catalogue)
 }
 
-fn rows(annotations: &Table, skin_type: SkinTypeScale) -> Result<Vec<Record>, CatalogueError> {
+fn rows(
+    annotations: &Table,
+    skin_type: SkinTypeScale,
+    ignored: &[String],
+) -> Result<Vec<Record>, CatalogueError> {
     let column = match skin_type {
         SkinTypeScale::Scale => "fitzpatrick_scale",
         SkinTypeScale::Centaur => "fitzpatrick_centaur",
@@ -88,6 +129,8 @@ fn rows(annotations: &Table, skin_type: SkinTypeScale) -> Result<Vec<Record>, Ca
     let [hash, fst, label] =
         [annotations.column("md5hash")?, annotations.column(column)?, annotations.column("label")?];
     let kind = annotations.column("three_partition_label")?;
+    let reads = [Meaning::Patient, Meaning::Lesion];
+    let columns = Columns::of(annotations, &reads, &COLUMNS, ignored)?;
     let mut lines = Lines::default();
     let record = |row: Row<'_>| {
         let id = md5(&row, hash)?;
@@ -101,15 +144,9 @@ fn rows(annotations: &Table, skin_type: SkinTypeScale) -> Result<Vec<Record>, Ca
         let label =
             row.value(label, "a label", |cell| (!cell.is_empty()).then(|| cell.to_owned()))?;
         let (file, fst) = (format!("{id}.jpg"), row.skin_type(fst)?);
-        Ok(Record {
-            id,
-            file,
-            label,
-            fst,
-            malignant: Some(malignant),
-            patient: String::new(),
-            part: None,
-        })
+        let mut record = Record::new(id, file, label);
+        columns.annotate(&row, &mut record)?;
+        Ok(Record { fst, malignant: Some(malignant), ..record })
     };
     annotations.rows().map(record).collect()
 }
@@ -122,33 +159,43 @@ fn md5(row: &Row<'_>, column: Column) -> Result<String, CatalogueError> {
     })
 }
 
-/// The ids of a list and their lines; each is annotated, and of the same label.
+/// The ids of a list, each with the place of its row.
+type List = Vec<(String, String)>;
+
+fn is_in(list: &List, id: &str) -> bool {
+    list.iter().any(|(other, _)| other == id)
+}
+
+/// A list's rows; each is annotated, and of the same label.
 fn list_of(
     list: &Table,
     annotations: &Table,
     records: &[Record],
-) -> Result<HashMap<String, u64>, CatalogueError> {
+    ignored: &[String],
+) -> Result<List, CatalogueError> {
     let (hash, label) = (list.column("md5hash")?, list.find("label"));
+    Columns::of(list, &[], &COLUMNS, ignored)?;
     let known = records
         .iter()
         .map(|record| (record.id.as_str(), record.label.as_str()))
         .collect::<HashMap<_, _>>();
     let mut lines = Lines::default();
+    let mut rows = Vec::new();
     for row in list.rows() {
         let id = md5(&row, hash)?;
         lines.add(&row, &id)?;
-        let (table, line, annotations) =
-            (list.name().to_owned(), row.line(), annotations.name().to_owned());
+        let (place, annotations) = (row.place(), annotations.name().to_owned());
         let Some(annotated) = known.get(id.as_str()) else {
-            return Err(CatalogueError::NotAnnotated { table, line, id, annotations });
+            return Err(CatalogueError::NotAnnotated { place, id, annotations });
         };
         let label = label.map_or(*annotated, |label| row.cell(label));
         if label != *annotated {
             let labels = Box::new([label.to_owned(), (*annotated).to_owned()]);
-            return Err(CatalogueError::OtherLabel { table, line, id, labels, annotations });
+            return Err(CatalogueError::OtherLabel { place, id, labels, annotations });
         }
+        rows.push((id, place));
     }
-    Ok(lines.0)
+    Ok(rows)
 }
 
 /// Where the counts are not the paper's.

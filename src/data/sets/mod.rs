@@ -6,15 +6,17 @@ pub mod ddi;
 pub mod fitzpatrick17k;
 pub mod folder;
 pub mod idx;
+mod listing;
 mod phantom;
 mod set;
 #[cfg(test)]
 mod tests;
 mod webdataset;
 
+pub use listing::{Listing, count_unused};
 pub use set::{
-    Contents, Draw, Embedded, HELD_OUT, ImageSet, Pictures, Progress, ReadFile, SetError,
-    TableRole, VALIDATION,
+    Contents, Draw, Embedded, Folder, HELD_OUT, ImageSet, Packed, Pictures, Progress, ReadFile,
+    SetError, TableRole, VALIDATION,
 };
 
 use crate::vocabulary::ImageSource;

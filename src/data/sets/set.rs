@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::listing::{self, Listing};
 use crate::data::Item;
 use crate::data::catalogue::{Catalogue, CatalogueError, Record, Table};
 use crate::data::split::Strata;
@@ -26,6 +27,14 @@ impl ImageSet {
         match self {
             Self::Embedded(set) => set.title(),
             Self::Pictures(set) => set.title(),
+        }
+    }
+
+    /// Whether the pictures are packed in shards.
+    pub fn is_packed(self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Pictures(set) => set.is_packed(),
         }
     }
 
@@ -162,19 +171,48 @@ impl TableRole {
     }
 }
 
+/// The folder of a set as the coordinator sees it.
+#[derive(Clone, Copy)]
+pub struct Folder<'a> {
+    pub root: &'a Path,
+    /// Files that are no pictures.
+    pub others: &'a [String],
+}
+
+/// A picture of a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    pub id: String,
+    /// The shard's member that has it.
+    pub file: String,
+    /// The fields of its record.
+    pub fields: BTreeMap<String, String>,
+}
+
 /// What is at hand of a set of pictures, to make its catalogue of.
 pub struct Contents<'a> {
     pub tables: &'a BTreeMap<TableRole, Table>,
-    /// The pictures' files, relative to the set's folder. A set whose table names the files reads
-    /// nothing here.
+    /// The pictures' files, relative to the set's folder: all of them for the coordinator, those of
+    /// the study's classes for a step.
     pub files: &'a [String],
-    /// What shards say of their own pictures.
-    pub packed: Vec<Record>,
+    /// The folder and what else it has; none for a step.
+    pub folder: Option<Folder<'a>>,
+    /// The pictures of shards with what their records say.
+    pub packed: &'a [Packed],
+    /// The study's classes.
+    pub classes: &'a [String],
+    /// Columns and fields that the study leaves out.
+    pub ignored: &'a [String],
     /// Which annotation of the skin type counts, of a set that has several.
     pub skin_type: SkinTypeScale,
 }
 
 impl Contents<'_> {
+    /// Pictures of the whole folder that no table names, as a sentence.
+    pub(super) fn count_unnamed(&self, records: &[Record]) -> Option<String> {
+        self.folder.and_then(|_| listing::count_unnamed(self.files, records))
+    }
+
     /// The table of annotations of a set that can't be without.
     ///
     /// # Errors
@@ -199,13 +237,11 @@ pub trait Pictures: Sync {
         None
     }
 
-    /// The pictures' files below `root`, relative to it with `/`, where no table names them.
+    /// What lies in the set's folder.
     ///
     /// # Errors
-    /// If a folder can't be read, or has no picture where pictures belong.
-    fn files(&self, _root: &Path) -> Result<Vec<String>, CatalogueError> {
-        Ok(Vec::new())
-    }
+    /// If a folder can't be read.
+    fn files(&self, root: &Path) -> Result<Listing, CatalogueError>;
 
     /// What each of the study's sets has equal numbers of; `set` is its key below `images`.
     fn strata(&self, _set: &str) -> Strata {

@@ -10,9 +10,9 @@ use zip::{CompressionMethod, ZipArchive};
 use super::pickle::{Object, Pickle};
 use super::{CheckpointError, Stored};
 
-/// How a zip archive begins.
+/// First bytes of a zip archive.
 pub const ZIP: &[u8] = b"PK\x03\x04";
-/// How a file of `torch.save` before 1.6 begins: the pickle of its magic number.
+/// First bytes of a file of `torch.save` before 1.6: the pickle of its magic number.
 pub const LEGACY: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 
 /// Bytes of the values of tensors.
@@ -26,7 +26,7 @@ pub struct Archive<'a> {
 
 impl<'a> Archive<'a> {
     /// `FOLDER/data.pkl`, and `FOLDER/data/KEY` for each storage; nothing is compressed.
-    pub fn zipped(bytes: &'a [u8]) -> Result<Self, CheckpointError> {
+    pub fn unzip(bytes: &'a [u8]) -> Result<Self, CheckpointError> {
         let mut zip = ZipArchive::new(Cursor::new(bytes))?;
         let names = zip
             .file_names()

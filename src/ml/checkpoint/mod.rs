@@ -20,40 +20,55 @@ use crate::ml::params::{ParamsError, StateDict};
 
 /// Why a weight file could not be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum CheckpointError {
+    /// The safetensors file cannot be read.
     #[error(transparent)]
     Safetensors(#[from] ParamsError),
+    /// A pickle has instructions that no state dict needs, or is cut off.
     #[error("{part}: {source}")]
     Pickle { part: &'static str, source: PickleError },
+    /// The archive cannot be read.
     #[error("not a PyTorch archive: {0}")]
     Zip(#[from] zip::result::ZipError),
+    /// An entry of the archive cannot be read.
     #[error("{entry} of the PyTorch archive: {source}")]
     Entry { entry: String, source: std::io::Error },
+    /// The archive lacks a part.
     #[error("the PyTorch archive lacks {what}")]
     Lacks { what: &'static str },
+    /// Storages are big-endian.
     #[error(
         "the file was written on a big-endian machine: write it again on another with torch.save"
     )]
     BigEndian,
+    /// A storage does not fit what the pickle says of it.
     #[error("storage {key}: {problem}")]
     Storage { key: String, problem: String },
+    /// The file holds something other than a state dict.
     #[error(
         "the file holds {found} and not a state dict: in PyTorch, torch.save(model.state_dict(), path) writes one"
     )]
     NotStateDict { found: &'static str },
+    /// A tensor does not fit its storage.
     #[error("tensor {name}: {problem}")]
     Tensor { name: String, problem: String },
+    /// Entries are larger than the file can hold.
     #[error("tensors that share their values hold more than twice the file's bytes")]
     Inflated,
+    /// candle could not build a tensor.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }
 
 /// The state dict that a file's `bytes` hold, each tensor in its dtype. Counts of batches
 /// (`num_batches_tracked`) are skipped.
+///
+/// # Errors
+/// If the file is no checkpoint, is damaged, or holds something other than a state dict.
 pub fn read(bytes: &[u8]) -> Result<StateDict, CheckpointError> {
     let archive = if bytes.starts_with(archive::ZIP) {
-        Archive::zipped(bytes)?
+        Archive::unzip(bytes)?
     } else if bytes.starts_with(archive::LEGACY) {
         Archive::legacy(bytes)?
     } else {
@@ -179,7 +194,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// What a pickle says of a storage beside it: `("storage", class, key, device, elements)`, in old
+/// A pickle's reference to a storage beside it: `("storage", class, key, device, elements)`, in old
 /// files followed by a view of another storage or None.
 struct Stored<'a> {
     key: &'a str,

@@ -23,7 +23,7 @@ pub enum PickleError {
 /// The place of an object in its [`Pickle`].
 pub type Place = usize;
 
-/// What was pickled.
+/// A pickled value.
 #[derive(Debug, PartialEq)]
 pub enum Object {
     Int(i64),

@@ -12,7 +12,7 @@ use super::transforms::Transform;
 use crate::ml::pixels::Pixels;
 
 /// [count, side, side, 3], each image written by `fill`, in parallel.
-pub fn filled(
+pub fn fill_batch(
     count: usize,
     side: usize,
     fill: impl Fn(usize, &mut [f32]) + Sync,
@@ -31,13 +31,13 @@ pub fn transformed(
     transform: impl Fn(usize) -> Transform + Sync,
 ) -> Result<Tensor> {
     let size = pixels.size();
-    filled(indices.len(), size, |place, image| {
+    fill_batch(indices.len(), size, |place, image| {
         transform(place).apply(&pixels.unit(indices[place]), size, size, image)
     })
 }
 
-/// What `make` makes of each step, in order. Where there are two threads or more, one of `scope`
-/// makes what comes next meanwhile, and stops when the iterator is dropped.
+/// The results of `make` for each step, in order. With two threads or more, one of `scope` prepares
+/// the next result meanwhile, and stops when the iterator is dropped.
 pub fn ahead<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     mut steps: Range<usize>,

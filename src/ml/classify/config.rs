@@ -15,23 +15,28 @@ pub struct Stage {
     pub expand: usize,
     /// Odd side of the window.
     pub kernel: usize,
+    /// Stride of the first block; the others have 1.
     pub stride: usize,
+    /// Channels coming in.
     pub in_channels: usize,
+    /// Channels going out.
     pub out_channels: usize,
+    /// Number of blocks, 1 or more.
     pub layers: usize,
 }
 
-/// What follows each batch normalisation but those of projections.
+/// Activation after each batch normalisation but those of projections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Nonlinearity {
+    /// `x * sigmoid(x)`.
     #[default]
     Silu,
     /// `min(max(x, 0), 6)`.
     Relu6,
 }
 
-/// How zeros are put around images.
+/// Placement of zeros around images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Zeros {
@@ -42,11 +47,13 @@ pub enum Zeros {
     TensorflowSame,
 }
 
-/// What images in [0, 1] become before the stem: `(x - mean) / std` of each channel.
+/// Normalisation of images in [0, 1] before the stem: `(x - mean) / std` of each channel.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
+    /// Mean of red, green and blue.
     pub mean: [f64; 3],
+    /// Standard deviation of red, green and blue.
     pub std: [f64; 3],
 }
 
@@ -70,10 +77,15 @@ impl Default for Normalisation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Number of classes.
     pub classes: usize,
+    /// Channels after the first convolution.
     pub stem_channels: usize,
+    /// Stride of the first convolution.
     pub stem_stride: usize,
+    /// The body's runs of blocks, in order.
     pub stages: Vec<Stage>,
+    /// Channels after the last convolution: the features.
     pub head_channels: usize,
     /// Chance that a feature is dropped, in training, before the last layer; half of it before a
     /// concat-pool head's first (fastai's `ps`).
@@ -81,18 +93,23 @@ pub struct Config {
     /// Chance that the last block's branch is dropped for an item, in training; it grows linearly
     /// from 0 at the first block.
     pub stochastic_depth: f64,
+    /// Added to variances by batch normalisations.
     pub bn_eps: f64,
     /// Weight of a batch in the running statistics.
     pub bn_momentum: f64,
+    /// The activation.
     #[serde(default, skip_serializing_if = "is_default")]
     pub nonlinearity: Nonlinearity,
     /// Whether MBConv blocks have squeeze-and-excitation.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub squeeze_excitation: bool,
+    /// Where convolutions put their zeros.
     #[serde(default, skip_serializing_if = "is_default")]
     pub padding: Zeros,
+    /// The normalisation of input images, which the network does itself.
     #[serde(default, skip_serializing_if = "is_default")]
     pub normalisation: Normalisation,
+    /// The layers between features and logits.
     #[serde(default, skip_serializing_if = "is_default")]
     pub head: HeadKind,
 }

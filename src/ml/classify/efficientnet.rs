@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 pub use super::config::{Config, Nonlinearity, Normalisation, Stage, Zeros};
-use super::heads::{Head, draws, kept};
+use super::heads::{Head, draw_kept, draws};
 use super::layers::{ConvNorm, Manner, SqueezeExcitation, Window};
 use crate::ml::ops::{self, Activation};
 use crate::seed::Seed;
@@ -13,9 +13,12 @@ use crate::seed::Seed;
 /// Whether the network is being trained.
 #[derive(Debug, Clone, Copy)]
 pub enum Mode {
-    /// Batch statistics, which move the running ones; dropout and stochastic depth drawn for item
-    /// `i` of the batch from `seed.nth(i)`.
-    Train { seed: Seed },
+    /// Batch statistics are used and move the running ones; dropout and stochastic depth are drawn
+    /// for item `i` of the batch from `seed.nth(i)`.
+    Train {
+        /// Root of the batch's random streams.
+        seed: Seed,
+    },
     /// Running statistics; nothing is drawn.
     Eval,
 }
@@ -198,19 +201,19 @@ impl EfficientNet {
             Mode::Train { seed } => draws(seed, "stochastic depth", batch, self.blocks.len()),
             Mode::Eval => Vec::new(),
         };
-        let mut x = self.stem.forward(&self.normalised(images)?, train)?;
+        let mut x = self.stem.forward(&self.normalise(images)?, train)?;
         for (at, block) in self.blocks.iter().enumerate() {
             let drops = train && block.residual && block.drop > 0.0;
             let column = depth.iter().skip(at).step_by(self.blocks.len()).copied();
-            x = block.forward(&x, train, drops.then(|| kept(column, block.drop)))?;
+            x = block.forward(&x, train, drops.then(|| draw_kept(column, block.drop)))?;
         }
         self.head.pool(&self.last.forward(&x, train)?)
     }
 
-    /// What the stem and each stage give for images `[B,H,W,3]` in [0, 1], as in evaluation:
-    /// `[B,h,w,C]` each, finest first.
+    /// Feature maps of the stem and of each stage for images `[B,H,W,3]` in [0, 1], as in
+    /// evaluation: `[B,h,w,C]` each, finest first.
     pub fn levels(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        let mut x = self.stem.forward(&self.normalised(images)?, false)?;
+        let mut x = self.stem.forward(&self.normalise(images)?, false)?;
         let mut levels = vec![x.clone()];
         for (at, block) in self.blocks.iter().enumerate() {
             x = block.forward(&x, false, None)?;
@@ -227,7 +230,7 @@ impl EfficientNet {
         self.blocks.iter().map(|block| block.residual.then_some(block.drop)).collect()
     }
 
-    fn normalised(&self, images: &Tensor) -> Result<Tensor> {
+    fn normalise(&self, images: &Tensor) -> Result<Tensor> {
         if self.normalisation == Normalisation::NONE {
             return Ok(images.clone());
         }

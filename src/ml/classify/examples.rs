@@ -1,5 +1,5 @@
-//! What classifiers learn from and are tested on: photographs, or features of them that were
-//! computed before. How photographs are shown in training is in [`frames`](super::frames).
+//! The examples that classifiers are trained and tested on: photographs, or features of them that
+//! were computed before. How photographs are shown in training is in [`frames`](super::frames).
 
 use candle_core::{Device, Result, Tensor};
 
@@ -12,10 +12,16 @@ pub trait Inputs: Sync {
     fn count(&self) -> usize;
 
     /// Items as they are tested.
+    ///
+    /// # Errors
+    /// If candle fails.
     fn plain(&self, items: &[usize]) -> Result<Tensor>;
 
     /// Items as they are shown in training: each for the time after `passes` over all. What is
     /// drawn for the item at a place of the batch is drawn below `seed` for this place.
+    ///
+    /// # Errors
+    /// If candle fails.
     fn shown(&self, items: &[usize], passes: &[usize], seed: &Seed) -> Result<Tensor>;
 
     /// Items that a forward pass outside training takes at once.

@@ -57,7 +57,9 @@ impl Frames {
 /// Photographs as training shows them: each time a square somewhere on their longer side,
 /// transformed or as it is. Tested on is the centre.
 pub struct Photographs<'a> {
+    /// The images or frames.
     pub frames: &'a Frames,
+    /// Their transforms; `None`: they are shown as they are.
     pub transforms: Option<&'a transforms::Config>,
 }
 
@@ -67,7 +69,7 @@ impl Inputs for Photographs<'_> {
     }
 
     fn plain(&self, items: &[usize]) -> Result<Tensor> {
-        batches::filled(items.len(), self.frames.side, |at, image| {
+        batches::fill_batch(items.len(), self.frames.side, |at, image| {
             self.frames.square(items[at], 0.5, image)
         })
     }
@@ -75,7 +77,7 @@ impl Inputs for Photographs<'_> {
     fn shown(&self, items: &[usize], _: &[usize], seed: &Seed) -> Result<Tensor> {
         let (crops, views) = (seed.child("crop"), seed.child("transform"));
         let side = self.frames.side;
-        batches::filled(items.len(), self.frames.side, |at, image| {
+        batches::fill_batch(items.len(), self.frames.side, |at, image| {
             let place = crops.nth(at as u64).rng().random();
             let Some(config) = self.transforms else {
                 return self.frames.square(items[at], place, image);

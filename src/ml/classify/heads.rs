@@ -1,5 +1,5 @@
-//! What turns the last feature maps into logits: torchvision's linear head, and fastai's of two
-//! layers over two poolings.
+//! Heads, which turn the last feature maps into logits: torchvision's linear one, and fastai's of
+//! two layers over two poolings.
 
 use candle_core::{D, Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
@@ -27,11 +27,28 @@ const KAIMING_IN: Init = Init::Kaiming {
 #[derive(Debug, Clone)]
 pub enum Head {
     /// Mean pooling, dropout, a linear layer: tensors `classifier.1.*`, as torchvision's.
-    Linear { weight: Tensor, bias: Tensor, dropout: f64 },
+    Linear {
+        /// `[classes, channels]`.
+        weight: Tensor,
+        /// `[classes]`.
+        bias: Tensor,
+        /// Probability that a feature is dropped in training.
+        dropout: f64,
+    },
     /// Largest and mean value of each channel, then normalisation, dropout and a linear layer
     /// twice, a rectifier between (fastai's `create_head`): tensors `classifier.{0,2,4,6}.*`, two
     /// less than fastai's numbers.
-    ConcatPool { norms: Box<[BatchNorm; 2]>, hidden: Tensor, output: Tensor, dropout: f64 },
+    ConcatPool {
+        /// The normalisations before the two linear layers.
+        norms: Box<[BatchNorm; 2]>,
+        /// The first layer, `[512, 2 * channels]`.
+        hidden: Tensor,
+        /// The second layer, `[classes, 512]`.
+        output: Tensor,
+        /// Probability that a value is dropped before the second layer in training; before the
+        /// first it is half of this.
+        dropout: f64,
+    },
 }
 
 impl Head {
@@ -59,8 +76,8 @@ impl Head {
         }
     }
 
-    /// What the head takes of feature maps `[B,H,W,C]`: `[B,C]`, or `[B,2C]` with the largest
-    /// values first.
+    /// Pooled features of feature maps `[B,H,W,C]`: `[B,C]`, or `[B,2C]` with the largest values
+    /// first.
     pub fn pool(&self, maps: &Tensor) -> Result<Tensor> {
         let mean = ops::avg_pool_global(maps)?;
         match self {
@@ -73,14 +90,14 @@ impl Head {
     pub fn forward(&self, features: &Tensor, mode: Mode) -> Result<Tensor> {
         match self {
             Self::Linear { weight, bias, dropout } => {
-                ops::linear(&dropped(features, mode, "dropout", *dropout)?, weight, Some(bias))
+                ops::linear(&drop_out(features, mode, "dropout", *dropout)?, weight, Some(bias))
             }
             Self::ConcatPool { norms, hidden, output, dropout } => {
                 let train = mode.is_train();
                 let x =
-                    dropped(&norms[0].forward(features, train)?, mode, "dropout", dropout / 2.0)?;
+                    drop_out(&norms[0].forward(features, train)?, mode, "dropout", dropout / 2.0)?;
                 let x = ops::linear(&x, hidden, None)?.relu()?;
-                let x = dropped(&norms[1].forward(&x, train)?, mode, "hidden dropout", *dropout)?;
+                let x = drop_out(&norms[1].forward(&x, train)?, mode, "hidden dropout", *dropout)?;
                 ops::linear(&x, output, None)
             }
         }
@@ -97,14 +114,17 @@ fn max_pool_global(maps: &Tensor) -> Result<Tensor> {
 
 /// Each value of `x [B,C]` dropped with a chance, drawn from the item's stream called `name`;
 /// nothing outside training.
-fn dropped(x: &Tensor, mode: Mode, name: &str, chance: f64) -> Result<Tensor> {
+fn drop_out(x: &Tensor, mode: Mode, name: &str, chance: f64) -> Result<Tensor> {
     let Mode::Train { seed } = mode else { return Ok(x.clone()) };
     if chance == 0.0 {
         return Ok(x.clone());
     }
     let (batch, width) = x.dims2()?;
-    let factors =
-        Tensor::from_vec(kept(draws(seed, name, batch, width), chance), x.shape(), x.device())?;
+    let factors = Tensor::from_vec(
+        draw_kept(draws(seed, name, batch, width), chance),
+        x.shape(),
+        x.device(),
+    )?;
     x * factors.to_dtype(x.dtype())?
 }
 
@@ -119,6 +139,6 @@ pub(super) fn draws(seed: Seed, name: &str, batch: usize, count: usize) -> Vec<f
 }
 
 /// The factor of each draw: 0 with chance `drop`, else what keeps the expectation.
-pub(super) fn kept(draws: impl IntoIterator<Item = f64>, drop: f64) -> Vec<f32> {
+pub(super) fn draw_kept(draws: impl IntoIterator<Item = f64>, drop: f64) -> Vec<f32> {
     draws.into_iter().map(|u| if u < drop { 0.0 } else { (1.0 / (1.0 - drop)) as f32 }).collect()
 }

@@ -1,4 +1,4 @@
-//! What a network says of images outside training.
+//! Inference: class probabilities and validation loss.
 
 use candle_core::{DType, Result, Tensor};
 
@@ -33,7 +33,7 @@ fn rows(
 
 /// The mean cross-entropy of `examples` with weights by class (none: 1 each; without label
 /// smoothing), NaN where the network says NaN, and the share of those whose class is named first.
-pub fn judged(
+pub fn judge(
     network: &dyn Network,
     examples: Examples<'_>,
     class_weights: &[f32],
@@ -74,7 +74,7 @@ mod tests {
         let mut pixels = Pixels::new(1);
         (0..4).for_each(|_| pixels.push(&[0, 0, 0]));
         let judge = |says, weights: &[f32]| {
-            judged(&Says(says), Examples { inputs: &pixels, labels: &[0, 0, 0, 1] }, weights)
+            judge(&Says(says), Examples { inputs: &pixels, labels: &[0, 0, 0, 1] }, weights)
                 .unwrap()
         };
         assert_eq!(judge([200.0, 0.0], &[]), (50.0, 0.75));

@@ -56,11 +56,11 @@ impl BatchNorm {
                 self.activation,
             );
         }
-        self.tracked(ops::batch_norm_train(x, weight, bias, self.eps, self.activation)?)
+        self.track(ops::batch_norm_train(x, weight, bias, self.eps, self.activation)?)
     }
 
     /// The output of a normalisation by its batch's mean and variance, which move the running ones.
-    fn tracked(&self, (y, mean, variance): (Tensor, Tensor, Tensor)) -> Result<Tensor> {
+    fn track(&self, (y, mean, variance): (Tensor, Tensor, Tensor)) -> Result<Tensor> {
         let count = y.elem_count() / mean.elem_count();
         if count < 2 {
             bail!(
@@ -83,14 +83,14 @@ impl BatchNorm {
     }
 }
 
-/// What all convolutions of a network have in common.
+/// The settings that all convolutions of a network share.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
     eps: f64,
     momentum: f64,
-    /// What a normalisation's bias starts from.
+    /// Initial bias of normalisations.
     shift: f64,
-    /// What follows a normalisation.
+    /// Activation after a normalisation.
     pub activation: Activation,
     padding: Zeros,
 }
@@ -178,7 +178,7 @@ impl ConvNorm {
         if train {
             let affine = [&norm.weight, &norm.bias];
             let stride = Stride { stride, padding, depthwise };
-            return norm.tracked(ops::conv_norm_train(
+            return norm.track(ops::conv_norm_train(
                 x,
                 &self.weight,
                 stride,

@@ -12,6 +12,10 @@ use crate::vocabulary::Regime;
 
 /// Inputs to logits `[B,classes]`.
 pub trait Network {
+    /// Logits [B, classes] of `inputs`, whose first dimension is the batch.
+    ///
+    /// # Errors
+    /// If the shape of `inputs` is not the network's.
     fn forward(&self, inputs: &Tensor, mode: Mode) -> Result<Tensor>;
 }
 
@@ -46,12 +50,17 @@ impl Network for OverFrozen {
 pub struct Model {
     /// The variables are what training changes; the constants are of no interest to it.
     pub params: Params,
+    /// The network that is trained.
     pub learner: Box<dyn Network>,
+    /// A second one on the same variables, for the other half of each batch.
     pub twin: Box<dyn Network>,
 }
 
 impl Model {
     /// The network that `construct` describes, over `params`.
+    ///
+    /// # Errors
+    /// If `params` lacks a tensor, or has one of another shape or one too many.
     pub fn new<N: Network + 'static>(
         params: Params,
         construct: impl Fn(VarBuilder<'static>) -> Result<N>,
@@ -62,6 +71,9 @@ impl Model {
     }
 
     /// The network of `config`, from the weights `start` on, all of which it has.
+    ///
+    /// # Errors
+    /// If `start` lacks a tensor of the network, or has one of another shape or one too many.
     pub fn of_regime(
         regime: Regime,
         config: &Config,

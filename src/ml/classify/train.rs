@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::batches;
 use super::efficientnet::Mode;
 use super::examples::Inputs;
-use super::judge::judged;
+use super::judge::judge;
 use super::model::Model;
 use crate::ml::backward::gradients;
 use crate::ml::loss::weighted_cross_entropy;
@@ -16,27 +16,33 @@ use crate::ml::training::{Batches, Session, finite};
 use crate::seed::Seed;
 use crate::vocabulary::WeightsKept;
 
-/// How a classifier is trained.
+/// Settings of a classifier's training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
     /// Most epochs.
     pub epochs: usize,
     /// Optimiser steps of an epoch; 0: one pass over the training images.
     pub steps_per_epoch: usize,
+    /// Training images in a batch.
     pub batch: usize,
     /// Whether each pass leaves out what does not fill a batch; otherwise a batch may begin in one
     /// pass and end in the next.
     pub drop_last: bool,
+    /// Highest learning rate.
     pub learning_rate: f64,
+    /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Whether weights decay that are of one dimension: scales and shifts.
     pub decay_norms_and_biases: bool,
+    /// Course of the learning rate.
     pub schedule: optim::Schedule,
     /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch.
     pub patience: usize,
+    /// Share of each label that is spread over all classes, 0 to 1; in the training loss only.
     pub label_smoothing: f64,
     /// Of each class in the loss, that of validation as well; empty: 1 each.
     pub class_weights: Vec<f32>,
+    /// Which epoch's weights the model ends with.
     pub kept: WeightsKept,
 }
 
@@ -55,16 +61,19 @@ impl Training {
     }
 }
 
-/// What is learned from or tested on, with a class each.
+/// Images to train or test on, with a class each.
 #[derive(Clone, Copy)]
 pub struct Examples<'a> {
+    /// The images.
     pub inputs: &'a dyn Inputs,
+    /// The class of each, as an index.
     pub labels: &'a [u32],
 }
 
-/// What a classifier learns from.
+/// The images of a classifier's training.
 #[derive(Clone, Copy)]
 pub struct Lesson<'a> {
+    /// The images that are trained on.
     pub train: Examples<'a>,
     /// For the learning curve, and for early stopping and the choice of weights where there is any.
     pub validation: Examples<'a>,
@@ -73,7 +82,9 @@ pub struct Lesson<'a> {
 /// One line of the learning curve.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
+    /// Mean loss of the epoch's steps.
     pub training_loss: f64,
+    /// Mean loss of the validation images after it.
     pub validation_loss: f64,
     /// Share of validation images whose class is named first.
     pub validation_accuracy: f64,
@@ -81,6 +92,9 @@ pub struct Epoch {
 
 /// Trains `model`, from where the session's last attempt was, and leaves it with the weights that
 /// are kept. Gives the learning curve.
+///
+/// # Errors
+/// If a loss is not finite, a batch cannot be filled, or `session` ends the training.
 pub fn fit(
     model: &Model,
     training: &Training,
@@ -112,18 +126,18 @@ pub fn fit(
     };
     std::thread::scope(|scope| {
         let mut batches = batches::ahead(scope, first..training.epochs * steps, batch);
-        while !state.ended() {
+        while !state.is_over() {
             state.epoch(steps, lesson.validation, &mut batches, &mut session)?;
         }
         state.end()
     })
 }
 
-/// What a step learns from.
+/// The batch of one step.
 struct Batch {
     inputs: Tensor,
     labels: Tensor,
-    /// What the network draws from.
+    /// Root of the network's random streams.
     network: Seed,
 }
 
@@ -153,7 +167,7 @@ impl<'a> State<'a> {
     }
 
     /// Whether the last epoch was the last.
-    fn ended(&self) -> bool {
+    fn is_over(&self) -> bool {
         let waited = self
             .best
             .as_ref()
@@ -176,7 +190,7 @@ impl<'a> State<'a> {
             self.step(batches.next().expect("a batch for every step")?, done, total)?;
             (session.watch)(done + 1, total, self.sum / self.steps as f64)?;
             if self.steps < steps {
-                session.offer(|| self.kept())?;
+                session.offer(|| self.save())?;
             }
         }
         let line = self.evaluate(validation)?;
@@ -192,7 +206,7 @@ impl<'a> State<'a> {
         }
         self.curve.push(line);
         (self.steps, self.sum) = (0, 0.0);
-        session.offer(|| self.kept())
+        session.offer(|| self.save())
     }
 
     fn step(&mut self, batch: Batch, done: usize, total: usize) -> Result<()> {
@@ -214,7 +228,7 @@ impl<'a> State<'a> {
 
     fn evaluate(&self, validation: Examples<'_>) -> Result<Epoch> {
         let (validation_loss, validation_accuracy) =
-            judged(self.model.twin.as_ref(), validation, &self.training.class_weights)?;
+            judge(self.model.twin.as_ref(), validation, &self.training.class_weights)?;
         Ok(Epoch {
             training_loss: self.sum / self.steps as f64,
             validation_loss,
@@ -232,7 +246,7 @@ impl<'a> State<'a> {
         Ok(self.curve)
     }
 
-    fn kept(&self) -> Result<StateDict> {
+    fn save(&self) -> Result<StateDict> {
         let mut kept = StateDict::default();
         let curve = self
             .curve

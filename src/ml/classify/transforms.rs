@@ -43,7 +43,7 @@ impl Config {
     };
 }
 
-/// What happens to one image: numbers with the meaning of the `draw` arguments of fastai's
+/// The transform of one image as numbers, with the meaning of the `draw` arguments of fastai's
 /// transforms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +60,7 @@ pub struct Parameters {
     /// The place that zooming leaves where it is, from the image's left (top) edge, 0, to its right
     /// (bottom) one, 1.
     pub centre: [f64; 2],
-    /// What mid-grey becomes, between 0 and 1: its logit is added to each value's.
+    /// The new value of mid-grey, between 0 and 1: its logit is added to each value's.
     pub brightness: f64,
     /// Factor on each value's logit after that.
     pub contrast: f64,
@@ -159,8 +159,7 @@ impl Transform {
     /// Writes the transformed `image` (`height x width x 3`, values in [0, 1]) to `output` of the
     /// same size.
     ///
-    /// # Panics
-    /// Where a slice is not of that size.
+    /// # Panics If a slice is not of that size.
     pub fn apply(&self, image: &[f32], height: usize, width: usize, output: &mut [f32]) {
         assert_eq!(
             (image.len(), output.len()),

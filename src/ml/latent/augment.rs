@@ -34,8 +34,7 @@ struct Crop {
 /// Writes `image` (`height x width x 3`, values in [0, 1]) as transformed by what `seed` draws to
 /// `output` of the same size.
 ///
-/// # Panics
-/// Where a slice is not of that size.
+/// # Panics If a slice is not of that size.
 pub fn augment(
     image: &[f32],
     height: usize,

@@ -7,17 +7,24 @@ use serde_json::{Map, Value, json};
 
 /// Why a `config.json` cannot be followed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum ConfigError {
+    /// It is not JSON, or not with these keys.
     #[error("config.json: {0}")]
     Json(#[from] serde_json::Error),
+    /// It belongs to another class of diffusers.
     #[error("config.json is of a {found}, not of a {expected}")]
     OtherClass { expected: &'static str, found: String },
+    /// A key has a value that is not implemented.
     #[error("config.json: {key} = {value} is not supported")]
     Unsupported { key: String, value: Value },
+    /// The noise schedule is not implemented.
     #[error("scheduler_config.json: {0}")]
     Scheduler(String),
+    /// The scheduler is of a class whose keys are not known.
     #[error("it is of a {found}; schedules are read from those of {known}")]
     UnknownScheduler { found: String, known: String },
+    /// Two keys contradict each other.
     #[error("config: {0}")]
     Inconsistent(String),
 }
@@ -32,12 +39,17 @@ impl From<ConfigError> for candle_core::Error {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum PerLevel {
+    /// The same number for every level.
     All(usize),
+    /// A number for each level.
     Each(Vec<usize>),
 }
 
 impl PerLevel {
     /// The numbers of `levels` levels.
+    ///
+    /// # Errors
+    /// If there are not as many numbers as levels.
     pub fn resolve(&self, key: &str, levels: usize) -> Result<Vec<usize>, ConfigError> {
         match self {
             Self::All(value) => Ok(vec![*value; levels]),
@@ -54,12 +66,16 @@ impl PerLevel {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActFn {
+    /// `x * sigmoid(x)`.
     #[serde(alias = "swish")]
     Silu,
 }
 
 /// Reads the configuration of a `class`. Keys that `C` doesn't have must be null, false,
 /// bookkeeping (a leading underscore) or as in `neutral`.
+///
+/// # Errors
+/// If it is not JSON, is of another class, or has a key that is not supported.
 pub fn read<C: Serialize + DeserializeOwned>(
     json: &str,
     class: &'static str,

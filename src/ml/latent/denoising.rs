@@ -1,4 +1,4 @@
-//! What a denoising UNet is trained on: noisy latents at random timesteps.
+//! The loss of a denoising UNet: noisy latents at random timesteps.
 
 use candle_core::{Device, Result, Tensor};
 use rand::Rng;
@@ -12,6 +12,7 @@ use crate::seed::Seed;
 
 /// The denoising loss: mean squared error at random timesteps, stratified over the images.
 pub struct Denoising<'a> {
+    /// The noise schedule.
     pub schedule: &'a Schedule,
     /// Weighs each item's error by min(SNR, gamma) / (SNR + 1) for v, min(SNR, gamma) / SNR for the
     /// noise, so that no range of noise outweighs the others (Hang et al. 2023, section 3.4). None:
@@ -22,7 +23,7 @@ pub struct Denoising<'a> {
     pub gradient_checkpointing: bool,
 }
 
-/// What a loss is computed from.
+/// The input of a loss.
 pub struct Batch {
     /// Scaled latents [B, h, w, C].
     pub clean: Tensor,

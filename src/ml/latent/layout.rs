@@ -9,13 +9,18 @@ use serde_json::{Value, json};
 
 /// Configuration and weights of each model.
 pub const VAE: (&str, &str) = ("vae/config.json", "vae/diffusion_pytorch_model.safetensors");
+/// UNet: configuration and weights.
 pub const UNET: (&str, &str) = ("unet/config.json", "unet/diffusion_pytorch_model.safetensors");
+/// Text encoder: configuration and weights.
 pub const TEXT: (&str, &str) = ("text_encoder/config.json", "text_encoder/model.safetensors");
 /// Vocabulary and merges.
 pub const TOKENIZER: (&str, &str) = ("tokenizer/vocab.json", "tokenizer/merges.txt");
-/// Which token fills a text up; a repository may do without either.
+/// The tokenizer's configuration, which names the token that fills a text up. A repository may lack
+/// this file and the next.
 pub const TOKENIZER_CONFIG: &str = "tokenizer/tokenizer_config.json";
+/// The tokenizer's special tokens.
 pub const SPECIAL_TOKENS: &str = "tokenizer/special_tokens_map.json";
+/// The scheduler's configuration.
 pub const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
 /// The diffusers whose files these are, and which tests/fixtures/stable_diffusion was made with.
@@ -23,17 +28,24 @@ const DIFFUSERS: &str = "0.42.1";
 
 /// Why a folder is not a pipeline.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum LayoutError {
+    /// A file of the layout is missing.
     #[error("{path} is missing: a pipeline in diffusers' layout has it{hint}", path = path.display())]
     Missing { path: PathBuf, hint: &'static str },
+    /// A file could not be read.
     #[error("cannot read {path}: {source}", path = path.display())]
     Read { path: PathBuf, source: io::Error },
+    /// The index of weights in several files is wrong.
     #[error("{path} is not an index of safetensors files: {problem}", path = path.display())]
     Index { path: PathBuf, problem: String },
 }
 
 /// The files of the pipeline at `folder` that are read, by their paths in it: of weights in whole
 /// and in parts the whole, of single and half precision the single.
+///
+/// # Errors
+/// If a file is missing or an index of weights is wrong.
 pub fn files(folder: &Path) -> Result<Vec<String>, LayoutError> {
     let mut names = Vec::new();
     for (config, weights) in [VAE, UNET, TEXT] {

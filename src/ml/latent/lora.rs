@@ -74,7 +74,7 @@ impl Adapted {
         Ok(Self { frozen, products, layers, scale: alpha / rank as f64, device: device.clone() })
     }
 
-    /// What is trained.
+    /// The products, which are trained.
     pub fn products(&self) -> &Params {
         &self.products
     }

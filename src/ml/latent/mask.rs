@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::seed::Seed;
 
-/// How training draws its masks: one rectangle or ellipse an image.
+/// Distribution of training masks: one rectangle or ellipse an image.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Distribution {
@@ -72,6 +72,7 @@ impl Mask {
         })
     }
 
+    /// Whether the model paints the pixel at `row` and `column`.
     pub fn is_painted(&self, row: usize, column: usize) -> bool {
         self.painted[row * self.size + column]
     }

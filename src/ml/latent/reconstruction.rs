@@ -67,6 +67,9 @@ pub fn perceptual_distance(judge: &EfficientNet, a: &Tensor, b: &Tensor) -> Resu
 
 /// Trains an autoencoder on `images`; returns its configuration, which scales its latents to unit
 /// variance, and the loss of every step.
+///
+/// # Errors
+/// If a loss is not finite, or `session` ends the training.
 pub fn train_autoencoder(
     config: &vae::Config,
     params: &Params,

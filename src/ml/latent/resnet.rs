@@ -7,7 +7,7 @@ use candle_nn::var_builder::VarBuilder;
 use super::layers::{Conv2d, GroupNorm, Linear};
 use crate::ml::ops::{self, Padding};
 
-/// What the residual blocks of one model have in common.
+/// The settings that the residual blocks of one model share.
 #[derive(Clone, Copy)]
 pub struct ResnetStyle {
     pub groups: usize,

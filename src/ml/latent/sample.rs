@@ -18,12 +18,17 @@ const PIXELS: usize = 512 * 512;
 
 /// Everything that turns noise into images of one prompt.
 pub struct Sampler<'a> {
+    /// Decodes latents, and encodes images to be inpainted.
     pub vae: &'a AutoencoderKl,
+    /// The denoising network.
     pub unet: &'a UNet2DConditionModel,
+    /// The noise schedule of its training.
     pub schedule: &'a Schedule,
     /// Text embeddings of the prompt and of the empty prompt, [1, tokens, width] each.
     pub prompt: &'a Tensor,
+    /// Embeddings of the empty prompt, [1, tokens, width].
     pub empty: &'a Tensor,
+    /// The solver.
     pub method: Solver,
     /// The solver's steps, before strength takes some away.
     pub steps: usize,
@@ -152,8 +157,8 @@ fn decode(vae: &AutoencoderKl, latents: &Tensor) -> Result<Tensor> {
     in_turns(latents, pixels, |latents| vae.decode(&(latents / vae.config().scaling_factor)?))
 }
 
-/// What `f` makes of the items of `batch`, so many at once that they have [`PIXELS`] together, of
-/// `pixels` each, or one.
+/// The results of `f` for the items of `batch`, computed in chunks of at most [`PIXELS`] pixels
+/// (one item at least) at `pixels` an item.
 fn in_turns(
     batch: &Tensor,
     pixels: usize,

@@ -35,10 +35,15 @@ const REFUSED: &[&str] = &[
 /// diffusers' scheduler_config.json, the keys that decide the noise: "scaled_linear" betas.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
+    /// Timesteps from image to noise.
     pub num_train_timesteps: usize,
+    /// Beta of the first timestep.
     pub beta_start: f64,
+    /// Beta of the last timestep, below 1.
     pub beta_end: f64,
+    /// Course of beta between them; only "scaled_linear" is known.
     pub beta_schedule: String,
+    /// The UNet's target.
     #[serde(default = "epsilon", with = "prediction_type")]
     pub prediction_type: PredictionType,
 }
@@ -65,7 +70,7 @@ mod prediction_type {
     }
 }
 
-/// What the files mean that were written before the key was there.
+/// The target of files that were written before the key existed.
 fn epsilon() -> PredictionType {
     PredictionType::Epsilon
 }
@@ -94,6 +99,9 @@ impl Config {
 
     /// Reads diffusers' scheduler_config.json, which may hold the bare `-Infinity` and `NaN` of
     /// Python's json.
+    ///
+    /// # Errors
+    /// If it is not a scheduler's configuration, or says something that is not supported.
     pub fn from_json(text: &str) -> std::result::Result<Self, ConfigError> {
         let keys: Map<String, Value> =
             json5::from_str(text).map_err(|error| ConfigError::Scheduler(error.to_string()))?;
@@ -125,6 +133,9 @@ pub struct Schedule {
 
 impl Schedule {
     /// Betas run linearly in their square root from `beta_start` to `beta_end` ("scaled_linear").
+    ///
+    /// # Errors
+    /// If the betas are out of range or rise in another way.
     pub fn new(config: &Config) -> Result<Self> {
         if config.beta_schedule != "scaled_linear" {
             candle_core::bail!(
@@ -148,14 +159,17 @@ impl Schedule {
         })
     }
 
+    /// Number of timesteps.
     pub fn timesteps(&self) -> usize {
         self.alphas.len()
     }
 
+    /// Factor of the image at a timestep: the square root of the product of all 1 - beta so far.
     pub fn alpha(&self, timestep: usize) -> f64 {
         self.alphas[timestep]
     }
 
+    /// Factor of the noise at a timestep: `sqrt(1 - alpha^2)`.
     pub fn sigma(&self, timestep: usize) -> f64 {
         self.sigmas[timestep]
     }
@@ -192,7 +206,7 @@ impl Schedule {
         clean.broadcast_mul(&alpha)? + noise.broadcast_mul(&sigma)?
     }
 
-    /// What the UNet should answer for x_t.
+    /// The target of the UNet for x_t.
     pub fn target(&self, clean: &Tensor, noise: &Tensor, timesteps: &[usize]) -> Result<Tensor> {
         match self.prediction {
             PredictionType::Epsilon => Ok(noise.clone()),

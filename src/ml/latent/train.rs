@@ -7,20 +7,26 @@ use crate::ml::params::{Params, StateDict};
 use crate::ml::training::{self, Batches, Gradients, PARTS, Session, finite, in_parts};
 use crate::seed::Seed;
 
-/// How long and how hard a model is trained.
+/// Settings of a model's training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Budget {
+    /// Optimiser steps.
     pub steps: usize,
+    /// Items in a batch, a multiple of [`PARTS`].
     pub batch: usize,
     /// Batches whose mean gradient makes a step.
     pub accumulate: usize,
+    /// Highest learning rate.
     pub learning_rate: f64,
     /// AdamW's, first and second moment's.
     pub betas: [f64; 2],
+    /// AdamW's term in the denominator.
     pub epsilon: f64,
+    /// Decoupled weight decay.
     pub weight_decay: f64,
     /// Largest global norm of the gradient.
     pub clip: f64,
+    /// Course of the learning rate.
     pub schedule: optim::Schedule,
     /// Decay of the moving average that replaces the weights at the end, if any.
     pub ema: Option<f64>,
@@ -49,7 +55,7 @@ impl Default for Budget {
 pub struct Part<'a> {
     /// Positions of its images.
     pub indices: &'a [usize],
-    /// How often all images were seen before, for each of `indices`.
+    /// Number of passes over all images before, for each of `indices`.
     pub passes: &'a [usize],
     /// All that it draws comes from here.
     pub stream: Seed,
@@ -58,6 +64,9 @@ pub struct Part<'a> {
 /// Runs `budget.steps` steps of AdamW on `params` over batches of `count` images, from where the
 /// session's last attempt was; `loss` computes the loss of one part of a batch and its gradients.
 /// Returns the loss of every step.
+///
+/// # Errors
+/// If a loss or gradient is not finite, or `session` ends the training.
 pub fn optimise(
     params: &Params,
     budget: &Budget,
@@ -111,7 +120,7 @@ pub fn optimise(
             average.assign().map_err(Error::wrap)?;
         }
         (session.watch)(step + 1, budget.steps, value)?;
-        session.offer(|| state.kept())?;
+        session.offer(|| state.save())?;
     }
     Ok(state.losses)
 }
@@ -139,7 +148,7 @@ impl State {
         Ok(Self { variables, optimiser, average, losses: Vec::new() })
     }
 
-    fn kept(&self) -> Result<StateDict> {
+    fn save(&self) -> Result<StateDict> {
         let mut kept = StateDict::default();
         kept.insert("losses", Tensor::new(self.losses.as_slice(), &Device::Cpu)?);
         for (name, variable) in &self.variables {

@@ -7,7 +7,7 @@ use candle_nn::var_builder::VarBuilder;
 use super::layers::{GroupNorm, LayerNorm, Linear};
 use crate::ml::ops;
 
-/// What the transformers of one level have in common.
+/// The settings that the transformers of one level share.
 #[derive(Clone, Copy)]
 pub struct TransformerStyle {
     pub heads: usize,

@@ -21,14 +21,18 @@ const EPS: f64 = 1e-5;
 /// A level on the way down: with transformers, or of residual blocks only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DownBlock {
+    /// Residual blocks, each followed by a transformer that attends to the prompt.
     CrossAttnDownBlock2D,
+    /// Residual blocks.
     DownBlock2D,
 }
 
 /// A level on the way up: with transformers, or of residual blocks only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UpBlock {
+    /// Residual blocks, each followed by a transformer that attends to the prompt.
     CrossAttnUpBlock2D,
+    /// Residual blocks.
     UpBlock2D,
 }
 
@@ -37,28 +41,39 @@ pub enum UpBlock {
 pub struct Config {
     /// Height and width, in latents, that the model is made for.
     pub sample_size: usize,
+    /// Channels of the input: the latents', of inpainting models the mask and masked latents as
+    /// well.
     pub in_channels: usize,
+    /// Channels of the prediction: the latents'.
     pub out_channels: usize,
+    /// The levels on the way down, finest first.
     pub down_block_types: Vec<DownBlock>,
+    /// The levels on the way up, coarsest first.
     pub up_block_types: Vec<UpBlock>,
     /// Width of each level, from the input inwards; each level but the last halves height and
     /// width.
     pub block_out_channels: Vec<usize>,
     /// Layers a level on the way down; there is one more on the way up.
     pub layers_per_block: usize,
+    /// The activation of residual blocks.
     pub act_fn: ActFn,
+    /// Groups of the group normalisations.
     pub norm_num_groups: usize,
+    /// Width of the prompt's embeddings.
     pub cross_attention_dim: usize,
     /// The *number of heads*, whatever its name: diffusers keeps the name for the sake of its first
     /// configurations.
     pub attention_head_dim: PerLevel,
+    /// Whether transformers project by linear layers instead of 1x1 convolutions.
     #[serde(default)]
     pub use_linear_projection: bool,
+    /// Attention blocks in each transformer.
     #[serde(default = "one_each")]
     pub transformer_layers_per_block: PerLevel,
     /// Whether the cosines of the time embedding come before the sines.
     #[serde(default = "yes")]
     pub flip_sin_to_cos: bool,
+    /// Shift of the timestep embedding's frequencies.
     #[serde(default)]
     pub freq_shift: f64,
 }
@@ -74,6 +89,9 @@ fn yes() -> bool {
 impl Config {
     /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an
     /// error.
+    ///
+    /// # Errors
+    /// If it is not the configuration of such a UNet.
     pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
         let always_here = [
             ("downsample_padding", json!(1)),
@@ -150,6 +168,9 @@ pub struct UNet2DConditionModel {
 impl UNet2DConditionModel {
     /// Takes diffusers' tensors from `vb`, on whose device and in whose dtype it computes; an error
     /// where widths, groups, heads and levels don't fit each other.
+    ///
+    /// # Errors
+    /// If `vb` lacks a tensor, or the numbers of `config` contradict each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let widths = &config.block_out_channels;
@@ -205,12 +226,12 @@ impl UNet2DConditionModel {
         })
     }
 
-    /// What the model was constructed from.
+    /// The configuration of the model.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Where the model computes.
+    /// The device that the model computes on.
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -302,6 +323,9 @@ impl TimeEmbedding {
 /// inputs, which come after `base`'s, have no effect yet: their weights in `conv_in` are zero.
 /// Stable Diffusion's inpainting models started so, from 4 to 4 noisy latents + 1 mask + 4 latents
 /// of the masked image.
+///
+/// # Errors
+/// If `base` has no first convolution, or candle fails.
 pub fn inpainting_from(
     base: &Params,
     in_channels: usize,

@@ -8,13 +8,13 @@ use super::transformer::{SpatialTransformer, TransformerStyle};
 use crate::ml::ops::{self, Padding};
 use crate::ml::tape::{Tape, segment};
 
-/// What reaches every level: the time embedding after SiLU, `[B,time_channels]`, and the context,
+/// The inputs of every level: the time embedding after SiLU, `[B,time_channels]`, and the context,
 /// `[B,M,cross_attention_dim]`.
 #[derive(Clone, Copy)]
 pub struct Conditions<'a, 'm> {
     pub time: &'a Tensor,
     pub context: &'a Tensor,
-    /// Where each layer is a segment of.
+    /// The tape that each layer is a segment of.
     pub tape: Option<&'a Tape<'m>>,
 }
 
@@ -44,7 +44,7 @@ impl Layer {
     fn forward<'m>(&'m self, x: Joined, conditions: Conditions<'_, 'm>) -> Result<Tensor> {
         let (time, context) = (conditions.time.clone(), conditions.context.clone());
         segment(conditions.tape, move || {
-            let x = self.resnet.forward(&x.joined()?, Some(&time))?;
+            let x = self.resnet.forward(&x.join()?, Some(&time))?;
             match &self.transformer {
                 Some(transformer) => transformer.forward(&x, &context),
                 None => Ok(x),
@@ -64,7 +64,7 @@ impl Joined {
         Self { x: x.clone(), skip: None }
     }
 
-    fn joined(&self) -> Result<Tensor> {
+    fn join(&self) -> Result<Tensor> {
         match &self.skip {
             Some(skip) => ops::concat_channels(&[&self.x, skip]),
             None => Ok(self.x.clone()),

@@ -14,36 +14,46 @@ const CLASS: &str = "AutoencoderKL";
 /// A level of the encoder; there is one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DownBlock {
+    /// Residual blocks, then a halving of the side.
     DownEncoderBlock2D,
 }
 
 /// A level of the decoder; there is one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UpBlock {
+    /// Residual blocks, then a doubling of the side.
     UpDecoderBlock2D,
 }
 
 /// The keys of diffusers' `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
+    /// Channels of images.
     pub in_channels: usize,
+    /// Channels of reconstructions.
     pub out_channels: usize,
+    /// The encoder's levels, finest first.
     pub down_block_types: Vec<DownBlock>,
+    /// The decoder's levels, coarsest first.
     pub up_block_types: Vec<UpBlock>,
     /// Width of each level, from the image inwards; each level but the last halves height and
     /// width.
     pub block_out_channels: Vec<usize>,
     /// Residual blocks a level in the encoder; the decoder has one more.
     pub layers_per_block: usize,
+    /// The activation of residual blocks.
     pub act_fn: ActFn,
+    /// Channels of latents.
     pub latent_channels: usize,
+    /// Groups of the group normalisations.
     pub norm_num_groups: usize,
     /// Height and width, in pixels, of the images that the model is made for.
     pub sample_size: usize,
-    /// What latents are multiplied by before the UNet sees them, so that they have unit variance.
-    /// The caller does it.
+    /// Factor that gives latents unit variance. The caller multiplies by it before the UNet sees
+    /// them.
     #[serde(default = "stable_diffusion_scaling")]
     pub scaling_factor: f64,
+    /// Whether the middle block has self-attention.
     #[serde(default = "yes")]
     pub mid_block_add_attention: bool,
 }
@@ -59,6 +69,9 @@ fn yes() -> bool {
 impl Config {
     /// Reads diffusers' `config.json`; a key that asks for something not implemented here is an
     /// error.
+    ///
+    /// # Errors
+    /// If it is not the configuration of such an autoencoder.
     pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
         let always_here = [
             ("use_quant_conv", json!(true)),
@@ -136,6 +149,9 @@ pub struct AutoencoderKl {
 impl AutoencoderKl {
     /// Takes diffusers' tensors from `vb`, on whose device it computes; an error where widths,
     /// groups and levels don't fit each other.
+    ///
+    /// # Errors
+    /// If `vb` lacks a tensor, or the numbers of `config` contradict each other.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         config.validate()?;
         let (moments, latents) = (2 * config.latent_channels, config.latent_channels);
@@ -149,7 +165,7 @@ impl AutoencoderKl {
         })
     }
 
-    /// What the model was constructed from.
+    /// The configuration of the model.
     pub fn config(&self) -> &Config {
         &self.config
     }

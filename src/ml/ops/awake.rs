@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use rayon::Yield;
 
-/// How long a thread looks for work before it may sleep: longer than what lies between the loops of
-/// a step, and nothing beside a task.
+/// Time for which a thread looks for work before it may sleep: longer than the pauses between the
+/// loops of a step, negligible beside a task.
 const PATIENCE: Duration = Duration::from_millis(1);
 
 thread_local! {
-    /// How many threads this one keeps awake.
+    /// Number of threads that this one keeps awake.
     static AWAKE: Arc<AtomicUsize> = Arc::default();
 }
 

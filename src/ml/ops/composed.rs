@@ -44,7 +44,7 @@ pub fn depthwise_conv2d(
     add_bias(&sum, bias)
 }
 
-/// What each position of a window, row by row, meets of `x [B,H,W,C]`: `[B,OH,OW,C]`.
+/// The pixels of `x [B,H,W,C]` under each position of a window, row by row: `[B,OH,OW,C]` each.
 fn taps(
     x: &Tensor,
     (kh, kw): (usize, usize),

@@ -77,7 +77,7 @@ impl<T: Element> Images<'_, T> {
     }
 }
 
-/// How far the taps of a window go, and where each is from a pixel.
+/// Extent of a window's taps, and the offset of each from a pixel.
 struct Reach {
     least: (isize, isize),
     most: (isize, isize),

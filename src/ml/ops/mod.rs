@@ -31,9 +31,13 @@ use std::sync::{Arc, OnceLock};
 /// Rows and columns of zeros around an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Padding {
+    /// Rows above.
     pub top: usize,
+    /// Columns to the left.
     pub left: usize,
+    /// Rows below.
     pub bottom: usize,
+    /// Columns to the right.
     pub right: usize,
 }
 
@@ -60,19 +64,23 @@ impl Padding {
     }
 }
 
-/// What is applied to a normalised value in the same pass.
+/// An activation, applied to a normalised value in the same pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
+    /// `x`.
     None,
+    /// `x * sigmoid(x)`.
     Silu,
     /// `min(max(x, 0), 6)`.
     Relu6,
 }
 
-/// How the window of a convolution meets an image.
+/// Stride and padding of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stride {
+    /// Step of the window along both axes, 1 or more.
     pub stride: usize,
+    /// Zeros around the image.
     pub padding: Padding,
     /// Each channel has a filter of its own.
     pub depthwise: bool,

@@ -315,7 +315,7 @@ impl Kernel<3> for GroupNorm {
 /// Mean and biased variance of each channel.
 pub(super) type Moments = (Vec<f64>, Vec<f64>);
 
-/// Where the statistics of a [`BatchNorm`] come from.
+/// Source of the statistics of a [`BatchNorm`].
 pub(super) enum Statistics {
     /// From the batch, left here by the forward pass; the gradient flows through them.
     Batch(Arc<OnceLock<Moments>>),

@@ -33,7 +33,7 @@ impl Convolution for Conv {}
 pub(super) struct Normed<K> {
     convolution: K,
     norm: BatchNorm,
-    /// What the convolution gave in the forward pass.
+    /// Output of the convolution in the forward pass.
     convolved: OnceLock<CpuStorage>,
 }
 

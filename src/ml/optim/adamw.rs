@@ -10,9 +10,13 @@ use crate::ml::params::StateDict;
 /// Hyperparameters of [`AdamW`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamWConfig {
+    /// Decay rate of the first moment, 0 to 1.
     pub beta1: f64,
+    /// Decay rate of the second moment, 0 to 1.
     pub beta2: f64,
+    /// Term in the denominator, more than 0.
     pub eps: f64,
+    /// Decoupled weight decay, 0 or more.
     pub weight_decay: f64,
 }
 
@@ -79,7 +83,7 @@ pub struct AdamW {
     step: u64,
 }
 
-/// What a resumed [`AdamW`] needs besides its variables.
+/// The state that a resumed [`AdamW`] needs besides its variables.
 #[derive(Debug, Clone)]
 pub struct AdamWState {
     /// Steps made.
@@ -90,12 +94,18 @@ pub struct AdamWState {
 
 impl AdamW {
     /// An optimiser of `variables`, all of them with weight decay.
+    ///
+    /// # Errors
+    /// If two variables have the same name.
     pub fn new(variables: Vec<(String, Var)>, config: AdamWConfig) -> Result<Self, OptimError> {
         Self::with_decay(variables, config, |_, _| true)
     }
 
     /// An optimiser with weight decay only of the variables for which `decays`; fastai's leaves out
     /// biases and norms, which are those of one dimension.
+    ///
+    /// # Errors
+    /// If two variables have the same name.
     pub fn with_decay(
         mut variables: Vec<(String, Var)>,
         config: AdamWConfig,
@@ -130,6 +140,9 @@ impl AdamW {
     /// One update of all variables at learning rate `lr`, gradients scaled so that their global
     /// norm is at most `max_norm` (as PyTorch's `clip_grad_norm_`). Returns the norm before
     /// clipping. Every variable must have a finite gradient.
+    ///
+    /// # Errors
+    /// If a variable has no gradient, or one that is not finite.
     pub fn step(
         &mut self,
         grads: &GradStore,
@@ -164,12 +177,12 @@ impl AdamW {
                 match &mut slot.moments {
                     Moments::Host { mean, square } => {
                         let apply = |values: &mut [f32], gradient: &[f32]| {
-                            update.fused(values, gradient, mean, square)
+                            update.apply_fused(values, gradient, mean, square)
                         };
                         in_place::update(&slot.var, gradient, apply)
                     }
                     Moments::Device { mean, square } => {
-                        update.composed(&slot.var, gradient, mean, square)
+                        update.apply_composed(&slot.var, gradient, mean, square)
                     }
                 }
             },
@@ -178,6 +191,9 @@ impl AdamW {
     }
 
     /// Copies on the CPU of the step count and moments.
+    ///
+    /// # Errors
+    /// If candle fails.
     pub fn state(&self) -> Result<AdamWState, OptimError> {
         let mut moments = StateDict::default();
         for slot in &self.slots {
@@ -192,6 +208,9 @@ impl AdamW {
 
     /// Takes over a state that an optimiser of the same variables gave. After an error nothing is
     /// to be done with it.
+    ///
+    /// # Errors
+    /// If `state` is of other variables.
     pub fn restore(&mut self, state: &AdamWState) -> Result<(), OptimError> {
         let read = |slot: &Slot, kind: &str| {
             let name = format!("{}.{kind}", slot.name);
@@ -266,7 +285,13 @@ impl Update {
 
     /// `m += (1 - b1) (g - m)`, `v = b2 v + (1 - b2) g^2`, `p = keep p - step_size m / (sqrt(v) /
     /// correction + eps)`.
-    fn fused(&self, values: &mut [f32], gradient: &[f32], mean: &mut [f32], square: &mut [f32]) {
+    fn apply_fused(
+        &self,
+        values: &mut [f32],
+        gradient: &[f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+    ) {
         let chunks = values.par_chunks_mut(CHUNK).zip(gradient.par_chunks(CHUNK));
         let chunks = chunks.zip(mean.par_chunks_mut(CHUNK)).zip(square.par_chunks_mut(CHUNK));
         let [keep, scale, step_size, eps] =
@@ -285,7 +310,7 @@ impl Update {
     }
 
     /// The same from tensor operations.
-    fn composed(
+    fn apply_composed(
         &self,
         var: &Var,
         gradient: &Tensor,

@@ -15,6 +15,9 @@ pub struct Ema {
 
 impl Ema {
     /// Averages that start from the present values; `decay` in [0, 1).
+    ///
+    /// # Errors
+    /// If two variables have the same name.
     pub fn new(mut variables: Vec<(String, Var)>, decay: f64) -> Result<Self, OptimError> {
         variables.sort_by(|(a, _), (b, _)| a.cmp(b));
         let averages = variables.into_iter().map(|(name, var)| {
@@ -30,6 +33,9 @@ impl Ema {
     }
 
     /// Moves the averages toward the variables' values; called after each step of the optimiser.
+    ///
+    /// # Errors
+    /// If candle fails.
     pub fn update(&mut self) -> Result<(), OptimError> {
         self.step += 1;
         // As in diffusers, the first step copies.
@@ -53,6 +59,9 @@ impl Ema {
     }
 
     /// Copies of the averages on the CPU, under the variables' names.
+    ///
+    /// # Errors
+    /// If candle fails.
     pub fn averages(&self) -> Result<StateDict, OptimError> {
         let mut values = StateDict::default();
         for (name, _, average) in &self.averages {
@@ -62,6 +71,9 @@ impl Ema {
     }
 
     /// Sets the variables to their averages.
+    ///
+    /// # Errors
+    /// If candle fails.
     pub fn assign(&self) -> Result<(), OptimError> {
         for (_, var, average) in &self.averages {
             var.set(average)?;
@@ -70,6 +82,9 @@ impl Ema {
     }
 
     /// Takes over averages of the same variables after `step` steps.
+    ///
+    /// # Errors
+    /// If `averages` are of other variables.
     pub fn restore(&mut self, step: u64, averages: &StateDict) -> Result<(), OptimError> {
         let read = |(name, var, _): &(String, Var, Tensor)| {
             let saved = averages.get(name).filter(|saved| saved.shape() == var.shape());

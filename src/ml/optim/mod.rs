@@ -15,17 +15,23 @@ pub use schedule::Schedule;
 
 /// Why a step was not made, or a state not taken over. No variable was changed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum OptimError {
+    /// A variable has no gradient.
     #[error(
         "variable {name} got no gradient: the loss does not use it, or an operation without a backward pass cut it off"
     )]
     NoGradient { name: String },
+    /// A gradient is not finite.
     #[error("the gradient of {name} is not finite at step {step}")]
     NotFinite { name: String, step: u64 },
+    /// Two variables have the same name.
     #[error("two variables are called {name}")]
     Twice { name: String },
+    /// A saved state does not fit the variables.
     #[error("the saved state lacks {name}, or has it in another shape")]
     State { name: String },
+    /// candle failed.
     #[error(transparent)]
     Candle(#[from] candle_core::Error),
 }

@@ -6,19 +6,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
+    /// The highest learning rate throughout.
     Constant,
     /// Linear from `1 / warmup` at the first step to 1 after `warmup` steps, then 1.
     WarmupConstant {
+        /// Steps of the warm-up.
         warmup: u64,
     },
     /// The same warm-up, then linearly down to 0 at the last step.
     WarmupLinear {
+        /// Steps of the warm-up.
         warmup: u64,
     },
     /// Linear from `1 / warmup` at the first step to 1 after `warmup` steps, then half a cosine to
     /// `floor` at the last.
     WarmupCosine {
+        /// Steps of the warm-up.
         warmup: u64,
+        /// Factor at the last step, 0 to 1.
         floor: f64,
     },
 }

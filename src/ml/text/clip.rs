@@ -7,26 +7,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::ml::ops;
 
-/// What stands between the two linear maps of a layer's feed-forward network.
+/// The activation between the two linear maps of a layer's feed-forward network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HiddenAct {
+    /// `x * sigmoid(1.702 x)`.
     QuickGelu,
+    /// The exact GELU.
     Gelu,
 }
 
 /// The keys of a `config.json` that the encoder reads; others are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
+    /// Entries of the vocabulary.
     pub vocab_size: usize,
+    /// Width of the embeddings.
     pub hidden_size: usize,
+    /// Width inside each layer's multilayer perceptron.
     pub intermediate_size: usize,
+    /// Number of layers.
     pub num_hidden_layers: usize,
+    /// Attention heads in each layer.
     pub num_attention_heads: usize,
+    /// Longest prompt in tokens.
     pub max_position_embeddings: usize,
+    /// Activation inside the multilayer perceptrons.
     pub hidden_act: HiddenAct,
+    /// Added to variances by layer normalisations.
     pub layer_norm_eps: f64,
+    /// Token that begins a prompt.
     pub bos_token_id: u32,
+    /// Token that ends a prompt.
     pub eos_token_id: u32,
 }
 

@@ -24,19 +24,27 @@ const WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 /// Why a vocabulary could not be read or trained, or a text not be tokenised.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum TokenizerError {
+    /// vocab.json cannot be read.
     #[error("vocab.json is not a map of tokens to ids: {0}")]
     Vocab(#[from] serde_json::Error),
+    /// Another JSON file cannot be read.
     #[error("{name} is not JSON: {problem}")]
     Json { name: &'static str, problem: serde_json::Error },
+    /// A line of merges.txt is not a pair.
     #[error("merges.txt line {line} is not two tokens apart by a space")]
     Merges { line: usize },
+    /// The vocabulary lacks a token that it needs.
     #[error("the vocabulary lacks the token {token}")]
     Lacking { token: String },
+    /// A vocabulary smaller than its bytes and special tokens.
     #[error("a vocabulary of {size} has no room for the {floor} tokens of the byte alphabet")]
     TooSmall { size: usize, floor: usize },
+    /// A context without room for a token between start and end.
     #[error("a context of {length} tokens has no room for start and end")]
     Context { length: usize },
+    /// The tokenizers library failed.
     #[error("tokenizer: {0}")]
     Library(#[from] tokenizers::Error),
 }
@@ -44,7 +52,9 @@ pub enum TokenizerError {
 /// A vocabulary in the two files of transformers' `CLIPTokenizer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
+    /// Tokens and their numbers: vocab.json.
     pub vocab_json: Vec<u8>,
+    /// Pairs to merge, in order: merges.txt.
     pub merges_txt: Vec<u8>,
 }
 
@@ -53,6 +63,9 @@ impl Vocabulary {
     /// inside and at the end of a word, then merges of the most frequent pair (the first in byte
     /// order among equals), then start and end. At most `size` tokens; fewer where no pair occurs
     /// twice. The order of captions does not matter.
+    ///
+    /// # Errors
+    /// If `size` has no room for bytes and special tokens.
     pub fn train(
         captions: impl IntoIterator<Item = impl AsRef<str>>,
         size: usize,
@@ -173,6 +186,9 @@ pub struct ClipTokenizer {
 
 impl ClipTokenizer {
     /// Reads the bytes of `vocab.json` and `merges.txt`; texts become `context_length` ids.
+    ///
+    /// # Errors
+    /// If the files are not a vocabulary, or a context has no room for a token.
     pub fn new(
         vocab_json: &[u8],
         merges_txt: &[u8],
@@ -225,6 +241,9 @@ impl ClipTokenizer {
     /// `special_tokens_map.json` name, if one does, instead of the end's. As in transformers the
     /// second wins over a config without `added_tokens_decoder`: so Stable Diffusion 2's texts are
     /// filled up by `!`, which its config does not say.
+    ///
+    /// # Errors
+    /// If a file is not JSON, or the vocabulary lacks the padding token.
     pub fn padded_as(
         mut self,
         config: Option<&[u8]>,
@@ -260,11 +279,14 @@ impl ClipTokenizer {
     }
 
     /// Reads a vocabulary; see [`ClipTokenizer::new`].
+    ///
+    /// # Errors
+    /// As [`ClipTokenizer::new`].
     pub fn of(vocabulary: &Vocabulary, context_length: usize) -> Result<Self, TokenizerError> {
         Self::new(&vocabulary.vocab_json, &vocabulary.merges_txt, context_length)
     }
 
-    /// How many tokens there are.
+    /// Number of tokens.
     pub fn vocab_size(&self) -> usize {
         self.size
     }
@@ -280,11 +302,17 @@ impl ClipTokenizer {
     }
 
     /// `context_length` ids of `text`: start, its tokens as far as they fit, end, padding.
+    ///
+    /// # Errors
+    /// If the tokenizers library fails.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         Ok(self.inner.encode(text, true)?.get_ids().to_vec())
     }
 
     /// The text of `ids`, lowercase, its words a space apart, without start, end and padding.
+    ///
+    /// # Errors
+    /// If the tokenizers library fails.
     pub fn decode(&self, ids: &[u32]) -> Result<String, TokenizerError> {
         let mut tokens = Vec::new();
         for &id in ids.iter().filter(|id| ![self.start, self.end].contains(id)) {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 use crate::study::Cell;
 
+/// The parameters of an analysis.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Analysis {
     /// The cell behind each input role.
@@ -23,6 +24,7 @@ impl Spec for Analysis {
 }
 
 impl Analysis {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(5.0)
     }

@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::study;
 
+/// The parameters of an autoencoder's training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Autoencoder {
+    /// The network and its training.
     pub autoencoder: study::Autoencoder,
 }
 
@@ -21,6 +23,7 @@ impl Spec for Autoencoder {
 }
 
 impl Autoencoder {
+    /// One task's work.
     pub fn work(&self) -> Work {
         let study::Autoencoder { steps, batch, .. } = self.autoencoder;
         Work::of([(Unit::AutoencoderTraining, steps * batch)])

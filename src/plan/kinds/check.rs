@@ -1,9 +1,8 @@
-//! What the probe makes of synthetic and reconstructed images.
+//! The generator check: the probe's judgement of synthetic and reconstructed images.
 
 use serde::{Deserialize, Serialize};
 
-use super::ShardSet;
-use super::{Kind, Spec};
+use super::kind::{Kind, ShardSet, Spec};
 use crate::plan::work::Work;
 use crate::vocabulary::Arm;
 
@@ -11,10 +10,13 @@ use crate::vocabulary::Arm;
 /// `base/<class>/` for the untuned model's.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Check {
+    /// The study's classes.
     pub classes: Vec<String>,
     /// The arms with synthetic images.
     pub arms: Vec<Arm>,
+    /// The synthetic images of each arm and class.
     pub shards: Vec<ShardSet>,
+    /// Coverage of the intervals, 0 to 1.
     pub confidence: f64,
     /// Side of the squares that the probe sees; 0: as they are.
     pub size: usize,
@@ -26,6 +28,7 @@ impl Spec for Check {
 }
 
 impl Check {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(10.0)
     }

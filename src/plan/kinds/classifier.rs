@@ -4,22 +4,26 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec, training_images};
+use super::kind::{Kind, Spec, training_images};
 use crate::plan::work::{Unit, Work};
 use crate::study;
 use crate::vocabulary;
 
+/// The parameters of a classifier's training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Classifier {
     /// Positions in the pool of the real images to train on, a list for each class.
     pub sources: BTreeMap<String, Vec<usize>>,
     /// Synthetic images per real image; 0: real only.
     pub dose: usize,
+    /// Settings of the training.
     pub training: study::Classifier,
     /// Absent: images are shown as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transforms: Option<vocabulary::Transforms>,
+    /// Which part of the network is trained.
     pub regime: vocabulary::Regime,
+    /// The study's classes.
     pub classes: Vec<String>,
 }
 
@@ -29,6 +33,7 @@ impl Spec for Classifier {
 }
 
 impl Classifier {
+    /// One task's work.
     pub fn work(&self) -> Work {
         let images = training_images(&self.sources, self.dose);
         Work::of([(Unit::ClassifierTraining, self.training.shown(images))])

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ShardSet;
-use super::{Kind, Spec, Training};
+use super::kind::{Kind, ShardSet, Spec};
+use super::report::Training;
 use crate::plan::work::Work;
 use crate::vocabulary::Arm;
 
+/// The parameters of a contact sheet.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Contact {
+    /// The study's classes.
     pub classes: Vec<String>,
     /// The arms with synthetic images.
     pub arms: Vec<Arm>,
+    /// The synthetic images of each arm and class.
     pub shards: Vec<ShardSet>,
     /// Pool positions of the shown sources, by class.
     pub sources: BTreeMap<String, Vec<usize>>,
@@ -27,6 +30,7 @@ impl Spec for Contact {
 }
 
 impl Contact {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(1.0)
     }

@@ -2,16 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary::ImageSource;
 
+/// The parameters of a base's corpus.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Corpus {
+    /// The image set.
     pub source: ImageSource,
+    /// Side of the images in pixels.
     pub size: usize,
+    /// The classes to use.
     pub classes: Vec<String>,
+    /// Training images in total.
     pub train: usize,
+    /// Validation images in total.
     pub validation: usize,
 }
 
@@ -20,6 +26,7 @@ impl Spec for Corpus {
 }
 
 impl Corpus {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::of([(Unit::Images, self.train + self.validation)])
     }

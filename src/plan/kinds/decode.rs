@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 
@@ -11,6 +11,7 @@ use crate::vocabulary;
 pub struct Decode {
     /// Side of the squares in pixels.
     pub size: usize,
+    /// How a picture becomes a square.
     pub fit: vocabulary::Fit,
     /// Whether frames are made instead: whole pictures, or nearly, with shorter sides of `size`.
     pub frames: bool,
@@ -20,11 +21,11 @@ pub struct Decode {
 
 impl Spec for Decode {
     const KIND: Kind =
-        Kind { name: "decode", version: 3, noun: "block of pictures", on_device: false };
+        Kind { name: "decode", version: 4, noun: "block of pictures", on_device: false };
 }
 
 impl Decode {
-    /// Of a block of so many pictures, about.
+    /// One task's work, on a block of about `pictures` pictures.
     pub fn work(&self, pictures: usize) -> Work {
         Work::of([(Unit::Pictures, pictures)])
     }

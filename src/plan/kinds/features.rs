@@ -1,8 +1,8 @@
-//! What a frozen body makes of the views of images.
+//! Features of images and their views, by a frozen backbone.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 
@@ -11,6 +11,7 @@ use crate::vocabulary;
 pub struct Features {
     /// Decides what of the feature maps is pooled.
     pub head: vocabulary::HeadKind,
+    /// Normalisation of the images.
     pub normalisation: vocabulary::NormalisationKind,
     /// Side of the squares that the body sees; 0: as they are.
     pub size: usize,
@@ -19,9 +20,12 @@ pub struct Features {
     pub views: Option<Views>,
 }
 
+/// Transformed views of each image.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Views {
+    /// Views of each image.
     pub count: usize,
+    /// Their transforms.
     pub transforms: vocabulary::Transforms,
 }
 
@@ -31,7 +35,7 @@ impl Spec for Features {
 }
 
 impl Features {
-    /// Of so many images.
+    /// One task's work, on `images` images.
     pub fn work(&self, images: usize) -> Work {
         let views = self.views.as_ref().map_or(1, |views| views.count);
         Work::of([(Unit::Features, images * views)])

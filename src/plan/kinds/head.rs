@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec, training_images};
+use super::kind::{Kind, Spec, training_images};
 use crate::plan::work::{Unit, Work};
 use crate::study;
 
@@ -15,7 +15,9 @@ pub struct Head {
     pub sources: BTreeMap<String, Vec<usize>>,
     /// Synthetic images per real image; 0: real only.
     pub dose: usize,
+    /// Settings of the training.
     pub training: study::Classifier,
+    /// The study's classes.
     pub classes: Vec<String>,
 }
 
@@ -24,6 +26,7 @@ impl Spec for Head {
 }
 
 impl Head {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::of([(
             Unit::HeadTraining,

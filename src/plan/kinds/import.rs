@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 use crate::vocabulary::ImageSource;
 
 /// An image set is imported whole.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Import {
+    /// The image set.
     pub source: ImageSource,
 }
 
@@ -18,6 +19,7 @@ impl Spec for Import {
 }
 
 impl Import {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(1.0)
     }

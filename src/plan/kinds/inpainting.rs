@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::study;
 
+/// The parameters of an inpainting UNet's training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inpainting {
+    /// The network and its training.
     pub unet: study::UNet,
+    /// Optimiser steps.
     pub steps: usize,
 }
 
@@ -18,6 +21,7 @@ impl Spec for Inpainting {
 }
 
 impl Inpainting {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::of([(Unit::UNetTraining, self.steps * self.unet.batch)])
     }

@@ -2,15 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 
 /// Views of a class's images that a UNet is tuned on, as latents.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Latents {
+    /// The class.
     pub class: String,
+    /// Transformed views of each image.
     pub views: usize,
+    /// Their transforms.
     pub transforms: vocabulary::TuningTransforms,
     /// How masks are drawn; only for inpainting.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +26,7 @@ impl Spec for Latents {
 }
 
 impl Latents {
-    /// Of so many images.
+    /// One task's work, on `images` images.
     pub fn work(&self, images: usize) -> Work {
         Work::of([(Unit::Encodings, images * self.views)])
     }

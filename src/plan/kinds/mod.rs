@@ -17,6 +17,7 @@ mod generate;
 mod head;
 mod import;
 mod inpainting;
+mod kind;
 mod latents;
 mod pretrained;
 mod pretrained_backbone;
@@ -27,13 +28,6 @@ mod released;
 mod report;
 mod unet;
 mod unpack;
-
-use std::collections::BTreeMap;
-
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-
-use crate::vocabulary::Arm;
 
 pub use analysis::Analysis;
 pub use audit::{Audit, PictureSet};
@@ -51,6 +45,7 @@ pub use generate::Generate;
 pub use head::Head;
 pub use import::Import;
 pub use inpainting::Inpainting;
+pub use kind::{Kind, ShardSet, Spec};
 pub use latents::Latents;
 pub use pretrained::Pretrained;
 pub use pretrained_backbone::PretrainedBackbone;
@@ -61,32 +56,6 @@ pub use released::Released;
 pub use report::{KindCount, Report, Training};
 pub use unet::UNet;
 pub use unpack::Unpack;
-
-/// What all tasks of a kind have in common.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Kind {
-    pub name: &'static str,
-    /// A part of every key; raised when the step's code comes to give other bytes for the same
-    /// manifest (tests/house/versions.rs).
-    pub version: u32,
-    /// What one task of it is called in a report.
-    pub noun: &'static str,
-    /// Whether its step runs on the device that was asked for; otherwise on the processor.
-    pub on_device: bool,
-}
-
-impl Kind {
-    /// The file under `src/` whose code, with all that it uses, decides the kind's output.
-    pub fn source(&self) -> String {
-        format!("steps/{}.rs", self.name.replace('-', "_"))
-    }
-}
-
-/// The parameters of one kind of task: exactly what its step reads, so exactly what its key depends
-/// on.
-pub trait Spec: Serialize + DeserializeOwned {
-    const KIND: Kind;
-}
 
 /// Calls a macro with all kinds, in the order in which a study needs them: each kind's file, which
 /// is called alike in `plan/kinds/` and in `steps/`, and its spec.
@@ -131,37 +100,3 @@ macro_rules! list {
     };
 }
 for_each_kind!(list);
-
-/// The inputs that have the synthetic images of an arm and class.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ShardSet {
-    /// Absent: made by the model before it was tuned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arm: Option<Arm>,
-    pub class: String,
-    pub roles: Vec<String>,
-}
-
-impl ShardSet {
-    /// The roles among `sets` of an arm and class.
-    pub fn roles<'a>(
-        sets: &'a [Self],
-        arm: Option<&Arm>,
-        class: &str,
-    ) -> impl Iterator<Item = &'a str> {
-        let set = sets.iter().find(|set| set.arm.as_ref() == arm && set.class == class);
-        set.into_iter().flat_map(|set| &set.roles).map(String::as_str)
-    }
-}
-
-/// Evaluations of a UNet that images take in so many steps: two a step, with and without the
-/// prompt, unless there is no guidance.
-fn evaluations(images: usize, steps: usize, guidance: f64) -> usize {
-    images * steps * if guidance == 1.0 { 1 } else { 2 }
-}
-
-/// Real images at these positions of the pool, and so many synthetic ones for each.
-fn training_images(sources: &BTreeMap<String, Vec<usize>>, dose: usize) -> usize {
-    sources.values().map(Vec::len).sum::<usize>() * (1 + dose)
-}

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 use crate::vocabulary::Conditioning;
 
 /// A pipeline in diffusers' layout is checked to be one for this.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Pretrained {
+    /// The input of the pipeline's UNet beside latents and prompt.
     pub conditioning: Conditioning,
 }
 
@@ -18,6 +19,7 @@ impl Spec for Pretrained {
 }
 
 impl Pretrained {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(10.0)
     }

@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 
 /// Weights of a file are checked to be those of this network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PretrainedBackbone {
+    /// Name of the network.
     pub architecture: String,
 }
 
@@ -21,6 +22,7 @@ impl Spec for PretrainedBackbone {
 }
 
 impl PretrainedBackbone {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(1.0)
     }

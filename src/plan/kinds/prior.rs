@@ -2,23 +2,29 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec, evaluations};
+use super::kind::{Kind, Spec, evaluations};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 
-/// What the prior's images are labelled with, where those of a class have its name.
+/// The prior's name where a class's inputs have the name of the class.
 pub const PRIOR: &str = "prior";
 
 /// Images of a prompt by a model as it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prior {
+    /// The prompt.
     pub prompt: String,
+    /// Number of images.
     pub images: usize,
     /// Side in pixels.
     pub size: usize,
+    /// The solver.
     pub solver: vocabulary::Solver,
+    /// Steps of the solver.
     pub steps: usize,
+    /// Scale of classifier-free guidance.
     pub guidance: f64,
+    /// Number format of the UNet's computations.
     pub precision: vocabulary::Precision,
 }
 
@@ -27,6 +33,7 @@ impl Spec for Prior {
 }
 
 impl Prior {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::of([
             (Unit::Images, self.images),

@@ -2,15 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::study;
 use crate::vocabulary;
 
+/// The parameters of the probe's training.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Probe {
+    /// Settings of the training.
     pub training: study::Classifier,
+    /// Transforms of the training images.
     pub transforms: vocabulary::Transforms,
+    /// The study's classes.
     pub classes: Vec<String>,
 }
 
@@ -19,7 +23,7 @@ impl Spec for Probe {
 }
 
 impl Probe {
-    /// On so many images.
+    /// One task's work, on `images` images.
     pub fn work(&self, images: usize) -> Work {
         Work::of([(Unit::ClassifierTraining, self.training.shown(images))])
     }

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 
+/// The parameters of a prompt's embeddings.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Prompt {
+    /// The prompt.
     pub prompt: String,
 }
 
@@ -16,6 +18,7 @@ impl Spec for Prompt {
 }
 
 impl Prompt {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(1.0)
     }

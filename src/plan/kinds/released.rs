@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary::Strategy;
 
@@ -10,9 +10,13 @@ use crate::vocabulary::Strategy;
 /// `unpacked/...`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Released {
+    /// The class.
     pub class: String,
+    /// How the images were made.
     pub strategy: Strategy,
+    /// Number of the first image of each source.
     pub first: usize,
+    /// Images of each source.
     pub generations: usize,
 }
 
@@ -22,7 +26,7 @@ impl Spec for Released {
 }
 
 impl Released {
-    /// Made from a pool of so many images of the class.
+    /// One task's work, for a pool of `pool` images of the class.
     pub fn work(&self, pool: usize) -> Work {
         Work::of([(Unit::Images, pool * self.generations)])
     }

@@ -2,33 +2,42 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 use crate::vocabulary::Conditioning;
 use crate::vocabulary::ImageSource;
 
+/// The parameters of a report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
     /// The study file's stem.
     pub name: String,
+    /// Title of the study.
     pub title: String,
+    /// The paragraph at the report's head.
     pub about: String,
+    /// Seed of the study.
     pub seed: u64,
+    /// The image set.
     pub source: ImageSource,
-    /// What there is how many of, for the report's head.
+    /// Counts for the report's head, each with its noun.
     pub sizes: Vec<(String, usize)>,
-    /// What all replicates have in common, which no interval covers.
+    /// The things that all replicates share, whose variation no interval covers.
     pub shared: Vec<String>,
     /// The resolved study, as TOML.
     pub study: String,
+    /// The study's tasks by kind.
     pub tasks: Vec<KindCount>,
+    /// The trainings whose losses are shown.
     pub trainings: Vec<Training>,
 }
 
 /// How many tasks of a kind the study has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct KindCount {
+    /// Name of the kind.
     pub kind: String,
+    /// Number of tasks.
     pub tasks: usize,
     /// Classifiers that depend on at least one of them.
     pub serves: usize,
@@ -41,9 +50,11 @@ pub struct KindCount {
 pub struct Training {
     /// The input that has them.
     pub role: String,
-    /// What it was tuned on.
+    /// The images it was tuned on, in words.
     pub model: String,
+    /// The input of the UNet beside latents and prompt.
     pub conditioning: Conditioning,
+    /// Optimiser steps.
     pub steps: usize,
 }
 
@@ -52,6 +63,7 @@ impl Spec for Report {
 }
 
 impl Report {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::about(1.0)
     }

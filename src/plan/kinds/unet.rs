@@ -2,14 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Spec};
+use super::kind::{Kind, Spec};
 use crate::plan::work::{Unit, Work};
 use crate::study;
 
+/// The parameters of a UNet's pretraining.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct UNet {
+    /// The text encoder, which is trained with it.
     pub text_encoder: study::TextEncoder,
+    /// The noise schedule.
     pub diffusion: study::Diffusion,
+    /// The network and its training.
     pub unet: study::UNet,
 }
 
@@ -19,6 +23,7 @@ impl Spec for UNet {
 }
 
 impl UNet {
+    /// One task's work.
     pub fn work(&self) -> Work {
         Work::of([(Unit::UNetTraining, self.unet.steps * self.unet.batch)])
     }

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::generators::{Model, conditionings};
-use super::place::{Shard, prefix};
+use super::place::{SHOWN, Shard, prefix};
+use super::recipe::{Model, conditionings};
 use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kinds::{self, ShardSet, Spec};
 use crate::seed::Seed;
 use crate::study::{self, Cell, Generator, Study};
 use crate::vocabulary::{Arm, Control, Crop, Regime};
-
-/// Sources shown in a contact sheet, per class.
-pub(super) const SHOWN: usize = 4;
 
 /// The pool positions of the real images that a cell trains on, by class.
 fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {

@@ -10,12 +10,15 @@ use crate::vocabulary::Arm;
 /// The shards of each arm and class; of no arm: the untuned model's.
 pub type Shards = BTreeMap<(Option<Arm>, String), Vec<Shard>>;
 
-/// How the roles of an arm's shards begin.
+/// The beginning of the roles of an arm's shards.
 pub fn prefix(arm: &Option<Arm>) -> String {
     arm.as_ref().map_or(UNTUNED.to_owned(), Arm::to_string)
 }
 
-/// What a model is called that is not tuned.
+/// Sources shown in a contact sheet, per class.
+pub const SHOWN: usize = 4;
+
+/// The name of a model that is not tuned.
 pub const UNTUNED: &str = "base";
 
 /// What one shard covers.

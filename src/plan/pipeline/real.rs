@@ -46,6 +46,7 @@ impl Builder<'_> {
             skin_type: images.skin_type,
             unusable: images.unusable,
             dedupe: images.dedupe,
+            ignored_columns: images.ignored_columns.clone(),
             sets,
         }
     }
@@ -56,7 +57,7 @@ impl Builder<'_> {
         if let Some(inputs) = self.decoded.get(&frame) {
             return Ok(Some(inputs.clone()));
         }
-        let Some(Pictures { tables, blocks, packed }) = self.pictures.clone() else {
+        let Some(Pictures { tables, blocks, packed, .. }) = self.pictures.clone() else {
             return Ok(None);
         };
         let images = &self.study.images;
@@ -82,7 +83,13 @@ impl Builder<'_> {
     /// not made of pictures.
     pub(super) fn decoded(&mut self) -> Result<Option<(Inputs, TaskId)>, PlanError> {
         let Some(inputs) = self.blocks(None)? else { return Ok(None) };
-        let params = kinds::Audit(self.picture_set(self.sets()));
+        let (listing, missing) = self
+            .pictures
+            .as_ref()
+            .map(|pictures| (pictures.listing.clone(), pictures.missing.clone()))
+            .unwrap_or_default();
+        let set = self.picture_set(self.sets());
+        let params = kinds::Audit { set, listing, missing };
         let seed = Some(self.seed.child("cohort"));
         let audit = self.add_once("audit".into(), &params, inputs.clone(), seed, params.work())?;
         Ok(Some((inputs, audit)))

@@ -1,7 +1,7 @@
 //! From a released synthetic set to the shards that generators of the study would have made.
 
 use super::place::{Shard, Shards};
-use super::{Block, Builder, role};
+use super::{Block, Builder, Inputs, role};
 use crate::plan::graph::{PlanError, TaskId};
 use crate::plan::kinds;
 use crate::study::Generator;
@@ -19,29 +19,7 @@ impl Builder<'_> {
         let study = self.study;
         let (images, experiment) = (&study.images, &study.experiment);
         let dose = experiment.doses.iter().copied().max().unwrap_or(0);
-        let at = |what: &str| {
-            if variant.is_empty() { what.to_owned() } else { format!("{what}@{variant}") }
-        };
-        let mut unpacked = vec![role("pool", pool)];
-        for Block { name, files, pictures } in self.released.remove(variant).unwrap_or_default() {
-            let params = kinds::Unpack {
-                size: images.size,
-                fit: images.fit,
-                unusable: images.unusable,
-                classes: images.classes.clone(),
-                strategies: experiment.strategies.clone(),
-                generations: dose,
-            };
-            let inputs = vec![("files".to_owned(), files)];
-            let task = self.add_once(
-                at(&format!("unpack/{name}")),
-                &params,
-                inputs,
-                None,
-                params.work(pictures),
-            )?;
-            unpacked.push(role(&format!("unpacked/{name}"), task));
-        }
+        let unpacked = self.unpacked(pool, variant, dose)?;
         for &strategy in &experiment.strategies {
             for class in &images.classes {
                 for first in (0..dose).step_by(generator.sampling.generations_per_shard) {
@@ -71,5 +49,34 @@ impl Builder<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The pool, and the unpacked shards of a generator's released images, as inputs.
+    fn unpacked(&mut self, pool: TaskId, variant: &str, dose: usize) -> Result<Inputs, PlanError> {
+        let (images, experiment) = (&self.study.images, &self.study.experiment);
+        let at = |what: &str| {
+            if variant.is_empty() { what.to_owned() } else { format!("{what}@{variant}") }
+        };
+        let mut unpacked = vec![role("pool", pool)];
+        for Block { name, files, pictures } in self.released.remove(variant).unwrap_or_default() {
+            let params = kinds::Unpack {
+                size: images.size,
+                fit: images.fit,
+                unusable: images.unusable,
+                classes: images.classes.clone(),
+                strategies: experiment.strategies.clone(),
+                generations: dose,
+            };
+            let inputs = vec![("files".to_owned(), files)];
+            let task = self.add_once(
+                at(&format!("unpack/{name}")),
+                &params,
+                inputs,
+                None,
+                params.work(pictures),
+            )?;
+            unpacked.push(role(&format!("unpacked/{name}"), task));
+        }
+        Ok(unpacked)
     }
 }

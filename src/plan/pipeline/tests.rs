@@ -292,3 +292,15 @@ fn what_is_not_tuned_can_be_an_arm() {
         assert!(arms.count() > 0);
     }
 }
+
+/// A class may be called as something of the study's own is: labels and inputs are told apart.
+#[test]
+fn a_class_may_be_called_prior() {
+    let classes = "images.classes=[\"prior\", \"prior/hand\"]";
+    let graph = planned(&[classes, "generator.dreambooth.prior.images=3"]);
+    for kind in [kinds::Prompt::KIND.name, kinds::Latents::KIND.name] {
+        let of_prior = of_kind(&graph, kind).filter(|task| task.label.starts_with("prior/"));
+        let of_class = of_kind(&graph, kind).filter(|task| task.label.contains("/prior/hand/"));
+        assert!(of_prior.count() > 0 && of_class.count() > 0, "{kind}");
+    }
+}

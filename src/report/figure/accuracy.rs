@@ -96,7 +96,7 @@ impl<'a> Plot<'a> {
             let at = |row: &Accuracy| self.x(row.design.n) + offset;
             let points =
                 rows.iter().map(|row| (at(row), self.y(row.accuracy.mean))).collect::<Vec<_>>();
-            canvas.coloured(series.style, |canvas| {
+            canvas.colour(series.style, |canvas| {
                 canvas.polyline(&points, series.variant);
                 for (row, point) in rows.iter().zip(&points) {
                     canvas.whisker(
@@ -114,7 +114,7 @@ impl<'a> Plot<'a> {
         for (place, series) in self.series.iter().enumerate() {
             let x = LEFT + column * (place % LEGEND_COLUMNS) as f64;
             let y = 38.0 + LEGEND_ROW * (place / LEGEND_COLUMNS) as f64;
-            canvas.coloured(series.style, |canvas| {
+            canvas.colour(series.style, |canvas| {
                 canvas.polyline(&[(x, y), (x + 24.0, y)], series.variant);
                 canvas.marker((x + 12.0, y), series.style, series.variant == 0);
             });

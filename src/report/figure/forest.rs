@@ -97,7 +97,7 @@ impl Plot {
         let arm = name_arm(&contrast.design, self.several_doses);
         canvas.text((20.0, baseline), Anchor::Start, &arm);
         let Interval { low, high } = ends(contrast);
-        canvas.coloured(style, |canvas| {
+        canvas.colour(style, |canvas| {
             canvas.whisker((self.x(low), centre), (self.x(high), centre));
             canvas.marker((self.x(answer.difference), centre), style, answer.rejected);
         });

@@ -58,7 +58,7 @@ impl Canvas {
     }
 
     /// What `draw` paints, in the colour of the series.
-    pub fn coloured(&mut self, style: usize, draw: impl FnOnce(&mut Self)) {
+    pub fn colour(&mut self, style: usize, draw: impl FnOnce(&mut Self)) {
         let style = style % COLOURS.len();
         self.put(&format!(r#"<g class="fig-s{style}" color="{}">"#, COLOURS[style]));
         draw(self);
@@ -133,8 +133,10 @@ impl Canvas {
         let summary = escape(summary);
         format!(
             concat!(
-                r#"<svg xmlns="http://www.w3.org/2000/svg" class="fig" viewBox="0 0 {w:.0} {h:.0}" width="{w:.0}" height="{h:.0}" "#,
-                r##"role="img" aria-label="{summary}" color="#1b1b1b" fill="currentColor" font-size="12" "##,
+                r#"<svg xmlns="http://www.w3.org/2000/svg" class="fig" "#,
+                r#"viewBox="0 0 {w:.0} {h:.0}" width="{w:.0}" height="{h:.0}" "#,
+                r#"role="img" aria-label="{summary}" "#,
+                r##"color="#1b1b1b" fill="currentColor" font-size="12" "##,
                 r#"font-family="system-ui, 'Segoe UI', Helvetica, Arial, sans-serif">"#,
                 "\n",
                 r##"<rect class="fig-paper" width="{w:.0}" height="{h:.0}" fill="#ffffff"/>"##,
@@ -175,7 +177,7 @@ mod tests {
     fn no_two_of_thirty_six_series_look_alike() {
         let drawn = |style: usize| {
             let mut canvas = Canvas::default();
-            canvas.coloured(style, |canvas| canvas.marker((0.0, 0.0), style, true));
+            canvas.colour(style, |canvas| canvas.marker((0.0, 0.0), style, true));
             canvas.body
         };
         let all = (0..COLOURS.len() * COLOURS.len())

@@ -76,7 +76,7 @@ fn panel(canvas: &mut Canvas, group: &str, trainings: &[&Training], ticks: &[f64
         let points = training.losses.iter().enumerate().map(point).collect::<Vec<_>>();
         let left = LEFT + column * (place % LEGEND_COLUMNS) as f64;
         let row = bottom + BELOW + LEGEND_ROW * (place / LEGEND_COLUMNS) as f64;
-        canvas.coloured(place % COLOURS, |canvas| {
+        canvas.colour(place % COLOURS, |canvas| {
             canvas.polyline(&points, place / COLOURS);
             canvas.polyline(&[(left, row), (left + 24.0, row)], place / COLOURS);
         });

@@ -34,12 +34,11 @@ fn render(blocks: Vec<Block>) -> String {
     format!("{html}-----\n{markdown}")
 }
 
-#[test]
-fn prose() {
+fn prose() -> Vec<Block> {
     let link = Span::Page { text: "other".into(), html: "other.html", markdown: "other.md" };
     let text = Text::strong_if(true, "p <b>").then(" in ").then(Text::code("a_b")).then(link);
     let nested = Item { text: "outer".into(), items: vec!["inner".into(), "last".into()] };
-    let blocks = vec![
+    vec![
         Block::Heading { id: Some("here"), text: "Below".into() },
         Block::paragraph(text),
         Block::soft("57.1% [53.6, 60.5], p < 0.001"),
@@ -52,7 +51,11 @@ fn prose() {
                 Block::Code { language: "toml", text: "a = \"<b>\"".into() },
             ],
         },
-    ];
+    ]
+}
+
+#[test]
+fn prose_in_both_formats() {
     expect![[r#"
         <h3 id="here">Below</h3>
         <p><strong>p &lt;b&gt;</strong> in <code>a_b</code><a href="other.html">other</a></p>
@@ -107,11 +110,10 @@ fn prose() {
         </details>
 
     "#]]
-    .assert_eq(&render(blocks));
+    .assert_eq(&render(prose()));
 }
 
-#[test]
-fn tables() {
+fn tables() -> Vec<Block> {
     let columns = || {
         vec![
             Column::line("", |row: &(String, Option<f64>)| row.0.clone()).heading_rows(),
@@ -132,7 +134,11 @@ fn tables() {
         .marking([false, false, true]);
     let groups = [(Some("early".to_owned()), &rows[..1]), (Some("late".to_owned()), &rows[3..])];
     let grouped = Table::grouped("Rates by time", columns(), groups);
-    let blocks = vec![Block::Table(whole), Block::Tables { tables: vec![grouped] }];
+    vec![Block::Table(whole), Block::Tables { tables: vec![grouped] }]
+}
+
+#[test]
+fn tables_in_both_formats() {
     expect![[r#"
         <div class="scroll" tabindex="0" role="region" aria-label="Rates">
         <table>
@@ -171,11 +177,10 @@ fn tables() {
         | --- | ---: | --- |
         | x | 2 [1, 3] | a\|b |
 
-    "#]].assert_eq(&render(blocks));
+    "#]].assert_eq(&render(tables()));
 }
 
-#[test]
-fn figures_and_galleries() {
+fn figures_and_galleries() -> Vec<Block> {
     let figure = |path, drawing| {
         Block::Figure(Figure { path, drawing, alt: "A curve", caption: "It rises.".into() })
     };
@@ -193,18 +198,26 @@ fn figures_and_galleries() {
     let labels = Labels { rows: vec!["r".into()], columns: vec!["a".into(), "b".into()] };
     let panels = Drawing::Panels { panels: vec!["<svg/>".into()], whole: "<svg></svg>".into() };
     let hidden = gallery("hidden.png", None);
-    let blocks = vec![
+    vec![
         figure("panels.svg", panels),
         figure("wide.svg", Drawing::Wide { svg: "<svg/>".into() }),
         gallery("sheet.png", Some(labels)),
         Block::Details { summary: "More".into(), blocks: vec![hidden] },
-    ];
-    let files = files(&page(blocks.clone())).unwrap();
+    ]
+}
+
+#[test]
+fn a_page_brings_the_files_that_it_links_to() {
+    let files = files(&page(figures_and_galleries())).unwrap();
     let paths = files.iter().map(|file| file.path).collect::<Vec<_>>();
     assert_eq!(
         paths,
         ["page.html", "page.md", "panels.svg", "wide.svg", "sheet.png", "hidden.png"]
     );
+}
+
+#[test]
+fn figures_in_both_formats() {
     expect![[r#"
         <figure>
         <div class="panels">
@@ -259,7 +272,7 @@ fn figures_and_galleries() {
 
         </details>
 
-    "#]].assert_eq(&render(blocks));
+    "#]].assert_eq(&render(figures_and_galleries()));
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
         ))
     }));
     blocks.push(Block::Table(table(check, &inputs.analysis)));
-    Some(Section { id: "check", title: "Generator check".into(), short: "Generator check", blocks })
+    Some(Section { id: "check", title: "Generator check", short: "Generator check", blocks })
 }
 
 /// The strategies of the check, in the order of the study.
@@ -45,7 +45,7 @@ fn count_classes(check: &Check) -> String {
 
 fn conclude(check: &Check) -> String {
     let carried = |strategy: &&str| {
-        format!("{strategy} {} of {}", check.carried(strategy), count_classes(check))
+        format!("{strategy} {} of {}", check.count_carried(strategy), count_classes(check))
     };
     format!(
         "A classifier trained on plentiful real images was shown synthetic ones. Recognised above \

@@ -29,7 +29,7 @@ fn summarise(inputs: &Inputs) -> Vec<String> {
     let mut sentences = vec![describe_design(inputs), judge(analysis)];
     sentences.extend(caution(analysis));
     sentences.extend(name_shared(inputs));
-    if analysis.rejected() < analysis.contrasts.len() {
+    if analysis.count_rejected() < analysis.contrasts.len() {
         sentences.push(
             "A difference that is not significant is not shown to be zero: its interval says what \
              remains possible."

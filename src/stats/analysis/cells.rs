@@ -1,4 +1,4 @@
-//! What is analysed: classifiers by what they were trained on, and their predictions of the same
+//! Input of the analysis: trained classifiers with their designs and their predictions of the same
 //! held-out images.
 
 use std::collections::BTreeMap;
@@ -15,19 +15,23 @@ use crate::vocabulary::{Arm, Regime};
 pub struct Cell {
     /// Real images per class.
     pub n: usize,
+    /// The images added to the real ones.
     pub arm: Arm,
     /// Synthetic images per real image.
     pub dose: usize,
     /// Whether it was trained with image transforms.
     pub transforms: bool,
+    /// Which part of it was trained.
     pub regime: Regime,
     /// The rerun's number; equal numbers share their real images across arms.
     pub replicate: usize,
+    /// Its predictions of the held-out images.
     pub predictions: Predictions,
+    /// Its losses at the end of training.
     pub losses: Losses,
 }
 
-/// How a training ended.
+/// Losses at the end of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Losses {
@@ -35,14 +39,14 @@ pub struct Losses {
     pub epochs: f64,
     /// Mean loss over the steps of the last epoch.
     pub training: f64,
-    /// The same [`STRETCH`] of the epochs earlier: still far above the last, training was cut
+    /// The same, [`STRETCH`] of the epochs earlier. If it is far above the last, training was cut
     /// short.
     pub training_before: f64,
     /// On the validation images, after the last epoch.
     pub validation: f64,
 }
 
-/// How much of a training the losses at its end are compared over.
+/// Share of a training, at its end, over which losses are compared.
 pub const STRETCH: f64 = 0.2;
 
 impl Losses {
@@ -69,21 +73,28 @@ impl Losses {
     }
 }
 
-/// What is trained: a cell apart from its replicate. Ordered as tables are: by setting, n, arm and
-/// dose.
+/// The design of a classifier: a cell without its replicate. Ordered as tables are: by setting, n,
+/// arm and dose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Design {
+    /// Real images per class.
     pub n: usize,
+    /// The images added to them.
     pub arm: Arm,
+    /// Synthetic images per real image; 0 where the arm has none.
     pub dose: usize,
+    /// Whether training images are transformed.
     pub transforms: bool,
+    /// Which part of the classifier is trained.
     pub regime: Regime,
 }
 
-/// How a design is trained, whatever on. Ordered as tables are.
+/// The setting of a design, whatever images it is trained on. Ordered as tables are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Setting {
+    /// Which part of the classifier is trained.
     pub regime: Regime,
+    /// Whether training images are transformed.
     pub transforms: bool,
 }
 
@@ -98,6 +109,7 @@ impl fmt::Display for Setting {
 }
 
 impl Design {
+    /// The part of the design that is equal in all arms that are compared.
     pub fn setting(&self) -> Setting {
         Setting { regime: self.regime, transforms: self.transforms }
     }
@@ -157,7 +169,7 @@ pub fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Classifiers>, Analy
         let Cell { n, arm, dose, transforms, regime, replicate, predictions, losses } = cell;
         let design = Design { n, arm, dose, transforms, regime };
         if let Some(first) = arms.values().next()
-            && let Some(difference) = first.predictions[0].unpaired(&predictions)
+            && let Some(difference) = first.predictions[0].find_difference(&predictions)
         {
             return Err(AnalysisError::Unpaired { design, replicate, difference });
         }

@@ -6,18 +6,19 @@ use serde::{Deserialize, Serialize};
 use super::cells::{Classifiers, Design};
 use super::{Config, HeldOut};
 use crate::stats::crossed::{Basis, Components, Crossed, Inference};
-use crate::stats::family::{Rule, adjusted};
+use crate::stats::family::{Rule, adjust};
 use crate::stats::interval::Interval;
 use crate::stats::paired::{mcnemar, sign_flip};
 
-/// What the primary analysis says of a difference: for new replicates on new images, unless `basis`
-/// says less.
+/// The primary analysis of a difference. It holds for new replicates on new images unless `basis`
+/// is narrower.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// What the answer holds for.
+    /// The population that the answer generalises to.
     pub basis: Basis,
     /// Mean over replicates, -1 to 1.
     pub difference: f64,
+    /// Standard error of the difference; 0 where nothing varies.
     pub standard_error: f64,
     /// Degrees of freedom of Student's t; none where nothing varies.
     pub degrees: Option<f64>,
@@ -56,11 +57,12 @@ pub struct Contrast {
     /// The arm.
     #[serde(flatten)]
     pub design: Design,
+    /// The primary analysis of the difference in accuracy.
     #[serde(flatten)]
     pub answer: Answer,
     /// Differences by ascending replicate.
     pub replicates: Vec<f64>,
-    /// What the difference's variance is made of.
+    /// The components of the difference's variance.
     pub components: Components,
     /// Interval of the variance between replicates; none with one.
     pub rerun_interval: Option<Interval>,
@@ -82,7 +84,9 @@ pub struct Contrast {
 pub struct SkinTypeContrast {
     /// "12", "34" or "56".
     pub skin_types: String,
+    /// Held-out images of these skin types.
     pub images: usize,
+    /// The primary analysis of the difference on these images.
     #[serde(flatten)]
     pub answer: Answer,
 }
@@ -90,10 +94,11 @@ pub struct SkinTypeContrast {
 /// The hypotheses that are corrected together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Family {
+    /// Name of the family, for reports.
     pub name: String,
     /// Null hypotheses, in the order of the contrasts.
     pub hypotheses: Vec<String>,
-    /// What became of the mean squares between replicates.
+    /// The treatment of the mean squares between replicates.
     #[serde(flatten)]
     pub rule: Rule,
 }
@@ -183,7 +188,7 @@ fn skin_types(
 fn answers(family: &[Crossed], config: &Config) -> (Rule, Vec<Answer>) {
     let rule = Rule::of(family);
     let inferences = rule.infer(family, config.confidence);
-    let adjusted = adjusted(&inferences.iter().map(|inference| inference.p).collect::<Vec<_>>());
+    let adjusted = adjust(&inferences.iter().map(|inference| inference.p).collect::<Vec<_>>());
     let answers = family.iter().zip(inferences).zip(adjusted);
     (
         rule,

@@ -26,7 +26,7 @@ use crate::fst;
 use crate::metrics::Predictions;
 use crate::vocabulary::{Arm, Regime};
 
-/// How the analysis is done.
+/// Settings of the analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -39,6 +39,7 @@ pub struct Config {
 /// The analysis of a study; its JSON is the same bytes for the same cells in any order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Analysis {
+    /// The settings of the analysis.
     pub config: Config,
     /// Class labels, in the order of every per-class list.
     pub classes: Vec<String>,
@@ -51,21 +52,23 @@ pub struct Analysis {
     pub images_per_class: Vec<usize>,
     /// Held-out images by Fitzpatrick skin type, of the types present; empty if unknown.
     pub images_per_fst: BTreeMap<u8, usize>,
+    /// Accuracy of every design, in the order of tables.
     pub accuracy: Vec<Accuracy>,
     /// With real images only.
     pub contrasts: Vec<Contrast>,
+    /// The hypotheses of `contrasts`, corrected together.
     pub family: Family,
     /// Of each arm of a variant of the generator with the generator's own; a family apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variant_contrasts: Vec<Contrast>,
-    /// What the study could find; none where nothing is compared over reruns.
+    /// The power of the study; none where nothing is compared over reruns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Power>,
 }
 
 impl Analysis {
-    /// How many of the family's hypotheses are rejected.
-    pub fn rejected(&self) -> usize {
+    /// Number of the family's hypotheses that are rejected.
+    pub fn count_rejected(&self) -> usize {
         self.contrasts.iter().filter(|contrast| contrast.answer.rejected).count()
     }
 }
@@ -73,6 +76,7 @@ impl Analysis {
 /// Top-1 accuracy of one design, all rates 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Accuracy {
+    /// The design.
     #[serde(flatten)]
     pub design: Design,
     /// Mean over replicates, with an interval for new replicates and new images.
@@ -89,25 +93,32 @@ pub struct Accuracy {
     pub confusion: Vec<Vec<usize>>,
     /// Scores other than top-1 accuracy.
     pub scores: Scores,
-    /// How the trainings ended, means over replicates.
+    /// Losses at the end of the trainings, means over replicates.
     pub losses: Losses,
 }
 
 /// Cells that cannot be analysed together.
 #[derive(Debug, thiserror::Error, PartialEq)]
+#[expect(missing_docs, reason = "messages name the fields")]
 pub enum AnalysisError {
+    /// There is no cell.
     #[error("analysis of no cells")]
     Empty,
+    /// A setting is out of its range.
     #[error("{name} is {found}, expected {expected}")]
     Config { name: &'static str, found: String, expected: &'static str },
+    /// Two cells are of one design and replicate.
     #[error("cell {design}, replicate {replicate} is given twice")]
     Twice { design: Design, replicate: usize },
+    /// A cell has other held-out images than the others.
     #[error(
         "cell {design}, replicate {replicate} has other held-out images than the others: {difference}"
     )]
     Unpaired { design: Design, replicate: usize, difference: String },
+    /// There is no arm to compare a design with.
     #[error("{design} has no arm `{baseline}` at the same n and transforms to be compared with")]
     NoBaseline { design: Design, baseline: Arm },
+    /// A design and the arm that it is compared with have different replicates.
     #[error(
         "{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate"
     )]
@@ -126,8 +137,7 @@ struct HeldOut {
 /// and control is compared with the real-only one of the same n, transforms and regime, and all
 /// these comparisons are one family.
 ///
-/// # Errors
-/// Where cells do not pair, or a share is out of range.
+/// # Errors If cells do not pair, or a share is out of range.
 pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisError> {
     check_config(&config)?;
     let arms = arms(cells)?;
@@ -162,7 +172,7 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
     })
 }
 
-/// What the contrasts with real only are called together.
+/// The name of the family of contrasts with real only.
 fn family_name(arms: &BTreeMap<Design, Classifiers>) -> String {
     let alike = if arms.keys().all(|design| design.regime == Regime::Full) {
         "n and transforms"
@@ -182,7 +192,7 @@ fn family_name(arms: &BTreeMap<Design, Classifiers>) -> String {
     format!("{which} against real only, at the same {alike}")
 }
 
-/// What the study could find, by the mean variances of its contrasts over reruns.
+/// The power of the study, from the mean variances of its contrasts over reruns.
 fn power_of(contrasts: &[Contrast], crossed: &[Crossed], config: &Config) -> Option<Power> {
     let over_reruns = contrasts
         .iter()
@@ -190,7 +200,7 @@ fn power_of(contrasts: &[Contrast], crossed: &[Crossed], config: &Config) -> Opt
         .filter(|(contrast, _)| contrast.answer.basis == Basis::Reruns);
     let crossed = over_reruns.map(|(_, crossed)| crossed).collect::<Vec<_>>();
     let first = crossed.first()?;
-    let components = Components::pooled(&crossed);
+    let components = Components::pool(&crossed);
     let (replicates, units) = (first.replicates(), first.units);
     Some(Power::of(power::Design {
         components,
@@ -285,7 +295,7 @@ fn accuracy(design: &Design, arm: &Classifiers, held_out: &HeldOut, config: &Con
 impl Components {
     /// The mean of several contrasts' components. Mean squares are averaged before what is below 0
     /// is cut off.
-    pub fn pooled(contrasts: &[&Crossed]) -> Self {
+    pub fn pool(contrasts: &[&Crossed]) -> Self {
         let of = |value: fn(&Crossed) -> f64| {
             mean(&contrasts.iter().map(|contrast| value(contrast)).collect::<Vec<_>>())
         };

@@ -6,47 +6,63 @@ use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{ClassifierSchedule, Crop, HeadKind, NormalisationKind, WeightsKept};
 
+/// Settings of a classifier's training, which minimises the cross-entropy by AdamW (betas 0.9 and
+/// 0.99, epsilon 1e-5: fastai's defaults).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classifier {
-    /// Most epochs; validation follows each.
+    /// Largest number of epochs, 1 or more. The validation loss is measured after each.
     pub epochs: usize,
-    /// Side in pixels of the squares that the network sees, where images are larger; 0: as they
-    /// are.
+    /// Side of the squares that the network sees, in pixels: at most `images.size`, and images are
+    /// reduced to it. 0: images keep their size, the only choice for `base.backbone.training`.
     pub size: usize,
-    /// Of real pictures that are not square (`images.fit = "crop"`).
+    /// Which square of a picture that is not square is used. `random` needs a source of pictures
+    /// with `images.fit = "crop"`; with the regime `head` it also needs `head.views = 0`.
     pub crop: Crop,
-    /// Optimiser steps of an epoch, the same for every arm; 0: one pass over the training images.
+    /// Optimiser steps in an epoch, the same for every arm. 0: one pass over the training images,
+    /// so that arms with more images train longer.
     pub steps_per_epoch: usize,
+    /// Training images in a batch: 1 or more, and 2 or more with `head = "concat-pool"`.
     pub batch: usize,
-    /// `[images, batch]`: from so many training images on that batch instead, in rising order. The
-    /// authors' rule is 8, from 100 images on 32, from 1000 on 64.
+    /// Batches that depend on the size of the training set, as pairs `[images, batch]` with rising
+    /// `images`: from that many training images on, `batch` of them (1 or more) make a batch. The
+    /// authors use 8, from 100 images on 32, from 1000 on 64. `[]`: always `batch`.
     pub batch_by_images: Vec<[usize; 2]>,
-    /// Whether each pass leaves out the images that do not fill a batch (the authors'); otherwise
-    /// the next pass fills it.
+    /// Whether a pass leaves out the images that do not fill its last batch, as the authors do
+    /// (PyTorch's `drop_last`); otherwise the next pass fills it. `true` needs a full batch in
+    /// every arm.
     pub drop_last: bool,
+    /// Learning rate of AdamW, more than 0; the highest one where `schedule` varies it.
     pub learning_rate: f64,
+    /// Course of the learning rate over the steps of all epochs.
     pub schedule: ClassifierSchedule,
+    /// Decoupled weight decay of AdamW, 0 or more: each step shrinks weights by the learning rate
+    /// times this.
     pub weight_decay: f64,
-    /// Whether the scales and shifts of normalisations and the biases decay as well (the authors':
-    /// false, as fastai has it).
+    /// Whether weight decay also applies to biases and to the scales and shifts of normalisations.
+    /// The authors' and fastai's setting is `false`.
     pub decay_norms_and_biases: bool,
-    /// Epochs without a lower validation loss before training ends; 0: it goes to its last epoch,
-    /// so that every arm has the same budget. With `keep = "last"` as well nothing of the result
-    /// depends on the validation images.
+    /// Epochs in a row without a lower validation loss after which training stops. 0: it never
+    /// stops early, so that every arm has the same budget; with `keep = "last"` the validation
+    /// images then have no influence on the result.
     pub patience: usize,
+    /// Which epoch's weights are kept.
     pub keep: WeightsKept,
-    /// The share of a label that goes to all classes alike, 0 to 1 (Szegedy et al. 2016); in the
-    /// training loss only.
+    /// Share of each label that is spread evenly over all classes, 0 or more and less than 1
+    /// (Szegedy et al. 2016). It applies to the training loss only.
     pub label_smoothing: f64,
-    /// Weights of single classes in the loss; the others' are 1.
+    /// Weight in the training and validation loss by class, each more than 0; a class that is not
+    /// named has weight 1. Empty for `base.backbone.training`.
     pub class_weights: BTreeMap<String, f64>,
+    /// Layers that turn the backbone's features into class scores; `linear` for
+    /// `base.backbone.training`.
     pub head: HeadKind,
+    /// Normalisation of the input images; `backbone` for `base.backbone.training`.
     pub normalisation: NormalisationKind,
 }
 
 impl Classifier {
-    /// Images that a training on so many shows at most.
+    /// The most images that a training on `images` images shows, repeats included.
     pub fn shown(&self, images: usize) -> usize {
         let pass = if self.steps_per_epoch == 0 {
             images
@@ -56,21 +72,23 @@ impl Classifier {
         self.epochs * pass
     }
 
-    /// The batch for so many training images.
+    /// The batch size for `images` training images.
     pub fn batch_of(&self, images: usize) -> usize {
         let reached = self.batch_by_images.iter().rev().find(|[from, _]| images >= *from);
         reached.map_or(self.batch, |[_, batch]| *batch)
     }
 }
 
-/// What the regime `head` has of its own; for the rest it is trained as `classifier` says.
+/// The regime `head`: a head trained on features that the frozen backbone has computed. Its other
+/// settings are those of `classifier`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeadRegime {
-    /// Transformed views of each image whose features are computed, once for all classifiers; pass
-    /// p over the images shows view p modulo this number. 0: nothing is computed before, each image
-    /// is transformed anew each time it is shown.
+    /// Transformed views of each image whose features are computed once, for all classifiers; pass
+    /// `p` over the images shows view `p` modulo this number. 0: features are not stored, and each
+    /// image is transformed anew whenever it is shown.
     pub views: usize,
-    /// A head alone bears more than a whole network does.
+    /// Learning rate of AdamW for the head, more than 0. A head alone tolerates a higher rate than
+    /// a whole network.
     pub learning_rate: f64,
 }

@@ -8,119 +8,151 @@ use crate::vocabulary::{
     LearningRateSchedule, Lora, Precision, Solver, TuningMask, TuningTransforms,
 };
 
+/// The generator of the synthetic images, and variants of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generator {
-    /// A folder of shards of the released synthetic set, or of others in its layout; their images
-    /// are then taken, and none are generated. Empty: images are generated.
+    /// Folder of WebDataset shards of the authors' released synthetic images, or of others in that
+    /// layout: a path, or a place in the Hugging Face hub (`hf://...`). Its images are used and
+    /// none are generated. Empty: images are generated.
     pub released: String,
-    /// Prompt of fine-tuning and sampling; `{label}` stands for the class.
+    /// Prompt of tuning and of sampling. It must contain `{label}`, which stands for the class.
     pub prompt: String,
+    /// Fine-tuning of the diffusion models.
     pub dreambooth: DreamBooth,
+    /// Sampling of the synthetic images.
     pub sampling: Sampling,
-    /// Other generators by name, each an arm beside this one. A study file says of each what
-    /// differs; here each is complete.
+    /// Further generators by name (`a` to `z`, `0` to `9` and `-`), each with an arm for every
+    /// strategy. A study file gives the keys in which a variant differs from the generator, at
+    /// least one; a resolved study lists all of its keys.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variants: BTreeMap<String, Generator>,
 }
 
-/// What each fine-tuned model has seen.
+/// Which images each fine-tuned model has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Models {
-    /// One model a class, tuned on the class's whole pool, as the authors did. All replicates share
-    /// it.
+    /// One model for each class, tuned on its whole pool and shared by all replicates, as the
+    /// authors did.
     PerClass,
-    /// One model for each class and replicate, tuned on the class's whole pool: intervals then
-    /// cover reruns of the tuning too.
+    /// One model for each class and replicate, tuned on the class's whole pool, so that intervals
+    /// cover repeated tuning too.
     PerReplicate,
-    /// One model of all classes, each image under its own class's prompt. All replicates share it.
+    /// One model of all classes, each image under its own class's prompt, shared by all
+    /// replicates.
     All,
-    /// One model of all classes for each replicate: reruns of the tuning as `PerReplicate` has
-    /// them, at the price of one tuning a replicate, however many classes there are.
+    /// One model of all classes for each replicate: intervals cover repeated tuning, at the price
+    /// of one tuning a replicate, however many classes there are.
     AllPerReplicate,
-    /// One model for each class, replicate and n, tuned on the n images that the replicate's
-    /// classifiers see, and on no other.
+    /// One model for each class, replicate and n, tuned only on the n images that the replicate's
+    /// classifiers see.
     LeakFree,
-    /// None: images are made by the pretrained models, or the base's, as they are.
+    /// No tuning: the pretrained models, or those of the base, make the images as they are.
     Untuned,
 }
 
-/// DreamBooth: the UNet alone is tuned, by AdamW.
+/// DreamBooth (Ruiz et al. 2023): AdamW tunes the UNet; autoencoder and text encoder stay as they
+/// are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DreamBooth {
+    /// How many models are tuned, and on which images.
     pub models: Models,
-    /// Steps of the optimiser; 0: as many as `epochs` take.
+    /// Optimiser steps of a tuning. 0: as many as `epochs` takes; exactly one of the two is 0.
     pub steps: usize,
-    /// Passes over the images where `steps` is 0.
+    /// Passes over the training images, 1 or more where `steps` is 0. 0: `steps` decides.
     pub epochs: usize,
-    /// Steps of single classes, where they differ.
+    /// Optimiser steps by class (1 or more each) where they differ from `steps`. Empty where one
+    /// model learns all classes.
     pub steps_by_class: BTreeMap<String, usize>,
+    /// Images in a batch: even, 2 or more (its halves are trained side by side).
     pub batch: usize,
-    /// Batches whose mean gradient makes a step.
+    /// Batches whose mean gradient makes one optimiser step, 1 or more (diffusers'
+    /// `gradient_accumulation_steps`).
     pub accumulate: usize,
+    /// Learning rate of AdamW, more than 0: the highest one, which `warmup` leads up to.
     pub learning_rate: f64,
+    /// Course of the learning rate after the warm-up.
     pub schedule: LearningRateSchedule,
-    /// Steps in which the learning rate rises.
+    /// Optimiser steps in which the learning rate rises linearly to `learning_rate`. 0: no warm-up.
     pub warmup: usize,
-    /// AdamW's, for the first and the second moment.
+    /// AdamW's decay rates of the first and the second moment, each 0 or more and less than 1.
     pub betas: [f64; 2],
+    /// AdamW's term in the denominator, more than 0.
     pub epsilon: f64,
+    /// Decoupled weight decay of AdamW, 0 or more.
     pub weight_decay: f64,
-    /// Largest global norm of the gradient.
+    /// Largest global norm of the gradient, more than 0; a larger gradient is scaled down to it.
     pub clip: f64,
-    /// Decay of the weights' moving average, which is then what is kept; 0: the last weights are
-    /// kept (the authors').
+    /// Decay per step of the moving average of the weights, 0 or more and less than 1; the average
+    /// is kept. 0: the last weights are kept, as the authors do.
     pub ema: f64,
-    /// Share of prompts replaced by the empty prompt (the authors': 0).
+    /// Probability, 0 to 1, that a prompt is replaced by the empty prompt, which trains
+    /// classifier-free guidance. The authors' is 0.
     pub caption_dropout: f64,
-    /// Gamma of the min-SNR weighting of the loss; 0: every timestep counts alike (the authors').
+    /// Gamma of the min-SNR weighting of the loss (Hang et al. 2023), 0 or more. 0: all timesteps
+    /// weigh the same, as in the authors' tuning.
     pub snr_gamma: f64,
-    /// f32 or bf16; in f16 small gradients would vanish.
+    /// Number format of the UNet's computations: `f32` or `bf16`, as small gradients vanish in
+    /// `f16`.
     pub precision: Precision,
-    /// Whether the UNet's layers are computed twice rather than kept, for less memory and more
-    /// time; rounding apart, nothing changes.
+    /// Whether the UNet's activations are computed again in the backward pass instead of being
+    /// kept: less memory, more time, the same result but for rounding.
     pub gradient_checkpointing: bool,
-    /// Transformed views of each image, encoded once; pass p over the images shows view p modulo
-    /// this number.
+    /// Transformed views of each training image, 1 or more, encoded once; pass `p` over the images
+    /// shows view `p` modulo this number.
     pub views: usize,
-    /// How often in a training images are sampled to look at, the last time at its end; 0: never.
+    /// Times during a tuning that a few images are sampled for a look at its progress, the last
+    /// time at its end. 0: never.
     pub previews: usize,
+    /// Transforms of the training images.
     pub transforms: TuningTransforms,
+    /// Masks of the inpainting model's training images.
     pub mask: TuningMask,
+    /// Prior preservation.
     pub prior: Prior,
+    /// Low-rank adaptation.
     pub lora: Lora,
 }
 
-/// Prior preservation (Ruiz et al. 2023, equation 2): beside each of the class's images one that
-/// the base model made itself is learnt, so that tuning does not make it forget what else there is.
+/// Prior preservation (Ruiz et al. 2023, equation 2): each training image is paired with one that
+/// the untuned base model made, so that tuning does not make the model forget other images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prior {
-    /// Images that the base's text-to-image model makes, of all models together; 0: no prior
-    /// preservation (the authors').
+    /// Images that the base's text-to-image model makes, shared by all models. 0: no prior
+    /// preservation, as in the authors' tuning.
     pub images: usize,
-    /// Weight of their loss.
+    /// Factor of these images' loss, more than 0 (diffusers' `prior_loss_weight`).
     pub weight: f64,
-    /// What they are made from and learnt by.
+    /// Prompt that these images are made from and trained with (diffusers' `class_prompt`).
     pub prompt: String,
 }
 
+/// Sampling of synthetic images by a latent diffusion model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sampling {
+    /// Numerical method from noise to image.
     pub solver: Solver,
+    /// Steps of the solver, 1 to `base.diffusion.timesteps`. Inpainting takes a share of them, its
+    /// strength.
     pub steps: usize,
+    /// Scale of classifier-free guidance, 0 or more (diffusers' `guidance_scale`; the authors use
+    /// 3). 1: the prompt without guidance; 0: the prompt has no influence.
     pub guidance: f64,
-    /// Of the UNet; the autoencoder computes in single precision.
+    /// Number format of the UNet's computations; the autoencoder always computes in single
+    /// precision.
     pub precision: Precision,
-    /// Strength of the first pass (centre masked), in (0, 1].
+    /// Strength of the pass that paints the centre, more than 0 and at most 1: the share of the
+    /// steps that are taken, from the source with that much noise. At 1 it starts from noise alone.
     pub inpaint_strength: f64,
-    /// Strength of the second pass (surroundings masked), in (0, 1].
+    /// Strength of the pass that paints the surroundings, as `inpaint_strength`.
     pub outpaint_strength: f64,
-    /// Source images that one shard covers.
+    /// Source images that one shard (one task) covers, 1 or more.
     pub sources_per_shard: usize,
-    /// Generations of each source image that one shard covers.
+    /// Synthetic images of each source image in one shard, 1 or more. Doses of up to this many
+    /// share a shard.
     pub generations_per_shard: usize,
 }

@@ -1,6 +1,8 @@
-//! What a study file can say, as types. Defaults live in `defaults.toml` beside this file and
-//! nowhere else: a key that is not there does not exist, so every parameter of a run can be read in
-//! its resolved study.
+//! The keys of a study file, as types. Their documentation is what experiments/KEYS.md shows: the
+//! meaning of each key, its unit and the range that `validate` enforces.
+//!
+//! Defaults live in `defaults.toml` in the folder above and nowhere else: a key that is not there
+//! does not exist, so every parameter of a run can be read in its resolved study.
 
 mod classifier;
 mod generator;
@@ -19,20 +21,33 @@ pub use generator::*;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Study {
+    /// Title of the report.
     pub title: String,
-    /// A paragraph for the report's head.
+    /// A paragraph at the head of the report.
     pub about: String,
+    /// What the study produces.
     pub goal: Goal,
-    /// Root of every random stream of the study.
+    /// Root of every random stream of the study, 0 or more. The authors' first experiment has
+    /// 111108.
     pub seed: u64,
+    /// The real images.
     pub images: Images,
+    /// The pretrained weights.
     pub base: Base,
+    /// The source of the synthetic images.
     pub generator: Generator,
+    /// The classifiers that the experiment compares.
     pub classifier: Classifier,
+    /// The classifiers of the regime `head`.
     pub head: HeadRegime,
+    /// Transforms of the classifiers' training images.
     pub transforms: Transforms,
+    /// The probe: the classifier that judges in the generator check whether synthetic images show
+    /// their class. It is trained on `images.plentiful` real images of each class.
     pub probe: Classifier,
+    /// The design: which classifiers are trained.
     pub experiment: Experiment,
+    /// The statistics of the report.
     pub analysis: Analysis,
 }
 
@@ -42,202 +57,275 @@ pub struct Study {
 pub enum Goal {
     /// Base weights: autoencoder, text encoder, UNets, classifier backbone.
     Base,
-    /// The experiment's report.
+    /// The report of the experiment.
     Report,
 }
 
-/// The real images of the study. Paths are relative to the study file, and `${NAME}` in one stands
-/// for a variable of the environment. Counts are per class; the four sets are disjoint.
+/// The real images of the study. Paths are relative to the study file that names them; `${NAME}` in
+/// a path stands for an environment variable, and a path that begins with `hf://` is in the Hugging
+/// Face hub. Numbers of images are per class, and the four sets (`pool`, `validation`, `held_out`,
+/// `plentiful`) are disjoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Images {
+    /// The image set, and with it the layout of its files.
     pub source: ImageSource,
-    /// Folder of the files, or of the shards.
+    /// Folder of the files or shards. Required by every source but `phantom`, which has no files.
     pub path: String,
-    /// The table of annotations; empty: the one of the set's own name in the folder, or (folder)
-    /// none.
+    /// Table of annotations (fitzpatrick17k, ddi, folder). Empty: the table of the set's own name
+    /// in `path`; for `folder`, no table.
     pub annotations: String,
-    /// A table of the pictures that are the test part; empty: a study draws them (fitzpatrick17k
-    /// only).
+    /// Table of the pictures that make up the test part (fitzpatrick17k only). Empty: the study
+    /// draws them.
     pub held_out_list: String,
-    /// A table of all other pictures to use; empty: all (fitzpatrick17k only).
+    /// Table of the other pictures that may be used (fitzpatrick17k only). Empty: all of them.
     pub training_list: String,
-    /// fitzpatrick17k only.
+    /// Columns of the tables, or fields of the shards' records, that are not read (sources of
+    /// pictures only). Any other column without a known meaning is refused.
+    pub ignored_columns: Vec<String>,
+    /// Which annotation of the skin type counts (fitzpatrick17k only).
     pub skin_type: SkinTypeScale,
+    /// How a picture that is not square becomes square.
     pub fit: Fit,
+    /// What to do with pictures that are missing or cannot be decoded.
     pub unusable: Unusable,
+    /// What to do with copies of the same picture (sources of pictures only).
     pub dedupe: Dedupe,
-    /// Side in pixels; a multiple of 8.
+    /// Side of the square images, in pixels: a multiple of 8, and of 2 to the number of times that
+    /// the base's autoencoder and UNet halve it.
     pub size: usize,
+    /// Names of the classes, two or more, each once, in the order of tables. `ddi` knows `benign`
+    /// and `malignant`.
     pub classes: Vec<String>,
-    /// Images that classifiers sample from and that DreamBooth is tuned on.
+    /// Images per class that classifiers sample from and that DreamBooth is tuned on, 1 or more.
     pub pool: usize,
-    /// Images that the losses of learning curves are of, and that early stopping and the choice of
-    /// weights look at.
+    /// Images per class for the validation loss, which early stopping and the choice of weights
+    /// look at, 1 or more. For `ddi`, images per pair of skin types.
     pub validation: usize,
-    /// Images that every accuracy is measured on. Of DDI this and `validation` count each pair of
-    /// skin types.
+    /// Images per class that every accuracy is measured on, 1 or more. For `ddi`, images per pair
+    /// of skin types.
     pub held_out: usize,
-    /// Images for the probe classifier of the generator check, seen by nothing else; 0: there is no
-    /// check, as without a strategy.
+    /// Images per class for the probe of the generator check, which nothing else sees. 0: no check;
+    /// a study without strategies has none either.
     pub plentiful: usize,
 }
 
-/// Where the pretrained weights come from.
+/// The pretrained weights. Sizes and trainings of the networks apply where the study trains its own
+/// base (`from = ""`); otherwise the base or the pretrained models bring theirs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
-    /// Folder of shipped weights, relative to the study file; empty: trained as part of this study.
+    /// Folder of shipped base weights, relative to the study file. Empty: the study trains its own,
+    /// which takes the source `phantom` or `idx`; `goal = "base"` requires it.
     pub from: String,
+    /// Models from elsewhere that replace those of the base.
     pub pretrained: Pretrained,
+    /// Images that a base is trained on.
     pub corpus: Corpus,
+    /// Autoencoder between images and latents.
     pub autoencoder: Autoencoder,
+    /// Text encoder of the prompts.
     pub text_encoder: TextEncoder,
+    /// Diffusion process.
     pub diffusion: Diffusion,
+    /// Denoising network.
     pub unet: UNet,
-    /// The inpainting variant, continued from the UNet: steps only, the rest as `unet`.
+    /// Optimiser steps of the inpainting UNet, 1 or more. It continues from `base.unet` with the
+    /// same settings.
     pub inpainting_steps: usize,
+    /// Classifier network before its head.
     pub backbone: Backbone,
 }
 
-/// Folders in diffusers' layout, relative to the study file, to start the generators from instead;
-/// empty: from the base. A folder has unet/, vae/, text_encoder/, tokenizer/ and scheduler/, as
-/// Stable Diffusion's repositories have, with weights as safetensors.
+/// Models from elsewhere. Paths are relative to the study file, or in the Hugging Face hub
+/// (`hf://...`). All are empty with `goal = "base"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pretrained {
+    /// Folder of a text-to-image pipeline in diffusers' layout (unet/, vae/, text_encoder/,
+    /// tokenizer/ and scheduler/, weights as safetensors), such as Stable Diffusion's. Empty: the
+    /// base's.
     pub text_to_image: String,
+    /// Folder of an inpainting pipeline in the same layout. Empty: the base's.
     pub inpainting: String,
-    /// A file of ImageNet weights that classifiers start from instead, relative to the study file:
-    /// safetensors, or a state dict of torch.save, by torchvision's or efficientnet_lite_pytorch's
-    /// names; empty: from the base. `base.backbone.architecture` says whose.
+    /// File of ImageNet weights of the classifiers' backbone: safetensors, or a state dict of
+    /// `torch.save`, with torchvision's or efficientnet_lite_pytorch's names, for the network that
+    /// `base.backbone.architecture` names. Empty: the base's.
     pub backbone: String,
 }
 
-/// Captioned images for pretraining; no class and no image of the study is among them.
+/// Captioned images for pretraining; none of the study's classes or images is among them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Corpus {
-    /// Classes to use (idx only); phantom: must be empty, all base kinds are used.
+    /// Classes of the source `idx` to train on, each once and none of them in `images.classes`.
+    /// `[]` for `phantom`, which uses all of its base kinds.
     pub classes: Vec<String>,
-    /// Images in total.
+    /// Training images in total, 1 or more.
     pub train: usize,
+    /// Validation images in total, 1 or more; the backbone's training looks at them.
     pub validation: usize,
 }
 
+/// The autoencoder (diffusers' `AutoencoderKL`) and its training. The reconstruction loss is the L1
+/// error of pixels plus the weighted terms below.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Autoencoder {
-    /// Channels of each level, finest first; each further level halves the side.
+    /// Channels of each level from the finest, one or more, each a multiple of `norm_groups`; each
+    /// further level halves the side (diffusers' `block_out_channels`).
     pub channels: Vec<usize>,
+    /// Channels of the latents, 1 or more.
     pub latent_channels: usize,
+    /// Residual blocks in each level, 1 or more.
     pub layers_per_block: usize,
+    /// Groups of the group normalisations, 1 or more.
     pub norm_groups: usize,
+    /// Optimiser steps of the training, 1 or more.
     pub steps: usize,
+    /// Images in a batch: even, 2 or more (its halves are trained side by side).
     pub batch: usize,
+    /// Highest learning rate of AdamW, more than 0; it follows a warm-up and a cosine.
     pub learning_rate: f64,
+    /// Weight of the Kullback-Leibler divergence of the latents from the standard normal, 0 or
+    /// more.
     pub kl_weight: f64,
-    /// Weight of the L1 loss on differences of neighbouring pixels.
+    /// Weight of the L1 error of differences between neighbouring pixels, 0 or more; it keeps edges
+    /// and texture.
     pub gradient_weight: f64,
-    /// Weight of the L1 loss on colour: each pixel less the mean of its channels.
+    /// Weight of the L1 error of colour (each pixel less the mean of its channels), 0 or more.
     pub chroma_weight: f64,
-    /// Weight of the distance between the backbone's features of image and reconstruction.
+    /// Weight of the distance between the backbone's features of image and reconstruction, 0 or
+    /// more (LPIPS, Zhang et al. 2018, with all channels weighted alike).
     pub perceptual_weight: f64,
 }
 
+/// The text encoder, a CLIP text model that is trained together with the UNet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextEncoder {
-    /// Entries of the byte-pair vocabulary, trained on the corpus's captions.
+    /// Entries of the byte-pair vocabulary, which is learnt from the captions of the corpus; more
+    /// than 256, the bytes that it starts from.
     pub vocabulary: usize,
-    /// Tokens a prompt is padded or cut to.
+    /// Tokens to which a prompt is padded or cut, start and end included; 3 or more.
     pub context: usize,
+    /// Width of the embeddings, a multiple of `heads`.
     pub width: usize,
+    /// Transformer layers, 1 or more.
     pub layers: usize,
+    /// Attention heads in each layer, 1 or more; a divisor of `width`.
     pub heads: usize,
 }
 
-/// The noise schedule ("scaled_linear", as Stable Diffusion's).
+/// The noise schedule, which is Stable Diffusion's `scaled_linear`: the square root of beta rises
+/// linearly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Diffusion {
+    /// Timesteps from image to noise, 1 or more (diffusers' `num_train_timesteps`).
     pub timesteps: usize,
+    /// Variance of the noise that the first timestep adds, more than 0 and less than `beta_end`.
     pub beta_start: f64,
+    /// Variance of the noise that the last timestep adds, less than 1.
     pub beta_end: f64,
+    /// What the UNet is trained to predict.
     pub prediction: PredictionType,
 }
 
+/// The UNet (diffusers' `UNet2DConditionModel`) and its pretraining.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UNet {
+    /// Channels of each level from the finest, one or more, each a multiple of `norm_groups` and of
+    /// `heads`; each further level halves the side (diffusers' `block_out_channels`).
     pub channels: Vec<usize>,
+    /// Residual blocks in each level, 1 or more.
     pub layers_per_block: usize,
+    /// Attention heads in each layer, 1 or more; a divisor of every width in `channels`.
     pub heads: usize,
+    /// Groups of the group normalisations, 1 or more.
     pub norm_groups: usize,
+    /// Optimiser steps of the pretraining, 1 or more.
     pub steps: usize,
+    /// Images in a batch: even, 2 or more (its halves are trained side by side).
     pub batch: usize,
+    /// Highest learning rate of AdamW, more than 0; it follows a warm-up and a cosine.
     pub learning_rate: f64,
-    /// Decay of the weights' exponential moving average, which is what is kept.
+    /// Decay per step of the moving average of the weights, 0 or more and less than 1; the average
+    /// is kept.
     pub ema: f64,
-    /// Share of captions replaced by the empty prompt, for classifier-free guidance.
+    /// Probability, 0 or more and less than 1, that a caption is replaced by the empty prompt,
+    /// which trains classifier-free guidance.
     pub caption_dropout: f64,
-    /// Gamma of the min-SNR weighting of the loss (Hang et al. 2023); 0: every timestep counts
-    /// alike.
+    /// Gamma of the min-SNR weighting of the loss (Hang et al. 2023), 0 or more. 0: all timesteps
+    /// weigh the same.
     pub snr_gamma: f64,
 }
 
-/// The classifiers' networks: a small EfficientNet-V2 for small images, EfficientNet-V2-S and -M,
-/// EfficientNet-Lite0.
+/// Names of the classifiers' networks: a small EfficientNet-V2 for small images, EfficientNet-V2-S
+/// and -M, EfficientNet-Lite0.
 pub const ARCHITECTURES: &[&str] = &["tiny", "v2-s", "v2-m", "lite0"];
 
+/// The classifiers' network before its head, and its pretraining on the kinds of the corpus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Backbone {
-    /// One of [`ARCHITECTURES`].
+    /// The network: `tiny` (a small EfficientNet-V2 for small images), `v2-s` or `v2-m`
+    /// (torchvision's EfficientNet-V2), or `lite0` (EfficientNet-Lite0). `base.from` has `tiny`.
     pub architecture: String,
+    /// Training of the backbone where the study trains its own base.
     pub training: Classifier,
 }
 
-/// The real-count sweep: real only, every control and every strategy, at every n, dose, transform
-/// setting and regime.
+/// The real-count sweep: real images only, every control and every strategy, at every n, dose,
+/// transform setting and regime, in every replicate. No list has a value twice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
-    /// Real images per class.
+    /// Numbers of real images per class, one or more, each 1 to `images.pool`.
     pub n: Vec<usize>,
-    /// None of them where there are controls: then nothing is generated, and there is nothing to
-    /// check or to show.
+    /// Strategies that make synthetic images. `[]` needs a control: then nothing is generated, and
+    /// the report has no generator check and no contact sheets.
     pub strategies: Vec<Strategy>,
+    /// Arms without synthetic images that show how far results differ by chance.
     pub controls: Vec<Control>,
-    /// Synthetic images per real image; of no effect without a strategy.
+    /// Synthetic images per real image, one value or more, each 1 or more; without effect where
+    /// there is no strategy. Real images only, dose 0, is always an arm.
     pub doses: Vec<usize>,
-    /// Whether classifiers see transformed images.
+    /// Whether the classifiers' training images are transformed, as `[transforms]` says: `true`,
+    /// `false` or both.
     pub transforms: Vec<bool>,
-    /// Which part of each classifier is trained; each regime is compared with real images only
-    /// within itself.
+    /// Which parts of the classifiers are trained, one value or more. Arms are compared within a
+    /// regime.
     pub regimes: Vec<Regime>,
+    /// Replicates, 1 or more: repetitions of all classifiers, each with its own sample of real
+    /// images and its own training seed.
     pub replicates: usize,
 }
 
+/// The statistics of the report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Analysis {
-    /// Coverage of every interval, 0 to 1.
+    /// Coverage of every confidence interval, more than 0 and less than 1.
     pub confidence: f64,
-    /// False discovery rate of Benjamini-Hochberg, 0 to 1.
+    /// False discovery rate at which Benjamini and Hochberg's procedure controls the contrasts,
+    /// more than 0 and less than 1.
     pub q: f64,
+    /// Assumptions of the power that `titrate plan` shows.
     pub assumed: Assumed,
 }
 
-/// How much a difference of two arms' accuracies is taken to vary before there are results, for
-/// `titrate plan`: standard deviations of rates, 0 to 1. The report measures them.
+/// Standard deviations of the difference between two arms' accuracies that `titrate plan` assumes
+/// to compute power before there are results. Accuracies are rates from 0 to 1; the report measures
+/// these deviations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assumed {
-    /// Between replicates.
+    /// Between replicates, 0 or more.
     pub rerun: f64,
-    /// Between images, the same in all replicates; of one image.
+    /// Between images, the same in all replicates, for a single image; 0 or more.
     pub image: f64,
-    /// Neither; of one image in one replicate.
+    /// Of a single image in a single replicate, beyond the two others; 0 or more.
     pub residual: f64,
 }

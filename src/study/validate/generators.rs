@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::keys::{KNOWN, dotted};
 use super::super::schema::*;
-use super::{Rules, join, written};
+use super::{Rules, join, to_toml};
 use crate::vocabulary::{Lora, Precision, TuningMask, TuningTransforms};
 
 pub(super) fn generators(study: &Study, rules: &mut Rules) {
@@ -63,7 +63,7 @@ fn generator(table: &str, study: &Study, generator: &Generator, rules: &mut Rule
     let models = dreambooth.models;
     if matches!(models, Models::All | Models::AllPerReplicate) && !own.is_empty() && !inherited {
         let key = join(table, "dreambooth.steps_by_class");
-        let models = written(&models);
+        let models = to_toml(&models);
         rules.refuse(&key, format!("`{key}` names classes, but dreambooth.models is {models}: one model learns all of them"));
     }
 
@@ -186,8 +186,9 @@ fn tuning(table: &str, dreambooth: &DreamBooth, rules: &mut Rules) {
     rules.unique(&join(lora, "targets"), targets);
 }
 
-/// What only tuning reads, said since `models` is "untuned". What is the default's or the
-/// generator's may stay, and so may what a tuned variant has from the generator.
+/// Refuses keys that only tuning reads where they were written since `models` became "untuned".
+/// Values of the defaults or of the generator may stay, and so may those that a tuned variant
+/// inherits.
 fn untuned(table: &str, study: &Study, dreambooth: &DreamBooth, rules: &mut Rules) {
     let is_variant = table != "generator";
     let is_tuned = |dreambooth: &DreamBooth| dreambooth.models != Models::Untuned;
@@ -218,10 +219,10 @@ fn untuned(table: &str, study: &Study, dreambooth: &DreamBooth, rules: &mut Rule
 fn read_by_tuning(dreambooth: &DreamBooth) -> BTreeMap<String, String> {
     let Prior { images, weight, prompt } = &dreambooth.prior;
     let prior =
-        [("images", written(images)), ("weight", written(weight)), ("prompt", written(prompt))];
+        [("images", to_toml(images)), ("weight", to_toml(weight)), ("prompt", to_toml(prompt))];
     let prior = prior.map(|(name, value)| (join("prior", name), value));
     let steps = |(class, steps): (&String, &usize)| {
-        (join("steps_by_class", &dotted(&[class])), written(steps))
+        (join("steps_by_class", &dotted(&[class])), to_toml(steps))
     };
     prior.into_iter().chain(dreambooth.steps_by_class.iter().map(steps)).collect()
 }

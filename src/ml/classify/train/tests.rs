@@ -175,7 +175,7 @@ fn what_is_kept_is_what_was_judged() {
         let frozen = Params::frozen_from(weights, DType::F32, &Device::Cpu);
         let network = frozen.build(|vb| EfficientNet::new(&config(HeadKind::Linear), vb)).unwrap();
         let (loss, _) =
-            judged(&network, Examples { inputs: &validation, labels: &labels }, &class_weights)
+            judge(&network, Examples { inputs: &validation, labels: &labels }, &class_weights)
                 .unwrap();
         let losses = curve.iter().map(|line| line.validation_loss).collect::<Vec<_>>();
         let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);

@@ -1,4 +1,4 @@
-//! What a depthwise convolution does with rows of pixels while their sums stay in registers.
+//! Inner loops of depthwise convolutions, over rows of pixels whose sums stay in registers.
 
 #![expect(
     clippy::needless_range_loop,
@@ -63,7 +63,8 @@ pub fn strip(columns: &[Taps]) -> Option<(usize, [usize; 3])> {
     strip.iter().enumerate().all(meets).then_some((start, order))
 }
 
-/// What one row of a source gives a strip: its pixels, and the filters of three of them in turn.
+/// The part of a strip's sums that comes from one source row: its pixels, and the filters of three
+/// of them in turn.
 pub struct Line<'a, T> {
     pub pixels: [&'a [T]; STRIP + 2],
     pub filters: [&'a [T]; 3],

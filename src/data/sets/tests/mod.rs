@@ -11,6 +11,8 @@ use crate::data::split::{Strata, Wanted, split};
 use crate::seed::Seed;
 use crate::vocabulary::SkinTypeScale;
 
+mod folders;
+
 fn table(text: &str) -> Table {
     Table::read(text.as_bytes(), "a.csv").unwrap()
 }
@@ -22,8 +24,9 @@ const B: &str = "fa2911a9b13b6f8af79cb700937cc14f";
 #[test]
 fn what_is_wrong_with_a_table_is_named_with_its_line() {
     let check = |text: String, expected: Expect| {
-        let error = Table::read(text.as_bytes(), "a.csv")
-            .and_then(|table| fitzpatrick17k::catalogue(&table, None, None, SkinTypeScale::Scale));
+        let error = Table::read(text.as_bytes(), "a.csv").and_then(|table| {
+            fitzpatrick17k::catalogue(&table, None, None, SkinTypeScale::Scale, &[])
+        });
         expected.assert_eq(&error.unwrap_err().to_string());
     };
     let row = |text: &str| format!("{HEADER}{text}\n");
@@ -77,7 +80,7 @@ fn lists_agree_with_the_annotations() {
         Table::read(format!("md5hash,label\r\n{text}\r\n").as_bytes(), name).unwrap()
     };
     let of = |held_out: Option<&Table>, training: Option<&Table>| {
-        fitzpatrick17k::catalogue(&annotations, held_out, training, SkinTypeScale::Centaur)
+        fitzpatrick17k::catalogue(&annotations, held_out, training, SkinTypeScale::Centaur, &[])
     };
     let both = of(Some(&list(&format!("{A},psoriasis"), "h.csv")), None).unwrap();
     let parts = both
@@ -107,7 +110,7 @@ fn lists_agree_with_the_annotations() {
 fn a_class_that_no_picture_has_is_named_with_the_nearest() {
     let annotations = table(&format!("{HEADER}{A},3,1,psoriasis,non-neoplastic\n"));
     let catalogue =
-        fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale).unwrap();
+        fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale, &[]).unwrap();
     let error = catalogue.of(&["psoriasys".to_owned()]).unwrap_err().to_string();
     assert_eq!(
         error,
@@ -148,7 +151,8 @@ fn fitzpatrick17k_is_the_papers() {
     ) else {
         return;
     };
-    let all = fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale).unwrap();
+    let all =
+        fitzpatrick17k::catalogue(&annotations, None, None, SkinTypeScale::Scale, &[]).unwrap();
     assert_eq!(all.records.len(), 16_577);
     assert_eq!(all.notes, Vec::<String>::new(), "every count is the paper's");
     let counts = all.counts();
@@ -159,7 +163,7 @@ fn fitzpatrick17k_is_the_papers() {
         (SkinTypeScale::Scale, [9, 70, 111, 70, 53, 22, 25]),
         (SkinTypeScale::Centaur, [18, 139, 77, 46, 38, 17, 25]),
     ] {
-        let set = fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, skin_type)
+        let set = fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, skin_type, &[])
             .unwrap()
             .of(&classes())
             .unwrap();
@@ -173,8 +177,9 @@ fn fitzpatrick17k_is_the_papers() {
     }
     // The authors' clean training table is not at hand: one of the same counts, drawn from what is
     // not held out.
-    let set = fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, SkinTypeScale::Scale)
-        .unwrap();
+    let set =
+        fitzpatrick17k::catalogue(&annotations, Some(&held_out), None, SkinTypeScale::Scale, &[])
+            .unwrap();
     let mut clean = String::from("md5hash,label\n");
     for (label, _, cleaned) in fitzpatrick17k::COUNTS {
         let of_class = set
@@ -190,6 +195,7 @@ fn fitzpatrick17k_is_the_papers() {
         Some(&held_out),
         Some(&table(&clean)),
         SkinTypeScale::Scale,
+        &[],
     )
     .unwrap();
     assert_eq!((clean.records.len(), clean.notes), (3_930, Vec::new()));
@@ -238,7 +244,7 @@ fn ddi_rows() -> String {
 
 #[test]
 fn ddi_is_held_out_by_skin_type() {
-    let set = ddi::catalogue(&table(&ddi_rows())).unwrap();
+    let set = ddi::catalogue(&table(&ddi_rows()), &[]).unwrap();
     assert_eq!((set.records.len(), set.counts()["malignant"], set.notes.len()), (656, 171, 0));
     let classes = ddi::CLASSES.map(str::to_owned);
     let by_type = |key, part| Wanted { key, count: 32, strata: Strata::SkinTypes, part };
@@ -255,7 +261,7 @@ fn ddi_is_held_out_by_skin_type() {
         taken.concat().iter().map(|&at| set.records[at].id.as_str()).collect::<Vec<_>>().concat();
     expect!["02bc71a5"].assert_eq(&blake3::hash(ids.as_bytes()).to_hex()[..8]);
     let error = |row: &str| {
-        ddi::catalogue(&table(&format!("{}{row}\n", ddi_rows()))).unwrap_err().to_string()
+        ddi::catalogue(&table(&format!("{}{row}\n", ddi_rows())), &[]).unwrap_err().to_string()
     };
     assert_eq!(
         error("0,1,000001.png,12,True,x"),
@@ -269,97 +275,4 @@ fn ddi_is_held_out_by_skin_type() {
         error("0,9,9.png,3,True,x"),
         "`a.csv`, line 658: `skin_tone` is \"3\"; 12, 34 or 56 expected"
     );
-}
-
-/// A folder with empty files of these names.
-fn folder_of(files: &[&str]) -> tempfile::TempDir {
-    let root = tempfile::tempdir().unwrap();
-    for file in files {
-        let path = root.path().join(file);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, "").unwrap();
-    }
-    root
-}
-
-#[test]
-fn folders_are_classes_with_or_without_parts() {
-    let plain = folder_of(&[
-        "nevus/b.PNG",
-        "nevus/a.jpg",
-        "melanoma/a.jpg",
-        "melanoma/notes.txt",
-        ".hidden/a.jpg",
-        "nevus/.DS_Store",
-    ]);
-    // A link to a folder above leads nowhere: only two folders are looked into.
-    std::os::unix::fs::symlink(plain.path(), plain.path().join("nevus/loop")).unwrap();
-    std::os::unix::fs::symlink(plain.path(), plain.path().join("round")).unwrap();
-    let files = folder::files(plain.path()).unwrap();
-    assert_eq!(files, ["melanoma/a.jpg", "nevus/a.jpg", "nevus/b.PNG"]);
-    let unread = folder_of(&[
-        "a/1.TIF", "a/2.tiff", "a/3.heic", "a/4.heif", "a/5.avif", "a/6.jp2", "a/7.jxl",
-    ]);
-    assert_eq!(
-        folder::files(unread.path()).unwrap().len(),
-        7,
-        "they are refused by name when they are decoded"
-    );
-    let parted = folder_of(&[
-        "train/nevus/a.jpg",
-        "val/nevus/b.jpg",
-        "test/nevus/c.jpg",
-        "test/melanoma/d.jpg",
-    ]);
-    let files = folder::files(parted.path()).unwrap();
-    let set = folder::catalogue(files.iter().map(String::as_str), None).unwrap();
-    let found = set
-        .records
-        .iter()
-        .map(|record| (record.id.as_str(), record.label.as_str(), record.part))
-        .collect::<Vec<_>>();
-    assert_eq!(
-        found,
-        [
-            ("test-melanoma-d", "melanoma", Some(Part::Test)),
-            ("test-nevus-c", "nevus", Some(Part::Test)),
-            ("train-nevus-a", "nevus", Some(Part::Train)),
-            ("val-nevus-b", "nevus", Some(Part::Validation)),
-        ]
-    );
-    assert!(
-        folder::files(folder_of(&["a.jpg"]).path())
-            .unwrap_err()
-            .to_string()
-            .contains("has no folder of pictures")
-    );
-    let missing = folder::files(Path::new("/no/such/folder")).unwrap_err().to_string();
-    assert!(missing.contains("`/no/such/folder` can't be read"), "{missing}");
-}
-
-#[test]
-fn a_folders_table_says_more_of_its_pictures() {
-    let files = ["train/nevus/a.jpg", "test/nevus/c.jpg"];
-    let of = |text: &str| folder::catalogue(files, Some(&table(text)));
-    let set = of("file,fst,patient,malignant\ntrain/nevus/a.jpg,5,p1,no\n").unwrap();
-    let known = |set: &Catalogue| {
-        set.records
-            .iter()
-            .map(|record| (record.fst, record.patient.clone(), record.malignant))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(known(&set), [(0, String::new(), None), (5, "p1".to_owned(), Some(false))]);
-    let silent = of("file,malignant\ntrain/nevus/a.jpg,\ntest/nevus/c.jpg,yes\n").unwrap();
-    assert_eq!(known(&silent), [(0, String::new(), Some(true)), (0, String::new(), None)]);
-    let error = |text: &str| of(text).unwrap_err().to_string();
-    assert_eq!(
-        error("file\nnevus/x.jpg\n"),
-        "`a.csv`, line 2: there is no picture `nevus/x.jpg` in the folder"
-    );
-    let crossing = error("file,patient\ntrain/nevus/a.jpg,p1\ntest/nevus/c.jpg,p1\n");
-    let expected = "patient `p1` has pictures in more than one part, such as `test/nevus/c.jpg` and `train/nevus/a.jpg`: a patient may be \
-                    in one only";
-    assert_eq!(crossing, expected);
-    let one_id = folder::catalogue(["a/b.c.jpg", "a/b-c.jpg"], None).unwrap_err().to_string();
-    assert_eq!(one_id, "`a/b.c.jpg` and `a/b-c.jpg` would have the one id `a-b-c`: rename one");
 }

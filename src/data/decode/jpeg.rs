@@ -1,0 +1,86 @@
+//! The markers of a JPEG file: what its decoder does not say, or says wrongly.
+
+use super::cause::{Cause, UnreadKind};
+
+/// What stands before an XMP packet in its segment.
+const XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+
+/// What the markers of a file say, up to its end.
+#[derive(Default)]
+pub(super) struct Markers<'a> {
+    /// The last byte of the marker of the frame (SOF), from 0xc0.
+    frame: u8,
+    /// Bits of a sample.
+    precision: u8,
+    /// Channels of the frame.
+    channels: u8,
+    /// Scans (SOS).
+    scans: usize,
+    /// The XMP packet.
+    pub xmp: Option<&'a [u8]>,
+}
+
+impl<'a> Markers<'a> {
+    /// The markers of a file that is there to its end: decoders paint what is missing in grey.
+    pub(super) fn of(bytes: &'a [u8]) -> Result<Self, Cause> {
+        let mut markers = Self::default();
+        let mut at = 2;
+        while let Some(found) =
+            bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
+        {
+            at += found + 1;
+            match bytes.get(at) {
+                // A stuffed byte of the scan, fill, a restart or a marker without a segment.
+                Some(0x00 | 0x01 | 0xd0..=0xd8) => at += 1,
+                Some(0xff) => {}
+                Some(0xd9) => return Ok(markers),
+                Some(&marker) => {
+                    let Some(&[high, low]) = bytes.get(at + 1..at + 3) else { break };
+                    let length = usize::from(u16::from_be_bytes([high, low]));
+                    let segment = bytes.get(at + 3..at + 1 + length.max(2)).unwrap_or_default();
+                    markers.add(marker, segment);
+                    at += 1 + length;
+                }
+                None => break,
+            }
+        }
+        Err("it is cut off: there is no end-of-image marker".into())
+    }
+
+    fn add(&mut self, marker: u8, segment: &'a [u8]) {
+        match (marker, segment) {
+            // SOF; 0xc4, 0xc8 and 0xcc are others'.
+            (0xc0..=0xcf, [precision, _, _, _, _, channels, ..])
+                if ![0xc4, 0xc8, 0xcc].contains(&marker) =>
+            {
+                (self.frame, self.precision, self.channels) = (marker, *precision, *channels);
+            }
+            (0xda, _) => self.scans += 1,
+            (0xe1, segment) => self.xmp = self.xmp.or(segment.strip_prefix(XMP)),
+            _ => {}
+        }
+    }
+}
+
+/// Refuses the kinds of JPEG that are not decoded, or not as they should be: a frame of one scan a
+/// channel that is not progressive has come out in wrong colours.
+pub(super) fn refuse_unverified(markers: &Markers<'_>) -> Result<(), Cause> {
+    let kind = match markers.frame {
+        0xc0..=0xc2 => None,
+        0xc3 | 0xc7 | 0xcb | 0xcf => Some("lossless"),
+        0xc9 | 0xca => Some("arithmetically coded"),
+        _ => Some("hierarchical"),
+    };
+    let refuse = |kind: String| Err(UnreadKind(kind).into());
+    if let Some(kind) = kind {
+        return refuse(format!("it is {kind}"));
+    }
+    if markers.precision != 8 {
+        return refuse(format!("it has {} bits a sample, not 8", markers.precision));
+    }
+    if markers.frame != 0xc2 && markers.channels > 1 && markers.scans > 1 {
+        let scans = markers.scans;
+        return refuse(format!("its channels are in {scans} scans, and it is not progressive"));
+    }
+    Ok(())
+}
