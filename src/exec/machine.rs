@@ -25,7 +25,7 @@ pub(super) fn gpu_models() -> Option<String> {
 /// The same from the driver's folder, which has a folder for each GPU.
 fn gpu_models_in(driver: &Path) -> Option<String> {
     let gpus = fs::read_dir(driver).ok()?.filter_map(Result::ok);
-    let models = gpus.filter_map(|gpu| field(&gpu.path().join("information"), "Model"));
+    let models = gpus.filter_map(|gpu| field(gpu.path().join("information"), "Model"));
     let models = models.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
     if models.is_empty() { None } else { Some(models.join(" or ")) }
 }

@@ -20,7 +20,6 @@ mod sampling;
 mod tuning;
 
 use place::Shards;
-use recipe::Model;
 
 /// The models that a generator is made of.
 #[derive(Clone)]
@@ -223,7 +222,12 @@ impl Builder<'_> {
     }
 
     /// What the report says beside the outputs of other tasks.
-    fn report(&self, name: String, resolved: String, models: &[Model]) -> kinds::Report {
+    fn report(
+        &self,
+        name: String,
+        resolved: String,
+        trainings: Vec<kinds::Training>,
+    ) -> kinds::Report {
         let study = self.study;
         let images = &study.images;
         let sizes = [
@@ -243,7 +247,7 @@ impl Builder<'_> {
             shared: study.shared_by_replicates(),
             study: resolved,
             tasks: self.counts(),
-            trainings: models.iter().map(|model| model.training.clone()).collect(),
+            trainings,
         }
     }
 
@@ -282,7 +286,8 @@ impl Builder<'_> {
         let contact = has_synthetic.then(|| self.contact(pool, &shards, &models)).transpose()?;
         let analysis = self.analysis(&classifiers)?;
 
-        let params = self.report(name, resolved, &models);
+        let trainings = models.iter().map(|model| model.training.clone()).collect();
+        let params = self.report(name, resolved, trainings);
         let mut inputs = vec![role("analysis", analysis)];
         inputs.extend(contact.map(|contact| role("contact", contact)));
         inputs.extend(check.map(|check| role("check", check)));

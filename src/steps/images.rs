@@ -75,7 +75,10 @@ fn resized(
     let (mut items, mut packed) = (Vec::new(), Vec::new());
     let mut decode_all = |packed: &mut Vec<Sample>| -> Result<(), ShardError> {
         let decoded = packed.par_drain(..).map(decode).collect::<Vec<_>>();
-        decoded.into_iter().try_for_each(|item| Ok(items.push(item?)))
+        for item in decoded {
+            items.push(item?);
+        }
+        Ok(())
     };
     context.stream(role, SHARD, |shard| {
         webdataset::for_each_sample(shard, &name, |sample| -> Result<(), ShardError> {

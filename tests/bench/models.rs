@@ -10,14 +10,14 @@ use candle_core::{DType, Device, Tensor};
 use titrate::ml::latent::config::{ActFn, PerLevel};
 use titrate::ml::latent::denoising::{Batch, Denoising};
 use titrate::ml::latent::sample::Sampler;
-use titrate::ml::latent::schedule::{self, PredictionType, Schedule};
+use titrate::ml::latent::schedule::{self, Schedule};
 use titrate::ml::latent::train::{Budget, Part, optimise};
 use titrate::ml::latent::unet::{self, UNet2DConditionModel};
 use titrate::ml::latent::vae::{self, AutoencoderKl};
 use titrate::ml::params::Params;
 use titrate::ml::training::Session;
 use titrate::seed::Seed;
-use titrate::vocabulary::Solver;
+use titrate::vocabulary::{PredictionType, Solver};
 
 use crate::{Case, classifiers, repeated, repeated_after};
 

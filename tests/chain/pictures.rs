@@ -327,7 +327,7 @@ fn the_paper_is_planned_without_its_data() {
             missing.contains(&"STABLE_DIFFUSION_2_1_BASE"),
             "{end}"
         );
-        assert!(work.contains("training images shown at most"), "{end}");
+        assert!(work.contains("images through a classifier, forward and back, at most"), "{end}");
         // Nothing has run: the power is that of the variances which the study assumes.
         assert!(
             work.contains("power:\n  With 5 replicates")

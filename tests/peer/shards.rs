@@ -115,13 +115,13 @@ fn shards_go_to_python_and_come_from_there() {
 }
 
 fn sample_number(key: &str) -> usize {
-    key.parse().unwrap()
+    key.rsplit('/').next().unwrap_or(key).parse().unwrap()
 }
 
 /// Their shards as a study's real images.
 fn audit(folder: &std::path::Path) {
     let smoke = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/smoke.toml");
-    let images = "source = \"webdataset\"\npath = \"theirs\"\nplentiful = 0\npool = 4\nvalidation = 2\nheld_out = 4\n";
+    let images = "source = \"webdataset\"\npath = \"theirs\"\nplentiful = 0\npool = 4\nvalidation = 2\nheld_out = 4\nignored_columns = [\"extra\"]\n";
     fs::write(folder.join("study.toml"), format!("extends = {smoke:?}\n[images]\n{images}"))
         .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));

@@ -40,7 +40,7 @@ def write(folder):
             record = {"label": CLASSES[index // 12], "fst": 1 + index % 6, "extra": {"kept": [1, 2]}}
             sink.write({"__key__": key, extension: buffer.getvalue(), "json": record})
             pixels = numpy.asarray(Image.open(buffer).convert("RGB")).tobytes().hex()
-            written.append({"key": f"{index:06d}", "record": record, "pixels": pixels, "extension": extension})
+            written.append({"key": key, "record": record, "pixels": pixels, "extension": extension})
     (folder / "theirs.json").write_text(json.dumps(written))
 
 

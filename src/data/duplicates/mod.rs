@@ -71,9 +71,9 @@ pub struct Pair {
     pub likeness: Likeness,
 }
 
-/// The duplicates among images, sorted by position: of `count` images with equal pixels the `count
-/// - 1` pairs with the first of them, and the near pairs among the first ones. The same for every
-/// number of threads.
+/// The duplicates among images, sorted by position: every other image with equal pixels paired with
+/// the first of them, and the near pairs among those first ones. The same for every number of
+/// threads.
 pub fn pairs(images: &[Fingerprint]) -> Vec<Pair> {
     let mut firsts = BTreeMap::new();
     let mut found = Vec::new();
