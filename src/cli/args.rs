@@ -9,7 +9,7 @@ Exit codes:
   0    everything asked for is done
   1    a task failed
   2    usage, or a study that cannot be run as it is
-  3    the store: in use by another process, of a newer format, or damaged beyond repair (verify: damage was found)
+  3    the store: in use by another process, of another format, deleted under a run, or damaged beyond repair (verify: damage was found)
   4    no space left, or reading or writing failed
   130  interrupted; nothing finished is lost, the same command goes on where it stopped";
 

@@ -56,7 +56,7 @@ pub(super) fn open_store(folder: &Path) -> Result<Store> {
     let store = Store::open(workspace().join(folder))?;
     let opening = store.opening();
     if let IndexState::Rebuilt { cause, refusals } = &opening.index {
-        eprintln!("note: the store's index was rebuilt from its objects: {cause}");
+        eprintln!("note: the store's index was rebuilt from its receipts: {cause}");
         for refusal in refusals {
             eprintln!("warning: {}: {}", refusal.path.display(), refusal.cause);
         }

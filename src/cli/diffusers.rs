@@ -50,7 +50,7 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
         .and_then(|(_, input)| task_of(&graph, input));
     let autoencoder =
         input(latents.context("the task reads no latents")?, "autoencoder", &assessed)?;
-    write(store.objects(), &Parts { tuned, text, autoencoder }, &arguments.folder)?;
+    write_aside(store.objects(), &Parts { tuned, text, autoencoder }, &arguments.folder)?;
     let folder = arguments.folder.display();
     print(&format!(
         "wrote {folder}\n  diffusers: DiffusionPipeline.from_pretrained(\"{folder}\")\n"
@@ -90,10 +90,22 @@ fn entry<'a>(artifact: &'a Artifact, name: &str) -> Result<&'a Entry> {
     artifact.entry(name).with_context(|| format!("there is no {name}"))
 }
 
-fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
+/// Writes the pipeline to a folder beside `folder`, which then takes its place: an export that was
+/// killed can be repeated.
+fn write_aside(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
     if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!("{} is not empty", folder.display());
     }
+    let name = folder.file_name().with_context(|| format!("{} has no name", folder.display()))?;
+    let aside = folder.with_file_name(format!(".{}.part", name.to_string_lossy()));
+    if aside.exists() {
+        fs::remove_dir_all(&aside).with_context(|| format!("remove {}", aside.display()))?;
+    }
+    write(objects, parts, &aside)?;
+    fs::rename(&aside, folder).with_context(|| format!("rename to {}", folder.display()))
+}
+
+fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
     let rooms: [(&Artifact, &[&str]); 3] = [
         (parts.autoencoder, &["vae/"]),
         (parts.text, &["text_encoder/", "tokenizer/"]),
@@ -131,4 +143,25 @@ fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
         &layout::model_index(unet.in_channels != unet.out_channels),
     )?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_that_failed_half_way_can_be_repeated() {
+        let place = tempfile::tempdir().unwrap();
+        let objects = Objects::open(place.path()).unwrap();
+        // The configuration is written before the weights are found to be missing.
+        let files = vec![("vae/config.json".to_owned(), b"{}".to_vec())];
+        let half = objects.put_artifact(files).unwrap();
+        let parts = Parts { tuned: &half, text: &half, autoencoder: &half };
+        let folder = place.path().join("pipeline");
+        for _ in 0..2 {
+            let error = write_aside(&objects, &parts, &folder).unwrap_err().to_string();
+            assert_eq!(error, format!("there is no {}", VAE.1));
+            assert!(!folder.exists());
+        }
+    }
 }

@@ -27,6 +27,9 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
     for (digest, moved_to) in &report.corrupt {
         writeln!(text, "  {digest} moved to {}", moved_to.display())?;
     }
+    for (digest, cause) in &report.unreadable {
+        writeln!(text, "  {digest} can't be read: {cause}")?;
+    }
     for (id, assessment) in opened.graph.ids().zip(walk(&opened.graph, &opened.store)?) {
         if let Freshness::Stale(reason @ (Reason::Damaged(_) | Reason::NoReceipt)) =
             assessment.freshness
@@ -53,11 +56,8 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
         )?;
     }
     print(&text);
-    Ok(if report.corrupt.is_empty() && report.unfinished.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Store
-    })
+    let readable = report.corrupt.is_empty() && report.unreadable.is_empty();
+    Ok(if readable && report.unfinished.is_empty() { Exit::Done } else { Exit::Store })
 }
 
 /// Keeps what the named studies need, or all those under experiments/.

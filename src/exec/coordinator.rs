@@ -18,7 +18,7 @@ use crate::exec::queue::Queue;
 use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine};
 use crate::id::{Digest, Key};
 use crate::plan::{Freshness, Graph, Input, Job, Manifest, Reason, Task, TaskId, assess};
-use crate::store::{Artifact, Published, Store};
+use crate::store::{Artifact, Attempt, Published, Store};
 
 /// How often a coordinator that waits for its workers looks for an interrupt.
 const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
@@ -30,7 +30,9 @@ pub fn run(
     options: &Options,
     emit: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, ExecError> {
-    Coordinator::new(graph, store, options, emit).run()
+    let outcome = Coordinator::new(graph, store, options, emit).run();
+    // Whatever failed first in a store that is not there any more, that is the cause.
+    outcome.map_err(|error| store.check_present().err().map_or(error, ExecError::from))
 }
 
 /// Where a task stands during a run.
@@ -111,6 +113,7 @@ impl<'a> Coordinator<'a> {
         self.settle(roots.collect())?;
         loop {
             self.look_up();
+            self.store.check_present()?;
             while !self.stopping && self.start_next()? {}
             if self.running.is_empty() {
                 break;
@@ -232,8 +235,8 @@ impl<'a> Coordinator<'a> {
         });
         let root = std::path::absolute(self.store.root())
             .map_err(|source| ExecError::io("find", self.store.root(), source))?;
-        job.work = root.join("work").join(job.key.to_string());
-        job.attempt = count_attempt(&job.work)?;
+        job.work = Attempt::make_folder(&root, &job.key)?;
+        job.attempt = count_attempt(&job.work, job.key)?;
         job.threads = threads;
         (self.emit)(&Event::Started {
             label: task.label.clone(),
@@ -273,6 +276,7 @@ impl<'a> Coordinator<'a> {
         // A worker killed by an interrupt is not there any more.
         let Some(worker) = self.running.remove(&id) else { return Ok(()) };
         self.queue.end(id);
+        self.store.check_present()?;
         let (started, log) = (worker.started, worker.log.clone());
         match worker.end()? {
             End::Done => self.take_in(id, started.elapsed().as_secs_f64(), &log),
@@ -384,6 +388,7 @@ impl<'a> Coordinator<'a> {
         error: String,
         log: &Path,
     ) -> Result<(), ExecError> {
+        self.store.distrust(&object)?;
         let mut producers = Vec::new();
         for producer in inputs(self.graph.task(id)) {
             let damaged = match self.artifact(producer) {

@@ -11,7 +11,9 @@ use std::time::Instant;
 
 use crate::exec::protocol::{Cause, Message, Order};
 use crate::exec::{ExecError, LOG};
+use crate::id::Key;
 use crate::plan::TaskId;
+use crate::replace::replace;
 
 /// How many lines of a log an error shows.
 const TAIL_LINES: usize = 20;
@@ -125,7 +127,6 @@ fn describe(status: ExitStatus) -> String {
 }
 
 fn open_log(path: &Path) -> io::Result<File> {
-    fs::create_dir_all(path.parent().expect("a log lies in its attempt's folder"))?;
     OpenOptions::new().create(true).append(true).open(path)
 }
 
@@ -137,15 +138,30 @@ pub(super) fn tail(log: &Path) -> Vec<String> {
     lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| line.to_string()).collect()
 }
 
-/// One more than the attempts at this key that did not finish; notes it beside the log.
-pub(super) fn count_attempt(work: &Path) -> Result<u32, ExecError> {
+/// One more than the attempts at this key that did not finish; notes it beside the log, with the
+/// key, so that another task's note counts as none.
+pub(super) fn count_attempt(work: &Path, key: Key) -> Result<u32, ExecError> {
     let path = work.join("attempt");
-    let failed = |source| ExecError::io("count attempts in", &path, source);
-    fs::create_dir_all(work).map_err(failed)?;
-    let earlier = fs::read_to_string(&path)
-        .ok()
-        .and_then(|text| text.trim().parse::<u32>().ok())
+    let noted = fs::read_to_string(&path).unwrap_or_default();
+    let earlier = noted
+        .strip_prefix(&format!("{key} "))
+        .and_then(|count| count.trim().parse::<u32>().ok())
         .unwrap_or(0);
-    fs::write(&path, format!("{}\n", earlier + 1)).map_err(failed)?;
-    Ok(earlier + 1)
+    let count = earlier.saturating_add(1);
+    replace(&path, format!("{key} {count}\n").as_bytes())
+        .map_err(|source| ExecError::io("count attempts in", &path, source))?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_counted_for_their_own_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let [key, other] = [Key::of(b"task"), Key::of(b"another")];
+        let counts = [key, key, other, key].map(|key| count_attempt(folder.path(), key).unwrap());
+        assert_eq!(counts, [1, 2, 1, 1]);
+    }
 }

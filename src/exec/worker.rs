@@ -188,7 +188,11 @@ fn cause_of(error: &(dyn Error + 'static)) -> Cause {
     let mut next = Some(error);
     while let Some(error) = next {
         match error.downcast_ref::<StoreError>() {
-            Some(StoreError::Corrupt { digest, .. } | StoreError::Missing { digest, .. }) => {
+            Some(
+                StoreError::Corrupt { digest, .. }
+                | StoreError::Missing { digest, .. }
+                | StoreError::Unreadable { digest, .. },
+            ) => {
                 return Cause::Object(*digest);
             }
             Some(StoreError::NoSpace { .. }) => return Cause::Storage,

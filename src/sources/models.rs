@@ -72,7 +72,8 @@ fn pipeline(folder: &Path, key: &str, store: &Store) -> Result<Vec<InputFile>> {
     names.into_iter().map(file).collect()
 }
 
-/// Shipped weights by the labels that their receipts bear.
+/// Shipped weights, a folder for each of the tasks that made them. Their receipts name the files by
+/// digest; nothing else in them is believed.
 pub(super) fn base(folder: &Path, store: &Store) -> Result<BaseInputs> {
     if !folder.is_dir() {
         bail!(
@@ -81,25 +82,14 @@ pub(super) fn base(folder: &Path, store: &Store) -> Result<BaseInputs> {
             folder.display()
         );
     }
-    let keys =
-        store.import(folder).with_context(|| format!("base weights at {}", folder.display()))?;
-    let mut receipts = Vec::new();
-    for key in keys {
-        receipts.extend(store.receipt(&key)?);
-    }
-    let input = |label: &str| -> Result<Input> {
-        let found = receipts.iter().find(|receipt| receipt.label == label);
-        let found = found.with_context(|| {
-            format!("base weights at {} lack the receipt of {label}", folder.display())
-        })?;
-        Ok(Input::Imported(found.output.clone()))
-    };
-    Ok(BaseInputs::of_tasks(
-        input("base/autoencoder")?,
-        input("base/unet")?,
-        input("base/inpainting")?,
-        input("base/backbone")?,
-    ))
+    let receipts = store
+        .import(folder, &["autoencoder", "unet", "inpainting", "backbone"])
+        .with_context(|| format!("base weights at {}", folder.display()))?;
+    let [autoencoder, unet, inpainting, backbone] =
+        <[_; 4]>::try_from(receipts).expect("a receipt for each folder");
+    let [autoencoder, unet, inpainting, backbone] =
+        [autoencoder, unet, inpainting, backbone].map(|receipt| Input::Imported(receipt.output));
+    Ok(BaseInputs::of_tasks(autoencoder, unet, inpainting, backbone))
 }
 
 /// The file of a backbone's weights; its own name is in no key.

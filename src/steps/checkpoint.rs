@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::{Error, Result};
 
-use crate::id::Digest;
+use crate::id::{Digest, Key};
 use crate::ml::params::StateDict;
 use crate::ml::training::Keep;
 use crate::replace::replace_with;
@@ -23,21 +23,23 @@ const KEPT_A_SECOND: f64 = 1e9;
 
 /// To be raised when a task comes to keep other things, or under other names: a new program finds
 /// what an old one left.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
-/// A file that is replaced as a whole. It ends with its layout and the digest of what comes before,
-/// so that one of another layout and a torn or damaged one count as none: the task then starts
-/// anew, which costs time and no result.
+/// A file that is replaced as a whole. It ends with its layout and a digest of what comes before and
+/// of the task's key, so that one of another layout, one of another task, and a torn or damaged one
+/// count as none: the task then starts anew, which costs time and no result.
 pub struct Checkpoint {
     path: PathBuf,
+    key: Key,
     /// When something was last kept, and how long that took.
     last: Instant,
     took: Duration,
 }
 
 impl Checkpoint {
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, last: Instant::now(), took: Duration::ZERO }
+    /// The file at `path` of the task with this key.
+    pub fn new(path: PathBuf, key: Key) -> Self {
+        Self { path, key, last: Instant::now(), took: Duration::ZERO }
     }
 
     /// What is kept.
@@ -50,12 +52,17 @@ impl Checkpoint {
         let known = bytes.split_last().filter(|(layout, _)| **layout == LAYOUT);
         let parts = known.and_then(|(_, rest)| rest.split_last_chunk());
         let Some((content, _)) =
-            parts.filter(|(content, digest)| Digest::of(content).as_bytes() == *digest)
+            parts.filter(|(content, seal)| self.seal(Digest::of(content)).as_bytes() == *seal)
         else {
             return Ok(None);
         };
         bytes.truncate(content.len());
         Ok(Some(bytes))
+    }
+
+    /// What binds content with this digest to the task.
+    fn seal(&self, content: Digest) -> Digest {
+        Digest::of(&[*self.key.as_bytes(), *content.as_bytes()].concat())
     }
 
     fn is_due(&self) -> bool {
@@ -85,7 +92,7 @@ impl Checkpoint {
             write(aside)?;
             let digest = Digest::of_reader(fs::File::open(aside)?)?;
             let mut file = fs::OpenOptions::new().append(true).open(aside)?;
-            file.write_all(digest.as_bytes())?;
+            file.write_all(self.seal(digest).as_bytes())?;
             file.write_all(&[LAYOUT])
         })
     }
@@ -125,7 +132,7 @@ mod tests {
     #[test]
     fn the_first_time_waits_for_as_long_as_its_size_is_worth() {
         let folder = tempfile::tempdir().unwrap();
-        let mut checkpoint = Checkpoint::new(folder.path().join("checkpoint"));
+        let mut checkpoint = Checkpoint::new(folder.path().join("checkpoint"), Key::of(b"task"));
         checkpoint.last = Instant::now().checked_sub(2 * PAUSE).unwrap();
         let values = |count| {
             let zeros = candle_core::Tensor::zeros(
@@ -147,11 +154,13 @@ mod tests {
     fn what_is_damaged_torn_or_of_another_layout_counts_as_none() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint");
-        let checkpoint = Checkpoint::new(path.clone());
+        let checkpoint = Checkpoint::new(path.clone(), Key::of(b"task"));
+        let another = Checkpoint::new(path.clone(), Key::of(b"another"));
         assert_eq!(checkpoint.read().unwrap(), None);
         checkpoint.replace(|path| fs::write(path, b"first")).unwrap();
         checkpoint.replace(|path| fs::write(path, b"second")).unwrap();
         assert_eq!(checkpoint.read().unwrap().as_deref(), Some(b"second".as_slice()));
+        assert_eq!(another.read().unwrap(), None, "another task's");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let whole = fs::read(&path).unwrap();
         let mut flipped = whole.clone();

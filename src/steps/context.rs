@@ -162,7 +162,7 @@ impl<'a> Context<'a> {
 
     /// Where this task keeps what it has so far.
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::new(self.job.work.join("checkpoint"))
+        Checkpoint::new(self.job.work.join("checkpoint"), self.job.key)
     }
 
     /// Tells how many images are done.

@@ -23,10 +23,24 @@ pub enum StoreError {
     Corrupt { digest: Digest, path: PathBuf, moved_to: PathBuf },
     #[error("object {digest} is missing: no file {}", path.display())]
     Missing { digest: Digest, path: PathBuf },
+    /// There is something in the object's place that can't be read, such as a folder, or the disk or
+    /// its permissions do not let it be read.
+    #[error("object {digest} can't be read: {}: {source}", path.display())]
+    Unreadable { digest: Digest, path: PathBuf, source: io::Error },
+    /// The folder that was opened is not there any more.
+    #[error("the store {} was deleted or moved while it was in use; what was finished in it went with it", root.display())]
+    Gone { root: PathBuf },
+    /// What some receipt names is not known, so nothing can be dropped safely.
+    #[error(
+        "nothing was dropped: {count} files among the receipts can't be read, and what they name is not known: {first}; mend them or move them out of the store, then run gc again"
+    )]
+    Doubt { count: usize, first: String },
     #[error("the store {} is in use by {holder}; wait for it to end, or give another --store", root.display())]
     Busy { root: PathBuf, holder: Holder },
     #[error("the store {} has format {found}, this titrate reads up to format {known}; use titrate {release} or later", root.display())]
     NewerFormat { root: PathBuf, found: u32, known: u32, release: String },
+    #[error("the store {} has format {found}, which this titrate does not read: it keeps receipts apart from outputs, in format {known}; give another --store, or delete this one, and the results are computed again", root.display())]
+    OlderFormat { root: PathBuf, found: u32, known: u32 },
     #[error("{} is not a titrate store: {cause}; give an empty or a new folder", root.display())]
     NotAStore { root: PathBuf, cause: String },
     #[error("attempt of task {key} is already running in {}", path.display())]

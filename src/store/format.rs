@@ -1,6 +1,8 @@
 //! The store's format file: which layout a folder has, and which release reads it.
 //!
-//! Versions: 1 (titrate 0.1.0), the first.
+//! Versions: 1, receipts among the objects, never released; 2 (titrate 0.1.0), receipts in a folder of
+//! their own. The file has a copy beside the receipts, from which a lost or damaged one is written
+//! again.
 
 use std::fs;
 use std::io;
@@ -9,64 +11,103 @@ use std::path::Path;
 use crate::replace::replace_with;
 
 use super::error::{Result, StoreError};
-use super::objects::{names, sync_folder, write_synced};
+use super::objects::{Space, names, sync_folder, write_synced};
 
 const NAME: &str = "titrate-store";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The first release that reads [`VERSION`].
 const RELEASE: &str = "0.1.0";
+const FILE: &str = "format";
 
-/// Whether `root` is new, without touching it. Errors: what is no store, and a newer format.
-pub(super) fn is_new(root: &Path) -> Result<bool> {
-    let path = root.join("format");
-    match fs::read_to_string(&path) {
-        Ok(text) => check(root, &text).map(|()| false),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            // Only what a process killed before `write` was done can have left is taken over.
-            let foreign = names(root)?
-                .into_iter()
-                .find(|name| !["lock", ".format.new"].contains(&name.as_str()));
-            let refuse = |name| StoreError::NotAStore {
-                root: root.to_owned(),
-                cause: format!("it holds `{name}` and no file `format`"),
-            };
-            foreign.map_or(Ok(true), |name| Err(refuse(name)))
+/// What a folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Empty, or begun by a process that was killed.
+    New,
+    Whole,
+    /// A store whose format file is lost or damaged.
+    Damaged,
+}
+
+/// What `root` is, without touching it. Errors: what is no store, and another format.
+pub(super) fn state(root: &Path) -> Result<State> {
+    if let Some(text) = read(root)? {
+        if let Some(verdict) = check(root, &text) {
+            return verdict.map(|()| State::Whole);
         }
+    } else {
+        // Only what a process killed before `write` was done can have left is taken over.
+        let left = ["lock", ".format.new"];
+        let foreign = names(root)?.into_iter().find(|name| !left.contains(&name.as_str()));
+        if foreign.is_none() {
+            return Ok(State::New);
+        }
+    }
+    let receipts = root.join(Space::Receipts.name());
+    let copy = read(&receipts)?.and_then(|text| check(root, &text));
+    let is_store = receipts.is_dir() && root.join(Space::Objects.name()).is_dir();
+    match copy {
+        Some(verdict) => verdict.map(|()| State::Damaged),
+        None if is_store => Ok(State::Damaged),
+        None => Err(StoreError::NotAStore {
+            root: root.to_owned(),
+            cause: match names(root)?.into_iter().find(|name| name != FILE && name != "lock") {
+                Some(name) => format!("it holds `{name}` and no file `{FILE}` of one"),
+                None => format!("its file `{FILE}` names another format"),
+            },
+        }),
+    }
+}
+
+/// The format file of a folder; `None` where there is none.
+fn read(folder: &Path) -> Result<Option<String>> {
+    let path = folder.join(FILE);
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::io("read", &path, error)),
     }
 }
 
 /// Writes the file: name, version, and the release to get when the version is too new.
 pub(super) fn write(root: &Path) -> Result<()> {
-    let path = root.join("format");
-    let text = format!("{NAME} {VERSION}\nread by titrate {RELEASE}\n");
+    write_into(root)
+}
+
+/// Writes the copy beside the receipts, unless it is there.
+pub(super) fn copy_beside_receipts(root: &Path) -> Result<()> {
+    let folder = root.join(Space::Receipts.name());
+    if read(&folder)?.is_some_and(|copy| copy == text()) { Ok(()) } else { write_into(&folder) }
+}
+
+fn text() -> String {
+    format!("{NAME} {VERSION}\nread by titrate {RELEASE}\n")
+}
+
+fn write_into(folder: &Path) -> Result<()> {
+    let (path, text) = (folder.join(FILE), text());
     let written = replace_with(&path, |aside| {
         let _ = fs::remove_file(aside);
         write_synced(aside, text.as_bytes(), 0o644)
     });
     written.map_err(|error| StoreError::write("write", &path, text.len() as u64, error))?;
-    sync_folder(root)
+    sync_folder(folder)
 }
 
-fn check(root: &Path, text: &str) -> Result<()> {
-    let mut lines = text.lines();
-    let version = lines
-        .next()
-        .and_then(|line| line.strip_prefix(NAME))
-        .and_then(|rest| rest.trim().parse::<u32>().ok());
-    let Some(found) = version else {
-        return Err(StoreError::NotAStore {
-            root: root.to_owned(),
-            cause: "its file `format` names another format".into(),
-        });
-    };
-    if found <= VERSION {
-        return Ok(());
-    }
-    let release = lines
-        .next()
-        .and_then(|line| line.strip_prefix("read by titrate "))
-        .unwrap_or("of a newer release")
-        .to_owned();
-    Err(StoreError::NewerFormat { root: root.to_owned(), found, known: VERSION, release })
+/// Whether this program reads the format that `text` names; `None` where it names none.
+fn check(root: &Path, text: &str) -> Option<Result<()>> {
+    let (first, rest) = text.split_once('\n')?;
+    let found: u32 = first.strip_prefix(NAME)?.trim().parse().ok()?;
+    let root = root.to_owned();
+    let release = rest.lines().next().and_then(|line| line.strip_prefix("read by titrate "));
+    Some(match found {
+        VERSION => Ok(()),
+        0..VERSION => Err(StoreError::OlderFormat { root, found, known: VERSION }),
+        _ => Err(StoreError::NewerFormat {
+            root,
+            found,
+            known: VERSION,
+            release: release.unwrap_or("of a newer release").to_owned(),
+        }),
+    })
 }

@@ -5,16 +5,17 @@ use std::fs;
 
 use crate::id::{Digest, Key};
 
+use super::artifact::Artifact;
 use super::error::{Result, StoreError};
-use super::objects::names;
-use super::{Store, work};
+use super::objects::{Space, names};
+use super::{Divergence, Refusal, Store, work};
 
 /// What a collection dropped, or would drop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GcReport {
-    /// Receipts dropped.
+    /// Receipts and records of divergences dropped.
     pub receipts: usize,
-    /// Objects dropped, receipts among them.
+    /// Objects dropped.
     pub objects: usize,
     /// Bytes of the objects dropped.
     pub bytes: u64,
@@ -26,71 +27,85 @@ pub struct GcReport {
 
 impl Store {
     /// Keeps `live` keys, and the keys whose outputs these consumed, with receipts, outputs, logs
-    /// and divergences; drops the rest, with attempts of dropped keys and the quarantine. `dry_run` only counts.
+    /// and divergences; drops the rest, with attempts of dropped keys and the quarantine. `dry_run`
+    /// only counts. What the receipts name is read anew, so that an index that lost some costs none.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Doubt`] where a file among the receipts can't be read; then nothing is dropped.
     pub fn gc(&self, live: &HashSet<Key>, dry_run: bool) -> Result<GcReport> {
-        let (live, reached) = self.reach(live)?;
-        let mut report = GcReport::default();
-        let mut dead = Vec::new();
-        for digest in self.objects.list()? {
-            if reached.contains(&digest) {
-                report.kept += 1;
-            } else if let Some(stamp) = self.objects.stat(&digest)? {
-                report.objects += 1;
-                report.bytes += stamp.size;
-                dead.push(digest);
-            }
+        let refusals = self.rebuild_index()?;
+        if let Some(Refusal { path, cause }) = refusals.first() {
+            let first = format!("{}: {cause}", path.display());
+            return Err(StoreError::Doubt { count: refusals.len(), first });
         }
-        let receipts: HashSet<Digest> =
-            self.index.results()?.into_iter().map(|(_, indexed)| indexed.receipt).collect();
+        let Reached { keys, objects, receipts } = self.reach(live)?;
+        let mut report = GcReport::default();
         // Receipts go first: a collection cut short leaves outputs without a receipt, never the
         // reverse.
-        dead.sort_by_key(|digest| (!receipts.contains(digest), *digest));
-        report.receipts = dead.iter().filter(|digest| receipts.contains(digest)).count();
-        if !dry_run {
-            for digest in &dead {
-                self.objects.remove(digest)?;
-                self.index.remove_stamp(digest)?;
+        for (blobs, reached) in [(&self.receipts, &receipts), (&self.objects, &objects)] {
+            for digest in blobs.list()? {
+                let Some(stamp) = blobs.stat(&digest)? else { continue };
+                if reached.contains(&digest) {
+                    report.kept += 1;
+                    continue;
+                }
+                report.bytes += stamp.size;
+                match blobs.space() {
+                    Space::Receipts => report.receipts += 1,
+                    Space::Objects => report.objects += 1,
+                }
+                if !dry_run {
+                    blobs.remove(&digest)?;
+                    self.index.remove_stamp(blobs.space(), &digest)?;
+                }
             }
+        }
+        if !dry_run {
             self.rebuild_index()?;
         }
-        report.leftovers = self.drop_leftovers(&live, dry_run)?;
+        report.leftovers = self.drop_leftovers(&keys, dry_run)?;
         Ok(report)
     }
 
-    /// All keys that `live` reaches through what they consumed, and all objects that
-    /// belong to them.
-    fn reach(&self, live: &HashSet<Key>) -> Result<(HashSet<Key>, HashSet<Digest>)> {
+    /// Everything that `live` reaches through what they consumed, and what belongs to it.
+    fn reach(&self, live: &HashSet<Key>) -> Result<Reached> {
         let results: HashMap<_, _> = self.index.results()?.into_iter().collect();
         let mut makers: HashMap<Digest, Vec<Key>> = HashMap::new();
         for (key, indexed) in &results {
             makers.entry(indexed.output.digest()).or_default().push(*key);
         }
-        let mut keys = live.clone();
-        let mut waiting: Vec<Key> = keys.iter().copied().collect();
-        let mut reached = HashSet::new();
+        let mut reached = Reached { keys: live.clone(), ..Reached::default() };
+        let mut waiting: Vec<Key> = live.iter().copied().collect();
         while let Some(key) = waiting.pop() {
             let Some(indexed) = results.get(&key) else { continue };
-            reached.extend(indexed.output.entries().iter().map(|entry| entry.digest));
-            reached.extend([indexed.receipt, indexed.output.digest()]);
+            reached.artifact(&indexed.output);
+            reached.receipts.insert(indexed.receipt);
             let Some(receipt) = self.receipt(&key)? else { continue };
-            reached.extend(receipt.log);
+            reached.objects.extend(receipt.log);
             for input in receipt.inputs.values() {
-                reached.insert(*input);
-                for maker in makers.get(input).into_iter().flatten() {
-                    if keys.insert(*maker) {
-                        waiting.push(*maker);
+                match makers.get(input) {
+                    Some(makers) => {
+                        let new = makers.iter().filter(|maker| reached.keys.insert(**maker));
+                        waiting.extend(new);
+                    }
+                    // Imported: nothing here made it. A file outside the store is no list.
+                    None => {
+                        reached.objects.insert(*input);
+                        if let Ok(artifact) = self.objects.read_artifact(input) {
+                            reached.artifact(&artifact);
+                        }
                     }
                 }
             }
         }
         for (refused, record) in self.index.divergences()? {
-            let key = serde_json::from_slice::<super::Divergence>(&self.objects.read(&record)?)
-                .map(|divergence| divergence.key);
-            if key.is_ok_and(|key| keys.contains(&key)) {
-                reached.extend([refused, record]);
+            let divergence = serde_json::from_slice::<Divergence>(&self.receipts.read(&record)?);
+            if divergence.is_ok_and(|divergence| reached.keys.contains(&divergence.key)) {
+                reached.receipts.extend([refused, record]);
             }
         }
-        Ok((keys, reached))
+        Ok(reached)
     }
 
     fn drop_leftovers(&self, live: &HashSet<Key>, dry_run: bool) -> Result<usize> {
@@ -111,9 +126,26 @@ impl Store {
             removed += 1;
             let path = quarantine.join(name);
             if !dry_run {
-                fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
+                let removed =
+                    if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                removed.map_err(|error| StoreError::io("remove", &path, error))?;
             }
         }
         Ok(removed)
+    }
+}
+
+/// What a collection keeps.
+#[derive(Default)]
+struct Reached {
+    keys: HashSet<Key>,
+    objects: HashSet<Digest>,
+    receipts: HashSet<Digest>,
+}
+
+impl Reached {
+    fn artifact(&mut self, artifact: &Artifact) {
+        self.objects.insert(artifact.digest());
+        self.objects.extend(artifact.entries().iter().map(|entry| entry.digest));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::id::Digest;
 
 use super::error::{Result, StoreError};
-use super::objects::{Objects, names, sync_folder, write_synced};
+use super::objects::{Objects, make_folder, names, sync_folder, write_synced};
 use super::receipt::Receipt;
 
 const SUFFIX: &str = ".receipt.json";
@@ -36,8 +36,7 @@ impl Inbox {
         receipt.check_key()?;
         let bytes = receipt.to_bytes();
         let digest = Digest::of(&bytes);
-        fs::create_dir_all(&self.folder)
-            .map_err(|error| StoreError::io("create", &self.folder, error))?;
+        make_folder(&self.folder)?;
         let (temporary, path) =
             (objects.temporary()?, self.folder.join(format!("{digest}{SUFFIX}")));
         let written =
@@ -76,7 +75,7 @@ impl Inbox {
     /// Moves a file that is no receipt to the store's `quarantine/`, where it can be looked at.
     pub(super) fn refuse(&self, objects: &Objects, path: &Path) -> Result<PathBuf> {
         let folder = objects.root().join("quarantine");
-        fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
+        make_folder(&folder)?;
         let aside = folder
             .join(format!("inbox-{}", path.file_name().unwrap_or_default().to_string_lossy()));
         fs::rename(path, &aside).map_err(|error| StoreError::io("move aside", path, error))?;

@@ -1,4 +1,4 @@
-//! The sled index: small values found fast, every one of them rebuilt from the objects when lost.
+//! The sled index: small values found fast, every one of them rebuilt from the receipts when lost.
 //!
 //! Trees: `results` key -> receipt and output; `history` label and start -> key; `divergences`
 //! receipt -> divergence blob; `stamps` digest -> stamp at its last verification; `files` path ->
@@ -7,6 +7,7 @@
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::id::{Digest, Key};
 
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
-use super::objects::{Stamp, sync_folder, write_synced};
+use super::objects::{Space, Stamp, sync_folder, write_synced};
 
 /// Raised when the meaning of an entry changes: an index of another version is rebuilt.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Says that the index holds all that the objects tell. Gone from the first change until the index
 /// is closed, so that an index whose process was killed is rebuilt instead of believed, and no
 /// change needs a sync of its own.
@@ -35,6 +36,8 @@ pub(super) struct Index {
     files: sled::Tree,
     /// Whether [`WHOLE`] is gone.
     changed: Mutex<bool>,
+    /// Whether the index is being filled: until that is done it is not whole, however it ends.
+    partial: AtomicBool,
 }
 
 /// What the index knows of a finished key.
@@ -69,9 +72,12 @@ impl Index {
             Ok(Ok((index, counted))) => match fs::read_to_string(path.join(WHOLE)) {
                 Ok(text) if text == whole(counted) => return Ok((index, None)),
                 Ok(_) => "it lost entries".to_owned(),
-                Err(_) => return Ok((index, Some("it was not closed".to_owned()))),
+                Err(_) => {
+                    index.partial.store(true, Ordering::Relaxed);
+                    return Ok((index, Some("it was not closed".to_owned())));
+                }
             },
-            Ok(Err(sled::Error::Io(error))) if !is_damage(&error) => {
+            Ok(Err(sled::Error::Io(error))) if is_locked(&error) || !is_damage(&error) => {
                 return Err(StoreError::io("open the index in", path, error));
             }
             Ok(Err(error)) => error.to_string(),
@@ -89,7 +95,9 @@ impl Index {
             }
             _ => {}
         }
-        Self::open_trees(path).map_err(|error| StoreError::index(path, error))
+        let index = Self::open_trees(path).map_err(|error| StoreError::index(path, error))?;
+        index.partial.store(true, Ordering::Relaxed);
+        Ok(index)
     }
 
     fn open_trees(path: &Path) -> sled::Result<Self> {
@@ -99,10 +107,7 @@ impl Index {
         for _ in 0..50 {
             // The files of an index just closed stay locked until sled's threads have ended.
             match &db {
-                Err(sled::Error::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    thread::sleep(Duration::from_millis(20))
-                }
-                Err(sled::Error::Io(error)) if error.to_string().contains("lock") => {
+                Err(sled::Error::Io(error)) if is_locked(error) => {
                     thread::sleep(Duration::from_millis(20))
                 }
                 _ => break,
@@ -119,6 +124,7 @@ impl Index {
             stamps: tree("stamps")?,
             files: tree("files")?,
             changed: Mutex::new(false),
+            partial: AtomicBool::new(false),
             db,
         })
     }
@@ -141,9 +147,17 @@ impl Index {
         Ok(())
     }
 
-    /// Writes everything to the disk; the index then holds all that the objects tell.
+    /// Notes that all that the receipts tell has been entered since [`Index::clear_derived`].
+    pub fn filled(&self) {
+        self.partial.store(false, Ordering::Relaxed);
+    }
+
+    /// Writes everything to the disk, and marks the index as whole if it is.
     pub fn complete(&self) -> Result<()> {
         self.done(self.db.flush())?;
+        if self.partial.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         let mark = self.path.join(WHOLE);
         if *changed {
@@ -217,17 +231,17 @@ impl Index {
         self.done(self.divergences.insert(refused.as_bytes(), record.as_bytes())).map(drop)
     }
 
-    pub fn stamp(&self, digest: &Digest) -> Result<Option<Stamp>> {
-        let value = self.done(self.stamps.get(digest.as_bytes()))?;
+    pub fn stamp(&self, space: Space, digest: &Digest) -> Result<Option<Stamp>> {
+        let value = self.done(self.stamps.get(in_space(space, digest)))?;
         Ok(value.and_then(|value| decode_stamp(&value)))
     }
 
-    pub fn set_stamp(&self, digest: &Digest, stamp: &Stamp) -> Result<()> {
-        self.done(self.stamps.insert(digest.as_bytes(), &encode_stamp(stamp))).map(drop)
+    pub fn set_stamp(&self, space: Space, digest: &Digest, stamp: &Stamp) -> Result<()> {
+        self.done(self.stamps.insert(in_space(space, digest), &encode_stamp(stamp))).map(drop)
     }
 
-    pub fn remove_stamp(&self, digest: &Digest) -> Result<()> {
-        self.done(self.stamps.remove(digest.as_bytes())).map(drop)
+    pub fn remove_stamp(&self, space: Space, digest: &Digest) -> Result<()> {
+        self.done(self.stamps.remove(in_space(space, digest))).map(drop)
     }
 
     pub fn file(&self, path: &[u8]) -> Result<Option<(Stamp, Digest)>> {
@@ -246,6 +260,7 @@ impl Index {
     /// Forgets what the objects tell, and keeps the stamps, which they do not.
     pub fn clear_derived(&self) -> Result<()> {
         self.change()?;
+        self.partial.store(true, Ordering::Relaxed);
         [&self.results, &self.history, &self.divergences]
             .into_iter()
             .try_for_each(|tree| self.done(tree.clear()))
@@ -269,6 +284,15 @@ impl Index {
 /// The text of [`WHOLE`]: the number of results betrays an index that was cut short.
 fn whole(results: usize) -> String {
     format!("titrate-index {VERSION}\n{results} results\n")
+}
+
+/// Whether sled says that another process has its files open.
+fn is_locked(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::WouldBlock || error.to_string().contains("lock")
+}
+
+fn in_space(space: Space, digest: &Digest) -> Vec<u8> {
+    [space.name().as_bytes(), digest.as_bytes()].concat()
 }
 
 /// Whether an I/O error of sled speaks of the content of its files, not of the disk or of

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::id::{Digest, Key};
+use crate::wording::causes;
 
 use super::Store;
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
-use super::objects::Stamp;
+use super::objects::{Objects, Stamp};
 
 /// A file changed this recently may change again without a new time stamp: file systems' clocks
 /// tick as coarsely as this.
@@ -49,6 +50,9 @@ impl fmt::Display for Damage {
                     moved_to.display()
                 )
             }
+            BlobState::Unreadable { cause } => {
+                write!(f, "`{}` ({}) can't be read: {cause}", self.name, self.digest.short())
+            }
             _ => write!(f, "`{}` ({}) is missing", self.name, self.digest.short()),
         }
     }
@@ -58,6 +62,10 @@ impl fmt::Display for Damage {
 pub enum BlobState {
     Intact,
     Missing,
+    /// The disk, or its permissions, do not let it be read.
+    Unreadable {
+        cause: String,
+    },
     /// The bytes did not match; the file has been moved aside.
     Corrupt {
         moved_to: PathBuf,
@@ -71,6 +79,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Blobs that did not match, and where they were moved.
     pub corrupt: Vec<(Digest, PathBuf)>,
+    /// Blobs that can't be read, and why. They stay where they are.
+    pub unreadable: Vec<(Digest, String)>,
     /// Keys whose receipt or output is no longer whole: the next run makes them again.
     pub unfinished: Vec<Key>,
 }
@@ -81,7 +91,7 @@ impl Store {
     pub fn integrity(&self, artifact: &Artifact) -> Result<Integrity> {
         let mut integrity = Integrity::default();
         for entry in artifact.entries() {
-            let state = self.blob_state(&entry.digest)?;
+            let state = self.blob_state(&self.objects, &entry.digest)?;
             if state != BlobState::Intact {
                 integrity.damages.push(Damage {
                     name: entry.name.clone(),
@@ -91,7 +101,8 @@ impl Store {
             }
         }
         // The list is known here, so a lost one is written again instead of being reported.
-        if integrity.is_intact() && !self.blob_is_intact(&artifact.digest())? {
+        let is_listed = || self.blob_state(&self.objects, &artifact.digest());
+        if integrity.is_intact() && is_listed()? != BlobState::Intact {
             self.objects.put(&artifact.to_bytes())?;
         }
         Ok(integrity)
@@ -123,44 +134,52 @@ impl Store {
     /// no longer whole.
     pub fn verify(&self) -> Result<VerifyReport> {
         let mut report = VerifyReport::default();
-        for digest in self.objects.list()? {
-            let Some(stamp) = self.objects.stat(&digest)? else { continue };
-            report.objects += 1;
-            report.bytes += stamp.size;
-            if let BlobState::Corrupt { moved_to } = self.hash_blob(&digest, &stamp)? {
-                report.corrupt.push((digest, moved_to));
+        for blobs in [&self.objects, &self.receipts] {
+            for digest in blobs.list()? {
+                let Some(stamp) = blobs.stat(&digest)? else { continue };
+                report.objects += 1;
+                report.bytes += stamp.size;
+                match self.hash_blob(blobs, &digest, &stamp)? {
+                    BlobState::Corrupt { moved_to } => report.corrupt.push((digest, moved_to)),
+                    BlobState::Unreadable { cause } => report.unreadable.push((digest, cause)),
+                    BlobState::Intact | BlobState::Missing => {}
+                }
             }
         }
         for (key, indexed) in self.index.results()? {
-            if !self.blob_is_intact(&indexed.receipt)?
-                || !self.integrity(&indexed.output)?.is_intact()
-            {
+            if self.finished(&key)?.is_none() || !self.integrity(&indexed.output)?.is_intact() {
                 report.unfinished.push(key);
             }
         }
         Ok(report)
     }
 
-    pub(super) fn blob_is_intact(&self, digest: &Digest) -> Result<bool> {
-        Ok(self.blob_state(digest)? == BlobState::Intact)
-    }
-
-    fn blob_state(&self, digest: &Digest) -> Result<BlobState> {
-        match self.objects.stat(digest)? {
+    fn blob_state(&self, blobs: &Objects, digest: &Digest) -> Result<BlobState> {
+        match blobs.stat(digest)? {
             None => Ok(BlobState::Missing),
-            Some(stamp) if self.index.stamp(digest)? == Some(stamp) => Ok(BlobState::Intact),
-            Some(stamp) => self.hash_blob(digest, &stamp),
+            Some(stamp) if self.index.stamp(blobs.space(), digest)? == Some(stamp) => {
+                Ok(BlobState::Intact)
+            }
+            Some(stamp) => self.hash_blob(blobs, digest, &stamp),
         }
     }
 
     /// Hashes a blob and records `stamp`, taken before, when it matches.
-    fn hash_blob(&self, digest: &Digest, stamp: &Stamp) -> Result<BlobState> {
-        if hash_file(&self.objects.path(digest))? == *digest {
-            self.index.set_stamp(digest, stamp)?;
-            return Ok(BlobState::Intact);
+    fn hash_blob(&self, blobs: &Objects, digest: &Digest, stamp: &Stamp) -> Result<BlobState> {
+        match hash_file(&blobs.path(digest)) {
+            Ok(found) if found == *digest => {
+                self.index.set_stamp(blobs.space(), digest, stamp)?;
+                return Ok(BlobState::Intact);
+            }
+            Ok(_) => self.index.remove_stamp(blobs.space(), digest)?,
+            Err(error) => return Ok(BlobState::Unreadable { cause: causes(&error) }),
         }
-        self.index.remove_stamp(digest)?;
-        Ok(BlobState::Corrupt { moved_to: self.objects.quarantine(digest)? })
+        Ok(BlobState::Corrupt { moved_to: blobs.quarantine(digest)? })
+    }
+
+    /// Forgets that an object was found whole: a worker could not read it.
+    pub fn distrust(&self, object: &Digest) -> Result<()> {
+        self.index.remove_stamp(self.objects.space(), object)
     }
 }
 

@@ -40,17 +40,28 @@ impl fmt::Display for Holder {
     }
 }
 
-/// An exclusive lock on a file, held until dropped or until the process ends, however it ends.
+/// An exclusive lock on a folder, held until dropped or until the process ends, however it ends. The
+/// folder itself is locked and a file `lock` in it, so that a file that someone removes lets nobody
+/// in.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
+    /// None where the file system has no locks on folders.
+    folder: Option<File>,
 }
 
 impl Lock {
-    /// Locks `path` (made where absent) and writes this process's [`Holder`] into it.
-    /// `Ok(Err(holder))`: another has it.
-    pub fn take(path: &Path) -> Result<Result<Self, Holder>> {
+    /// Locks `folder`, which has to be there, and writes this process's [`Holder`] into its file
+    /// `lock`. `Ok(Err(holder))`: another has it.
+    pub fn take(folder: &Path) -> Result<Result<Self, Holder>> {
+        let path = &folder.join("lock");
         let open = |error| StoreError::io("open the lock file", path, error);
+        let itself = File::open(folder).map_err(|error| StoreError::io("open", folder, error))?;
+        let itself = match itself.try_lock() {
+            Ok(()) => Some(itself),
+            Err(TryLockError::WouldBlock) => return Ok(Err(read_holder(path))),
+            Err(TryLockError::Error(_)) => None,
+        };
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -66,7 +77,7 @@ impl Lock {
         let note = serde_json::to_vec(&Holder::this_process()).expect("a holder is plain JSON");
         // A full disk must not keep a store from being opened: the note is a courtesy.
         let _ = file.set_len(0).and_then(|()| file.write_all(&note));
-        Ok(Ok(Self { file }))
+        Ok(Ok(Self { file, folder: itself }))
     }
 }
 
@@ -74,6 +85,7 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Closing is not enough: a child between fork and exec still shares the lock.
         let _ = self.file.unlock();
+        let _ = self.folder.as_ref().map(File::unlock);
     }
 }
 

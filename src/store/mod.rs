@@ -1,14 +1,15 @@
 //! The store: content-addressed artifacts with their receipts, found through an index that can be
 //! rebuilt at any time.
 //!
-//! May import `id` and `replace`. Knows no machine learning. The coordinator alone opens [`Store`];
+//! May import `id`, `replace` and `wording`. Knows no machine learning. The coordinator alone opens [`Store`];
 //! workers use [`Objects`] and [`Inbox`]. Layout of the folder:
 //!
 //! ```text
 //! format          name and version
 //! lock            held by the process that has the index open
-//! objects/ab/...  blobs named by digest: outputs, artifact lists, receipts, logs, records of divergences
-//! index/          sled; derived from objects/
+//! objects/ab/...  blobs named by digest that anyone may have made: outputs, artifact lists, logs
+//! receipts/ab/... receipts and records of divergences, named by digest; the coordinator alone writes here
+//! index/          sled; derived from receipts/
 //! inbox/          receipts that workers published
 //! work/<key>/     running attempts
 //! runs/           a small JSON a run
@@ -54,10 +55,13 @@ pub use work::Attempt;
 /// A store opened for reading and writing by the one process that may.
 pub struct Store {
     objects: Objects,
+    receipts: Objects,
     inbox: Inbox,
     index: index::Index,
     opening: Opening,
     /// Publishing reads before it writes.
     publishing: Mutex<()>,
+    /// The folder that was opened, by device and inode.
+    identity: (u64, u64),
     _lock: lock::Lock,
 }

@@ -24,8 +24,29 @@ pub struct Objects {
 #[derive(Debug)]
 struct Inner {
     root: PathBuf,
-    objects: PathBuf,
+    space: Space,
+    folder: PathBuf,
     scratch: OnceLock<Scratch>,
+}
+
+/// Where blobs lie: what a step or a person made can never be taken for a receipt, whatever its
+/// bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Space {
+    /// Outputs, artifact lists and logs. Anyone may have made them.
+    Objects,
+    /// Receipts and records of divergences. The coordinator alone writes them.
+    Receipts,
+}
+
+impl Space {
+    /// The folder's name in the store.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Objects => "objects",
+            Self::Receipts => "receipts",
+        }
+    }
 }
 
 /// What the file system says of a file; a change of content changes at least one of these (times in
@@ -54,11 +75,23 @@ impl Stamp {
 
 impl Objects {
     /// The blobs of the store at `root`; makes the folders where absent.
+    ///
+    /// # Errors
+    ///
+    /// If there is no store at `root`.
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
-        let root = root.as_ref().to_owned();
-        let objects = root.join("objects");
-        fs::create_dir_all(&objects).map_err(|error| StoreError::io("create", &objects, error))?;
-        Ok(Self { inner: Arc::new(Inner { root, objects, scratch: OnceLock::new() }) })
+        Self::open_space(root.as_ref(), Space::Objects)
+    }
+
+    pub(super) fn open_space(root: &Path, space: Space) -> Result<Self> {
+        let folder = root.join(space.name());
+        make_folder(&folder)?;
+        let inner = Inner { root: root.to_owned(), space, folder, scratch: OnceLock::new() };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub(super) fn space(&self) -> Space {
+        self.inner.space
     }
 
     /// The store's folder.
@@ -69,9 +102,8 @@ impl Objects {
     /// Where the blob lies, or would lie.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         let name = digest.to_string();
-        let mut path =
-            PathBuf::with_capacity(self.inner.objects.as_os_str().len() + 2 + name.len());
-        path.push(&self.inner.objects);
+        let mut path = PathBuf::with_capacity(self.inner.folder.as_os_str().len() + 2 + name.len());
+        path.push(&self.inner.folder);
         path.push(&name[..2]);
         path.push(&name[2..]);
         path
@@ -115,11 +147,11 @@ impl Objects {
         if found == *digest { taken } else { Err(self.corrupt(digest)?.into()) }
     }
 
-    fn unreadable(&self, digest: &Digest, error: io::Error) -> StoreError {
-        let path = self.path(digest);
-        match error.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { digest: *digest, path },
-            _ => StoreError::io("read", &path, error),
+    fn unreadable(&self, digest: &Digest, source: io::Error) -> StoreError {
+        let (digest, path) = (*digest, self.path(digest));
+        match source.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing { digest, path },
+            _ => StoreError::Unreadable { digest, path, source },
         }
     }
 
@@ -135,8 +167,8 @@ impl Objects {
         Artifact::from_bytes(&self.read(digest)?, &self.path(digest).display().to_string())
     }
 
-    /// Stores `bytes` durably and read-only. Nothing is written when the blob is there with the
-    /// right size.
+    /// Stores `bytes` durably and read-only. Nothing is written when the blob is there and its bytes
+    /// match; whatever else lies in its place is replaced.
     ///
     /// Errors: [`StoreError::NoSpace`] on a full disk; no partial object stays behind.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest> {
@@ -165,19 +197,28 @@ impl Objects {
 
     /// Moves a blob aside, to `quarantine/` in the store, and says where. Errors: there is none.
     pub fn quarantine(&self, digest: &Digest) -> Result<PathBuf> {
+        self.quarantine_path(&self.path(digest))
+    }
+
+    /// Moves whatever lies at `path` aside.
+    fn quarantine_path(&self, path: &Path) -> Result<PathBuf> {
         let folder = self.root().join("quarantine");
-        fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
-        let aside = folder.join(digest.to_string());
-        let path = self.path(digest);
-        fs::rename(&path, &aside).map_err(|error| StoreError::io("move aside", &path, error))?;
+        make_folder(&folder)?;
+        let below = path.strip_prefix(&self.inner.folder).unwrap_or(path).to_string_lossy();
+        let name = format!("{}-{}", self.inner.space.name(), below.replace('/', ""));
+        let aside = folder.join(&name);
+        if aside.is_dir() {
+            fs::remove_dir_all(&aside).map_err(|error| StoreError::io("remove", &aside, error))?;
+        }
+        fs::rename(path, &aside).map_err(|error| StoreError::io("move aside", path, error))?;
         Ok(aside)
     }
 
     /// All blobs, sorted by digest. Files that no digest names are passed over.
     pub fn list(&self) -> Result<Vec<Digest>> {
         let mut digests = Vec::new();
-        for folder in names(&self.inner.objects)?.into_iter().filter(|name| name.len() == 2) {
-            let rest = names(&self.inner.objects.join(&folder))?;
+        for folder in names(&self.inner.folder)?.into_iter().filter(|name| name.len() == 2) {
+            let rest = names(&self.inner.folder.join(&folder))?;
             digests.extend(
                 rest.iter().filter_map(|rest| format!("{folder}{rest}").parse::<Digest>().ok()),
             );
@@ -206,6 +247,13 @@ impl Objects {
         Ok(self.inner.scratch.get().expect("set above").fresh_path())
     }
 
+    /// Whether the blob is there, in full and unharmed.
+    fn holds(&self, digest: &Digest, size: u64) -> bool {
+        let there = self.stat(digest).ok().flatten();
+        let found = || File::open(self.path(digest)).and_then(Digest::of_reader).ok();
+        there.is_some_and(|stamp| stamp.size == size) && found() == Some(*digest)
+    }
+
     /// Write and sync all files, rename them all, sync each folder once: a crash leaves only whole
     /// objects.
     fn put_batch(&self, blobs: &BTreeMap<Digest, &[u8]>) -> Result<()> {
@@ -225,7 +273,7 @@ impl Objects {
         written: &mut Vec<(PathBuf, PathBuf)>,
     ) -> Result<()> {
         for (digest, bytes) in blobs {
-            if self.stat(digest)?.is_none_or(|stamp| stamp.size != bytes.len() as u64) {
+            if !self.holds(digest, bytes.len() as u64) {
                 let (temporary, path) = (self.temporary()?, self.path(digest));
                 written.push((temporary.clone(), path.clone()));
                 let wanted = bytes.len() as u64;
@@ -237,15 +285,26 @@ impl Objects {
         for (temporary, path) in written.iter() {
             let folder = path.parent().expect("an object lies in a folder");
             if !folder.is_dir() {
-                fs::create_dir_all(folder)
-                    .map_err(|error| StoreError::io("create", folder, error))?;
-                folders.insert(self.inner.objects.as_path());
+                make_folder(folder)?;
+                folders.insert(self.inner.folder.as_path());
+            }
+            if fs::symlink_metadata(path).is_ok_and(|there| there.is_dir()) {
+                self.quarantine_path(path)?;
             }
             fs::rename(temporary, path)
                 .map_err(|error| StoreError::io("rename a temporary file to", path, error))?;
             folders.insert(folder);
         }
         folders.into_iter().try_for_each(sync_folder)
+    }
+}
+
+/// Makes a folder where there is none. Those above it have to be there: a store that was deleted is
+/// not begun again by whoever still works for it.
+pub(super) fn make_folder(path: &Path) -> Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.map_err(|error| StoreError::io("create", path, error)),
     }
 }
 

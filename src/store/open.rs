@@ -2,6 +2,7 @@
 //! in.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -11,9 +12,9 @@ use super::error::{Result, StoreError};
 use super::inbox::Inbox;
 use super::index::Index;
 use super::lock::Lock;
-use super::objects::Objects;
+use super::objects::{Objects, Space};
 use super::results::Published;
-use super::{Store, format, scratch};
+use super::{Store, format, scratch, work};
 
 /// What opening a store found and mended.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Opening {
     pub index: IndexState,
     /// What an earlier run's workers had published and nobody had taken in.
     pub collected: Collected,
-    /// Temporary files of processes that are gone, removed.
+    /// Temporary files of processes that are gone, and empty folders of attempts, removed.
     pub leftovers: usize,
 }
 
@@ -30,7 +31,7 @@ pub enum IndexState {
     /// The store is new.
     Created,
     Opened,
-    /// Derived anew from the objects, since the index was lost, unreadable, or not closed (its
+    /// Derived anew from the receipts, since the index was lost, unreadable, or not closed (its
     /// process was killed).
     Rebuilt {
         cause: String,
@@ -63,22 +64,26 @@ impl Store {
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref();
         fs::create_dir_all(root).map_err(|error| StoreError::io("create", root, error))?;
-        let new = format::is_new(root)?;
-        let lock = Lock::take(&root.join("lock"))?
+        let state = format::state(root)?;
+        let lock = Lock::take(root)?
             .map_err(|holder| StoreError::Busy { root: root.to_owned(), holder })?;
-        if new {
+        if state != format::State::Whole {
             format::write(root)?;
         }
-        let leftovers = scratch::clean(root)?;
+        let leftovers = scratch::clean(root)? + work::sweep(root)?;
         let objects = Objects::open(root)?;
+        let receipts = Objects::open_space(root, Space::Receipts)?;
+        format::copy_beside_receipts(root)?;
         let path = root.join("index");
-        let fresh = !path.exists() && objects.list()?.is_empty();
+        let fresh = state == format::State::New;
         let (index, damage) = Index::open(&path)?;
         let opening =
             Opening { index: IndexState::Opened, collected: Collected::default(), leftovers };
         let inbox = Inbox::at(root);
+        let identity = identity(root).map_err(|error| StoreError::io("look at", root, error))?;
+        let publishing = Mutex::new(());
         let mut store =
-            Self { objects, inbox, index, opening, publishing: Mutex::new(()), _lock: lock };
+            Self { objects, receipts, inbox, index, opening, publishing, identity, _lock: lock };
         if let Some(cause) = damage {
             let refusals = store.rebuild_index()?;
             store.opening.index =
@@ -86,6 +91,18 @@ impl Store {
         }
         store.opening.collected = store.collect()?;
         Ok(store)
+    }
+
+    /// Whether the folder that was opened is still where it was.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Gone`].
+    pub fn check_present(&self) -> Result<()> {
+        if identity(self.root()).is_ok_and(|found| found == self.identity) {
+            return Ok(());
+        }
+        Err(StoreError::Gone { root: self.root().to_owned() })
     }
 
     /// What opening found and mended, to be reported.
@@ -104,8 +121,9 @@ impl Store {
     }
 
     /// Takes in what workers have published since. A file leaves the inbox only when its receipt is
-    /// durably among the objects.
+    /// durably among the receipts.
     pub fn collect(&self) -> Result<Collected> {
+        self.check_present()?;
         let delivered = self.inbox.delivered()?;
         let mut collected = Collected::default();
         for file in delivered {
@@ -123,6 +141,11 @@ impl Store {
         }
         Ok(collected)
     }
+}
+
+/// A folder's device and inode.
+fn identity(folder: &Path) -> std::io::Result<(u64, u64)> {
+    fs::metadata(folder).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 impl Drop for Store {

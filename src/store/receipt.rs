@@ -11,15 +11,12 @@ use super::artifact::Artifact;
 use super::error::{Result, StoreError};
 
 const VERSION: u32 = 1;
-/// The first bytes of every receipt of this version, by which a scan of the objects finds them.
-pub(super) const RECEIPT_PREFIX: &[u8] = b"{\"titrate_receipt\":1,";
 
 /// The record of one finished attempt. Written last: a task is done when its receipt is valid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// Format version; [`Receipt::FORMAT`]. First, so that the blob is recognised by its first
-    /// bytes.
+    /// Format version; [`Receipt::FORMAT`].
     pub titrate_receipt: u32,
     pub key: Key,
     /// The canonical manifest; its BLAKE3 is `key`.

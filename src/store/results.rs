@@ -2,17 +2,17 @@
 //! outputs.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::Read;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, Key};
+use crate::wording::causes;
 
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
 use super::index::{Indexed, Publication};
-use super::receipt::{RECEIPT_PREFIX, Receipt};
+use super::receipt::Receipt;
 use super::{Refusal, Store};
 
 const DIVERGENCE_VERSION: u32 = 1;
@@ -55,20 +55,40 @@ impl Store {
         let Some(Indexed { receipt, output, .. }) = self.index.result(key)? else {
             return Ok(None);
         };
-        Ok(self.blob_is_intact(&receipt)?.then_some(Finished { receipt, output }))
+        let standing = self.standing(key, &receipt, &output)?;
+        Ok(standing.map(|_| Finished { receipt, output }))
     }
 
     /// The key's whole receipt, verified; `None` where [`Store::finished`] says so.
     pub fn receipt(&self, key: &Key) -> Result<Option<Receipt>> {
-        self.finished(key)?.map(|finished| self.read_receipt(&finished.receipt)).transpose()
+        let Some(indexed) = self.index.result(key)? else { return Ok(None) };
+        self.standing(key, &indexed.receipt, &indexed.output)
+    }
+
+    /// The receipt called `digest`, if it is there, unharmed, and that of `key` and `output`: the
+    /// index is not believed.
+    fn standing(&self, key: &Key, digest: &Digest, output: &Artifact) -> Result<Option<Receipt>> {
+        match self.read_receipt(digest) {
+            Ok(receipt) => {
+                Ok(Some(receipt).filter(|found| found.key == *key && found.output == *output))
+            }
+            Err(
+                StoreError::Missing { .. }
+                | StoreError::Corrupt { .. }
+                | StoreError::Unreadable { .. }
+                | StoreError::Malformed { .. }
+                | StoreError::Receipt { .. },
+            ) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The receipt with this digest: that of a [`Finished`] or of a [`Divergence`]. Errors as
     /// [`super::Objects::read`].
     pub fn read_receipt(&self, digest: &Digest) -> Result<Receipt> {
         Receipt::from_bytes(
-            &self.objects.read(digest)?,
-            &self.objects.path(digest).display().to_string(),
+            &self.receipts.read(digest)?,
+            &self.receipts.path(digest).display().to_string(),
         )
     }
 
@@ -85,13 +105,15 @@ impl Store {
             self.publishing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let earlier = self.index.result(&receipt.key)?;
         let standing = match &earlier {
-            Some(earlier) => self.blob_is_intact(&earlier.receipt)?,
+            Some(Indexed { receipt: digest, output, .. }) => {
+                self.standing(&receipt.key, digest, output)?.is_some()
+            }
             None => false,
         };
         if standing && earlier.as_ref().is_some_and(|earlier| earlier.output == receipt.output) {
             return Ok(Published::Confirmed);
         }
-        let digest = self.objects.put(&receipt.to_bytes())?;
+        let digest = self.receipts.put(&receipt.to_bytes())?;
         self.enter_stored(digest, receipt, earlier, standing)
     }
 
@@ -120,7 +142,7 @@ impl Store {
         let divergence =
             Divergence { titrate_divergence: DIVERGENCE_VERSION, key: receipt.key, kept, refused };
         let record = self
-            .objects
+            .receipts
             .put(&serde_json::to_vec(&divergence).expect("a divergence is plain JSON"))?;
         self.index.add_divergence(&refused, &record)?;
         if !earlier_stands {
@@ -134,14 +156,14 @@ impl Store {
         let found = all.into_iter().find(|divergence| divergence.refused == *refused);
         found
             .map(Published::Diverged)
-            .ok_or(StoreError::Missing { digest: *refused, path: self.objects.path(refused) })
+            .ok_or(StoreError::Missing { digest: *refused, path: self.receipts.path(refused) })
     }
 
     /// All divergences on record, sorted by key.
     pub fn divergences(&self) -> Result<Vec<Divergence>> {
         let mut all = Vec::new();
         for (_, record) in self.index.divergences()? {
-            let bytes = self.objects.read(&record)?;
+            let bytes = self.receipts.read(&record)?;
             all.extend(serde_json::from_slice::<Divergence>(&bytes));
         }
         all.sort_by_key(|divergence| (divergence.key, divergence.refused));
@@ -158,11 +180,11 @@ impl Store {
         Ok(keys)
     }
 
-    /// Derives the index anew from the objects. Blobs that look like receipts and are none are
-    /// returned.
+    /// Derives the index anew from the receipts. Files among them that are none, or can't be read,
+    /// are returned.
     pub fn rebuild_index(&self) -> Result<Vec<Refusal>> {
-        self.index.clear_derived()?;
         let Scan { receipts, refused, records, refusals } = self.scan()?;
+        self.index.clear_derived()?;
         for (refused, record) in records {
             self.index.add_divergence(&refused, &record)?;
         }
@@ -182,46 +204,42 @@ impl Store {
                 latest.insert(receipt.key, indexed);
             }
         }
+        self.index.filled();
         self.index.complete()?;
         Ok(refusals)
     }
 
-    /// Finds receipts and records of divergences among the objects by their first bytes.
+    /// Reads all receipts and records of divergences. A file that can't be read hides no other.
     fn scan(&self) -> Result<Scan> {
         let mut scan = Scan::default();
-        for digest in self.objects.list()? {
-            let path = self.objects.path(&digest);
-            let mut head = Vec::with_capacity(DIVERGENCE_PREFIX.len());
-            let read = File::open(&path)
-                .and_then(|file| file.take(DIVERGENCE_PREFIX.len() as u64).read_to_end(&mut head));
-            read.map_err(|error| StoreError::io("read", &path, error))?;
-            let outcome = if head.starts_with(RECEIPT_PREFIX) {
-                self.read_receipt(&digest).map(|receipt| {
-                    scan.receipts.insert((receipt.cost.started_unix_ms, digest), receipt);
-                })
-            } else if head == DIVERGENCE_PREFIX {
-                self.objects.read(&digest).map(|bytes| {
-                    if let Ok(divergence) = serde_json::from_slice::<Divergence>(&bytes) {
-                        scan.refused.insert(divergence.refused);
-                        scan.records.push((divergence.refused, digest));
-                    }
-                })
-            } else {
-                Ok(())
+        for digest in self.receipts.list()? {
+            let bytes = match self.receipts.stat(&digest) {
+                Ok(None) => Err("it is no file".to_owned()),
+                Ok(Some(_)) => self.receipts.read(&digest).map_err(|error| causes(&error)),
+                Err(error) => Err(causes(&error)),
             };
-            match outcome {
-                Ok(()) => {}
-                Err(
-                    error @ (StoreError::Corrupt { .. }
-                    | StoreError::Malformed { .. }
-                    | StoreError::Receipt { .. }),
-                ) => {
-                    scan.refusals.push(Refusal { path, cause: error.to_string() });
-                }
-                Err(error) => return Err(error),
+            let path = self.receipts.path(&digest);
+            if let Err(cause) = bytes.and_then(|bytes| scan.enter(digest, &bytes, &path)) {
+                scan.refusals.push(Refusal { path, cause });
             }
         }
         Ok(scan)
+    }
+}
+
+impl Scan {
+    fn enter(&mut self, digest: Digest, bytes: &[u8], path: &Path) -> Result<(), String> {
+        if bytes.starts_with(DIVERGENCE_PREFIX) {
+            let record = serde_json::from_slice::<Divergence>(bytes);
+            let record = record.map_err(|error| format!("it is no divergence: {error}"))?;
+            self.refused.insert(record.refused);
+            self.records.push((record.refused, digest));
+        } else {
+            let receipt = Receipt::from_bytes(bytes, &path.display().to_string());
+            let receipt = receipt.map_err(|error| causes(&error))?;
+            self.receipts.insert((receipt.cost.started_unix_ms, digest), receipt);
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::replace::replace;
 
 use super::error::{Result, StoreError};
-use super::objects::names;
+use super::objects::{make_folder, names};
 
 const KEPT: usize = 50;
 const SUFFIX: &str = ".json";
@@ -76,8 +76,7 @@ impl Runs {
     }
 
     fn create(&self) -> Result<()> {
-        fs::create_dir_all(&self.folder)
-            .map_err(|error| StoreError::io("create", &self.folder, error))
+        make_folder(&self.folder)
     }
 
     fn path(&self, run_id: &str) -> PathBuf {

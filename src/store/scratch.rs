@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::{Result, StoreError};
 use super::lock::host_name;
-use super::objects::names;
+use super::objects::{make_folder, names};
 
 const LOCK_SUFFIX: &str = ".lock";
 
@@ -25,7 +25,7 @@ impl Scratch {
     pub fn claim(root: &Path) -> Result<Self> {
         static CLAIMS: AtomicU64 = AtomicU64::new(0);
         let tmp = root.join("tmp");
-        fs::create_dir_all(&tmp).map_err(|error| StoreError::io("create", &tmp, error))?;
+        make_folder(&tmp)?;
         let host = host_name();
         loop {
             let name =
@@ -46,8 +46,7 @@ impl Scratch {
             let folder = tmp.join(&name);
             // A dead process of the same number may have left its files.
             let _ = fs::remove_dir_all(&folder);
-            fs::create_dir_all(&folder)
-                .map_err(|error| StoreError::io("create", &folder, error))?;
+            make_folder(&folder)?;
             return Ok(Self { folder, lock_path, _lock: lock, count: AtomicU64::new(0) });
         }
     }

@@ -2,6 +2,7 @@
 //! derived can be lost.
 
 mod disaster;
+mod trust;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, OpenOptions};
@@ -67,7 +68,11 @@ fn finish(
 /// Flips the last bit of an object as a failing disk would, `later` (or with its times as they
 /// are).
 fn flip(store: &Store, digest: &Digest, later: bool) {
-    let path = store.objects().path(digest);
+    flip_in(store, store.objects(), digest, later);
+}
+
+fn flip_in(store: &Store, blobs: &Objects, digest: &Digest, later: bool) {
+    let path = blobs.path(digest);
     let mut bytes = fs::read(&path).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     let mut permissions = fs::metadata(&path).unwrap().permissions();
@@ -77,8 +82,8 @@ fn flip(store: &Store, digest: &Digest, later: bool) {
     let file = OpenOptions::new().write(true).open(&path).unwrap();
     file.set_modified(SystemTime::now() + Duration::from_secs(5)).unwrap();
     if !later {
-        let stamp = store.objects().stat(digest).unwrap().unwrap();
-        store.index.set_stamp(digest, &stamp).unwrap();
+        let stamp = blobs.stat(digest).unwrap().unwrap();
+        store.index.set_stamp(blobs.space(), digest, &stamp).unwrap();
     }
 }
 
@@ -177,7 +182,7 @@ fn verify_hashes_even_what_no_stamp_betrays() {
 fn a_corrupt_receipt_means_not_finished_until_the_task_ran_again() {
     let (_folder, store) = opened();
     let (first, _) = finish(&store, "a", &[], "alpha", 7);
-    flip(&store, &first.digest(), true);
+    flip_in(&store, &store.receipts, &first.digest(), true);
     assert_eq!(store.finished(&first.key).unwrap(), None);
     assert_eq!(finish(&store, "a", &[], "alpha", 9).1, Published::New);
     assert_eq!(store.receipt(&first.key).unwrap().unwrap().cost.started_unix_ms, 9);
@@ -284,7 +289,8 @@ fn a_second_opener_is_told_who_holds_the_store() {
 #[test]
 fn foreign_folders_and_newer_formats_are_refused_untouched() {
     for (name, text, expected) in [
-        ("format", "titrate-store 2\nread by titrate 0.9.0\n", "use titrate 0.9.0 or later"),
+        ("format", "titrate-store 3\nread by titrate 0.9.0\n", "use titrate 0.9.0 or later"),
+        ("format", "titrate-store 1\nread by titrate 0.1.0\n", "give another --store"),
         ("format", "something else\n", "is not a titrate store"),
         ("thesis.tex", "", "it holds `thesis.tex`"),
     ] {
@@ -329,7 +335,7 @@ fn gc_keeps_live_keys_and_what_they_came_from() {
     assert!(store.finished(&dead.key).unwrap().is_some(), "a dry run removes nothing");
     let done = store.gc(&roots, false).unwrap();
     assert_eq!(planned, done);
-    assert_eq!((done.receipts, done.objects, done.kept, done.leftovers), (1, 7, 7, 1));
+    assert_eq!((done.receipts, done.objects, done.kept, done.leftovers), (3, 4, 7, 1));
     for kept in [&source, &live] {
         assert_eq!(store.finished(&kept.key).unwrap().unwrap().output, kept.output);
         assert!(store.integrity(&kept.output).unwrap().is_intact(), "{}", kept.label);
@@ -364,23 +370,23 @@ fn what_one_store_exports_another_imports_by_digest() {
     let exported =
         store.export(&[(unet.key, "unet"), (vae.key, "deep/vae")], shipped.path()).unwrap();
     assert_eq!(exported.files, 6);
-    fs::rename(shipped.path().join("unet/weights"), shipped.path().join("renamed.safetensors"))
-        .unwrap();
+    fs::rename(
+        shipped.path().join("unet/weights"),
+        shipped.path().join("unet/renamed.safetensors"),
+    )
+    .unwrap();
 
     let (_other_folder, other) = opened();
-    let mut keys = vec![unet.key, vae.key];
-    keys.sort();
     for _ in 0..2 {
-        assert_eq!(other.import(shipped.path()).unwrap(), keys);
+        let imported = other.import(shipped.path(), &["deep/vae", "unet"]).unwrap();
+        assert_eq!(imported, [vae.clone(), unet.clone()]);
     }
-    assert_eq!(other.receipt(&vae.key).unwrap().unwrap(), vae);
     assert!(other.integrity(&unet.output).unwrap().is_intact());
 
-    fs::write(shipped.path().join("renamed.safetensors"), b"U").unwrap();
+    fs::write(shipped.path().join("unet/renamed.safetensors"), b"U").unwrap();
     let (_third_folder, third) = opened();
-    let error = third.import(shipped.path()).unwrap_err();
+    let error = third.import(shipped.path(), &["unet"]).unwrap_err();
     assert!(error.to_string().contains("`weights`"), "{error}");
-    assert_eq!(third.finished(&unet.key).unwrap(), None);
 }
 
 #[test]

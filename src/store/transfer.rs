@@ -1,11 +1,12 @@
-//! Results that travel with a repository: exported as plain files beside their receipts, imported
-//! by digest.
+//! Results that travel with a repository: exported as plain files beside their receipts; their
+//! outputs are imported by digest.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::id::{Digest, Key};
+use crate::replace::replace;
 
 use super::Store;
 use super::error::{Result, StoreError};
@@ -32,7 +33,7 @@ impl Store {
         let mut write = |path: PathBuf, bytes: &[u8]| {
             let folder = path.parent().expect("a file below the target");
             fs::create_dir_all(folder).map_err(|error| StoreError::io("create", folder, error))?;
-            fs::write(&path, bytes)
+            replace(&path, bytes)
                 .map_err(|error| StoreError::write("write", &path, bytes.len() as u64, error))?;
             exported.files += 1;
             exported.size += bytes.len() as u64;
@@ -50,36 +51,39 @@ impl Store {
             for entry in finished.output.entries() {
                 write(folder.join(&entry.name), &self.objects.read(&entry.digest)?)?;
             }
-            write(folder.join(RECEIPT_NAME), &self.objects.read(&finished.receipt)?)?;
+            write(folder.join(RECEIPT_NAME), &self.receipts.read(&finished.receipt)?)?;
         }
         Ok(exported)
     }
 
-    /// Takes in every `receipt.json` (or `*.receipt.json`) below `from`, with the files there that
-    /// its output names by digest, whatever they are called. Returns the keys, sorted. Costs little
-    /// when all is in already.
+    /// Takes in the outputs that the receipts `from/<folder>/receipt.json` name, from the files below
+    /// that folder that have their digests, whatever they are called. Returns the receipts, in the
+    /// order of `folders`. Costs little when all is in already.
     ///
-    /// Errors: a receipt that is not valid; an output that is neither below `from` nor in the
-    /// store.
-    pub fn import(&self, from: impl AsRef<Path>) -> Result<Vec<Key>> {
+    /// The receipts say what the files are and no more: whoever wrote them could have written any
+    /// key, so no task of this store counts as done by them.
+    ///
+    /// # Errors
+    ///
+    /// A folder without a receipt; a receipt that is not valid; an output that is neither below its
+    /// folder nor in the store.
+    pub fn import(&self, from: impl AsRef<Path>, folders: &[&str]) -> Result<Vec<Receipt>> {
+        folders.iter().map(|folder| self.import_one(&from.as_ref().join(folder))).collect()
+    }
+
+    fn import_one(&self, folder: &Path) -> Result<Receipt> {
         let mut files = Vec::new();
-        walk(from.as_ref(), &mut files)?;
-        let (receipts, others): (Vec<_>, Vec<_>) =
-            files.into_iter().partition(|path| path.to_string_lossy().ends_with(RECEIPT_NAME));
-        let by_digest: HashMap<Digest, PathBuf> = others
+        walk(folder, &mut files)?;
+        let path = folder.join(RECEIPT_NAME);
+        let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
+        let receipt = Receipt::from_bytes(&bytes, &path.display().to_string())?;
+        let by_digest: HashMap<Digest, PathBuf> = files
             .into_iter()
+            .filter(|file| *file != path)
             .map(|path| Ok((self.file_digest(&path)?, path)))
             .collect::<Result<_>>()?;
-        let mut keys = Vec::new();
-        for path in receipts {
-            let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
-            let receipt = Receipt::from_bytes(&bytes, &path.display().to_string())?;
-            self.import_output(&receipt, from.as_ref(), &by_digest)?;
-            self.publish(&receipt)?;
-            keys.push(receipt.key);
-        }
-        keys.sort();
-        Ok(keys)
+        self.import_output(&receipt, folder, &by_digest)?;
+        Ok(receipt)
     }
 
     fn import_output(
@@ -96,7 +100,11 @@ impl Store {
                 )));
             };
             let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, error))?;
-            self.objects.put(&bytes)?;
+            if self.objects.put(&bytes)? != damage.digest {
+                return Err(
+                    receipt.refused(format!("{} changed while it was read", path.display()))
+                );
+            }
         }
         self.objects.put(&receipt.output.to_bytes())?;
         Ok(())

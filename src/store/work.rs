@@ -7,6 +7,7 @@ use crate::id::Key;
 
 use super::error::{Result, StoreError};
 use super::lock::Lock;
+use super::objects::{make_folder, names};
 
 /// The claim on `work/<key>/`: checkpoints, partial output and the log of an attempt. Released when
 /// dropped or when the process ends.
@@ -20,12 +21,23 @@ impl Attempt {
     /// Claims the folder, with what an earlier attempt left in it. Errors:
     /// [`StoreError::AttemptRunning`].
     pub fn claim(root: impl AsRef<Path>, key: &Key) -> Result<Self> {
-        let folder = folder(root.as_ref(), key);
-        fs::create_dir_all(&folder).map_err(|error| StoreError::io("create", &folder, error))?;
-        match Lock::take(&folder.join("lock"))? {
+        let folder = Self::make_folder(root.as_ref(), key)?;
+        match Lock::take(&folder)? {
             Ok(lock) => Ok(Self { folder, _lock: lock }),
             Err(_) => Err(StoreError::AttemptRunning { key: *key, path: folder }),
         }
+    }
+
+    /// The folder of a key's attempts in the store at `root`, made where absent.
+    ///
+    /// # Errors
+    ///
+    /// If there is no store at `root`.
+    pub fn make_folder(root: &Path, key: &Key) -> Result<PathBuf> {
+        let folder = folder(root, key);
+        make_folder(&root.join("work"))?;
+        make_folder(&folder)?;
+        Ok(folder)
     }
 
     pub fn folder(&self) -> &Path {
@@ -46,5 +58,13 @@ pub(super) fn folder(root: &Path, key: &Key) -> PathBuf {
 
 /// Whether some process holds the key's folder.
 pub(super) fn is_running(root: &Path, key: &Key) -> Result<bool> {
-    Ok(Lock::take(&folder(root, key).join("lock"))?.is_err())
+    Ok(Lock::take(&folder(root, key))?.is_err())
+}
+
+/// Removes the folders of attempts that were killed before there was anything in them. Returns how
+/// many.
+pub(super) fn sweep(root: &Path) -> Result<usize> {
+    let work = root.join("work");
+    let folders = names(&work)?.into_iter().filter(|name| name.parse::<Key>().is_ok());
+    Ok(folders.filter(|name| fs::remove_dir(work.join(name)).is_ok()).count())
 }

@@ -4,6 +4,7 @@
 //! This program is the tests, and also the coordinator and the worker that they start.
 
 mod command_line;
+mod queue;
 mod runs;
 mod toy;
 
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     let filters: Vec<&String> =
         arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut failed = Vec::new();
-    for (name, test) in [runs::TESTS, command_line::TESTS].concat() {
+    for (name, test) in [runs::TESTS, queue::TESTS, command_line::TESTS].concat() {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
             let passed = catch_unwind(test).is_ok();
             println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });

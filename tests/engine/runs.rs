@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use expect_test::expect;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use titrate::exec::{Counts, Event, Options, Outcome, Stop};
@@ -27,11 +26,9 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_panic_is_an_error_with_its_text", a_panic_is_an_error_with_its_text),
     ("tasks_with_one_key_run_once", tasks_with_one_key_run_once),
     (
-        "long_tasks_start_first_and_a_lone_one_gets_all_cores",
-        long_tasks_start_first_and_a_lone_one_gets_all_cores,
+        "a_store_deleted_under_a_run_ends_it_and_stays_away",
+        a_store_deleted_under_a_run_ends_it_and_stays_away,
     ),
-    ("idle_cores_go_to_the_tasks_that_can_start", idle_cores_go_to_the_tasks_that_can_start),
-    ("a_gpu_has_one_task_at_a_time", a_gpu_has_one_task_at_a_time),
     (
         "seven_hundred_fresh_tasks_are_settled_in_half_a_second",
         seven_hundred_fresh_tasks_are_settled_in_half_a_second,
@@ -39,18 +36,18 @@ pub const TESTS: &[(&str, fn())] = &[
 ];
 
 /// A folder with a store and the toy's source file.
-struct Place {
+pub struct Place {
     folder: TempDir,
 }
 
 /// A run's outcome and events.
-struct Ran {
+pub struct Ran {
     outcome: Outcome,
     events: Vec<Event>,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = crate::folder();
         fs::write(folder.path().join("source"), "# drawn by hand\npixels\n").unwrap();
         Self { folder }
@@ -68,7 +65,7 @@ impl Place {
         Store::open(self.root()).unwrap()
     }
 
-    fn options(&self) -> Options {
+    pub fn options(&self) -> Options {
         Options {
             jobs: 2,
             cores: 4,
@@ -78,11 +75,11 @@ impl Place {
         }
     }
 
-    fn run(&self, toy: &Toy) -> Ran {
+    pub fn run(&self, toy: &Toy) -> Ran {
         self.run_with(toy, &self.options())
     }
 
-    fn run_with(&self, toy: &Toy, options: &Options) -> Ran {
+    pub fn run_with(&self, toy: &Toy, options: &Options) -> Ran {
         let store = self.open();
         let graph = toy.graph(&store).unwrap();
         let mut events = Vec::new();
@@ -105,7 +102,7 @@ impl Place {
 }
 
 impl Ran {
-    fn pick<'a, T>(&'a self, wanted: impl Fn(&'a Event) -> Option<T>) -> Vec<T> {
+    pub fn pick<'a, T>(&'a self, wanted: impl Fn(&'a Event) -> Option<T>) -> Vec<T> {
         self.events.iter().filter_map(wanted).collect()
     }
 
@@ -364,73 +361,29 @@ fn tasks_with_one_key_run_once() {
     assert_eq!(ran.outcome.counts, Counts { tasks: 3, ran: 2, cached: 1, ..Counts::default() });
 }
 
-fn long_tasks_start_first_and_a_lone_one_gets_all_cores() {
+fn a_store_deleted_under_a_run_ends_it_and_stays_away() {
     let place = Place::new();
-    let cost = |label: &str, cost| ToyTask {
-        cost,
-        ..ToyTask::new(label, "emit", json!({ "text": label }), &[])
+    let never = place.source() + ".never";
+    let long = ToyTask::new("long", "wait", json!({ "until": never }), &[]);
+    let toy = Toy(vec![
+        ToyTask { cost: 9.0, ..long },
+        ToyTask::new("short", "emit", json!({ "text": "x" }), &[]),
+    ]);
+    let store = place.open();
+    let graph = toy.graph(&store).unwrap();
+    let mut failed = 0;
+    let mut emit = |event: &Event| match event {
+        Event::Started { label, .. } if label == "short" => {
+            fs::remove_dir_all(place.root()).unwrap();
+        }
+        Event::Failed { .. } => failed += 1,
+        _ => {}
     };
-    let last = ToyTask::new("last", "join", json!({}), &["short", "long", "middle"]);
-    let ran =
-        place.run(&Toy(vec![cost("short", 1.0), cost("long", 3.0), cost("middle", 2.0), last]));
-    let started = ran.pick(|event| match event {
-        Event::Started { label, threads, .. } => Some((label.as_str(), *threads)),
-        _ => None,
-    });
-    assert_eq!(started[..2], [("long", 2), ("middle", 2)]);
-    assert_eq!(started[3], ("last", 4));
-}
-
-/// In the middle of a study, where two tasks alone can run, and at its ends.
-fn idle_cores_go_to_the_tasks_that_can_start() {
-    let place = Place::new();
-    let two = |number: usize, before: &str| {
-        ["a", "b"].map(|name| {
-            let label = format!("{number}/{name}");
-            ToyTask::new(&label, "join", json!({ "label": label }), &[before])
-        })
-    };
-    let mut tasks = vec![ToyTask::new("first", "emit", json!({ "text": "first" }), &[])];
-    tasks.extend(two(1, "first"));
-    tasks.push(ToyTask::new("middle", "join", json!({}), &["1/a", "1/b"]));
-    tasks.extend(two(2, "middle"));
-    let options = Options { jobs: 16, cores: 16, ..place.options() };
-    let started = place.run_with(&Toy(tasks), &options);
-    let started = started.pick(|event| match event {
-        Event::Started { label, threads, .. } => Some(format!("{label}: {threads}")),
-        _ => None,
-    });
-    expect![[r#"["first: 16", "1/a: 8", "1/b: 8", "middle: 16", "2/a: 8", "2/b: 8"]"#]]
-        .assert_eq(&format!("{started:?}"));
-}
-
-fn a_gpu_has_one_task_at_a_time() {
-    let place = Place::new();
-    let task = |label: &str, kind, cost| ToyTask {
-        cost,
-        ..ToyTask::new(label, kind, json!({ "text": label }), &[])
-    };
-    let tasks = [
-        ("gpu/a", "generate", 4.0),
-        ("gpu/b", "generate", 3.0),
-        ("gpu/c", "generate", 2.0),
-        ("processor", "emit", 1.0),
-    ];
-    let ran = place.run(&Toy(tasks.map(|(label, kind, cost)| task(label, kind, cost)).into()));
-    let told = ran.pick(|event| match event {
-        Event::Started { label, .. } => Some((label.as_str(), "starts")),
-        Event::Finished { label, .. } => Some((label.as_str(), "ends")),
-        _ => None,
-    });
-    assert_eq!(
-        told[..2],
-        [("gpu/a", "starts"), ("processor", "starts")],
-        "a task of the processor does not wait"
-    );
-    let on_gpu: Vec<_> = told.into_iter().filter(|(label, _)| label.starts_with("gpu")).collect();
-    let in_turn =
-        ["gpu/a", "gpu/b", "gpu/c"].iter().flat_map(|&label| [(label, "starts"), (label, "ends")]);
-    assert_eq!(on_gpu, in_turn.collect::<Vec<_>>());
+    let error = titrate::exec::run(&graph, &store, &place.options(), &mut emit).unwrap_err();
+    assert!(error.to_string().contains("was deleted or moved while it was in use"), "{error}");
+    drop(store);
+    assert_eq!(failed, 0, "no task is to blame");
+    assert!(!place.root().exists());
 }
 
 fn seven_hundred_fresh_tasks_are_settled_in_half_a_second() {

@@ -23,7 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("hub", &["replace"]),
     ("ml", &["vocabulary", "seed"]),
     ("study", &["vocabulary", "seed"]),
-    ("store", &["id", "replace"]),
+    ("store", &["id", "replace", "wording"]),
     ("plan", &["vocabulary", "study", "store", "id", "seed", "wording"]),
     ("exec", &["plan", "store", "id", "replace", "wording"]),
     ("report", &["vocabulary", "stats", "id"]),
