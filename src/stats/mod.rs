@@ -10,6 +10,7 @@ pub mod distribution;
 pub mod family;
 pub mod influence;
 pub mod interval;
+pub mod linear;
 pub mod paired;
 pub mod power;
 pub mod scores;
