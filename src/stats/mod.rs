@@ -7,6 +7,7 @@ pub mod check;
 pub mod correction;
 pub mod crossed;
 pub mod distribution;
+pub mod equivalence;
 pub mod family;
 pub mod influence;
 pub mod interval;
