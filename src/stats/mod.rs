@@ -8,6 +8,7 @@ pub mod correction;
 pub mod crossed;
 pub mod distribution;
 pub mod equivalence;
+pub mod exchange;
 pub mod family;
 pub mod groups;
 pub mod influence;
