@@ -1,7 +1,9 @@
-//! Student's t and chi-squared with quantiles as exact as their distribution functions, and
+//! Student's t and chi-squared with quantiles as exact as their distribution functions, F, and
 //! trigamma, which statrs lacks.
 
-use statrs::distribution::{ChiSquared, Continuous, ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{
+    ChiSquared, Continuous, ContinuousCDF, FisherSnedecor, Normal, StudentsT,
+};
 
 /// Beyond so many degrees of freedom Student's t is the normal distribution to the last digit that
 /// matters.
@@ -49,6 +51,16 @@ pub fn t_quantile(probability: f64, degrees: f64) -> f64 {
 pub fn chi_squared_quantile(probability: f64, degrees: f64) -> f64 {
     let chi = ChiSquared::new(degrees).expect("positive degrees of freedom");
     polish(chi.inverse_cdf(probability), probability, |x| chi.cdf(x), |x| chi.pdf(x))
+}
+
+/// The probability that an F statistic is above `f`, 0 or more; the second degrees of freedom, of
+/// the denominator, may be infinite.
+pub fn f_tail(f: f64, numerator: f64, denominator: f64) -> f64 {
+    if denominator > NORMAL {
+        let chi = ChiSquared::new(numerator).expect("positive degrees of freedom");
+        return chi.sf(f * numerator);
+    }
+    FisherSnedecor::new(numerator, denominator).expect("positive degrees of freedom").sf(f)
 }
 
 /// Newton's steps from a quantile that is right to a few digits.

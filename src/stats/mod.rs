@@ -7,6 +7,7 @@ pub mod check;
 pub mod correction;
 pub mod crossed;
 pub mod distribution;
+pub mod dose_curve;
 pub mod equivalence;
 pub mod exchange;
 pub mod family;
