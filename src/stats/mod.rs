@@ -18,6 +18,7 @@ pub mod linear;
 pub mod max_t;
 pub mod paired;
 pub mod power;
+pub mod rank;
 pub mod scores;
 
 pub use interval::Interval;
