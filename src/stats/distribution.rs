@@ -133,6 +133,21 @@ mod tests {
     }
 
     #[test]
+    fn tails_of_f_agree_with_tables_and_students_t() {
+        // Tables: F(0.95; 3, 10) and F(0.99; 2, 30).
+        for (f, numerator, denominator, tail) in
+            [(3.708_264_819_05, 3.0, 10.0, 0.05), (5.390_345_863_18, 2.0, 30.0, 0.01)]
+        {
+            let found = f_tail(f, numerator, denominator);
+            assert!((found - tail).abs() < 1e-9, "{found} is not {tail}");
+        }
+        assert!((f_tail(4.0, 1.0, 7.5) - two_sided(2.0, 7.5)).abs() < 1e-12);
+        let infinite = f_tail(2.0, 3.0, f64::INFINITY);
+        assert!((f_tail(2.0, 3.0, 1e8) - infinite).abs() < 1e-7);
+        assert_eq!(f_tail(0.0, 2.0, 5.0), 1.0);
+    }
+
+    #[test]
     fn trigamma_and_its_inverse() {
         let pi = std::f64::consts::PI;
         assert!((trigamma(1.0) - pi * pi / 6.0).abs() < 1e-13);

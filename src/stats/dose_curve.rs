@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::distribution::{f_tail, t_quantile};
 use super::linear::{LinearError, Statistic};
+use super::search::{edge, least_on};
 
 /// Doses from which there is a curve: of fewer, AICc cannot choose among shapes with three
 /// parameters.
@@ -24,6 +25,11 @@ pub const FEWEST_DOSES: usize = 5;
 
 /// AICc by which a shape has to be better than one without a plateau.
 pub const DECISIVE: f64 = 2.0;
+
+/// AICc by which a shape with a plateau may be worse than the best one and still count for the
+/// interval of the sought dose. With the best shape's alone, intervals hold the truth in as few as 65%
+/// of studies, as the wrong shape is often the best (`cargo xtask calibrate`).
+const PLAUSIBLE: f64 = 6.0;
 
 /// The share of what the plateau adds that the sought dose brings.
 const SHARE: f64 = 0.9;
@@ -150,7 +156,7 @@ pub enum MostOfPlateau {
     At {
         /// The dose.
         dose: f64,
-        /// Lower end of its interval; 0 where the first dose above 0 may be enough.
+        /// Lower end of its interval, by all shapes with a plateau that are nearly as good; 0 where the first dose above 0 may be enough.
         low: f64,
         /// Upper end; none where it lies beyond the largest dose.
         high: Option<f64>,
@@ -313,20 +319,12 @@ impl Points<'_> {
 
     /// The bend with the least sum of squares.
     fn best_bend(&self, shape: Shape) -> f64 {
-        let grid = self.grid(shape);
-        let squares = grid.iter().map(|bend| self.squares(shape, *bend)).collect::<Vec<_>>();
-        let order = |a: &usize, b: &usize| squares[*a].total_cmp(&squares[*b]);
-        let place = (0..grid.len()).min_by(order).unwrap_or(0);
-        let around = [place.saturating_sub(1), place, (place + 1).min(grid.len() - 1)];
-        let narrowed = [(around[0], around[1]), (around[1], around[2]), (around[0], around[2])]
-            .map(|(low, high)| least(grid[low], grid[high], |bend| self.squares(shape, bend)));
-        let found = narrowed.into_iter().chain([grid[place]]);
-        let square = |bend: &f64| self.squares(shape, *bend);
-        found.min_by(|a, b| square(a).total_cmp(&square(b))).unwrap_or(grid[place])
+        least_on(&self.grid(shape), |bend| self.squares(shape, bend))
     }
 
     fn most(&self, fits: &[Fit], best: &Fit, confidence: f64) -> MostOfPlateau {
         let Noise { variance, degrees } = self.noise;
+        let tail = 0.5 + confidence / 2.0;
         let rest = (self.doses.len() - best.shape.parameters()) as f64;
         let p = f_tail(best.squares / variance / rest, rest, degrees);
         if p < 1.0 - confidence {
@@ -338,15 +336,20 @@ impl Points<'_> {
         else {
             return MostOfPlateau::NoPlateau;
         };
-        let bound = best.squares + variance * t_quantile(0.5 + confidence / 2.0, degrees).powi(2);
-        let (low, high) = self.bends_below(best.shape, bound);
         let (dose, largest) = (best.shape.dose(bend), self.largest());
-        let low = low.map_or(0.0, |bend| best.shape.dose(bend));
+        let plausible = |fit: &&Fit| fit.bend.is_some() && fit.aicc <= best.aicc + PLAUSIBLE;
+        let ends = fits.iter().filter(plausible).map(|fit| {
+            let bound = fit.squares + variance * t_quantile(tail, degrees).powi(2);
+            let (low, high) = self.bends_below(fit.shape, bound);
+            let dose = |bend: f64| fit.shape.dose(bend);
+            (low.map_or(0.0, dose), high.map_or(f64::INFINITY, dose))
+        });
+        let wider = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+        let (low, high) = ends.fold((dose, dose), wider);
         if dose > largest {
             return MostOfPlateau::NotReached { largest, low: low.min(largest) };
         }
-        let high = high.map(|bend| best.shape.dose(bend)).filter(|high| *high <= largest);
-        MostOfPlateau::At { dose, low, high }
+        MostOfPlateau::At { dose, low, high: (high <= largest).then_some(high) }
     }
 
     /// The smallest and the largest bend whose sum of squares is at most `bound`, which the best
@@ -356,33 +359,16 @@ impl Points<'_> {
         grid.push(self.best_bend(shape));
         grid.sort_by(f64::total_cmp);
         let within = |bend: f64| self.squares(shape, bend) <= bound;
-        let edge = |mut out: f64, mut kept: f64| {
-            for _ in 0..60 {
-                let middle = 0.5 * (out + kept);
-                if within(middle) { kept = middle } else { out = middle }
-            }
-            kept
-        };
         let kept = grid.iter().map(|bend| within(*bend)).collect::<Vec<_>>();
         let (Some(first), Some(last)) =
             (kept.iter().position(|kept| *kept), kept.iter().rposition(|kept| *kept))
         else {
             return (None, None);
         };
-        let low = (first > 0).then(|| edge(grid[first - 1], grid[first]));
-        let high = (last + 1 < grid.len()).then(|| edge(grid[last + 1], grid[last]));
+        let low = (first > 0).then(|| edge(grid[first], grid[first - 1], within));
+        let high = (last + 1 < grid.len()).then(|| edge(grid[last], grid[last + 1], within));
         (low, high)
     }
-}
-
-/// Where `height` is least between two ends, of a function with one valley there (golden section).
-fn least(mut low: f64, mut high: f64, height: impl Fn(f64) -> f64) -> f64 {
-    let ratio = (5f64.sqrt() - 1.0) / 2.0;
-    for _ in 0..60 {
-        let step = ratio * (high - low);
-        if height(high - step) < height(low + step) { high = low + step } else { low = high - step }
-    }
-    0.5 * (low + high)
 }
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::crossed::{Basis, Inference};
 use super::interval::Interval;
 use super::linear::{LinearError, Statistic};
+use super::power_law::PowerLaw;
+use super::search::edge;
 
 /// Steps of a stretch between two sizes in which the ends of the interval are looked for.
 const STEPS: usize = 48;
@@ -53,6 +55,11 @@ pub enum Exchange {
         basis: Basis,
         /// The most likely number of real images that the arm is worth, and the rate.
         point: Point,
+        /// Where the arm is more accurate than the largest size: what a power law through the curve
+        /// says beyond it, with nothing but the law to vouch for it. None otherwise, where the law
+        /// does not lead beyond it, and with fewer than
+        /// [`FEWEST_SIZES`](super::power_law::FEWEST_SIZES) sizes.
+        extrapolated: Option<Extrapolated>,
         /// What the data leave possible.
         interval: RateInterval,
     },
@@ -101,6 +108,24 @@ pub enum Point {
     },
     /// The curve rises nowhere, so any number of real images is as good as any other.
     Flat,
+}
+
+/// What a power law says of an arm that is more accurate than every size.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "extrapolated")]
+pub enum Extrapolated {
+    /// So many real images would be as good.
+    At {
+        /// Real images.
+        n: f64,
+        /// Real images a synthetic one is worth.
+        rate: f64,
+    },
+    /// No number of real images would be.
+    Never {
+        /// Accuracy that the law does not pass, 0 to 1.
+        ceiling: f64,
+    },
 }
 
 /// The rates that are not rejected.
@@ -160,9 +185,11 @@ impl Exchange {
         }
         let inversion = Inversion { curve, arm, confidence };
         let least = inversion.compare(0.0)?;
+        let point = inversion.point();
         Ok(Self::Rate {
             basis: least.inference.basis,
-            point: inversion.point(),
+            extrapolated: inversion.extrapolated(&point),
+            point,
             interval: inversion.interval()?,
         })
     }
@@ -259,6 +286,18 @@ impl Inversion<'_> {
         Point::At { n, rate: self.rate(n) }
     }
 
+    fn extrapolated(&self, point: &Point) -> Option<Extrapolated> {
+        let Point::MoreThan { .. } = point else { return None };
+        let points = self.curve.iter().map(|point| (point.n as f64, point.accuracy.mean()));
+        let law = PowerLaw::fit(&points.collect::<Vec<_>>())?;
+        match law.images(self.arm.accuracy.mean()) {
+            // A law that passes below the accuracies leads to sizes that were tried.
+            Some(n) if n <= self.size(self.curve.len() - 1) => None,
+            Some(n) => Some(Extrapolated::At { n, rate: self.rate(n) }),
+            None => Some(Extrapolated::Never { ceiling: law.ceiling }),
+        }
+    }
+
     fn interval(&self) -> Result<RateInterval, LinearError> {
         let verdicts = self.verdicts()?;
         let kept = |(_, verdict): &(f64, i8)| *verdict == 0;
@@ -271,12 +310,13 @@ impl Inversion<'_> {
             });
         };
         let last = verdicts.iter().rposition(kept).unwrap_or(first);
-        let edge = |out: Option<&(f64, i8)>, kept: f64| {
-            out.map(|(out, _)| Ok(self.rate(self.images(self.edge(*out, kept)?)))).transpose()
+        let end = |out: Option<&(f64, i8)>, kept: f64| {
+            let position = edge(kept, out?.0, |position| self.verdict(position) == Ok(0));
+            Some(self.rate(self.images(position)))
         };
         let before = first.checked_sub(1).and_then(|before| verdicts.get(before));
-        let low = edge(before, verdicts[first].0)?;
-        let high = edge(verdicts.get(last + 1), verdicts[last].0)?;
+        let low = end(before, verdicts[first].0);
+        let high = end(verdicts.get(last + 1), verdicts[last].0);
         Ok(match (low, high) {
             (Some(low), Some(high)) => RateInterval::Bounded { low, high },
             (Some(low), None) => RateInterval::AtLeast { low },
@@ -314,15 +354,6 @@ impl Inversion<'_> {
             }
         }
         Ok(after)
-    }
-
-    /// The position where rejection ends, between one that is rejected and one that is not.
-    fn edge(&self, mut out: f64, mut kept: f64) -> Result<f64, LinearError> {
-        for _ in 0..BISECTIONS {
-            let middle = 0.5 * (out + kept);
-            if self.verdict(middle)? == 0 { kept = middle } else { out = middle }
-        }
-        Ok(kept)
     }
 }
 

@@ -52,7 +52,7 @@ fn rates_agree_with_the_reference() {
         let (real, synthetic) = (case.real, case.synthetic);
         let arm = WithSynthetic { real, synthetic, accuracy: &arms[curve.len()] };
         let found = Exchange::of(&curve, arm, case.confidence).unwrap();
-        let Exchange::Rate { basis: Basis::Reruns, point, interval } = found else {
+        let Exchange::Rate { basis: Basis::Reruns, point, interval, .. } = found else {
             panic!("{}: {found:?}", case.name)
         };
         let Expected { point: expected, between, low, high, any } = case.expected;
@@ -120,6 +120,24 @@ fn what_has_no_rate_is_told_apart() {
     let (Point::At { n, rate }, RateInterval::Bounded { low, high }) = of(0.4) else { panic!() };
     close(&[n, rate], &[8.0, 0.4], 1e-9);
     assert!(low < 0.4 && 0.4 < high && high - low < 0.1, "{low} to {high}");
+}
+
+#[test]
+fn a_law_is_asked_only_beyond_the_largest_size() {
+    let law = |n: usize| (n, 0.8 - 0.5 / (n as f64).sqrt());
+    let curve = [4, 8, 16, 32].map(law);
+    let of = |curve: &[(usize, f64)], arm| match exchange(curve, 4, 100, arm) {
+        Exchange::Rate { extrapolated, .. } => extrapolated,
+        other => panic!("{other:?}"),
+    };
+    let Some(Extrapolated::At { n, rate }) = of(&curve, 0.75) else { panic!() };
+    close(&[n / 100.0, rate / 0.96], &[1.0, 1.0], 1e-4);
+    let Some(Extrapolated::Never { ceiling }) = of(&curve, 0.85) else { panic!() };
+    close(&[ceiling], &[0.8], 1e-5);
+    assert_eq!(of(&curve, 0.7), None, "within the sizes");
+    let bent = [(4, 0.3), (8, 0.62), (16, 0.69), (32, 0.71)];
+    assert_eq!(of(&bent, 0.7105), None, "the law is there before 32");
+    assert_eq!(of(&curve[..3], 0.75), None, "three sizes are too few");
 }
 
 #[test]

@@ -18,7 +18,9 @@ pub mod linear;
 pub mod max_t;
 pub mod paired;
 pub mod power;
+pub mod power_law;
 pub mod rank;
 pub mod scores;
+mod search;
 
 pub use interval::Interval;
