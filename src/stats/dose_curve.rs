@@ -27,8 +27,9 @@ pub const FEWEST_DOSES: usize = 5;
 pub const DECISIVE: f64 = 2.0;
 
 /// AICc by which a shape with a plateau may be worse than the best one and still count for the
-/// interval of the sought dose. With the best shape's alone, intervals hold the truth in as few as 65%
-/// of studies, as the wrong shape is often the best (`cargo xtask calibrate`).
+/// interval of the sought dose. Of the best shape alone, intervals hold the truth in as few as 65%
+/// of simulated studies, as the wrong shape is often the best. The bound is a rule of this
+/// project, calibrated by simulation (`cargo xtask calibrate`).
 const PLAUSIBLE: f64 = 6.0;
 
 /// The share of what the plateau adds that the sought dose brings.
@@ -156,7 +157,8 @@ pub enum MostOfPlateau {
     At {
         /// The dose.
         dose: f64,
-        /// Lower end of its interval, by all shapes with a plateau that are nearly as good; 0 where the first dose above 0 may be enough.
+        /// Lower end of its interval, by all shapes with a plateau that are nearly as good; 0 where
+        /// the first dose above 0 may be enough.
         low: f64,
         /// Upper end; none where it lies beyond the largest dose.
         high: Option<f64>,

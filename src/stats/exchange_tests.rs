@@ -143,7 +143,7 @@ fn a_law_is_asked_only_beyond_the_largest_size() {
 #[test]
 fn an_interval_between_two_steps_is_found() {
     // So exact that every step is rejected.
-    let (curve, arm) = ([(4, 0.3), (40_000, 0.9)], 0.437);
+    let (curve, arm) = ([(4, 0.3), (40_000, 0.9)], 0.443);
     let Exchange::Rate { interval: RateInterval::Bounded { low, high }, .. } =
         exchange(&curve, 0, 1, arm)
     else {

@@ -1,7 +1,7 @@
 //! Several groups of images, or several contrasts, that share replicates and units: intervals that
 //! hold for all of them together, and what follows for the largest, the smallest and their gap.
 //!
-//! A group that was chosen because its mean is the smallest is smaller than it is in truth, so its
+//! The mean of a group that was chosen for having the smallest is too low on average, so the group's
 //! own interval would be wrong. Where all intervals hold together, the true smallest lies between
 //! the smallest lower and the smallest upper end, whichever group it is.
 
@@ -72,10 +72,10 @@ pub struct Group {
 }
 
 impl Simultaneous {
-    /// Of statistics of the same replicates and units, none without any.
+    /// Of statistics of the same replicates and units.
     ///
     /// # Errors
-    /// If they have different replicates or units.
+    /// If there are none, or they have different replicates or units.
     pub fn of(groups: &[Statistic], confidence: f64) -> Result<Self, LinearError> {
         Statistic::combine(&groups.iter().map(|group| (1.0, group)).collect::<Vec<_>>())?;
         let crossed = groups.iter().map(Statistic::crossed).collect::<Vec<_>>();
@@ -187,7 +187,7 @@ pub enum End {
 
 /// Whether the group whose mean is largest (or smallest) is shown to be so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", tag = "leader")]
+#[serde(rename_all = "kebab-case", tag = "leader")]
 pub enum Leader {
     /// It is: its difference to every other ranked group is significant, all together.
     Shown {
@@ -221,7 +221,7 @@ pub enum Leader {
 
 /// Differences of one group to others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Differences {
     /// Places of the others.
     pub others: Vec<usize>,
@@ -230,8 +230,9 @@ pub struct Differences {
 }
 
 impl Leader {
-    /// Of `groups` of the same replicates and units. Means of which class gains most, say, or (at
-    /// the smallest end) which group is classified worst. Only ranked groups take part.
+    /// Of `groups` of the same replicates and units: gains by class, say, to learn which gains
+    /// most, or accuracies by group and the smallest end, to learn which is classified worst. Only
+    /// ranked groups take part.
     ///
     /// # Errors
     /// If there are none, or they have different replicates or units.
@@ -304,12 +305,8 @@ impl Gap {
             ranked[..above].iter().map(|low| groups[*high].minus(&groups[*low]))
         });
         let pairs = Simultaneous::of(&pairs.collect::<Result<Vec<_>, _>>()?, confidence)?;
-        // Each pair is taken the way its means go; the true order may be the other way.
-        let ends = |pair: &Group| {
-            let Interval { low, high } = pair.interval?;
-            Some(Interval { low, high: high.max(-low) })
-        };
-        let ends = pairs.groups.iter().map(ends).collect::<Option<Vec<_>>>();
+        // Every pair is taken so that its difference is 0 or more, so its upper end is the farther.
+        let ends = pairs.groups.iter().map(|pair| pair.interval).collect::<Option<Vec<_>>>();
         let interval = ends.map(|ends| Interval {
             low: ends.iter().map(|end| end.low).fold(0.0, f64::max),
             high: ends.iter().map(|end| end.high).fold(0.0, f64::max),

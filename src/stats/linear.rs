@@ -151,6 +151,25 @@ impl Statistic {
         Self::combine(&[(1.0, self), (-1.0, other)])
     }
 
+    /// One of `parts`, two or more, less the mean of the others: a class's gain less that of the
+    /// other classes, each counting the same.
+    ///
+    /// # Errors
+    /// If there is no other, or they have different replicates or units.
+    ///
+    /// # Panics
+    /// If there is no part at `place`.
+    pub fn against_others(parts: &[Self], place: usize) -> Result<Self, LinearError> {
+        assert!(place < parts.len(), "a part at {place}");
+        let others = (parts.len() - 1) as f64;
+        if others == 0.0 {
+            return Err(LinearError::Empty);
+        }
+        let weight = |at: usize| if at == place { 1.0 } else { -1.0 / others };
+        let parts = parts.iter().enumerate().map(|(at, part)| (weight(at), part));
+        Self::combine(&parts.collect::<Vec<_>>())
+    }
+
     /// Number of replicates.
     pub fn replicates(&self) -> usize {
         self.values.len()

@@ -109,6 +109,23 @@ fn a_difference_of_two_arms_is_that_of_their_scores() {
 }
 
 #[test]
+fn a_class_against_others_is_a_linear_contrast() {
+    let (a, b, sample) = two_arms();
+    let classes = sample.classes.clone();
+    let gain = |weight: f64, class: usize| {
+        [Term::on(&classes[class], weight, &a), Term::on(&classes[class], -weight, &b)]
+    };
+    let terms = [gain(-0.5, 0), gain(1.0, 1), gain(-0.5, 2)].concat();
+    let expected = Statistic::of(&terms, &sample).unwrap().crossed();
+    let gains = [0, 1, 2].map(|class| Statistic::of(&gain(1.0, class), &sample).unwrap());
+    let found = Statistic::against_others(&gains, 1).unwrap().crossed();
+    close(&found.values, &expected.values, 1e-12);
+    close(&[found.own, found.shared], &[expected.own, expected.shared], 1e-15);
+    assert_eq!(found.units, 12);
+    assert_eq!(Statistic::against_others(&gains[..1], 0), Err(LinearError::Empty));
+}
+
+#[test]
 fn changes_that_cancel_are_identical_not_rounding() {
     use crate::stats::crossed::Basis;
     let (a, b, sample) = two_arms();

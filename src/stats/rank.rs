@@ -112,7 +112,7 @@ mod tests {
         x: Vec<f64>,
         y: Vec<f64>,
         rho: f64,
-        /// Of the distribution over all resamples that there are: a little below and above each end.
+        /// Of all resamples that there are: a little below and above each end.
         interval: Option<Ends>,
     }
 

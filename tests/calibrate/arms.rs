@@ -24,6 +24,9 @@ pub struct Noise {
 pub struct Arms<'a> {
     pub noise: Noise,
     pub replicates: usize,
+    /// Images of a patient, which follow each other; half of the variance by image is the
+    /// patient's. 1: nothing is known of patients.
+    pub per_patient: usize,
     /// The group of an image by its place.
     pub group: &'a (dyn Fn(usize) -> usize + Sync),
     /// Accuracy over all images and replicates that there could be, by arm and group.
@@ -48,23 +51,24 @@ impl Arms<'_> {
     pub fn draw(&self, study: usize, name: &str) -> Study {
         let normal = Normal::standard();
         let mut draws = Seed::of_study(study as u64).child("claims").child(name).normal_draws();
-        let mut draw =
-            |count: usize, scale: f64| (&mut draws).take(count).map(|z| scale * z).collect();
+        let mut draw = |count: usize, scale: f64| -> Vec<f64> {
+            (&mut draws).take(count).map(|z| scale * z).collect()
+        };
         let slope = normal.pdf(normal.inverse_cdf(0.7)) * 100.0;
         let (difficulty, common) = (0.6f64, 2.0 / slope);
         let interaction = if self.noise.interaction { 0.3f64 } else { 0.0 };
         let rerun = self.noise.rerun / slope;
         let known = [difficulty, common, interaction, rerun].map(|scale| scale * scale);
         let rest = (1.0 - known.iter().sum::<f64>()).sqrt();
-        let images: Vec<f64> = draw(IMAGES, difficulty);
-        let luck: Vec<f64> = draw(self.replicates, common);
+        let images = self.by_image(&mut draw, difficulty);
+        let luck = draw(self.replicates, common);
         let mut arm = |accuracies: &Vec<f64>| {
             let bounds = accuracies.iter().map(|accuracy| normal.inverse_cdf(*accuracy));
             let bounds = bounds.collect::<Vec<_>>();
-            let own: Vec<f64> = draw(IMAGES, interaction);
+            let own = self.by_image(&mut draw, interaction);
             let replicate = |luck: &f64| {
                 let skill = luck + draw(1, rerun)[0];
-                let noise: Vec<f64> = draw(IMAGES, rest);
+                let noise = draw(IMAGES, rest);
                 let right =
                     |at: usize| images[at] + own[at] + noise[at] < bounds[(self.group)(at)] - skill;
                 (0..IMAGES).map(|at| f64::from(right(at))).collect()
@@ -75,7 +79,24 @@ impl Arms<'_> {
         let classes = (0..IMAGES).map(|image| image % CLASSES).collect::<Vec<_>>();
         let of = |group: usize| (0..IMAGES).filter(|at| (self.group)(*at) == group).collect();
         let groups = (0..self.accuracies[0].len()).map(of).collect();
-        Study { sample: Sample::of_classes(&classes), scores, groups }
+        let mut sample = Sample::of_classes(&classes);
+        if self.per_patient > 1 {
+            sample.unit = (0..IMAGES).map(|image| image / self.per_patient).collect();
+            (sample.units, sample.patients) = (IMAGES.div_ceil(self.per_patient), true);
+        }
+        Study { sample, scores, groups }
+    }
+
+    /// What an image has of its own and of its patient.
+    fn by_image(&self, draw: &mut impl FnMut(usize, f64) -> Vec<f64>, scale: f64) -> Vec<f64> {
+        if self.per_patient == 1 {
+            return draw(IMAGES, scale);
+        }
+        let half = scale / 2f64.sqrt();
+        let (patients, images) =
+            (draw(IMAGES.div_ceil(self.per_patient), half), draw(IMAGES, half));
+        let sum = |(at, image): (usize, f64)| image + patients[at / self.per_patient];
+        images.into_iter().enumerate().map(sum).collect()
     }
 }
 

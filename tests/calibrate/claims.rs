@@ -38,7 +38,7 @@ const MARGIN: f64 = 0.05;
 /// How often equivalence is claimed of an arm whose gain is this.
 pub fn equivalence(noise: Noise, replicates: usize, gain: f64, studies: usize) -> f64 {
     let accuracies = vec![vec![0.7], vec![0.7 + gain]];
-    let arms = Arms { noise, replicates, group: &together, accuracies };
+    let arms = Arms { noise, replicates, per_patient: 1, group: &together, accuracies };
     let one = |study| {
         let crossed = arms.draw(study, "equivalence").gain().crossed();
         [f64::from(Equivalence::of(&crossed, crossed.floor(), MARGIN, LEVEL).shown)]
@@ -46,20 +46,34 @@ pub fn equivalence(noise: Noise, replicates: usize, gain: f64, studies: usize) -
     shares(studies, one)[0]
 }
 
-/// Of a gain that is the same on two groups of images, the first a share of all: how often a
-/// difference is claimed, and the coverage of its interval.
-pub fn interaction(noise: Noise, replicates: usize, of: usize, studies: usize) -> [f64; 2] {
-    let group = move |image: usize| usize::from(!(image / CLASSES).is_multiple_of(of));
+/// Two groups of images, over which a gain is the same.
+#[derive(Clone, Copy)]
+pub enum Pair {
+    /// Halves.
+    Halves,
+    /// A sixth and the rest.
+    Sixth,
+    /// Halves, each patient having two images in either.
+    Spanned,
+}
+
+/// Of a gain that is the same on two groups of images: how often a difference is claimed.
+pub fn interaction(noise: Noise, replicates: usize, pair: Pair, studies: usize) -> f64 {
+    let group = move |image: usize| match pair {
+        Pair::Halves => image / CLASSES % 2,
+        Pair::Sixth => usize::from(!(image / CLASSES).is_multiple_of(6)),
+        Pair::Spanned => image % 2,
+    };
+    let per_patient = if let Pair::Spanned = pair { 4 } else { 1 };
     let accuracies = vec![vec![0.8, 0.6], vec![0.85, 0.65]];
-    let arms = Arms { noise, replicates, group: &group, accuracies };
+    let arms = Arms { noise, replicates, per_patient, group: &group, accuracies };
     let one = |study| {
         let gains = arms.draw(study, "interaction").gains();
         let crossed = gains[0].minus(&gains[1]).expect("gains of one study").crossed();
         let answer = crossed.infer(crossed.floor(), CONFIDENCE);
-        let claimed = answer.p.is_some_and(|p| p <= LEVEL);
-        [f64::from(claimed), f64::from(holds(answer.interval, 0.0))]
+        [f64::from(answer.p.is_some_and(|p| p <= LEVEL))]
     };
-    shares(studies, one)
+    shares(studies, one)[0]
 }
 
 /// What is found of the groups of simulated studies, as shares of them.
@@ -81,7 +95,7 @@ pub fn groups(noise: Noise, replicates: usize, gains: &[f64], studies: usize) ->
     let count = gains.len();
     let group = move |image: usize| (image % CLASSES) % count;
     let accuracies = vec![vec![0.6; count], gains.iter().map(|gain| 0.6 + gain).collect()];
-    let arms = Arms { noise, replicates, group: &group, accuracies };
+    let arms = Arms { noise, replicates, per_patient: 1, group: &group, accuracies };
     let most = gains.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let least = gains.iter().copied().fold(f64::INFINITY, f64::min);
     let best = (0..count).filter(|place| gains[*place] == most).collect::<Vec<_>>();
@@ -115,7 +129,7 @@ pub fn exchange(noise: Noise, replicates: usize, studies: usize) -> [f64; 2] {
     let arm = (1.0 - share) * accuracy(16) + share * accuracy(32);
     let accuracies = SIZES.map(accuracy).into_iter().chain([arm]);
     let accuracies = accuracies.map(|accuracy| vec![accuracy]).collect();
-    let arms = Arms { noise, replicates, group: &together, accuracies };
+    let arms = Arms { noise, replicates, per_patient: 1, group: &together, accuracies };
     let rate = (WORTH - REAL as f64) / SYNTHETIC as f64;
     let one = |study| {
         let study = arms.draw(study, "exchange");
@@ -165,7 +179,7 @@ pub struct Doses {
 
 pub fn doses(noise: Noise, replicates: usize, (shape, curve): Curve, studies: usize) -> Doses {
     let accuracies = DOSES.map(|dose| vec![curve(dose)]).to_vec();
-    let arms = Arms { noise, replicates, group: &together, accuracies };
+    let arms = Arms { noise, replicates, per_patient: 1, group: &together, accuracies };
     let truth = 9.0;
     let one = |study| {
         let study = arms.draw(study, "doses");
