@@ -1,9 +1,9 @@
 //! Several groups of images, or several contrasts, that share replicates and units: intervals that
 //! hold for all of them together, and what follows for the largest, the smallest and their gap.
 //!
-//! The mean of a group that was chosen for having the smallest is too low on average, so the group's
-//! own interval would be wrong. Where all intervals hold together, the true smallest lies between
-//! the smallest lower and the smallest upper end, whichever group it is.
+//! The mean of a group that was chosen for having the smallest is too low on average, so the
+//! group's own interval would be wrong. Where all intervals hold together, the true smallest lies
+//! between the smallest lower and the smallest upper end, whichever group it is.
 
 use serde::{Deserialize, Serialize};
 
