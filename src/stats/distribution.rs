@@ -1,7 +1,9 @@
-//! Student's t and chi-squared with quantiles as exact as their distribution functions, and
+//! Student's t and chi-squared with quantiles as exact as their distribution functions, F, and
 //! trigamma, which statrs lacks.
 
-use statrs::distribution::{ChiSquared, Continuous, ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{
+    ChiSquared, Continuous, ContinuousCDF, FisherSnedecor, Normal, StudentsT,
+};
 
 /// Beyond so many degrees of freedom Student's t is the normal distribution to the last digit that
 /// matters.
@@ -49,6 +51,16 @@ pub fn t_quantile(probability: f64, degrees: f64) -> f64 {
 pub fn chi_squared_quantile(probability: f64, degrees: f64) -> f64 {
     let chi = ChiSquared::new(degrees).expect("positive degrees of freedom");
     polish(chi.inverse_cdf(probability), probability, |x| chi.cdf(x), |x| chi.pdf(x))
+}
+
+/// The probability that an F statistic is above `f`, 0 or more; the second degrees of freedom, of
+/// the denominator, may be infinite.
+pub fn f_tail(f: f64, numerator: f64, denominator: f64) -> f64 {
+    if denominator > NORMAL {
+        let chi = ChiSquared::new(numerator).expect("positive degrees of freedom");
+        return chi.sf(f * numerator);
+    }
+    FisherSnedecor::new(numerator, denominator).expect("positive degrees of freedom").sf(f)
 }
 
 /// Newton's steps from a quantile that is right to a few digits.
@@ -118,6 +130,21 @@ mod tests {
         // Tables: t(0.975; 1) = 12.7062047361747, and the normal's.
         assert!((t_quantile(0.975, 1.0) - 12.706_204_736_174_7).abs() < 1e-10);
         assert!((t_quantile(0.975, f64::INFINITY) - 1.959_963_984_540_054).abs() < 1e-9);
+    }
+
+    #[test]
+    fn tails_of_f_agree_with_tables_and_students_t() {
+        // Tables: F(0.95; 3, 10) and F(0.99; 2, 30).
+        for (f, numerator, denominator, tail) in
+            [(3.708_264_819_05, 3.0, 10.0, 0.05), (5.390_345_863_18, 2.0, 30.0, 0.01)]
+        {
+            let found = f_tail(f, numerator, denominator);
+            assert!((found - tail).abs() < 1e-9, "{found} is not {tail}");
+        }
+        assert!((f_tail(4.0, 1.0, 7.5) - two_sided(2.0, 7.5)).abs() < 1e-12);
+        let infinite = f_tail(2.0, 3.0, f64::INFINITY);
+        assert!((f_tail(2.0, 3.0, 1e8) - infinite).abs() < 1e-7);
+        assert_eq!(f_tail(0.0, 2.0, 5.0), 1.0);
     }
 
     #[test]

@@ -11,10 +11,10 @@
 use serde::{Deserialize, Serialize};
 use statrs::function::gamma::digamma;
 
-use super::correction::benjamini_hochberg;
 use super::crossed::{Crossed, Inference, Noise};
 use super::distribution::{inverse_trigamma, trigamma};
 use super::interval::mean;
+use crate::vocabulary::Correction;
 
 /// Number of contrasts from which a family's mean squares are shrunk.
 pub const SHRUNK_FROM: usize = 4;
@@ -153,9 +153,7 @@ fn correlation(contrasts: &[&Crossed], replicates: usize) -> f64 {
 /// The adjusted p of each hypothesis by Benjamini and Hochberg, of those that have a p; the others
 /// take no part.
 pub fn adjust(p: &[Option<f64>]) -> Vec<Option<f64>> {
-    let known = p.iter().flatten().copied().collect::<Vec<_>>();
-    let mut adjusted = benjamini_hochberg(&known).into_iter();
-    p.iter().map(|p| p.and_then(|_| adjusted.next())).collect()
+    Correction::BenjaminiHochberg.adjust(p)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod arm;
 mod diffusion;
 mod pictures;
+mod statistics;
 mod training;
 
 pub use arm::{Arm, Control, Strategy, Synthetic, UnknownArm};
@@ -12,6 +13,7 @@ pub use diffusion::{
     TuningTransforms,
 };
 pub use pictures::{Dedupe, Fit, ImageSource, SkinTypeScale, Unusable};
+pub use statistics::Correction;
 pub use training::{
     ClassifierSchedule, Crop, HeadKind, NormalisationKind, Regime, Transforms, WeightsKept,
 };

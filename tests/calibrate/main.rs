@@ -2,6 +2,9 @@
 //! version runs with the suite; `cargo xtask calibrate` runs the whole and prints the table of
 //! ARCHITECTURE.md.
 
+mod arms;
+mod claim_tables;
+mod claims;
 mod predictions;
 mod simulation;
 
@@ -156,4 +159,5 @@ fn whole() {
             println!("| {name} | {replicates} | {} |", percent(coverage));
         }
     }
+    claim_tables::print(2000);
 }
