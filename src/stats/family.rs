@@ -14,7 +14,6 @@ use statrs::function::gamma::digamma;
 use super::crossed::{Crossed, Inference, Noise};
 use super::distribution::{inverse_trigamma, trigamma};
 use super::interval::mean;
-use crate::vocabulary::Correction;
 
 /// Number of contrasts from which a family's mean squares are shrunk.
 pub const SHRUNK_FROM: usize = 4;
@@ -150,23 +149,12 @@ fn correlation(contrasts: &[&Crossed], replicates: usize) -> f64 {
     ((count * together / apart - 1.0) / (count - 1.0)).clamp(0.5, 1.0)
 }
 
-/// The adjusted p of each hypothesis by Benjamini and Hochberg, of those that have a p; the others
-/// take no part.
-pub fn adjust(p: &[Option<f64>]) -> Vec<Option<f64>> {
-    Correction::BenjaminiHochberg.adjust(p)
-}
-
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
 
     use super::*;
     use crate::stats::paired::tests::close;
-
-    #[test]
-    fn what_cannot_be_tested_takes_no_part_in_the_correction() {
-        assert_eq!(adjust(&[Some(0.01), None, Some(0.5)]), [Some(0.02), None, Some(0.5)]);
-    }
 
     /// Reference values, made by tests/fixtures/reruns.py.
     #[derive(Deserialize)]

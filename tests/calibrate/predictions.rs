@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use titrate::metrics::{Prediction, Predictions};
 use titrate::seed::Seed;
 use titrate::stats::Interval;
-use titrate::stats::analysis::{Analysis, Cell, Config, Losses, analyse};
-use titrate::vocabulary::{Arm, Regime};
+use titrate::stats::analysis::{Analysis, Cell, Config, Losses, Questions, analyse};
+use titrate::vocabulary::{Arm, Correction, Regime};
 
 const CLASSES: usize = 4;
 const PER_CLASS: usize = 60;
@@ -58,7 +58,12 @@ fn analysed(replicates: usize, seed: Seed) -> Analysis {
         losses: Losses::of(&[]),
     };
     let cells = study(replicates, seed).into_iter().enumerate().map(cell).collect();
-    analyse(cells, Config { confidence: 0.95, q: 0.05 }).expect("cells that pair")
+    analyse(
+        cells,
+        Config { confidence: 0.95, q: 0.05, correction: Correction::BenjaminiHochberg },
+        &Questions::default(),
+    )
+    .expect("cells that pair")
 }
 
 /// The scores that are printed with an interval: name, value, interval.

@@ -10,8 +10,9 @@ use rayon::prelude::*;
 use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use titrate::seed::Seed;
 use titrate::stats::crossed::{Components, Crossed};
-use titrate::stats::family::{Rule, adjust};
+use titrate::stats::family::Rule;
 use titrate::stats::influence::Sample;
+use titrate::vocabulary::Correction;
 
 /// Groups of arms (settings) with a real-only arm each, and the arms compared with it.
 const SETTINGS: usize = 4;
@@ -150,7 +151,8 @@ impl Scenario {
     fn counts(&self, study: &Study) -> Counts {
         let mut counts = Counts { studies: 1, ..Counts::default() };
         let answers = Rule::of(&study.whole).infer(&study.whole, 1.0 - LEVEL);
-        let adjusted = adjust(&answers.iter().map(|answer| answer.p).collect::<Vec<_>>());
+        let adjusted = Correction::BenjaminiHochberg
+            .adjust(&answers.iter().map(|answer| answer.p).collect::<Vec<_>>());
         let parts = Rule::of(&study.part).infer(&study.part, 1.0 - LEVEL);
         for (contrast, ((answer, adjusted), part)) in
             answers.iter().zip(&adjusted).zip(&parts).enumerate()

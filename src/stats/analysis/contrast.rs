@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cells::{Classifiers, Design};
-use super::{Config, HeldOut};
+use super::cells::Classifiers;
+use super::held_out::{Config, HeldOut};
 use crate::stats::crossed::{Basis, Components, Crossed, Inference};
-use crate::stats::family::{Rule, adjust};
+use crate::stats::family::Rule;
 use crate::stats::interval::Interval;
 use crate::stats::paired::{mcnemar, sign_flip};
+use crate::vocabulary::Design;
 
 /// The primary analysis of a difference. It holds for new replicates on new images unless `basis`
 /// is narrower.
@@ -26,7 +27,7 @@ pub struct Answer {
     pub interval: Option<Interval>,
     /// Two-sided, of the hypothesis of no difference; none where nothing can be tested.
     pub p: Option<f64>,
-    /// Benjamini and Hochberg's adjusted p within the family.
+    /// Adjusted within the family.
     pub p_adjusted: Option<f64>,
     /// Whether the adjusted p is at most q, and the answer holds for reruns.
     pub rejected: bool,
@@ -119,9 +120,11 @@ impl Pair<'_> {
     }
 }
 
-/// The contrasts of a family, corrected together, with what they are made of.
+/// The contrasts of a family, corrected together, with what they are made of; on some held-out
+/// images, or on all.
 pub fn family(
     pairs: &[Pair<'_>],
+    among: Option<&[usize]>,
     held_out: &HeldOut,
     config: &Config,
 ) -> (Vec<Contrast>, Vec<Crossed>, Rule) {
@@ -129,17 +132,29 @@ pub fn family(
     let differences = pairs.iter().map(Pair::differences).collect::<Vec<_>>();
     let whole = differences
         .iter()
-        .map(|of| Crossed::of(of, sample.units, |scores| sample.mean(scores)))
+        .map(|of| match among {
+            None => Crossed::of(of, sample.units, |scores| sample.mean(scores)),
+            Some(images) => {
+                Crossed::of(of, sample.units_of(images), |scores| sample.mean_of(scores, images))
+            }
+        })
         .collect::<Vec<_>>();
     let (rule, answers) = answers(&whole, config);
-    let mut by_skin_type = skin_types(&differences, held_out, config).into_iter();
+    let mut by_skin_type = match among {
+        None => skin_types(&differences, held_out, config),
+        Some(_) => Vec::new(),
+    }
+    .into_iter();
+    let all = (0..sample.images()).collect::<Vec<_>>();
+    let images = among.unwrap_or(&all);
     let contrasts = pairs.iter().zip(&differences).zip(&whole).zip(answers).map(
         |(((pair, differences), crossed), answer)| {
             let discordant = |scores: &Vec<f64>, sign: f64| {
-                scores.iter().filter(|score| **score == sign).count()
+                images.iter().filter(|image| scores[**image] == sign).count()
             };
-            let summed = (0..sample.images())
-                .map(|image| differences.iter().map(|scores| scores[image] as i32).sum());
+            let summed = images
+                .iter()
+                .map(|image| differences.iter().map(|scores| scores[*image] as i32).sum());
             Contrast {
                 design: pair.design.clone(),
                 answer,
@@ -188,7 +203,9 @@ fn skin_types(
 fn answers(family: &[Crossed], config: &Config) -> (Rule, Vec<Answer>) {
     let rule = Rule::of(family);
     let inferences = rule.infer(family, config.confidence);
-    let adjusted = adjust(&inferences.iter().map(|inference| inference.p).collect::<Vec<_>>());
+    let adjusted = config
+        .correction
+        .adjust(&inferences.iter().map(|inference| inference.p).collect::<Vec<_>>());
     let answers = family.iter().zip(inferences).zip(adjusted);
     (
         rule,

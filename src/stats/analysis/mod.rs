@@ -6,35 +6,34 @@
 //! alone.
 
 mod cells;
+mod claims;
 mod contrast;
+mod curves;
+mod error;
+mod held_out;
+mod questions;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use cells::{Cell, Design, Losses, STRETCH, Setting};
+pub use cells::{Cell, Losses, STRETCH};
 use cells::{Classifiers, arms};
+pub use claims::{Finding, Measure, Ruling, Verdict};
 pub use contrast::{Answer, Contrast, Family, SkinTypeContrast};
 use contrast::{Pair, family};
+use curves::Curves;
+pub use curves::{Doses, ExchangeRate};
+pub use error::AnalysisError;
+pub use held_out::Config;
+use held_out::HeldOut;
+pub use questions::Questions;
 
 use super::crossed::{Basis, Components, Crossed};
-use super::influence::Sample;
 use super::interval::{deviation, mean};
 use super::power::{self, Power};
 use super::scores::{Estimate, Scores};
-use crate::fst;
-use crate::metrics::Predictions;
-use crate::vocabulary::{Arm, Regime};
-
-/// Settings of the analysis.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Coverage of the intervals, between 0 and 1.
-    pub confidence: f64,
-    /// False discovery rate of the family, between 0 and 1.
-    pub q: f64,
-}
+use crate::vocabulary::{Arm, Comparison, Design, Regime, Rule};
 
 /// The analysis of a study; its JSON is the same bytes for the same cells in any order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,9 +60,31 @@ pub struct Analysis {
     /// Of each arm of a variant of the generator with the generator's own; a family apart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variant_contrasts: Vec<Contrast>,
+    /// The comparisons that the study declares beside these, by name; each a family.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub comparisons: BTreeMap<String, Declared>,
+    /// The verdicts on claims, by the claim's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Verdict>,
+    /// The exchange rate of every design with synthetic images, where the experiment has real only
+    /// at several n.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchange: Vec<ExchangeRate>,
+    /// The accuracy over doses of every arm that has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doses: Vec<Doses>,
     /// The power of the study; none where nothing is compared over reruns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Power>,
+}
+
+/// A comparison that the study declares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Declared {
+    /// Each of a design with another, in the order of tables.
+    pub contrasts: Vec<Contrast>,
+    /// What each is compared with.
+    pub against: Vec<Design>,
 }
 
 impl Analysis {
@@ -97,49 +118,18 @@ pub struct Accuracy {
     pub losses: Losses,
 }
 
-/// Cells that cannot be analysed together.
-#[derive(Debug, thiserror::Error, PartialEq)]
-#[expect(missing_docs, reason = "messages name the fields")]
-pub enum AnalysisError {
-    /// There is no cell.
-    #[error("analysis of no cells")]
-    Empty,
-    /// A setting is out of its range.
-    #[error("{name} is {found}, expected {expected}")]
-    Config { name: &'static str, found: String, expected: &'static str },
-    /// Two cells are of one design and replicate.
-    #[error("cell {design}, replicate {replicate} is given twice")]
-    Twice { design: Design, replicate: usize },
-    /// A cell has other held-out images than the others.
-    #[error(
-        "cell {design}, replicate {replicate} has other held-out images than the others: {difference}"
-    )]
-    Unpaired { design: Design, replicate: usize, difference: String },
-    /// There is no arm to compare a design with.
-    #[error("{design} has no arm `{baseline}` at the same n and transforms to be compared with")]
-    NoBaseline { design: Design, baseline: Arm },
-    /// A design and the arm that it is compared with have different replicates.
-    #[error(
-        "{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate"
-    )]
-    Replicates { design: Design, found: Vec<usize>, expected: Vec<usize> },
-}
-
-/// Held-out images by what they are counted by.
-struct HeldOut {
-    sample: Sample,
-    by_fst: BTreeMap<u8, Vec<usize>>,
-    /// By pair of skin types, of the images of known ones.
-    by_pair: BTreeMap<&'static str, Vec<usize>>,
-}
-
 /// Analyses `cells`, whose predictions must be of the same held-out images. Every synthetic design
 /// and control is compared with the real-only one of the same n, transforms and regime, and all
-/// these comparisons are one family.
+/// these comparisons are one family. Declared comparisons are families of their own.
 ///
-/// # Errors If cells do not pair, or a share is out of range.
-pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisError> {
-    check_config(&config)?;
+/// # Errors
+/// If cells do not pair, or a share is out of range.
+pub fn analyse(
+    cells: Vec<Cell>,
+    config: Config,
+    questions: &Questions,
+) -> Result<Analysis, AnalysisError> {
+    config.check()?;
     let arms = arms(cells)?;
     let first = arms.values().next().ok_or(AnalysisError::Empty)?;
     let held_out = HeldOut::of(&first.predictions[0]);
@@ -148,18 +138,26 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
     let real = |design: &Design| {
         (design.arm != Arm::Real).then(|| Design { arm: Arm::Real, dose: 0, ..design.clone() })
     };
-    let (contrasts, crossed, rule) = family(&pairs(&arms, real)?, &held_out, &config);
+    let (contrasts, crossed, rule) = family(&pairs(&arms, real)?, None, &held_out, &config);
     let generator =
         |design: &Design| Some(Design { arm: design.arm.without_variant()?, ..design.clone() });
-    let (variant_contrasts, ..) = family(&pairs(&arms, generator)?, &held_out, &config);
+    let (variant_contrasts, ..) = family(&pairs(&arms, generator)?, None, &held_out, &config);
     let hypotheses = contrasts
         .iter()
         .map(|contrast| format!("{}: as accurate as real only", contrast.design))
         .collect();
     let sample = &held_out.sample;
+    let classes = first.predictions[0].classes();
+    let declare = |(name, comparison): (&String, &Comparison)| -> Result<_, AnalysisError> {
+        Ok((name.clone(), declared(comparison, &arms, &held_out, &config)?))
+    };
+    let judge = |(name, rule): (&String, &Rule)| {
+        (name.clone(), claims::judge(rule, &arms, classes, &held_out, questions, &config))
+    };
+    let curves = Curves::of(&arms, &held_out, &config)?;
     Ok(Analysis {
         config,
-        classes: first.predictions[0].classes().to_vec(),
+        classes: classes.to_vec(),
         images: sample.images(),
         patients: sample.patients.then_some(sample.units),
         images_per_class: sample.classes.iter().map(Vec::len).collect(),
@@ -168,8 +166,34 @@ pub fn analyse(cells: Vec<Cell>, config: Config) -> Result<Analysis, AnalysisErr
         power: power_of(&contrasts, &crossed, &config),
         contrasts,
         variant_contrasts,
+        comparisons: questions.comparisons.iter().map(declare).collect::<Result<_, _>>()?,
+        claims: questions.claims.iter().map(judge).collect(),
+        exchange: curves.exchange_rates()?,
+        doses: curves.doses()?,
         family: Family { name: family_name(&arms), hypotheses, rule },
     })
+}
+
+/// The contrasts of a declared comparison.
+fn declared(
+    comparison: &Comparison,
+    arms: &BTreeMap<Design, Classifiers>,
+    held_out: &HeldOut,
+    config: &Config,
+) -> Result<Declared, AnalysisError> {
+    let against = comparison.pairs(arms.keys());
+    let other = |design: &Design| {
+        against.iter().find(|(of, _)| *of == design).map(|(_, other)| other.clone())
+    };
+    let first = arms.values().next().ok_or(AnalysisError::Empty)?;
+    let place = |class: &String| {
+        let place = first.predictions[0].classes().iter().position(|known| known == class);
+        place.ok_or_else(|| AnalysisError::Class { class: class.clone() })
+    };
+    let place = comparison.class.as_ref().map(place).transpose()?;
+    let among = place.map(|place| held_out.sample.classes[place].as_slice());
+    let (contrasts, ..) = family(&pairs(arms, other)?, among, held_out, config);
+    Ok(Declared { contrasts, against: against.iter().map(|(_, other)| other.clone()).collect() })
 }
 
 /// The name of the family of contrasts with real only.
@@ -229,35 +253,6 @@ fn pairs<'a>(
         pairs.push(Pair { design, arm, baseline });
     }
     Ok(pairs)
-}
-
-fn check_config(config: &Config) -> Result<(), AnalysisError> {
-    let expected = "a number between 0 and 1";
-    match [("confidence", config.confidence), ("q", config.q)]
-        .into_iter()
-        .find(|(_, share)| !(*share > 0.0 && *share < 1.0))
-    {
-        Some((name, share)) => {
-            Err(AnalysisError::Config { name, found: share.to_string(), expected })
-        }
-        None => Ok(()),
-    }
-}
-
-impl HeldOut {
-    fn of(predictions: &Predictions) -> Self {
-        let mut by_fst = BTreeMap::<u8, Vec<usize>>::new();
-        let mut by_pair = BTreeMap::<_, Vec<usize>>::new();
-        for (index, image) in predictions.images().iter().enumerate() {
-            if let Some(fst) = image.fst {
-                by_fst.entry(fst).or_default().push(index);
-            }
-            if let Some(pair) = image.fst.and_then(fst::bin) {
-                by_pair.entry(pair).or_default().push(index);
-            }
-        }
-        Self { sample: Sample::of(predictions), by_fst, by_pair }
-    }
 }
 
 fn accuracy(design: &Design, arm: &Classifiers, held_out: &HeldOut, config: &Config) -> Accuracy {

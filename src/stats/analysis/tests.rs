@@ -3,9 +3,9 @@
 use expect_test::expect;
 
 use super::*;
-use crate::metrics::Prediction;
+use crate::metrics::{Prediction, Predictions};
 use crate::stats::Interval;
-use crate::vocabulary::{Arm, Regime, Strategy};
+use crate::vocabulary::{Arm, Correction, Regime, Strategy};
 
 /// Predictions of 30 images in two classes: those in `wrong` are wrong.
 fn predictions(wrong: &[usize]) -> Predictions {
@@ -56,12 +56,12 @@ fn cells() -> Vec<Cell> {
 }
 
 fn config() -> Config {
-    Config { confidence: 0.95, q: 0.05 }
+    Config { confidence: 0.95, q: 0.05, correction: Correction::BenjaminiHochberg }
 }
 
 #[test]
 fn a_study_is_analysed() {
-    let analysis = analyse(cells(), config()).unwrap();
+    let analysis = analyse(cells(), config(), &Questions::default()).unwrap();
     let mut table = String::new();
     let ends = |interval: Option<Interval>| {
         interval.map_or("none".into(), |i| format!("[{:+.3}, {:+.3}]", i.low, i.high))
@@ -122,7 +122,9 @@ fn a_study_is_analysed() {
 
 #[test]
 fn the_bytes_depend_on_no_order_and_survive_json() {
-    let bytes = |cells| serde_json::to_string(&analyse(cells, config()).unwrap()).unwrap();
+    let bytes = |cells| {
+        serde_json::to_string(&analyse(cells, config(), &Questions::default()).unwrap()).unwrap()
+    };
     let expected = bytes(cells());
     assert_eq!(bytes(cells().into_iter().rev().collect()), expected);
     let read = serde_json::from_str::<Analysis>(&expected).unwrap();
@@ -131,8 +133,8 @@ fn the_bytes_depend_on_no_order_and_survive_json() {
 
 #[test]
 fn a_new_n_changes_no_raw_number_of_another() {
-    let fewer = analyse(cells().split_off(2), config()).unwrap();
-    let all = analyse(cells(), config()).unwrap();
+    let fewer = analyse(cells().split_off(2), config(), &Questions::default()).unwrap();
+    let all = analyse(cells(), config(), &Questions::default()).unwrap();
     assert_eq!(fewer.accuracy, all.accuracy[..3]);
     for (a, b) in fewer.contrasts.iter().zip(&all.contrasts) {
         assert_eq!((a.answer.p, a.answer.interval), (b.answer.p, b.answer.interval));
@@ -141,7 +143,7 @@ fn a_new_n_changes_no_raw_number_of_another() {
 
 #[test]
 fn cells_that_do_not_pair_are_refused() {
-    let error = |cells| analyse(cells, config()).unwrap_err().to_string();
+    let error = |cells| analyse(cells, config(), &Questions::default()).unwrap_err().to_string();
     assert_eq!(error(vec![]), "analysis of no cells");
     let twice = vec![cell(4, "real", 0, &[]), cell(4, "real", 0, &[1])];
     assert_eq!(error(twice), "cell n = 4, real, no transforms, replicate 0 is given twice");
@@ -159,7 +161,8 @@ fn cells_that_do_not_pair_are_refused() {
         Predictions::new(vec!["a".into(), "b".into()], predictions(&[]).images()[1..].to_vec())
             .unwrap();
     assert!(error(other).contains("image `00` in one only"));
-    let unsure = analyse(cells(), Config { confidence: 1.0, ..config() }).unwrap_err();
+    let unsure = analyse(cells(), Config { confidence: 1.0, ..config() }, &Questions::default())
+        .unwrap_err();
     assert_eq!(unsure.to_string(), "confidence is 1, expected a number between 0 and 1");
 }
 
@@ -170,7 +173,7 @@ fn a_variant_is_compared_with_the_generator() {
     let mut cells = cells();
     let lora = |replicate, wrong: &[usize]| cell(4, "inpaint@lora", replicate, wrong);
     cells.extend([lora(0, &[1, 3]), lora(1, &[1])]);
-    let analysis = analyse(cells.clone(), config()).unwrap();
+    let analysis = analyse(cells.clone(), config(), &Questions::default()).unwrap();
     let compared = |contrasts: &[Contrast]| {
         contrasts.iter().map(|contrast| contrast.design.arm.to_string()).collect::<Vec<_>>()
     };
@@ -186,6 +189,6 @@ fn a_variant_is_compared_with_the_generator() {
         "one hypothesis is corrected for no other"
     );
     cells.retain(|cell| cell.arm != Arm::of(Strategy::Inpaint, ""));
-    let error = analyse(cells, config()).unwrap_err().to_string();
+    let error = analyse(cells, config(), &Questions::default()).unwrap_err().to_string();
     assert!(error.contains("no arm `inpaint`"), "{error}");
 }
