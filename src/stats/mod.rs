@@ -19,6 +19,7 @@ pub mod max_t;
 pub mod paired;
 pub mod power;
 pub mod power_law;
+pub mod quality;
 pub mod rank;
 pub mod scores;
 mod search;
