@@ -1,11 +1,13 @@
 //! From a study's experiment to its cells, and the real images that each replicate samples.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{DreamBooth, Generator, Models, Study};
+use super::schema::{DreamBooth, Experiment, Generator, Models, Rare, Study};
 use crate::seed::Seed;
-use crate::vocabulary::{Arm, Regime, Strategy, WeightsKept};
+use crate::vocabulary::{Arm, Design, Regime, Rule, Strategy, WeightsKept};
 
 /// One classifier: cohort x arm x dose x n, once per replicate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -23,20 +25,41 @@ pub struct Cell {
     pub regime: Regime,
     /// Number of the replicate, from 0.
     pub replicate: usize,
+    /// The class that has fewer real images, and that alone gets what the arm adds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rare: Option<Rare>,
 }
 
 impl Cell {
+    /// The cell without its replicate.
+    pub fn design(&self) -> Design {
+        let Self { n, ref arm, dose, transforms, regime, .. } = *self;
+        Design { n, arm: arm.clone(), dose, transforms, regime }
+    }
+
     /// `n=8/text-to-image-x10/transforms/r0`, with the regime before the replicate where it is not
-    /// the full one.
+    /// the full one, and the rare class with its images after n.
     pub fn label(&self) -> String {
-        let Self { n, arm, dose, transforms, regime, replicate } = self;
+        let Self { n, arm, dose, transforms, regime, replicate, rare } = self;
         let dose = if *dose == 0 { String::new() } else { format!("-x{dose}") };
         let transforms = if *transforms { "transforms" } else { "plain" };
         let regime = match regime {
             Regime::Full => String::new(),
             regime => format!("{}/", regime.name()),
         };
-        format!("n={n}/{arm}{dose}/{transforms}/{regime}r{replicate}")
+        let rare = rare.as_ref().map(|Rare { class, n }| format!("{class}={n}/"));
+        let rare = rare.unwrap_or_default();
+        format!("n={n}/{rare}{arm}{dose}/{transforms}/{regime}r{replicate}")
+    }
+
+    /// Real images of a class that it trains on.
+    pub fn reals_of(&self, class: &str) -> usize {
+        self.rare.as_ref().filter(|rare| rare.class == class).map_or(self.n, |rare| rare.n)
+    }
+
+    /// Whether the arm adds images of a class.
+    pub fn adds_to(&self, class: &str) -> bool {
+        self.rare.as_ref().is_none_or(|rare| rare.class == class)
     }
 }
 
@@ -46,33 +69,29 @@ impl Study {
         Seed::of_study(self.seed)
     }
 
-    /// Every classifier of the experiment, real only first at each n, then the controls.
+    /// The experiments by name; the only one of a study that names none is called `sweep`.
+    pub fn experiments(&self) -> impl Iterator<Item = (&str, &Experiment)> {
+        let named = self.experiments.iter().map(|(name, experiment)| (name.as_str(), experiment));
+        let only = self.experiments.is_empty().then_some(("sweep", &self.experiment));
+        named.chain(only)
+    }
+
+    /// Every classifier of the study, each once, in the order of the experiments.
     pub fn cells(&self) -> Vec<Cell> {
-        let experiment = &self.experiment;
-        let mut arms = vec![(Arm::Real, 0)];
-        arms.extend(experiment.controls.iter().map(|control| (Arm::Control(*control), 0)));
-        for arm in self.arms() {
-            arms.extend(experiment.doses.iter().map(|dose| (arm.clone(), *dose)));
-        }
-        let mut cells = Vec::new();
-        for &n in &experiment.n {
-            for (arm, dose) in &arms {
-                for &transforms in &experiment.transforms {
-                    for &regime in &experiment.regimes {
-                        let cell = |replicate| Cell {
-                            n,
-                            arm: arm.clone(),
-                            dose: *dose,
-                            transforms,
-                            regime,
-                            replicate,
-                        };
-                        cells.extend((0..experiment.replicates).map(cell));
-                    }
-                }
-            }
-        }
-        cells
+        let mut known = BTreeSet::new();
+        let all = self.experiments().flat_map(|(_, experiment)| experiment.cells());
+        all.filter(|cell| known.insert(cell.clone())).collect()
+    }
+
+    /// The rules of the claims that an experiment's classifiers decide, by the claim's name.
+    pub fn rules_of(&self, experiment: &str) -> BTreeMap<String, Rule> {
+        let own = self.claims.iter().filter(|(_, claim)| claim.experiment == experiment);
+        own.map(|(name, claim)| (name.clone(), claim.rule.clone())).collect()
+    }
+
+    /// Replicates of the experiment that has most.
+    pub fn most_replicates(&self) -> usize {
+        self.experiments().map(|(_, experiment)| experiment.replicates).max().unwrap_or(0)
     }
 
     /// The order in which `replicate` draws the real images of class number `class` from the pool:
@@ -85,12 +104,22 @@ impl Study {
     }
 
     /// The generators that arms have their images from: the generator, under an empty name, and its
-    /// variants under theirs. Without a strategy there are none.
+    /// variants under theirs. Those whose images no arm has are left out.
     pub fn generators(&self) -> impl Iterator<Item = (&str, &Generator)> {
         let variants =
             self.generator.variants.iter().map(|(name, generator)| (name.as_str(), generator));
-        let all = std::iter::once(("", &self.generator)).chain(variants);
-        all.filter(|_| !self.experiment.strategies.is_empty())
+        let arms = self.arms();
+        std::iter::once(("", &self.generator)).chain(variants).filter(move |(name, _)| {
+            arms.iter().filter_map(Arm::synthetic).any(|synthetic| synthetic.variant == *name)
+        })
+    }
+
+    /// The strategies of the arms that have their images from the generator's variant (empty: from
+    /// itself), in the order of tables.
+    pub fn strategies_of(&self, variant: &str) -> Vec<Strategy> {
+        let arms = self.arms();
+        let of = |strategy: &Strategy| arms.contains(&Arm::of(*strategy, variant));
+        Strategy::ALL.into_iter().filter(of).collect()
     }
 
     /// Whether images are generated at all.
@@ -100,13 +129,14 @@ impl Study {
 
     /// Whether a text-to-image and an inpainting model make images.
     pub fn pipelines(&self) -> [bool; 2] {
-        let strategies = &self.experiment.strategies;
-        let text_to_image = strategies.contains(&Strategy::TextToImage);
-        let has_prior = self
-            .generators()
-            .any(|(_, generator)| generator.is_tuned() && generator.dreambooth.prior.images > 0);
-        let inpainting = strategies.iter().any(|&strategy| strategy != Strategy::TextToImage);
-        [text_to_image || has_prior, inpainting].map(|needed| needed && self.generates())
+        let mut needed = [false; 2];
+        for (variant, generator) in self.generators().filter(|(_, it)| !it.is_released()) {
+            let has_prior = generator.is_tuned() && generator.dreambooth.prior.images > 0;
+            let strategies = self.strategies_of(variant);
+            needed[0] |= has_prior || strategies.contains(&Strategy::TextToImage);
+            needed[1] |= strategies.iter().any(|&strategy| strategy != Strategy::TextToImage);
+        }
+        needed
     }
 
     /// The things that all replicates share, in words for the report. An analysis over replicates
@@ -116,12 +146,11 @@ impl Study {
         if self.classifier.patience > 0 || self.classifier.keep == WeightsKept::Best {
             shared.insert(1, "the validation images".to_owned());
         }
-        let experiment = &self.experiment;
-        if experiment.regimes.contains(&Regime::Head) && experiment.transforms.contains(&true) {
+        let sees_views = |(_, experiment): (&str, &Experiment)| {
+            experiment.regimes.contains(&Regime::Head) && experiment.transforms.contains(&true)
+        };
+        if self.experiments().any(sees_views) {
             shared.push("the transformed views of each image that heads train on".to_owned());
-        }
-        if experiment.strategies.is_empty() {
-            return shared;
         }
         for (variant, generator) in self.generators() {
             let of = if variant.is_empty() {
@@ -138,14 +167,47 @@ impl Study {
         shared
     }
 
-    /// The arms with synthetic images, whatever their doses.
+    /// The arms with synthetic images, whatever their doses: the generator's and then each
+    /// variant's, in the order of tables.
     pub fn arms(&self) -> Vec<Arm> {
-        let strategies = &self.experiment.strategies;
-        self.generators()
-            .flat_map(|(variant, _)| {
-                strategies.iter().map(move |strategy| Arm::of(*strategy, variant))
-            })
-            .collect()
+        let all = self.experiments().flat_map(|(_, experiment)| &experiment.arms);
+        let mut arms = all.filter(|arm| arm.synthetic().is_some()).cloned().collect::<Vec<_>>();
+        let rank = |arm: &Arm| {
+            arm.synthetic().map(|synthetic| (synthetic.variant.clone(), synthetic.strategy))
+        };
+        arms.sort_by_key(rank);
+        arms.dedup();
+        arms
+    }
+}
+
+impl Experiment {
+    /// Every classifier of the experiment, real only first at each n, then the controls.
+    pub fn cells(&self) -> Vec<Cell> {
+        let mut arms = vec![(Arm::Real, 0)];
+        let mut ordered = self.arms.iter().collect::<Vec<_>>();
+        ordered.sort_by_key(|arm| arm.synthetic().is_some());
+        for arm in ordered {
+            let doses = if arm.has_dose() { &self.doses[..] } else { &[0] };
+            arms.extend(doses.iter().map(|dose| (arm.clone(), *dose)));
+        }
+        let rare = (!self.rare.class.is_empty()).then(|| self.rare.clone());
+        let mut cells = Vec::new();
+        for &n in &self.n {
+            for (arm, dose) in &arms {
+                for &transforms in &self.transforms {
+                    for &regime in &self.regimes {
+                        let (arm, dose, rare) = (arm.clone(), *dose, rare.clone());
+                        let cell = Cell { n, arm, dose, transforms, regime, replicate: 0, rare };
+                        cells.extend(
+                            (0..self.replicates)
+                                .map(|replicate| Cell { replicate, ..cell.clone() }),
+                        );
+                    }
+                }
+            }
+        }
+        cells
     }
 }
 

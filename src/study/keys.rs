@@ -13,8 +13,17 @@ use super::schema::Study;
 /// The key that names a lower layer; of files only, not of studies.
 pub(super) const EXTENDS: &str = "extends";
 
-/// The table of the generator's variants.
-const VARIANTS: [&str; 2] = ["generator", "variants"];
+/// A table whose entries have names of the study's own. Each may say what the template may, and has
+/// the template's value for what it does not say.
+struct List {
+    path: &'static [&'static str],
+    template: &'static [&'static str],
+}
+
+const LISTS: [List; 2] = [
+    List { path: &["generator", "variants"], template: &["generator"] },
+    List { path: &["experiments"], template: &["experiment"] },
+];
 
 const DEFAULTS: &str = include_str!("defaults.toml");
 
@@ -49,6 +58,11 @@ impl Said {
         self.0.contains_key(key)
     }
 
+    /// The highest layer that wrote a key that is `wanted`.
+    pub fn last(&self, wanted: impl Fn(&str) -> bool) -> Option<usize> {
+        self.0.iter().filter(|(key, _)| wanted(key)).map(|(_, layer)| *layer).max()
+    }
+
     /// Whether `key` was written in the layer that wrote `other`, or above it.
     pub fn since(&self, key: &str, other: &str) -> bool {
         self.has(key) && self.0.get(key) >= self.0.get(other)
@@ -80,12 +94,12 @@ impl Known {
         all.iter().all(|path| is_table(path) || said.contains(dotted(path).as_str()))
     }
 
-    /// The default at a path of names; of a variant's key the generator's.
+    /// The default at a path of names; of a key of a list's entry the template's.
     pub fn get(&self, path: &[&str]) -> Option<&Item> {
-        if let [generator, variants, _, inner @ ..] = path
-            && [*generator, *variants] == VARIANTS
-        {
-            return self.get(&[&[*generator], inner].concat());
+        for List { path: list, template } in &LISTS {
+            if let Some([_, inner @ ..]) = path.strip_prefix(*list) {
+                return self.get(&[template, inner].concat());
+            }
         }
         at(self.0.as_item(), path)
     }
@@ -128,8 +142,8 @@ impl Known {
                     });
                 }
                 Some(default) => match (item.as_table_like(), default.as_table_like()) {
-                    (Some(variants), _) if path.as_slice() == VARIANTS => {
-                        self.check_variants(layer, path, variants, problems)
+                    (Some(entries), _) if let Some(list) = List::at(path) => {
+                        self.check_list(layer, path, list, entries, problems)
                     }
                     (Some(given), Some(known)) if !is_open(known) => {
                         self.check_table(layer, path, given, known, problems)
@@ -146,27 +160,29 @@ impl Known {
         }
     }
 
-    /// Each variant of the generator may say what the generator may.
-    fn check_variants<'a>(
+    /// Each entry of a list may say what its template may, but for the list itself.
+    fn check_list<'a>(
         &self,
         layer: &Layer,
         path: &mut Vec<&'a str>,
-        variants: &'a dyn TableLike,
+        list: &List,
+        entries: &'a dyn TableLike,
         problems: &mut Vec<Problem>,
     ) {
-        let generator = self
-            .get(&VARIANTS[..1])
+        let template = self
+            .get(list.template)
             .and_then(Item::as_table_like)
-            .expect("the defaults have a generator");
-        for (name, item) in variants.iter() {
+            .expect("the defaults have every template");
+        let inside = list.path.strip_prefix(list.template).and_then(|inside| inside.first());
+        for (name, item) in entries.iter() {
             path.push(name);
             match item.as_table_like() {
-                Some(variant) if variant.contains_key(VARIANTS[1]) => {
+                Some(entry) if inside.is_some_and(|inside| entry.contains_key(inside)) => {
                     let message =
                         format!("`{}` is a variant and has none of its own", dotted(path));
                     problems.push(Problem { place: layer.place(item.span()), message });
                 }
-                Some(variant) => self.check_table(layer, path, variant, generator, problems),
+                Some(entry) => self.check_table(layer, path, entry, template, problems),
                 None => {
                     let message =
                         format!("`{}` is {}; a table is expected", dotted(path), kind(item));
@@ -261,26 +277,45 @@ fn merge_table<'a>(
     }
 }
 
-/// `merged` with each variant of the generator complete: the generator with the variant laid over
-/// it.
+impl List {
+    fn at(path: &[&str]) -> Option<&'static Self> {
+        LISTS.iter().find(|list| list.path == path)
+    }
+}
+
+/// `merged` with each entry of a list complete: the template with the entry laid over it.
 pub(super) fn complete(merged: &Table) -> Table {
     let mut table = merged.clone();
-    let Some(generator) = table.get_mut(VARIANTS[0]).and_then(Item::as_table_like_mut) else {
-        return table;
-    };
-    let Some(variants) = generator.remove(VARIANTS[1]) else { return table };
-    let mut complete = Table::new();
-    for (name, variant) in variants.as_table_like().into_iter().flat_map(|variants| variants.iter())
-    {
-        let mut whole =
-            Table::from_iter(generator.iter().map(|(key, item)| (key.to_owned(), item.clone())));
-        if let Some(variant) = variant.as_table_like() {
-            merge_table(&mut whole, variant, &mut Vec::new(), &mut Vec::new());
+    for List { path, template } in &LISTS {
+        let (name, parents) = path.split_last().expect("a list has a name");
+        let Some(entries) = table_at(&mut table, parents).and_then(|table| table.remove(name))
+        else {
+            continue;
+        };
+        let template = table_at(&mut table, template)
+            .map(|template| template.iter().map(|(key, item)| (key.to_owned(), item.clone())))
+            .map(Table::from_iter)
+            .unwrap_or_default();
+        let mut complete = Table::new();
+        for (name, entry) in entries.as_table_like().into_iter().flat_map(|all| all.iter()) {
+            let mut whole = template.clone();
+            if let Some(entry) = entry.as_table_like() {
+                merge_table(&mut whole, entry, &mut Vec::new(), &mut Vec::new());
+            }
+            complete.insert(name, Item::Table(whole));
         }
-        complete.insert(name, Item::Table(whole));
+        if let Some(parent) = table_at(&mut table, parents) {
+            parent.insert(name, Item::Table(complete));
+        }
     }
-    generator.insert(VARIANTS[1], Item::Table(complete));
     table
+}
+
+/// The table at a path of names.
+fn table_at<'a>(table: &'a mut Table, path: &[&str]) -> Option<&'a mut dyn TableLike> {
+    path.iter().try_fold(table as &mut dyn TableLike, |table, name| {
+        table.get_mut(name).and_then(Item::as_table_like_mut)
+    })
 }
 
 /// Complaints about a layer's arrays that are longer than their type, which reads only the

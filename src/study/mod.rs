@@ -146,6 +146,12 @@ impl LoadedStudy {
             .collect()
     }
 
+    /// Table of readers' ratings; `None` where the study has none.
+    pub fn ratings_table(&self) -> Option<PathBuf> {
+        let path = &self.study.ratings.path;
+        (!path.is_empty()).then(|| self.relative("ratings.path", path))
+    }
+
     /// Folder of the real images' files, relative to the file that names it.
     pub fn images_folder(&self) -> PathBuf {
         self.relative("images.path", &self.study.images.path)

@@ -1,23 +1,21 @@
 //! The rules that types cannot hold: ranges, counts and what must agree with what.
 
+mod claims;
+mod experiments;
 mod generators;
+mod images;
+mod rules;
 
-use std::collections::BTreeSet;
-use std::fmt::Display;
-
-use serde::Serialize;
-use toml_edit::ser::ValueSerializer;
+use rules::{Rules, join, to_toml};
 
 use super::keys::{Said, dotted};
 use super::schema::*;
-use crate::vocabulary::{
-    Crop, Dedupe, Fit, HeadKind, ImageSource, NormalisationKind, Regime, SkinTypeScale, Transforms,
-};
+use crate::vocabulary::{Crop, Fit, HeadKind, ImageSource, NormalisationKind, Regime, Transforms};
 
 /// Every rule that the study breaks, as the key to change and the complaint.
 pub(super) fn broken_rules(study: &Study, said: &Said) -> Vec<(String, String)> {
     let mut rules = Rules { said, broken: Vec::new() };
-    images(study, &mut rules);
+    images::images(study, &mut rules);
     base(study, &mut rules);
     networks(&study.base, study.images.size, &mut rules);
     generators::generators(study, &mut rules);
@@ -40,207 +38,13 @@ pub(super) fn broken_rules(study: &Study, said: &Said) -> Vec<(String, String)> 
     }
     views(study, &mut rules);
     rules.positive("head", &[("learning_rate", study.head.learning_rate)]);
+    let (sources, pool) = (study.quality.sources, study.images.pool);
+    let allowed = format!("0 (no comparison) to images.pool ({pool})");
+    rules.require(sources <= pool, "quality.sources", sources, allowed);
     transforms(&study.transforms, &mut rules);
-    experiment(study, &mut rules);
+    experiments::experiments(study, &mut rules);
     analysis(&study.analysis, &mut rules);
     rules.broken
-}
-
-struct Rules<'a> {
-    said: &'a Said,
-    broken: Vec<(String, String)>,
-}
-
-impl Rules<'_> {
-    fn require(&mut self, holds: bool, key: &str, value: impl Serialize, allowed: impl Display) {
-        if !holds {
-            self.refuse(key, format!("`{key}` is {}; allowed: {allowed}", to_toml(&value)));
-        }
-    }
-
-    fn refuse(&mut self, key: &str, message: String) {
-        self.broken.push((key.to_owned(), message));
-    }
-
-    fn counts(&mut self, table: &str, counts: &[(&str, usize)]) {
-        for (name, count) in counts {
-            self.require(*count >= 1, &join(table, name), count, "1 or more");
-        }
-    }
-
-    /// A batch that is trained in two halves side by side.
-    fn halves(&mut self, key: &str, batch: usize) {
-        self.require(
-            batch >= 2 && batch.is_multiple_of(2),
-            key,
-            batch,
-            "an even number, 2 or more (its halves are trained side by side)",
-        );
-    }
-
-    fn positive(&mut self, table: &str, values: &[(&str, f64)]) {
-        for (name, value) in values {
-            self.require(
-                *value > 0.0 && value.is_finite(),
-                &join(table, name),
-                value,
-                "more than 0",
-            );
-        }
-    }
-
-    fn not_negative(&mut self, table: &str, values: &[(&str, f64)]) {
-        for (name, value) in values {
-            self.require(
-                *value >= 0.0 && value.is_finite(),
-                &join(table, name),
-                value,
-                "0 or more",
-            );
-        }
-    }
-
-    fn probabilities(&mut self, table: &str, values: &[(&str, f64)]) {
-        for (name, value) in values {
-            self.require(
-                (0.0..=1.0).contains(value),
-                &join(table, name),
-                value,
-                "a probability, 0 to 1",
-            );
-        }
-    }
-
-    fn below_one(&mut self, table: &str, values: &[(&str, f64)]) {
-        for (name, value) in values {
-            self.require(
-                (0.0..1.0).contains(value),
-                &join(table, name),
-                value,
-                "0 or more, less than 1",
-            );
-        }
-    }
-
-    fn range(&mut self, key: &str, [least, most]: [f64; 2], from: f64, to: f64, allowed: &str) {
-        self.require(from <= least && least <= most && most <= to, key, [least, most], allowed);
-    }
-
-    fn unique<T: Ord + Serialize>(&mut self, key: &str, values: &[T]) {
-        let mut seen = BTreeSet::new();
-        if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
-            self.refuse(
-                key,
-                format!("`{key}` has {} twice; each value may stand once", to_toml(twice)),
-            );
-        }
-    }
-
-    /// A list that is swept over: something in it and nothing twice.
-    fn sweep<T: Ord + Serialize>(&mut self, key: &str, values: &[T]) {
-        self.require(!values.is_empty(), key, values, "one value or more");
-        self.unique(key, values);
-    }
-
-    fn counts_sweep(&mut self, key: &str, values: &[usize], allowed: &str) {
-        self.sweep(key, values);
-        self.require(values.iter().all(|value| *value >= 1), key, values, allowed);
-    }
-}
-
-/// A value as a study file writes it.
-fn to_toml(value: &impl Serialize) -> String {
-    value
-        .serialize(ValueSerializer::new())
-        .map_or_else(|error| error.to_string(), |value| value.to_string())
-}
-
-fn join(table: &str, name: &str) -> String {
-    format!("{table}.{name}")
-}
-
-fn images(study: &Study, rules: &mut Rules) {
-    let images = &study.images;
-    rules.require(
-        images.size >= 8 && images.size.is_multiple_of(8),
-        "images.size",
-        images.size,
-        "a multiple of 8, at least 8",
-    );
-    rules.counts(
-        "images",
-        &[("pool", images.pool), ("validation", images.validation), ("held_out", images.held_out)],
-    );
-    rules.unique("images.classes", &images.classes);
-    rules.require(
-        images.classes.len() >= 2,
-        "images.classes",
-        &images.classes,
-        "two classes or more",
-    );
-    rules.require(
-        images.classes.iter().all(|class| !class.trim().is_empty()),
-        "images.classes",
-        &images.classes,
-        "no empty name",
-    );
-    let source = images.source;
-    // The contents of the folder, and whether the set has a table of annotations and lists of
-    // pictures.
-    let (what, annotated, listed) = match source {
-        ImageSource::Phantom => (None, false, false),
-        ImageSource::Idx => (Some(".gz files"), false, false),
-        ImageSource::Fitzpatrick17k => (Some("pictures"), true, true),
-        ImageSource::Ddi | ImageSource::Folder => (Some("pictures"), true, false),
-        ImageSource::Webdataset => (Some("tar files"), false, false),
-    };
-    if let Some(what) = what.filter(|_| images.path.is_empty()) {
-        rules.refuse(
-            "images.path",
-            format!(
-                "`images.path` is empty; the source {} needs the folder of its {what}",
-                source.name()
-            ),
-        );
-    }
-    let tables = [
-        ("annotations", &images.annotations, annotated),
-        ("held_out_list", &images.held_out_list, listed),
-        ("training_list", &images.training_list, listed),
-    ];
-    for (name, path, read) in tables {
-        let allowed = format!("\"\" (the source {} has no such table)", source.name());
-        rules.require(read || path.is_empty(), &join("images", name), path, allowed);
-    }
-    let allowed = format!("[] (the source {} has no columns)", source.name());
-    rules.require(
-        source.has_pictures() || images.ignored_columns.is_empty(),
-        "images.ignored_columns",
-        &images.ignored_columns,
-        allowed,
-    );
-    let read = source == ImageSource::Fitzpatrick17k
-        || !rules.said.since("images.skin_type", "images.source");
-    let allowed = "\"scale\" (only the source fitzpatrick17k has another)";
-    rules.require(
-        read || images.skin_type == SkinTypeScale::Scale,
-        "images.skin_type",
-        images.skin_type,
-        allowed,
-    );
-    let kept = images.dedupe == Dedupe::Keep || source.has_pictures();
-    let allowed = format!("\"keep\" (the images of the source {} are not compared)", source.name());
-    rules.require(kept, "images.dedupe", images.dedupe, allowed);
-    if source == ImageSource::Ddi {
-        let known =
-            images.classes.iter().all(|class| ["benign", "malignant"].contains(&class.as_str()));
-        rules.require(
-            known,
-            "images.classes",
-            &images.classes,
-            "\"benign\" and \"malignant\" (what DDI's pictures are told apart by)",
-        );
-    }
 }
 
 fn base(study: &Study, rules: &mut Rules) {
@@ -488,7 +292,7 @@ fn views(study: &Study, rules: &mut Rules) {
         }
     }
     if classifier.crop == Crop::Random
-        && study.experiment.regimes.contains(&Regime::Head)
+        && study.experiments().any(|(_, experiment)| experiment.regimes.contains(&Regime::Head))
         && study.head.views > 0
     {
         let message = "`classifier.crop` is \"random\", but the regime \"head\" computes its features once: set it to \"centre\", or \
@@ -508,42 +312,6 @@ fn transforms(transforms: &Transforms, rules: &mut Rules) {
         "degrees, 0 to 180",
     );
     rules.require(zoom >= 1.0 && zoom.is_finite(), "transforms.zoom", zoom, "1 or more");
-}
-
-fn experiment(study: &Study, rules: &mut Rules) {
-    let experiment = &study.experiment;
-    rules.counts_sweep("experiment.n", &experiment.n, "values of 1 or more");
-    let allowed = "values of 1 or more (the real-only arm is always there)";
-    rules.counts_sweep("experiment.doses", &experiment.doses, allowed);
-    let allowed = "one value or more, or none where experiment.controls has one";
-    let arms = experiment.strategies.len() + experiment.controls.len();
-    rules.require(arms > 0, "experiment.strategies", &experiment.strategies, allowed);
-    rules.unique("experiment.strategies", &experiment.strategies);
-    rules.unique("experiment.controls", &experiment.controls);
-    rules.sweep("experiment.transforms", &experiment.transforms);
-    rules.sweep("experiment.regimes", &experiment.regimes);
-    let doses = experiment.doses.iter().filter(|_| !experiment.strategies.is_empty()).chain([&0]);
-    let arms = doses.flat_map(|dose| {
-        experiment.n.iter().map(move |n| n * (1 + dose) * study.images.classes.len())
-    });
-    let unfilled = arms.filter(|&images| study.classifier.batch_of(images) > images).min();
-    if let Some(images) = unfilled.filter(|_| study.classifier.drop_last) {
-        let message = format!(
-            "`classifier.drop_last` is true, but an arm has {images} training images, which do not fill a batch of {}: \
-             set classifier.batch or classifier.batch_by_images",
-            study.classifier.batch_of(images)
-        );
-        rules.refuse("classifier.drop_last", message);
-    }
-    rules.counts("experiment", &[("replicates", experiment.replicates)]);
-    let most = experiment.n.iter().copied().max().unwrap_or(0);
-    if let Some(class) = study.images.classes.first().filter(|_| most > study.images.pool) {
-        let pool = study.images.pool;
-        let message = format!(
-            "experiment.n asks for {most} real images of each class, but the pool has {pool} of {class:?}"
-        );
-        rules.refuse("experiment.n", message);
-    }
 }
 
 fn analysis(analysis: &Analysis, rules: &mut Rules) {

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Conditioning;
+
 /// How synthetic images are made from real ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,6 +24,14 @@ impl Strategy {
     /// All of them, in the order of tables.
     pub const ALL: [Self; 3] = [Self::TextToImage, Self::Inpaint, Self::InThenOutpaint];
 
+    /// What its UNet is conditioned on.
+    pub fn conditioning(self) -> Conditioning {
+        match self {
+            Self::TextToImage => Conditioning::TextToImage,
+            Self::Inpaint | Self::InThenOutpaint => Conditioning::Inpainting,
+        }
+    }
+
     /// The name in study files, labels and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -32,22 +42,41 @@ impl Strategy {
     }
 }
 
-/// An arm without synthetic images that shows how large a difference chance alone makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// An arm without synthetic images that shows where a difference from real only can come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Control {
-    /// Real images only, trained again from another seed (an A/A test).
+    /// Real images only, trained again from another seed (an A/A test): chance.
     Reseeded,
+    /// Real images only, trained for as many steps as with synthetic images of the dose: effort.
+    EqualSteps,
+    /// Each real image as often again as the dose has synthetic ones: repetition.
+    Duplicate,
+    /// As many further real images of the pool as the dose has synthetic ones, as far as there are
+    /// any: the most that a generator tuned on the pool could hand over.
+    Pool,
 }
 
 impl Control {
     /// All of them, in the order of tables.
-    pub const ALL: [Self; 1] = [Self::Reseeded];
+    pub const ALL: [Self; 4] = [Self::Reseeded, Self::EqualSteps, Self::Duplicate, Self::Pool];
 
     /// The name in study files, labels and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reseeded => "reseeded",
+            Self::EqualSteps => "equal-steps",
+            Self::Duplicate => "duplicate",
+            Self::Pool => "pool",
+        }
+    }
+
+    /// What is different from real only, in words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Reseeded => "trained again from another seed",
+            Self::EqualSteps => "trained for as many steps as with synthetic images",
+            Self::Duplicate => "with each real image repeated instead of synthetic images",
+            Self::Pool => "with further real images of the pool instead of synthetic images",
         }
     }
 }
@@ -87,6 +116,14 @@ impl Arm {
         }
     }
 
+    /// Whether there is a dose to it.
+    pub fn has_dose(&self) -> bool {
+        match self {
+            Self::Real | Self::Control(Control::Reseeded) => false,
+            Self::Control(_) | Self::Synthetic(_) => true,
+        }
+    }
+
     /// The same strategy by the generator itself, where this is an arm of a variant of it.
     pub fn without_variant(&self) -> Option<Self> {
         let Synthetic { strategy, variant } = self.synthetic()?;
@@ -113,7 +150,11 @@ impl fmt::Display for Arm {
 
 /// A name that no arm has.
 #[derive(Debug, thiserror::Error, PartialEq)]
-#[error("no arm is called `{0}`")]
+#[error(
+    "no arm is called `{0}`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and \
+     `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the \
+     generator"
+)]
 pub struct UnknownArm(String);
 
 impl FromStr for Arm {
@@ -155,12 +196,12 @@ mod tests {
 
     #[test]
     fn names_lead_back_to_arms_and_order_as_tables_do() {
-        let names = ["real", "reseeded", "text-to-image", "text-to-image@a@b", "inpaint"];
+        let names = ["real", "reseeded", "pool", "text-to-image", "text-to-image@a@b", "inpaint"];
         let arms = names.map(|name| name.parse::<Arm>().unwrap());
         assert_eq!(arms.each_ref().map(Arm::to_string), names);
         assert!(arms.is_sorted(), "{arms:?}");
-        assert_eq!(arms[3].without_variant().as_ref(), Some(&arms[2]));
-        assert_eq!(arms[2].without_variant(), None);
+        assert_eq!(arms[4].without_variant().as_ref(), Some(&arms[3]));
+        assert_eq!(arms[3].without_variant(), None);
         for unknown in ["", "real@a", "outpaint", "inpaint@"] {
             assert_eq!(unknown.parse::<Arm>(), Err(UnknownArm(unknown.to_owned())));
         }

@@ -2,12 +2,18 @@
 //! nothing.
 
 mod arm;
+mod claim;
+mod comparison;
+mod design;
 mod diffusion;
 mod pictures;
 mod statistics;
 mod training;
 
 pub use arm::{Arm, Control, Strategy, Synthetic, UnknownArm};
+pub use claim::{Among, Bound, Claim, LinearContrast, Quantifier, Rule, Term, Test, rated};
+pub use comparison::{Change, Comparison, Selection};
+pub use design::{Design, Setting};
 pub use diffusion::{
     Conditioning, LearningRateSchedule, Lora, Precision, PredictionType, Solver, TuningMask,
     TuningTransforms,

@@ -72,6 +72,16 @@ impl Classifier {
         self.epochs * pass
     }
 
+    /// Optimiser steps of an epoch on `images` images.
+    pub fn steps_on(&self, images: usize) -> usize {
+        let batch = self.batch_of(images);
+        match (self.steps_per_epoch, self.drop_last) {
+            (0, true) => images / batch,
+            (0, false) => images.div_ceil(batch),
+            (steps, _) => steps,
+        }
+    }
+
     /// The batch size for `images` training images.
     pub fn batch_of(&self, images: usize) -> usize {
         let reached = self.batch_by_images.iter().rev().find(|[from, _]| images >= *from);

@@ -7,11 +7,13 @@
 mod classifier;
 mod generator;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{
-    Control, Dedupe, Fit, ImageSource, PredictionType, Regime, SkinTypeScale, Strategy, Transforms,
-    Unusable,
+    Arm, Claim, Comparison, Correction, Dedupe, Fit, ImageSource, PredictionType, Regime,
+    SkinTypeScale, Transforms, Unusable,
 };
 
 pub use classifier::*;
@@ -45,10 +47,24 @@ pub struct Study {
     /// The probe: the classifier that judges in the generator check whether synthetic images show
     /// their class. It is trained on `images.plentiful` real images of each class.
     pub probe: Classifier,
-    /// The design: which classifiers are trained.
+    /// The comparison of synthetic with real images in a feature space.
+    pub quality: Quality,
+    /// What experiments have unless they say otherwise; where there are no named ones, the only
+    /// experiment.
     pub experiment: Experiment,
+    /// Experiments by name, each like `experiment` but for what it says, in the order of their
+    /// names.
+    pub experiments: BTreeMap<String, Experiment>,
     /// The statistics of the report.
     pub analysis: Analysis,
+    /// Ratings of synthetic images by readers.
+    pub ratings: Ratings,
+    /// Claims by name: statements of a paper that the study tests. One has its `statement`, its
+    /// `source`, the `published` number in words (empty: none is known), the day on which its rule
+    /// was `fixed`, the `experiment` whose classifiers decide, and its `rule`, whose kind `is`
+    /// `gains`, `shrinks`, `saturates`, `reals-gain-more`, `class-gains-most`, `skin-types-gain` or
+    /// `ratings-predict-gains` (`src/vocabulary/claim.rs` has what each takes).
+    pub claims: BTreeMap<String, Claim>,
 }
 
 /// What a study produces at its end.
@@ -277,20 +293,35 @@ pub struct Backbone {
     pub training: Classifier,
 }
 
-/// The real-count sweep: real images only, every control and every strategy, at every n, dose,
-/// transform setting and regime, in every replicate. No list has a value twice.
+/// How near synthetic images are to real ones, as features of the classifiers' backbone: distances
+/// of whole sets, coverage, and copies. Compared are the classes of which every arm has images, and
+/// of each arm the first generations.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quality {
+    /// Real images of each class whose synthetic images are compared, 0 to `images.pool`: the first
+    /// that the first replicate draws, of those that every arm has images of. 0: no comparison; a
+    /// study without strategies has none either.
+    pub sources: usize,
+}
+
+/// An experiment: a question, and the classifiers that are trained to answer it. Real images only,
+/// and every arm at every dose, at every n, transform setting and regime, in every replicate.
+/// Classifiers that several experiments have are trained once. No list has a value twice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Experiment {
+    /// The question, at the head of its part of the report. Empty: none is shown.
+    pub question: String,
     /// Numbers of real images per class, one or more, each 1 to `images.pool`.
     pub n: Vec<usize>,
-    /// Strategies that make synthetic images. `[]` needs a control: then nothing is generated, and
-    /// the report has no generator check and no contact sheets.
-    pub strategies: Vec<Strategy>,
-    /// Arms without synthetic images that show how far results differ by chance.
-    pub controls: Vec<Control>,
-    /// Synthetic images per real image, one value or more, each 1 or more; without effect where
-    /// there is no strategy. Real images only, dose 0, is always an arm.
+    /// What is compared with real images only, one or more: synthetic images by a strategy
+    /// (`text-to-image`, `inpaint`, `in-then-outpaint`; with `@` and a name by a variant of the
+    /// generator), or a control (`reseeded`, `equal-steps`, `duplicate`, `pool`). Without a
+    /// strategy in any experiment nothing is generated.
+    pub arms: Vec<Arm>,
+    /// Synthetic images per real image, one value or more, each 1 or more; what controls add or
+    /// repeat is counted like them. Real images only, dose 0, is always an arm.
     pub doses: Vec<usize>,
     /// Whether the classifiers' training images are transformed, as `[transforms]` says: `true`,
     /// `false` or both.
@@ -301,6 +332,34 @@ pub struct Experiment {
     /// Replicates, 1 or more: repetitions of all classifiers, each with its own sample of real
     /// images and its own training seed.
     pub replicates: usize,
+    /// A class that has fewer real images than the others. Arms add to it alone: they fill it up.
+    pub rare: Rare,
+    /// Comparisons by name, beside those of every arm with real only; each is a family of its own.
+    /// One has a `question`; `of`, which designs are compared: `n`, `arms`, `doses`, `transforms`,
+    /// `regime`, each any where it is left out; and `against`, what is different in the design that
+    /// each is compared with: `n`, `arm`, `dose`, `transforms`, `regime`. With a `class`, only the
+    /// held-out images of that class count.
+    pub comparisons: BTreeMap<String, Comparison>,
+}
+
+/// A class of which there are few images, in the training of classifiers only.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rare {
+    /// The class. Empty: none is rare.
+    pub class: String,
+    /// Its real images, 1 or more and fewer than every n; 0 where no class is rare.
+    pub n: usize,
+}
+
+/// How real readers find synthetic images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ratings {
+    /// CSV table with the columns `class`, `arm` and `rating`, a row a rating: the higher, the more
+    /// real. Relative to the study file. Empty: there are none, and claims about them are not
+    /// tested.
+    pub path: String,
 }
 
 /// The statistics of the report.
@@ -309,9 +368,11 @@ pub struct Experiment {
 pub struct Analysis {
     /// Coverage of every confidence interval, more than 0 and less than 1.
     pub confidence: f64,
-    /// False discovery rate at which Benjamini and Hochberg's procedure controls the contrasts,
-    /// more than 0 and less than 1.
+    /// The rate that the correction bounds in each family of comparisons, more than 0 and less than
+    /// 1: of false discoveries, or with `holm` of any false rejection.
     pub q: f64,
+    /// The correction of a family for multiple comparisons.
+    pub correction: Correction,
     /// Assumptions of the power that `titrate plan` shows.
     pub assumed: Assumed,
 }

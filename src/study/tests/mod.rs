@@ -1,5 +1,6 @@
 //! Studies as they are read, laid over one another and refused.
 
+mod experiments;
 mod refusals;
 
 use std::fs;
@@ -9,6 +10,7 @@ use expect_test::{Expect, expect};
 use tempfile::TempDir;
 
 use super::*;
+use crate::vocabulary::Strategy;
 
 /// A folder with these files.
 fn folder(files: &[(&str, &str)]) -> TempDir {
@@ -131,8 +133,11 @@ fn assignments_take_bare_words_where_a_string_belongs() {
 fn the_resolved_study_says_everything_and_loads_again() {
     let edited =
         "[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\n[analysis]\nq = 1e-7\n";
-    let varied = "[generator]\nprompt = \"{label}\"\n[generator.variants.lora.dreambooth]\nsteps = 3\nlora.rank = 2\n";
-    for text in ["", edited, varied, "title = \"\"\"two\nlines, \"quoted\" # and \\\\ \"\"\""] {
+    let varied = "[generator]\nprompt = \"{label}\"\n[generator.variants.lora.dreambooth]\nsteps = 3\nlora.rank = 2\n[experiment]\narms = [\"inpaint@lora\"]\n";
+    let several = "[experiment]\nn = [2]\n[experiments.dose]\ndoses = [1, 2]\n[experiments.count]\nn = [1, 2]\nquestion = \"How many?\"\n";
+    for text in
+        ["", edited, varied, several, "title = \"\"\"two\nlines, \"quoted\" # and \\\\ \"\"\""]
+    {
         let first = loaded(text, &[]);
         let again = loaded(&first.resolved, &[]);
         assert_eq!(again.study, first.study);
@@ -151,9 +156,13 @@ fn the_resolved_study_says_everything_and_loads_again() {
 fn a_variant_is_the_generator_but_for_what_it_says() {
     let text =
         "[generator.variants.lora.dreambooth]\nlora.rank = 2\n[generator.dreambooth]\nsteps = 7\n";
-    let study =
-        loaded(text, &["generator.variants.all.dreambooth.models=all", "generator.prompt={label}"])
-            .study;
+    let arms =
+        "experiment.arms=[\"text-to-image@lora\", \"inpaint@all\", \"inpaint\", \"text-to-image\"]";
+    let study = loaded(
+        text,
+        &["generator.variants.all.dreambooth.models=all", "generator.prompt={label}", arms],
+    )
+    .study;
     let of = |(name, generator): (&str, &Generator)| {
         let DreamBooth { models, steps, ref lora, .. } = generator.dreambooth;
         (name.to_owned(), generator.prompt.clone(), models, steps, lora.rank)
@@ -166,21 +175,39 @@ fn a_variant_is_the_generator_but_for_what_it_says() {
     ];
     assert_eq!(study.generators().map(of).collect::<Vec<_>>(), expected);
     let arms = study.arms().iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(arms[2..5], ["in-then-outpaint", "text-to-image@all", "inpaint@all"]);
+    assert_eq!(arms, ["text-to-image", "inpaint", "inpaint@all", "text-to-image@lora"]);
+    assert_eq!(study.strategies_of("all"), [Strategy::Inpaint]);
+}
+
+/// What an experiment does not say is as in `[experiment]`; classifiers that several have are one.
+#[test]
+fn experiments_share_what_they_have_in_common() {
+    let text = "[experiment]\nn = [2]\ndoses = [3]\narms = [\"inpaint\"]\ntransforms = [true]\nreplicates = 1\n\
+                [experiments.dose]\ndoses = [1, 3]\n[experiments.count]\nn = [1, 2]\nquestion = \"How many?\"\n";
+    let study = loaded(text, &["experiments.count.arms=[\"inpaint\", \"duplicate\"]"]).study;
+    let labels = |cells: Vec<Cell>| cells.iter().map(Cell::label).collect::<Vec<_>>().join(" ");
+    let of = |(name, it): (&str, &Experiment)| {
+        format!("{name} {:?}: {}", it.question, labels(it.cells()))
+    };
+    expect![[r#"
+        count "How many?": n=1/real/transforms/r0 n=1/duplicate-x3/transforms/r0 n=1/inpaint-x3/transforms/r0 n=2/real/transforms/r0 n=2/duplicate-x3/transforms/r0 n=2/inpaint-x3/transforms/r0
+        dose "": n=2/real/transforms/r0 n=2/inpaint-x1/transforms/r0 n=2/inpaint-x3/transforms/r0"#]].assert_eq(&study.experiments().map(of).collect::<Vec<_>>().join("\n"));
+    expect!["n=1/real/transforms/r0 n=1/duplicate-x3/transforms/r0 n=1/inpaint-x3/transforms/r0 n=2/real/transforms/r0 n=2/duplicate-x3/transforms/r0 n=2/inpaint-x3/transforms/r0 n=2/inpaint-x1/transforms/r0"].assert_eq(&labels(study.cells()));
+    let lone = loaded("", &[]).study;
+    assert_eq!(lone.experiments().map(|(name, _)| name).collect::<Vec<_>>(), ["sweep"]);
 }
 
 #[test]
 fn cells_of_controls_stand_between_real_only_and_the_synthetic_arms() {
     let small = [
         "experiment.n=[4, 8]",
-        "experiment.controls=[\"reseeded\"]",
         "experiment.transforms=[true]",
         "experiment.regimes=[\"full\", \"head\"]",
         "experiment.replicates=1",
     ];
-    let labels = |strategies: &str| {
-        let strategies = format!("experiment.strategies={strategies}");
-        let study = loaded("", &[&small[..], &[&strategies]].concat()).study;
+    let labels = |arms: &str| {
+        let arms = format!("experiment.arms={arms}");
+        let study = loaded("", &[&small[..], &[&arms]].concat()).study;
         study.cells().iter().map(Cell::label).collect::<Vec<_>>().join("\n")
     };
     expect![[r#"
@@ -196,11 +223,11 @@ fn cells_of_controls_stand_between_real_only_and_the_synthetic_arms() {
         n=8/reseeded/transforms/head/r0
         n=8/inpaint-x10/transforms/r0
         n=8/inpaint-x10/transforms/head/r0"#]]
-    .assert_eq(&labels("[\"inpaint\"]"));
-    let alone = labels("[]");
+    .assert_eq(&labels("[\"inpaint\", \"reseeded\"]"));
+    let alone = labels("[\"reseeded\"]");
     assert_eq!(
         alone,
-        labels("[\"inpaint\"]")
+        labels("[\"inpaint\", \"reseeded\"]")
             .lines()
             .filter(|label| !label.contains("inpaint"))
             .collect::<Vec<_>>()
@@ -213,13 +240,14 @@ fn cells_of_controls_stand_between_real_only_and_the_synthetic_arms() {
 #[test]
 fn without_a_strategy_no_generator_is_used() {
     let text = "[generator.variants.lora.dreambooth]\nlora.rank = 2\nprior.images = 4\n[generator.variants.other]\nreleased = \"shards\"";
-    let sets = ["experiment.strategies=[]", "experiment.controls=[\"reseeded\"]"];
+    let arms =
+        "experiment.arms=[\"text-to-image\", \"inpaint\", \"inpaint@lora\", \"inpaint@other\"]";
     let own = ["base.pretrained.text_to_image=sd", "base.pretrained.inpainting=sd"];
-    let with = loaded(text, &own);
-    let without = loaded(text, &[own, sets].concat());
+    let with = loaded(text, &[&own[..], &[arms]].concat());
+    let without = loaded("", &[&own[..], &["experiment.arms=[\"reseeded\"]"]].concat());
     assert_eq!(
         (with.study.arms().len(), with.released_folders().len(), with.study.pipelines()),
-        (9, 1, [true, true])
+        (4, 1, [true, true])
     );
     assert_eq!(
         (without.study.arms().len(), without.released_folders().len(), without.study.pipelines()),

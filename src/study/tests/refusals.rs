@@ -29,8 +29,8 @@ fn unknown_keys_are_refused_with_the_nearest_known() {
             study.toml:1:1: unknown key `extend`; the nearest known key is `extends`
             --set classifier.epcohs=3: unknown key `classifier.epcohs`; the nearest known key is `classifier.epochs`
             --set extends=quick.toml: `extends` belongs in a study file
-            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `head`, `transforms`, `probe`, `experiment`, `analysis`
-            study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `n`, `strategies`, `controls`, `doses`, `transforms`, `regimes`, `replicates`
+            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `head`, `transforms`, `probe`, `quality`, `ratings`, `claims`, `experiments`, `experiment`, `analysis`
+            study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `question`, `n`, `arms`, `doses`, `transforms`, `regimes`, `replicates`, `rare`, `comparisons`
         "#]],
     );
 }
@@ -49,7 +49,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             ("[title]\n", &[]),
             ("[[images]]\n", &[]),
             ("goal = \"reprot\"", &[]),
-            ("[experiment]\nstrategies = [\"inpaint\", \"outpaint\"]", &[]),
+            ("[experiment]\narms = [\"inpaint\", \"outpaint\"]", &[]),
             ("[generator.dreambooth.steps_by_class]\npsoriasis = \"more\"", &[]),
             ("[generator.variants]\nlora = 3", &[]),
             ("[generator.variants.lora.dreambooth]\nstep = 3\nclip = \"most\"", &[]),
@@ -63,8 +63,8 @@ fn values_of_another_type_are_refused_where_they_stand() {
             ("", &["classifier.epochs=many"]),
             ("", &["classifier.epochs"]),
             ("", &["classifier.epochs="]),
-            ("", &["experiment.strategies=[\"all\"]"]),
-            ("[experiment]\ncontrols = [\"reseeded\", \"shuffled\"]", &[]),
+            ("", &["experiment.arms=[\"all\"]"]),
+            ("[experiment]\narms = [\"reseeded\", \"inpaint@lora\"]", &[]),
         ],
         expect![[r#"
             study.toml:2:10: `classifier.epochs` is a string; a whole number is expected
@@ -77,7 +77,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             study.toml:1:1: `title` is a table; a string is expected
             study.toml:1:1: `images` is an array of tables; a table is expected
             study.toml:1:8: `goal`: unknown variant `reprot`, expected `base` or `report`
-            study.toml:2:26: `experiment.strategies`: unknown variant `outpaint`, expected one of `text-to-image`, `inpaint`, `in-then-outpaint`
+            study.toml:2:8: `experiment.arms`: no arm is called `outpaint`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator
             study.toml:2:13: `generator.dreambooth.steps_by_class.psoriasis`: invalid type: string "more", expected a whole number
             study.toml:2:8: `generator.variants.lora` is a whole number; a table is expected
             study.toml:2:1: unknown key `generator.variants.lora.dreambooth.step`; the nearest known key is `generator.variants.lora.dreambooth.steps`
@@ -92,8 +92,8 @@ fn values_of_another_type_are_refused_where_they_stand() {
             --set classifier.epochs=many: `classifier.epochs` is a string; a whole number is expected
             --set classifier.epochs: key=value is expected
             --set classifier.epochs=: `classifier.epochs` is a string; a whole number is expected
-            --set experiment.strategies=["all"]: `experiment.strategies`: unknown variant `all`, expected one of `text-to-image`, `inpaint`, `in-then-outpaint`
-            study.toml:2:25: `experiment.controls`: unknown variant `shuffled`, expected `reseeded`
+            --set experiment.arms=["all"]: `experiment.arms`: no arm is called `all`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator
+            study.toml:2:8: `experiment.arms` has "inpaint@lora": there is no `generator.variants.lora`
         "#]],
     );
 }
@@ -112,12 +112,12 @@ fn values_out_of_range_are_refused_by_full_name() {
                 "images = { classes = [\"acne\", \"eczema\"], pool = 64 }\nexperiment.n = [4, 128]",
                 &[],
             ),
+            ("[experiment]\narms = [\"inpaint\", \"inpaint\"]\ndoses = [0]\nreplicates = 0", &[]),
+            ("[experiment]\narms = []", &[]),
             (
-                "[experiment]\nstrategies = [\"inpaint\", \"inpaint\"]\ndoses = [0]\nreplicates = 0",
+                "[experiment]\narms = [\"reseeded\", \"real\", \"equal-steps\", \"pool\"]\nn = [64]",
                 &[],
             ),
-            ("[experiment]\nstrategies = []", &[]),
-            ("[experiment]\ncontrols = [\"reseeded\", \"reseeded\"]", &[]),
             ("[transforms]\nflip = 1.5\nzoom = 0.5", &["transforms.probability=nan"]),
             ("[generator]\nprompt = \"a skin disease\"", &[]),
             ("[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\nacne = 3", &[]),
@@ -164,7 +164,11 @@ fn values_out_of_range_are_refused_by_full_name() {
             ),
             (
                 "[classifier]\ndrop_last = true\n[experiment]\nregimes = []\nn = [2]",
-                &["base.backbone.training.class_weights={psoriasis=2.0}", "head.learning_rate=0.0"],
+                &[
+                    "base.backbone.training.class_weights={psoriasis=2.0}",
+                    "head.learning_rate=0.0",
+                    "quality.sources=65",
+                ],
             ),
             (
                 "images.dedupe = \"drop-from-train\"\n[classifier]\ncrop = \"random\"\n[base.backbone.training]\ncrop = \"random\"",
@@ -217,10 +221,12 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:2:11: `images.classes` is []; allowed: two classes or more
             study.toml:2:16: experiment.n asks for 128 real images of each class, but the pool has 64 of "acne"
             study.toml:3:9: `experiment.doses` is [0]; allowed: values of 1 or more (the real-only arm is always there)
-            study.toml:2:14: `experiment.strategies` has "inpaint" twice; each value may stand once
+            study.toml:2:8: `experiment.arms` has "inpaint" twice; each value may stand once
             study.toml:4:14: `experiment.replicates` is 0; allowed: 1 or more
-            study.toml:2:14: `experiment.strategies` is []; allowed: one value or more, or none where experiment.controls has one
-            study.toml:2:12: `experiment.controls` has "reseeded" twice; each value may stand once
+            study.toml:2:8: `experiment.arms` is []; allowed: one value or more
+            study.toml:2:8: `experiment.arms` has "real": `real` is always there and not named
+            study.toml:2:8: `experiment.arms` has "equal-steps", but with classifier.steps_per_epoch = 12 every arm is trained for the same steps: leave it out, or set classifier.steps_per_epoch to 0
+            study.toml:2:8: `experiment.arms` has "pool", but at n = 64 the pool of 64 has no further images: leave it out, or take a smaller n or a larger images.pool
             study.toml:2:8: `transforms.flip` is 1.5; allowed: a probability, 0 to 1
             --set transforms.probability=nan: `transforms.probability` is nan; allowed: a probability, 0 to 1
             study.toml:3:8: `transforms.zoom` is 0.5; allowed: 1 or more
@@ -228,6 +234,8 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:3:8: `generator.dreambooth.steps_by_class.acne` names no class of the study; images.classes has allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
             study.toml:2:20: `generator.variants."a/b"`: a variant's name is made of a to z, 0 to 9 and -
             study.toml:3:30: `generator.variants.lora.dreambooth.lora.alpha` is 0.0; allowed: more than 0
+            study.toml:2:20: `generator.variants."a/b"` makes images for no arm: name one, such as "text-to-image@a/b", in `arms` of an experiment
+            study.toml:3:30: `generator.variants.lora` makes images for no arm: name one, such as "text-to-image@lora", in `arms` of an experiment
             study.toml:2:1: `generator.variants.lora` is a variant and has none of its own
             --set generator.dreambooth.prior.weight=0: `generator.dreambooth.prior.weight` is 0.0; allowed: more than 0
             study.toml: `base.from` is "base"; a study with goal "base" trains its own, so it must be ""
@@ -257,6 +265,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:3:46: `classifier.class_weights.psoriasis` is 0.0; allowed: more than 0
             --set base.backbone.training.class_weights={psoriasis=2.0}: `base.backbone.training.class_weights.psoriasis` names no class that may have a weight here: 
             --set head.learning_rate=0.0: `head.learning_rate` is 0.0; allowed: more than 0
+            --set quality.sources=65: `quality.sources` is 65; allowed: 0 (no comparison) to images.pool (64)
             study.toml:4:11: `experiment.regimes` is []; allowed: one value or more
             study.toml:2:13: `classifier.drop_last` is true, but an arm has 18 training images, which do not fill a batch of 32: set classifier.batch or classifier.batch_by_images
             study.toml:1:17: `images.dedupe` is "drop-from-train"; allowed: "keep" (the images of the source phantom are not compared)
@@ -292,7 +301,7 @@ fn doses_count_where_there_is_a_strategy() {
             study.toml:2:13: `classifier.drop_last` is true, but an arm has 108 training images, which do not fill a batch of 128: set classifier.batch or classifier.batch_by_images
         "#]],
     );
-    loaded(text, &["experiment.strategies=[]", "experiment.controls=[\"reseeded\"]"]);
+    loaded(text, &["experiment.arms=[\"reseeded\"]"]);
 }
 
 #[test]
@@ -343,6 +352,7 @@ fn tuning_takes_steps_or_epochs_and_the_key_written_last_is_named() {
             --set generator.dreambooth.epochs=0: `generator.dreambooth.epochs` is 0; allowed: 1 or more with steps = 0, or 0 with steps of 1 or more (steps is 0)
             study.toml:1:34: `generator.dreambooth.steps` is 3; allowed: 1 or more with epochs = 0, or 0 with epochs of 1 or more (epochs is 4)
             study.toml:1:45: `generator.variants.long.dreambooth.epochs` is 4; allowed: 1 or more with steps = 0, or 0 with steps of 1 or more (steps is 200)
+            study.toml:1:45: `generator.variants.long` makes images for no arm: name one, such as "text-to-image@long", in `arms` of an experiment
         "#]],
     );
 }
@@ -364,7 +374,10 @@ fn a_variant_that_differs_in_nothing_is_refused() {
         expect![[r#"
             study.toml: `generator.variants.same` differs in nothing from the generator, so its arms would be compared with themselves: say what differs, or leave it out
             study.toml:2:18: `generator.variants.same` differs in nothing from the generator, so its arms would be compared with themselves: say what differs, or leave it out
+            study.toml:4:18: `generator.variants.other` makes images for no arm: name one, such as "text-to-image@other", in `arms` of an experiment
+            study.toml:2:18: `generator.variants.same` makes images for no arm: name one, such as "text-to-image@same", in `arms` of an experiment
             study.toml:2:13: `generator.variants.same` differs in nothing from the generator, so its arms would be compared with themselves: say what differs, or leave it out
+            study.toml:2:13: `generator.variants.same` makes images for no arm: name one, such as "text-to-image@same", in `arms` of an experiment
         "#]],
     );
 }
@@ -399,7 +412,9 @@ fn what_nothing_reads_is_refused_where_it_is_said() {
             --set generator.dreambooth.prior.images=3: `generator.dreambooth.prior.images` is 3, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
             study.toml:6:16: `generator.variants.raw.dreambooth.prior.images` is 4, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
             --set generator.variants.raw.dreambooth.steps_by_class.psoriasis=8: `generator.variants.raw.dreambooth.steps_by_class.psoriasis` is 8, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            study.toml:5:10: `generator.variants.raw` makes images for no arm: name one, such as "text-to-image@raw", in `arms` of an experiment
             --set generator.variants.raw.dreambooth.prior.images=3: `generator.variants.raw.dreambooth.prior.images` is 3, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
+            --set generator.variants.raw.dreambooth.prior.images=3: `generator.variants.raw` makes images for no arm: name one, such as "text-to-image@raw", in `arms` of an experiment
             study.toml:2:13: `images.skin_type` is "centaur"; allowed: "scale" (only the source fitzpatrick17k has another)
             --set images.skin_type=centaur: `images.skin_type` is "centaur"; allowed: "scale" (only the source fitzpatrick17k has another)
         "#]],
@@ -413,15 +428,22 @@ fn what_a_layer_inherits_may_be_without_effect() {
     );
     let defaults = format!("{UNTUNED}prior.images = 0\n[images]\nskin_type = \"scale\"\n");
     let variant = format!(
-        "{PRIOR}[generator.variants.raw.dreambooth]\nmodels = \"untuned\"\nprior.images = 3\n"
+        "{PRIOR}[generator.variants.raw.dreambooth]\nmodels = \"untuned\"\nprior.images = 3\n[experiment]\narms = [\"inpaint@raw\"]\n"
     );
     let tuned = format!(
-        "{UNTUNED}prior.images = 3\n[generator.variants.tuned.dreambooth]\nmodels = \"per-class\"\n"
+        "{UNTUNED}prior.images = 3\n[generator.variants.tuned.dreambooth]\nmodels = \"per-class\"\n[experiment]\narms = [\"inpaint@tuned\"]\n"
     );
     let untuned: &[_] = &["images.source=phantom", "generator.dreambooth.models=untuned"];
     for (text, sets) in [
         (&low, untuned),
-        (&low, &["generator.variants.raw.dreambooth.models=untuned"]),
+        (
+            &low,
+            &[
+                "generator.variants.raw.dreambooth.models=untuned",
+                "experiment.arms=[\"inpaint@raw\"]",
+            ],
+        ),
+        (&variant, &["experiment.arms=[\"inpaint\"]"]),
         (&defaults, &[]),
         (&variant, &[]),
         (&tuned, &[]),

@@ -4,20 +4,14 @@ use std::collections::BTreeMap;
 
 use super::super::keys::{KNOWN, dotted};
 use super::super::schema::*;
-use super::{Rules, join, to_toml};
+use super::rules::{Rules, join, to_toml};
 use crate::vocabulary::{Lora, Precision, TuningMask, TuningTransforms};
 
 pub(super) fn generators(study: &Study, rules: &mut Rules) {
     generator("generator", study, &study.generator, rules);
     for (name, variant) in &study.generator.variants {
         let key = dotted(&["generator", "variants", name]);
-        let plain = name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if name.is_empty() || !plain {
-            rules
-                .refuse(&key, format!("`{key}`: a variant's name is made of a to z, 0 to 9 and -"));
-        }
+        rules.plain_name(&key, name, "a variant's");
         generator(&key, study, variant, rules);
         if *variant == (Generator { variants: BTreeMap::new(), ..study.generator.clone() }) {
             let message = format!(

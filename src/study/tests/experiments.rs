@@ -1,0 +1,62 @@
+//! Refusals of experiments, comparisons and claims.
+
+use super::*;
+
+#[test]
+fn experiments_and_claims_are_about_classifiers_that_are_trained() {
+    let claim = |experiment: &str, rule: &str| {
+        format!(
+            "[claims.c1]\nstatement = \"It helps.\"\nsource = \"A paper\"\npublished = \"\"\nfixed = \"2026-11-28\"\n\
+             experiment = \"{experiment}\"\nrule = {{ {rule}, transforms = true, regime = \"full\" }}\n"
+        )
+    };
+    let gains = "is = \"gains\", arms = [\"inpaint\"], n = [4, 16], dose = 10, margin = 0.0";
+    let most = "is = \"class-gains-most\", class = \"acne\", arm = \"inpaint\", n = 4, dose = 10";
+    let same = "is = \"saturates\", arm = \"inpaint\", n = 4, from = 5, to = [], margin = 0.02";
+    let [gains, most, same, elsewhere] =
+        [("sweep", gains), ("sweep", most), ("sweep", same), ("dose", gains)]
+            .map(|(experiment, rule)| claim(experiment, rule));
+    let undated =
+        claim("sweep", "is = \"gains\", arms = [\"inpaint\"], n = [4], dose = 10, margin = -0.1")
+            .replace("2026-11-28", "soon");
+    let comparison =
+        |rest: &str| format!("[experiment.comparisons.more]\nquestion = \"More?\"\n{rest}\n");
+    let [nothing, missing] = [
+        "of = { n = [5] }\nagainst = { arm = \"real\" }",
+        "of = { arms = [\"inpaint\"] }\nagainst = { arm = \"duplicate\" }\nclass = \"acne\"",
+    ]
+    .map(comparison);
+    check(
+        &[
+            (&gains, &[]),
+            (&most, &[]),
+            (&same, &[]),
+            (&elsewhere, &[]),
+            (&undated, &[]),
+            (&nothing, &[]),
+            (&missing, &[]),
+            ("[experiments.\"E 1\"]", &[]),
+            ("[experiments]\ne1 = 3", &[]),
+            ("[experiments.e1]\nm = [3]", &[]),
+            ("[experiments.e1]\nrare = { class = \"acne\", n = 4 }", &[]),
+            ("", &["experiment.rare.n=4"]),
+        ],
+        expect![[r#"
+            study.toml:7:31: `claims.c1.rule` is about n = 16, inpaint x 10, transforms, of which the experiment has no classifiers: its arm and dose, n, transforms and regime have to be among the experiment's
+            study.toml:7:57: `claims.c1.rule`: "acne" is none of images.classes
+            study.toml:7:34: `claims.c1.rule` has an empty list: it needs one value or more
+            study.toml:6:14: `claims.c1.experiment` is "dose"; experiments are `sweep`
+            study.toml:5:9: `claims.c1.fixed` is "soon"; allowed: the day on which the rule was fixed, as 2026-11-28
+            study.toml:7:73: `claims.c1.rule.margin` is -0.1; allowed: 0 or more
+            study.toml:4:19: `experiment.comparisons.more` compares nothing: no classifiers of the experiment are as `of` says, and others than those that `against` leads to
+            study.toml:5:9: `experiment.comparisons.more.class` is "acne"; allowed: a class of images.classes
+            study.toml:4:19: `experiment.comparisons.more` compares n = 4, inpaint x 10, no transforms with n = 4, duplicate x 10, no transforms, of which the experiment has no classifiers
+            study.toml: `experiments."E 1"`: an experiment's name is made of a to z, 0 to 9 and -
+            study.toml:2:6: `experiments.e1` is a whole number; a table is expected
+            study.toml:2:1: unknown key `experiments.e1.m`; known there: `question`, `n`, `arms`, `doses`, `transforms`, `regimes`, `replicates`, `rare`, `comparisons`
+            study.toml:2:18: `experiments.e1.rare.class` is "acne"; allowed: a class of images.classes: allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
+            study.toml:2:30: `experiments.e1.rare.n` is 4; allowed: 1 or more, and fewer than n (4)
+            --set experiment.rare.n=4: `experiment.rare.n` is 4; allowed: 0 where no class is rare
+        "#]],
+    );
+}
