@@ -10,15 +10,18 @@ use crate::study::{Goal, Study};
 use crate::vocabulary::Conditioning;
 
 mod base;
+mod demand;
 mod generators;
 mod judge;
 mod place;
+mod quality;
 mod real;
 mod recipe;
 mod released;
 mod sampling;
 mod tuning;
 
+use demand::Demand;
 use place::Shards;
 
 /// The models that a generator is made of.
@@ -79,6 +82,8 @@ pub struct Outside {
     pub pretrained: Vec<(Conditioning, Input)>,
     /// The file of weights that classifiers start from instead.
     pub backbone: Option<Input>,
+    /// The table of readers' ratings.
+    pub ratings: Option<Input>,
     /// The study file's stem and the resolved study, for the report.
     pub name: String,
     /// The resolved study's text.
@@ -118,11 +123,13 @@ pub struct Block {
 pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
     let mut builder = Builder {
         study,
+        demand: Demand::of(study),
         graph: Graph::new(super::Numerics::cpu()),
         seed: study.root_seed(),
         files: outside.files,
         pictures: outside.pictures,
         released: outside.released,
+        ratings: outside.ratings,
         import: None,
         decoded: HashMap::new(),
         shared: HashMap::new(),
@@ -139,18 +146,20 @@ pub fn tasks(study: &Study, outside: Outside) -> Result<Graph, PlanError> {
     base.backbone = backbone.unwrap_or(base.backbone);
     base.pipelines.extend(pretrained);
     if study.goal == Goal::Report {
-        builder.experiment(&base, outside.name, outside.resolved)?;
+        builder.experiments(&base, outside.name, outside.resolved)?;
     }
     Ok(builder.graph)
 }
 
 struct Builder<'a> {
     study: &'a Study,
+    demand: Demand<'a>,
     graph: Graph,
     seed: Seed,
     files: Option<Input>,
     pictures: Option<Pictures>,
     released: BTreeMap<String, Vec<Block>>,
+    ratings: Option<Input>,
     /// The task that imports them, once there is one.
     import: Option<TaskId>,
     /// What tasks that draw from a set of pictures have as inputs, by the frames' shorter side,
@@ -235,7 +244,7 @@ impl Builder<'_> {
             ("images in the pool, per class", images.pool),
             ("validation images, per class", images.validation),
             ("held-out images, per class", images.held_out),
-            ("replicates", study.experiment.replicates),
+            ("replicates", study.most_replicates()),
         ];
         kinds::Report {
             name,
@@ -244,6 +253,8 @@ impl Builder<'_> {
             seed: study.seed,
             source: images.source,
             sizes: sizes.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
+            experiments: study.experiments().map(kinds::ReportedExperiment::of).collect(),
+            claims: study.claims.clone(),
             shared: study.shared_by_replicates(),
             study: resolved,
             tasks: self.counts(),
@@ -251,7 +262,7 @@ impl Builder<'_> {
         }
     }
 
-    fn experiment(
+    fn experiments(
         &mut self,
         base: &BaseInputs,
         name: String,
@@ -284,13 +295,18 @@ impl Builder<'_> {
             .map(|plentiful| self.check(base, &real, plentiful, &shards))
             .transpose()?;
         let contact = has_synthetic.then(|| self.contact(pool, &shards, &models)).transpose()?;
-        let analysis = self.analysis(&classifiers)?;
+        let quality = self.quality(base, &real, &shards)?;
+        let mut inputs = Vec::new();
+        for (name, experiment) in study.experiments() {
+            let analysis = self.analysis(name, experiment, &classifiers)?;
+            inputs.push(role(&format!("analysis/{name}"), analysis));
+        }
 
         let trainings = models.iter().map(|model| model.training.clone()).collect();
         let params = self.report(name, resolved, trainings);
-        let mut inputs = vec![role("analysis", analysis)];
         inputs.extend(contact.map(|contact| role("contact", contact)));
         inputs.extend(check.map(|check| role("check", check)));
+        inputs.extend(quality.map(|quality| role("quality", quality)));
         inputs.extend(self.decoded()?.map(|(_, audit)| role("audit", audit)));
         inputs.extend(models.iter().map(|model| role(&model.training.role, model.task)));
         self.add("report".into(), &params, inputs, None, params.work())?;

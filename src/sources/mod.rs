@@ -42,13 +42,16 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
     let backbone = weights.map(|path| models::backbone(path, store)).transpose()?;
     let released = loaded.released_folders().into_iter().map(|released| {
         let folder = remote::here(loaded, released.folder)?;
-        let blocks = shards::released(&loaded.study, &released.key, &folder, store)?;
+        let blocks =
+            shards::released(&loaded.study, &released.variant, &released.key, &folder, store)?;
         Ok((released.variant, blocks))
     });
     let released = released.collect::<Result<_>>()?;
+    let ratings = loaded.ratings_table().map(|path| models::ratings(&path, store)).transpose()?;
     let (name, resolved) = (loaded.name.clone(), loaded.resolved.clone());
     let pictures = of_pictures;
-    let outside = Outside { files, pictures, base, released, pretrained, backbone, name, resolved };
+    let outside =
+        Outside { files, pictures, base, released, pretrained, backbone, ratings, name, resolved };
     Ok(pipeline::tasks(&loaded.study, outside)?)
 }
 
@@ -80,7 +83,7 @@ mod tests {
     fn released(folder: &Path, of_generator: &str, of_variant: &str) -> LoadedStudy {
         let smoke = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/smoke.toml");
         let text = format!(
-            "extends = {smoke:?}\n[generator]\nreleased = {of_generator:?}\n[generator.variants.theirs]\nreleased = {of_variant:?}\n"
+            "extends = {smoke:?}\n[generator]\nreleased = {of_generator:?}\n[generator.variants.theirs]\nreleased = {of_variant:?}\n[experiment]\narms = [\"inpaint\", \"inpaint@theirs\"]\n"
         );
         let path = folder.join("study.toml");
         std::fs::write(&path, text).unwrap();

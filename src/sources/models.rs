@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::absent::absent;
 use super::remote::here;
 use crate::ml::latent::{layout, unet, vae};
+use crate::plan::kinds::RATINGS;
 use crate::plan::pipeline::BaseInputs;
 use crate::plan::{Input, InputFile};
 use crate::store::Store;
@@ -35,6 +36,15 @@ pub(super) fn pretrained(
         found.push((conditioning, files));
     }
     Ok(found)
+}
+
+/// The table of readers' ratings.
+pub(super) fn ratings(path: &Path, store: &Store) -> Result<Input> {
+    if !path.is_file() {
+        return Ok(Input::Absent(absent("ratings.path", path)));
+    }
+    let (name, path) = (RATINGS.to_owned(), path.to_owned());
+    Ok(Input::Files(vec![InputFile { name, digest: store.file_digest(&path)?, path }]))
 }
 
 /// Refuses images that a pipeline's models cannot halve as often as they do. What of the models

@@ -70,9 +70,9 @@ fn paths(loaded: &LoadedStudy) -> Vec<(String, PathBuf, Wants<'_>)> {
             folder.map(|path| (key.to_owned(), path, Box::new(layout::wanted) as Wants<'_>)),
         );
     }
-    for ReleasedFolder { key, folder, .. } in loaded.released_folders() {
-        let strategies =
-            study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
+    for ReleasedFolder { key, folder, variant } in loaded.released_folders() {
+        let strategies = study.strategies_of(&variant);
+        let strategies = strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
         let wants = move |files: &[String]| {
             let may_have = |file: &&String| {
                 let name = file.rsplit('/').next().unwrap_or(file);

@@ -18,6 +18,7 @@ const PICTURES: usize = 1000;
 /// The shards of a released synthetic set that may have images for the study, a block each.
 pub(super) fn released(
     study: &Study,
+    variant: &str,
     key: &str,
     folder: &Path,
     store: &Store,
@@ -26,8 +27,8 @@ pub(super) fn released(
         let files = Input::Absent(absent(key, folder));
         return Ok(vec![Block { name: "shards".to_owned(), files, pictures: PICTURES }]);
     }
-    let strategies =
-        study.experiment.strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
+    let strategies = study.strategies_of(variant);
+    let strategies = strategies.iter().map(|strategy| strategy.name()).collect::<Vec<_>>();
     let blocks = shards(
         folder,
         key,

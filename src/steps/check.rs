@@ -28,38 +28,10 @@ pub fn run(params: kinds::Check, context: &mut Context) -> Result<Outputs, StepE
     let probe = base::frozen(&context.read("probe", BACKBONE.1)?)?
         .build(|vb| EfficientNet::new(&config, vb))?;
     let (pool, held_out) = (shard(context, "pool")?, shard(context, "held_out")?);
+    let judge = Judge { probe: &probe, pool: &pool, held_out: &held_out };
     let mut classes = Vec::new();
-    for (index, class) in params.classes.iter().enumerate() {
-        let recognise = |images: &[Item]| {
-            recognition(&probe, &at_size(&pixels(images)?, params.size), index, params.confidence)
-        };
-        let made = |arm: Option<&Arm>| shards(context, &params.shards, arm, class);
-        let mut strategies = Vec::new();
-        for arm in &params.arms {
-            let recognition = recognise(&made(Some(arm))?)?;
-            strategies.push(StrategyCheck { strategy: arm.to_string(), recognition });
-        }
-        let painted = params
-            .arms
-            .iter()
-            .find(|arm| arm.synthetic().is_some_and(|made| made.strategy == Strategy::TextToImage));
-        let of_class = |items: &[Item]| {
-            items.iter().filter(|item| item.label == *class).cloned().collect::<Vec<_>>()
-        };
-        let real = pixels(&of_class(&pool))?;
-        let nearest = |items: &[Item]| -> Result<Distances, StepError> {
-            Ok(nearest(&pixels(items)?, &real))
-        };
-        classes.push(ClassCheck {
-            label: class.clone(),
-            strategies,
-            base: match made(None)? {
-                images if images.is_empty() => None,
-                images => Some(recognise(&images)?),
-            },
-            nearest_real: painted.map(|arm| nearest(&made(Some(arm))?)).transpose()?,
-            held_out: nearest(&of_class(&held_out))?,
-        });
+    for index in 0..params.classes.len() {
+        classes.push(judge.class(context, &params, index)?);
         context.images(index + 1, params.classes.len());
     }
     let real = labelled(&held_out, &params.classes)?;
@@ -77,6 +49,63 @@ pub fn run(params: kinds::Check, context: &mut Context) -> Result<Outputs, StepE
         "check.json",
         &Check { chance, judge, distance: DISTANCE.into(), classes, reconstruction },
     )])
+}
+
+/// The probe, and the real images that synthetic ones are held against.
+struct Judge<'a> {
+    probe: &'a EfficientNet,
+    pool: &'a [Item],
+    held_out: &'a [Item],
+}
+
+impl Judge<'_> {
+    /// The check of class number `index`.
+    fn class(
+        &self,
+        context: &Context,
+        params: &kinds::Check,
+        index: usize,
+    ) -> Result<ClassCheck, StepError> {
+        let class = &params.classes[index];
+        let recognise = |images: &[Item]| {
+            let images = pixels(images)?;
+            recognition(self.probe, &at_size(&images, params.size), index, params.confidence)
+        };
+        let made = |arm: Option<&Arm>| shards(context, &params.shards, arm, class);
+        let mut strategies = Vec::new();
+        for arm in &params.arms {
+            let images = made(Some(arm))?;
+            // An arm may add to another class alone.
+            if !images.is_empty() {
+                let recognition = recognise(&images)?;
+                strategies.push(StrategyCheck { strategy: arm.to_string(), recognition });
+            }
+        }
+        let painted = params
+            .arms
+            .iter()
+            .find(|arm| arm.synthetic().is_some_and(|made| made.strategy == Strategy::TextToImage));
+        let of_class = |items: &[Item]| {
+            items.iter().filter(|item| item.label == *class).cloned().collect::<Vec<_>>()
+        };
+        let real = pixels(&of_class(self.pool))?;
+        let nearest = |items: &[Item]| -> Result<Distances, StepError> {
+            Ok(nearest(&pixels(items)?, &real))
+        };
+        Ok(ClassCheck {
+            label: class.clone(),
+            strategies,
+            base: match made(None)? {
+                images if images.is_empty() => None,
+                images => Some(recognise(&images)?),
+            },
+            nearest_real: match painted.map(|arm| made(Some(arm))).transpose()? {
+                Some(images) if !images.is_empty() => Some(nearest(&images)?),
+                _ => None,
+            },
+            held_out: nearest(&of_class(self.held_out))?,
+        })
+    }
 }
 
 /// All images of an arm and class, each source and generation once.

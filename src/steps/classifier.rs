@@ -8,7 +8,7 @@ use candle_core::DType;
 use super::base::{self, BACKBONE};
 use super::context::{Context, Output, json_output};
 use super::images::{frames, frames_of, labelled, labels, pixels, shard_at, squares_of};
-use super::training_set::{Entry, reals, wanted};
+use super::training_set::{Entry, is_added, reals, repeated, wanted};
 use super::{Outputs, StepError};
 use crate::data::Item;
 use crate::metrics::{Prediction, Predictions};
@@ -68,7 +68,8 @@ pub fn outputs(
 /// The sampled reals and, of each, the first `dose` synthetic images. No others are decoded.
 fn training_items(context: &Context, params: &kinds::Classifier) -> Result<Vec<Item>, StepError> {
     let mut items = sampled_reals(context, params)?;
-    let wanted = wanted(items.iter().map(Entry::from), params.dose);
+    let added = |item: &Item| is_added(&params.added_to, &item.label);
+    let wanted = wanted(items.iter().filter(|item| added(item)).map(Entry::from), params.dose);
     let before = items.len();
     if params.dose > 0 {
         for role in context.roles("synthetic/") {
@@ -77,7 +78,7 @@ fn training_items(context: &Context, params: &kinds::Classifier) -> Result<Vec<I
         }
     }
     wanted.check(items.len() - before)?;
-    Ok(items)
+    Ok(repeated(items, params.repeats, added))
 }
 
 /// The images of the pool that `sources` names, class by class.

@@ -24,6 +24,11 @@ pub struct Legend {
     pub columns: Vec<String>,
 }
 
+/// A white image of the same size.
+fn blank(image: &RgbImage) -> RgbImage {
+    RgbImage { pixels: vec![255; image.pixels.len()], ..image.clone() }
+}
+
 /// Outputs: contact.png (a row a class; a band of columns for the real images, each strategy and
 /// the untuned model) and legend.json; where models drew previews, training.png (a row a model, a
 /// column a stage) and training.json.
@@ -43,6 +48,11 @@ pub fn run(params: kinds::Contact, context: &mut Context) -> Result<Outputs, Ste
         images.extend(real.iter().map(|item| item.image.clone()));
         for arm in &columns {
             let made = shards(context, &params.shards, *arm, class)?;
+            if made.is_empty() {
+                // The arm is one that adds to another class alone.
+                images.extend(real.iter().map(|item| blank(&item.image)));
+                continue;
+            }
             for source in &real {
                 let found = made.iter().find(|item| {
                     item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id)

@@ -7,7 +7,7 @@ use super::base::BACKBONE;
 use super::classifier::{predictions, training};
 use super::context::{Context, json_output};
 use super::features::read;
-use super::training_set::{Entry, reals, wanted};
+use super::training_set::{Entry, is_added, reals, repeated, wanted};
 use super::{Outputs, StepError};
 use crate::ml::classify::efficientnet;
 use crate::ml::classify::examples::{Features, Inputs};
@@ -55,11 +55,13 @@ fn training_features(
     let (pool, known) = read(context, "pool")?;
     let mut features = Features::new(pool.views(), pool.width());
     let mut entries = Vec::new();
-    for at in reals(&known, &params.classes, &params.sources)? {
+    let added = |entry: &Entry<'_>| is_added(&params.added_to, &entry.label);
+    let sampled = reals(&known, &params.classes, &params.sources)?;
+    for at in repeated(sampled, params.repeats, |at| added(&known[*at])) {
         features.push(pool.item(at));
         entries.push(known[at].clone());
     }
-    let wanted = wanted(entries.iter().cloned(), params.dose);
+    let wanted = wanted(entries.iter().filter(|entry| added(entry)).cloned(), params.dose);
     let before = features.count();
     if params.dose > 0 {
         for role in context.roles("synthetic/") {

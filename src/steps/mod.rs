@@ -36,6 +36,7 @@ mod previews;
 mod prior;
 mod probe;
 mod prompt;
+mod quality;
 mod released;
 mod report;
 mod training_set;

@@ -97,7 +97,7 @@ fn wanted<'a, K: Ord>(
     let named = some_of(&named, NAMED, ", ");
     let message = format!(
         "{} of the pool's {} images of `{}` have fewer than {last} released {} images: {named}\n  \
-         lower experiment.doses, or keep the pool to the images that the set was made from (images.training_list)",
+         lower the doses, or keep the pool to the images that the set was made from (images.training_list)",
         too_few.len(),
         pool.len(),
         params.class,

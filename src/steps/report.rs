@@ -1,5 +1,7 @@
 //! The report: every number of it was computed by another task.
 
+use std::collections::BTreeMap;
+
 use super::audit;
 use super::contact::Legend;
 use super::context::Context;
@@ -9,8 +11,9 @@ use crate::data::sets;
 use crate::plan::kinds;
 use crate::report;
 use crate::report::inputs::{
-    AuditPage, Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training,
+    AuditPage, Claimed, Experiment, Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training,
 };
+use crate::vocabulary::Claim;
 
 /// Outputs: index.html, report.md, figures/*.
 pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, StepError> {
@@ -21,16 +24,31 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
     // A study without synthetic images has nothing to show.
     let has_sheet = context.has_input("contact");
     let has_previews = has_sheet && context.input("contact")?.entry("training.png").is_some();
-    let sources = ["analysis", "check", "contact", "audit"]
-        .into_iter()
-        .filter(|role| context.has_input(role));
+    let analyses = params.experiments.iter().map(|it| analysis_role(&it.name)).collect::<Vec<_>>();
+    let others =
+        ["check", "quality", "contact", "audit"].into_iter().filter(|role| context.has_input(role));
+    let sources = analyses.iter().map(String::as_str).chain(others);
     let source =
         |task: &str| Ok(Source { task: task.to_owned(), digest: context.input(task)?.digest() });
+    let experiment = |it: &kinds::ReportedExperiment| -> Result<Experiment, StepError> {
+        Ok(Experiment {
+            name: it.name.clone(),
+            question: it.question.clone(),
+            comparisons: it.comparisons.clone(),
+            analysis: context.json(&analysis_role(&it.name), "analysis.json")?,
+        })
+    };
+    let experiments = params.experiments.iter().map(experiment).collect::<Result<Vec<_>, _>>()?;
     let inputs = Inputs {
-        analysis: context.json("analysis", "analysis.json")?,
+        claims: claimed(&params.claims, &experiments)?,
+        experiments,
         check: context
             .has_input("check")
             .then(|| context.json("check", "check.json"))
+            .transpose()?,
+        quality: context
+            .has_input("quality")
+            .then(|| context.json("quality", "quality.json"))
             .transpose()?,
         sheet: has_sheet.then(|| sheet("contact.png", "legend.json")).transpose()?,
         previews: has_previews.then(|| sheet("training.png", "training.json")).transpose()?,
@@ -45,7 +63,27 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
         study: study(params),
     };
     let files = report::render(&inputs)?;
-    Ok(files.into_iter().map(|file| (file.path.to_owned(), file.bytes)).collect())
+    Ok(files.into_iter().map(|file| (file.path.into_owned(), file.bytes)).collect())
+}
+
+/// The claims with their verdicts.
+fn claimed(
+    claims: &BTreeMap<String, Claim>,
+    experiments: &[Experiment],
+) -> Result<Vec<Claimed>, StepError> {
+    let claimed = |(name, claim): (&String, &Claim)| {
+        let experiment = experiments.iter().find(|experiment| experiment.name == claim.experiment);
+        let verdict = experiment.and_then(|experiment| experiment.analysis.claims.get(name));
+        let missing = || format!("the analysis of {} has no verdict on {name}", claim.experiment);
+        let (name, claim) = (name.clone(), claim.clone());
+        Ok(Claimed { name, claim, verdict: verdict.cloned().ok_or_else(missing)? })
+    };
+    claims.iter().map(claimed).collect()
+}
+
+/// The input that has an experiment's analysis.
+fn analysis_role(name: &str) -> String {
+    format!("analysis/{name}")
 }
 
 /// The audit of a set of pictures, with what it found twice.

@@ -92,6 +92,24 @@ pub fn reals(
     Ok(chosen)
 }
 
+/// The images of one pass of a training that shows each `times`, or once; `added` says of which
+/// images that is.
+pub fn repeated<T: Clone>(
+    images: Vec<T>,
+    times: Option<usize>,
+    added: impl Fn(&T) -> bool,
+) -> Vec<T> {
+    let further = times.unwrap_or(1).saturating_sub(1);
+    let repeats = images.iter().filter(|image| added(image)).cloned().collect::<Vec<_>>();
+    let repeats = std::iter::repeat_n(repeats, further).flatten();
+    images.into_iter().chain(repeats).collect()
+}
+
+/// Whether dose and repeats are for images of a class.
+pub fn is_added(added_to: &Option<String>, label: &str) -> bool {
+    added_to.as_ref().is_none_or(|only| only == label)
+}
+
 /// The synthetic images of an arm: of each real image those whose number is below the dose.
 pub struct Wanted {
     sources: BTreeSet<String>,

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
 use crate::study::Cell;
+use crate::vocabulary::{Comparison, Correction, Rule};
+
+/// The file of the input `ratings`, where there is one: readers' ratings of synthetic images.
+pub const RATINGS: &str = "ratings.csv";
 
 /// The parameters of an analysis.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,12 +19,20 @@ pub struct Analysis {
     pub cells: BTreeMap<String, Cell>,
     /// Coverage of every interval, 0 to 1.
     pub confidence: f64,
-    /// False discovery rate, 0 to 1.
+    /// The rate that the correction bounds, 0 to 1.
     pub q: f64,
+    /// The correction of families.
+    pub correction: Correction,
+    /// Comparisons beside those with real only, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub comparisons: BTreeMap<String, Comparison>,
+    /// The rules of the claims that these classifiers decide, by the claim's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, Rule>,
 }
 
 impl Spec for Analysis {
-    const KIND: Kind = Kind { name: "analysis", version: 7, noun: "analysis", on_device: false };
+    const KIND: Kind = Kind { name: "analysis", version: 8, noun: "analysis", on_device: false };
 }
 
 impl Analysis {

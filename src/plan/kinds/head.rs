@@ -15,6 +15,12 @@ pub struct Head {
     pub sources: BTreeMap<String, Vec<usize>>,
     /// Synthetic images per real image; 0: real only.
     pub dose: usize,
+    /// Times that a pass shows each image; absent: once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<usize>,
+    /// The only class that dose and repeats are for; absent: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added_to: Option<String>,
     /// Settings of the training.
     pub training: study::Classifier,
     /// The study's classes.
@@ -28,9 +34,8 @@ impl Spec for Head {
 impl Head {
     /// One task's work.
     pub fn work(&self) -> Work {
-        Work::of([(
-            Unit::HeadTraining,
-            self.training.shown(training_images(&self.sources, self.dose)),
-        )])
+        let times = (1 + self.dose) * self.repeats.unwrap_or(1);
+        let images = training_images(&self.sources, times, self.added_to.as_deref());
+        Work::of([(Unit::HeadTraining, self.training.shown(images))])
     }
 }

@@ -24,12 +24,13 @@ mod pretrained_backbone;
 mod prior;
 mod probe;
 mod prompt;
+mod quality;
 mod released;
 mod report;
 mod unet;
 mod unpack;
 
-pub use analysis::Analysis;
+pub use analysis::{Analysis, RATINGS};
 pub use audit::{Audit, PictureSet};
 pub use autoencoder::Autoencoder;
 pub use backbone::Backbone;
@@ -52,8 +53,9 @@ pub use pretrained_backbone::PretrainedBackbone;
 pub use prior::{PRIOR, Prior};
 pub use probe::Probe;
 pub use prompt::Prompt;
+pub use quality::Quality;
 pub use released::Released;
-pub use report::{KindCount, Report, Training};
+pub use report::{KindCount, Report, ReportedExperiment, Training};
 pub use unet::UNet;
 pub use unpack::Unpack;
 
@@ -86,6 +88,7 @@ macro_rules! for_each_kind {
             probe::Probe,
             check::Check,
             contact::Contact,
+            quality::Quality,
             analysis::Analysis,
             report::Report,
         }

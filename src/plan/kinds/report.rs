@@ -1,11 +1,14 @@
 //! The report of a study.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
-use crate::vocabulary::Conditioning;
+use crate::study::Experiment;
 use crate::vocabulary::ImageSource;
+use crate::vocabulary::{Claim, Conditioning};
 
 /// The parameters of a report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +25,10 @@ pub struct Report {
     pub source: ImageSource,
     /// Counts for the report's head, each with its noun.
     pub sizes: Vec<(String, usize)>,
+    /// The experiments, in the order of their parts.
+    pub experiments: Vec<ReportedExperiment>,
+    /// The claims that the study tests, by name.
+    pub claims: BTreeMap<String, Claim>,
     /// The things that all replicates share, whose variation no interval covers.
     pub shared: Vec<String>,
     /// The resolved study, as TOML.
@@ -30,6 +37,31 @@ pub struct Report {
     pub tasks: Vec<KindCount>,
     /// The trainings whose losses are shown.
     pub trainings: Vec<Training>,
+}
+
+/// An experiment of the report; its analysis is the input `analysis/<name>`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReportedExperiment {
+    /// Its name in the study.
+    pub name: String,
+    /// The question that it answers; empty: none is shown.
+    pub question: String,
+    /// The questions of its declared comparisons, by the comparison's name.
+    pub comparisons: BTreeMap<String, String>,
+}
+
+impl ReportedExperiment {
+    /// Of an experiment of a study.
+    pub fn of((name, experiment): (&str, &Experiment)) -> Self {
+        let declared = experiment.comparisons.iter();
+        Self {
+            name: name.to_owned(),
+            question: experiment.question.clone(),
+            comparisons: declared
+                .map(|(name, comparison)| (name.clone(), comparison.question.clone()))
+                .collect(),
+        }
+    }
 }
 
 /// How many tasks of a kind the study has.
@@ -59,7 +91,7 @@ pub struct Training {
 }
 
 impl Spec for Report {
-    const KIND: Kind = Kind { name: "report", version: 12, noun: "report", on_device: false };
+    const KIND: Kind = Kind { name: "report", version: 14, noun: "report", on_device: false };
 }
 
 impl Report {

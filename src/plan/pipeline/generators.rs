@@ -23,12 +23,12 @@ impl Builder<'_> {
             let recipe = self.recipe(base, pool, variant, generator)?;
             // Where all of the pool is sampled, and by one model for all replicates, no image is to
             // be made twice.
-            let most = study.experiment.n.iter().max();
-            let shared = most == Some(&study.images.pool) && !generator.per_replicate();
+            let most = self.demand.most_sources(variant);
+            let shared = most == study.images.pool && !generator.per_replicate();
             let orders = if shared {
                 vec![None]
             } else {
-                (0..study.experiment.replicates).map(Some).collect()
+                self.demand.replicates(variant).into_iter().map(Some).collect()
             };
             for class in &study.images.classes {
                 for &replicate in &orders {

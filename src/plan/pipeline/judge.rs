@@ -3,20 +3,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{SHOWN, Shard, prefix};
-use super::recipe::{Model, conditionings};
+use super::recipe::Model;
 use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kinds::{self, ShardSet, Spec};
 use crate::seed::Seed;
-use crate::study::{self, Cell, Generator, Study};
-use crate::vocabulary::{Arm, Control, Crop, Regime};
+use crate::study::{self, Cell, Experiment, Generator, Study};
+use crate::vocabulary::{Arm, Control, Crop, Regime, Rule};
 
 /// The pool positions of the real images that a cell trains on, by class.
 fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
+    let count = |class: &String| match cell.arm {
+        Arm::Control(Control::Pool) if cell.adds_to(class) => {
+            (cell.reals_of(class) * (1 + cell.dose)).min(study.images.pool)
+        }
+        _ => cell.reals_of(class),
+    };
     let order = |class: &String| {
-        (class.clone(), study.sample_order(class, cell.replicate)[..cell.n].to_vec())
+        (class.clone(), study.sample_order(class, cell.replicate)[..count(class)].to_vec())
     };
     study.images.classes.iter().map(order).collect()
+}
+
+/// The synthetic images of each real one that a cell trains on.
+fn synthetic_dose(cell: &Cell) -> usize {
+    if cell.arm.synthetic().is_some() { cell.dose } else { 0 }
+}
+
+/// How often a pass of a cell's training shows each image, if it is not once.
+fn repeats(cell: &Cell) -> Option<usize> {
+    (cell.arm == Arm::Control(Control::Duplicate)).then_some(1 + cell.dose)
 }
 
 /// What a classifier's step reads: where its squares lie is in which images it is given.
@@ -31,7 +47,19 @@ fn training(study: &Study, cell: &Cell) -> study::Classifier {
     } else {
         study.classifier.learning_rate
     };
-    study::Classifier { learning_rate, ..of_steps(&study.classifier) }
+    let training = study::Classifier { learning_rate, ..of_steps(&study.classifier) };
+    if cell.arm != Arm::Control(Control::EqualSteps) {
+        return training;
+    }
+    let classes = || study.images.classes.iter();
+    let images = classes().map(|class| cell.reals_of(class)).sum::<usize>();
+    let added = classes().filter(|class| cell.adds_to(class)).map(|class| cell.reals_of(class));
+    study::Classifier {
+        steps_per_epoch: training.steps_on(images + cell.dose * added.sum::<usize>()),
+        batch: training.batch_of(images),
+        batch_by_images: Vec::new(),
+        ..training
+    }
 }
 
 /// The shards that have synthetic images of a cell, by class.
@@ -43,17 +71,17 @@ fn synthetic<'a>(study: &'a Study, cell: &Cell, shards: &'a Shards) -> Vec<(&'a 
             .map(|shard| (class.as_str(), shard))
             .collect::<Vec<_>>()
     };
-    study.images.classes.iter().flat_map(of_class).collect()
+    study.images.classes.iter().filter(|class| cell.adds_to(class)).flat_map(of_class).collect()
 }
 
 /// The shards that are chosen, by arm and class, and the inputs that have them.
 fn shard_sets(
     shards: &Shards,
-    is_chosen: impl Fn(&String, &Shard) -> bool,
+    is_chosen: impl Fn(&Option<Arm>, &String, &Shard) -> bool,
 ) -> (Vec<ShardSet>, Inputs) {
     let (mut sets, mut inputs) = (Vec::new(), Inputs::new());
     for ((arm, class), list) in shards {
-        let chosen = list.iter().filter(|shard| is_chosen(class, shard));
+        let chosen = list.iter().filter(|shard| is_chosen(arm, class, shard));
         let of_set = chosen.map(|shard| role(&shard.role(&prefix(arm), class), shard.task));
         let of_set = of_set.collect::<Inputs>();
         let roles = of_set.iter().map(|(role, _)| role.clone()).collect();
@@ -69,8 +97,8 @@ impl Builder<'_> {
         base: &BaseInputs,
         real: &Real,
         shards: &Shards,
-    ) -> Result<Vec<(Cell, TaskId)>, PlanError> {
-        let mut tasks = Vec::new();
+    ) -> Result<BTreeMap<Cell, TaskId>, PlanError> {
+        let mut tasks = BTreeMap::new();
         let seen = self.seen(real, &self.study.classifier)?;
         for cell in self.study.cells() {
             let task = match cell.regime {
@@ -79,7 +107,7 @@ impl Builder<'_> {
                 }
                 _ => self.classifier(base, &seen, shards, &cell)?,
             };
-            tasks.push((cell, task));
+            tasks.insert(cell, task);
         }
         Ok(tasks)
     }
@@ -95,7 +123,9 @@ impl Builder<'_> {
         let study = self.study;
         let params = kinds::Classifier {
             sources: sources(study, cell),
-            dose: cell.dose,
+            dose: synthetic_dose(cell),
+            repeats: repeats(cell),
+            added_to: cell.rare.as_ref().map(|rare| rare.class.clone()),
             training: training(study, cell),
             transforms: cell.transforms.then(|| study.transforms.clone()),
             regime: cell.regime,
@@ -151,7 +181,9 @@ impl Builder<'_> {
         }
         let params = kinds::Head {
             sources: sources(study, cell),
-            dose: cell.dose,
+            dose: synthetic_dose(cell),
+            repeats: repeats(cell),
+            added_to: cell.rare.as_ref().map(|rare| rare.class.clone()),
             training: training(study, cell),
             classes: study.images.classes.clone(),
         };
@@ -160,7 +192,7 @@ impl Builder<'_> {
     }
 
     /// The features of a set of images, whoever asked for them first.
-    fn features(
+    pub(super) fn features(
         &mut self,
         base: &BaseInputs,
         (images, count): (TaskId, usize),
@@ -192,7 +224,7 @@ impl Builder<'_> {
         let classifiers = self.seed.child("classifier");
         let stream = match cell.arm {
             Arm::Control(Control::Reseeded) => classifiers.child("reseeded"),
-            Arm::Real | Arm::Synthetic(_) => classifiers,
+            Arm::Real | Arm::Control(_) | Arm::Synthetic(_) => classifiers,
         };
         stream.nth(cell.replicate as u64)
     }
@@ -221,7 +253,7 @@ impl Builder<'_> {
         let seed = Some(self.seed.child("probe"));
         let probe = self.add("probe".into(), &params, inputs, seed, work)?;
 
-        let (sets, shown) = shard_sets(shards, |_, _| true);
+        let (sets, shown) = shard_sets(shards, |_, _, _| true);
         let params = kinds::Check {
             classes: study.images.classes.clone(),
             arms: study.arms(),
@@ -232,8 +264,8 @@ impl Builder<'_> {
         let mut inputs =
             vec![role("probe", probe), role("pool", real.pool), role("held_out", real.held_out)];
         if study.generates() {
-            let conditioning = conditionings(&study.experiment.strategies)[0];
-            inputs.push(role("autoencoder", &base.pipeline(conditioning).autoencoder));
+            let first = base.pipelines.values().next().expect("a study that generates has one");
+            inputs.push(role("autoencoder", &first.autoencoder));
         }
         inputs.extend(shown);
         self.add("check".into(), &params, inputs, None, params.work())
@@ -246,17 +278,22 @@ impl Builder<'_> {
         models: &[Model],
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let most = study.experiment.n.iter().copied().max().unwrap_or(0);
+        let most = |arm: &Option<Arm>| {
+            let variant = arm.as_ref().and_then(Arm::synthetic).map_or("", |it| &it.variant);
+            self.demand.most_sources(variant)
+        };
         // So many sources every generator has made images from.
-        let made = |generator: &Generator| match generator.leak_free() {
-            _ if generator.is_released() => study.images.pool,
-            true => most,
-            false => {
-                most.next_multiple_of(generator.sampling.sources_per_shard).min(study.images.pool)
+        let made = |(variant, generator): (&str, &Generator)| {
+            let most = self.demand.most_sources(variant);
+            match generator.leak_free() {
+                _ if generator.is_released() => study.images.pool,
+                true => most,
+                false => most
+                    .next_multiple_of(generator.sampling.sources_per_shard)
+                    .min(study.images.pool),
             }
         };
-        let shown =
-            study.generators().map(|(_, generator)| made(generator)).fold(SHOWN, usize::min);
+        let shown = study.generators().map(made).fold(SHOWN, usize::min);
         let order =
             |class: &String| (class.clone(), study.sample_order(class, 0)[..shown].to_vec());
         let first = models.first().map(|model| model.training.conditioning);
@@ -265,8 +302,8 @@ impl Builder<'_> {
         let previewed = models.iter().filter(previewed).collect::<Vec<_>>();
         let sources = study.images.classes.iter().map(order).collect::<BTreeMap<_, _>>();
         // Of leak-free models the ones that saw most.
-        let is_shown = |class: &String, shard: &Shard| {
-            shard.n.is_none_or(|n| n == most)
+        let is_shown = |arm: &Option<Arm>, class: &String, shard: &Shard| {
+            shard.n.is_none_or(|n| n == most(arm))
                 && shard.replicate.is_none_or(|replicate| replicate == 0)
                 && shard.is_of(&sources[class])
                 && shard.first == 0
@@ -285,18 +322,30 @@ impl Builder<'_> {
         self.add("contact".into(), &params, inputs, None, params.work())
     }
 
-    pub(super) fn analysis(&mut self, classifiers: &[(Cell, TaskId)]) -> Result<TaskId, PlanError> {
-        let cells = classifiers
-            .iter()
-            .map(|(cell, _)| (cell.label(), cell.clone()))
-            .collect::<BTreeMap<_, _>>();
+    /// The analysis of an experiment, whose classifiers are among those of the study.
+    pub(super) fn analysis(
+        &mut self,
+        name: &str,
+        experiment: &Experiment,
+        classifiers: &BTreeMap<Cell, TaskId>,
+    ) -> Result<TaskId, PlanError> {
+        let own = experiment.cells();
+        let cells = own.iter().map(|cell| (cell.label(), cell.clone())).collect();
         let params = kinds::Analysis {
             cells,
             confidence: self.study.analysis.confidence,
             q: self.study.analysis.q,
+            correction: self.study.analysis.correction,
+            comparisons: experiment.comparisons.clone(),
+            claims: self.study.rules_of(name),
         };
-        let inputs = classifiers.iter().map(|(cell, task)| role(&cell.label(), *task)).collect();
-        self.add("analysis".into(), &params, inputs, None, params.work())
+        let mut inputs =
+            own.iter().map(|cell| role(&cell.label(), classifiers[cell])).collect::<Inputs>();
+        let rated = |rule: &Rule| matches!(rule, Rule::RatingsPredictGains { .. });
+        if params.claims.values().any(rated) {
+            inputs.extend(self.ratings.as_ref().map(|ratings| role("ratings", ratings)));
+        }
+        self.add(format!("analysis/{name}"), &params, inputs, None, params.work())
     }
 
     /// Tasks of each kind, in the order of the plan, and how many of them the classifiers share.

@@ -94,7 +94,7 @@ impl Shard {
     /// of the shard's.
     pub fn serves(&self, cell: &Cell, positions: &[usize]) -> bool {
         self.replicate.is_none_or(|replicate| replicate == cell.replicate)
-            && self.n.is_none_or(|n| n == cell.n)
+            && self.n.is_none_or(|n| n == positions.len())
             && self.is_of(positions)
             && self.first < cell.dose
     }

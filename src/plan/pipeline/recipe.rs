@@ -10,17 +10,9 @@ use crate::seed::Seed;
 use crate::study::Generator;
 use crate::vocabulary::{Conditioning, Strategy};
 
-/// What a strategy's UNet is conditioned on.
-pub fn conditioning(strategy: Strategy) -> Conditioning {
-    match strategy {
-        Strategy::TextToImage => Conditioning::TextToImage,
-        Strategy::Inpaint | Strategy::InThenOutpaint => Conditioning::Inpainting,
-    }
-}
-
 /// What the strategies' UNets are conditioned on, each once.
 pub fn conditionings(strategies: &[Strategy]) -> Vec<Conditioning> {
-    let mut all = strategies.iter().map(|&strategy| conditioning(strategy)).collect::<Vec<_>>();
+    let mut all = strategies.iter().map(|strategy| strategy.conditioning()).collect::<Vec<_>>();
     all.sort_unstable();
     all.dedup();
     all

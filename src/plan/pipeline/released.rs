@@ -17,10 +17,10 @@ impl Builder<'_> {
         shards: &mut Shards,
     ) -> Result<(), PlanError> {
         let study = self.study;
-        let (images, experiment) = (&study.images, &study.experiment);
-        let dose = experiment.doses.iter().copied().max().unwrap_or(0);
+        let images = &study.images;
+        let dose = self.demand.most_dose(variant);
         let unpacked = self.unpacked(pool, variant, dose)?;
-        for &strategy in &experiment.strategies {
+        for strategy in study.strategies_of(variant) {
             for class in &images.classes {
                 for first in (0..dose).step_by(generator.sampling.generations_per_shard) {
                     let generations = generator.sampling.generations_per_shard.min(dose - first);
@@ -53,7 +53,7 @@ impl Builder<'_> {
 
     /// The pool, and the unpacked shards of a generator's released images, as inputs.
     fn unpacked(&mut self, pool: TaskId, variant: &str, dose: usize) -> Result<Inputs, PlanError> {
-        let (images, experiment) = (&self.study.images, &self.study.experiment);
+        let images = &self.study.images;
         let at = |what: &str| {
             if variant.is_empty() { what.to_owned() } else { format!("{what}@{variant}") }
         };
@@ -64,7 +64,7 @@ impl Builder<'_> {
                 fit: images.fit,
                 unusable: images.unusable,
                 classes: images.classes.clone(),
-                strategies: experiment.strategies.clone(),
+                strategies: self.study.strategies_of(variant),
                 generations: dose,
             };
             let inputs = vec![("files".to_owned(), files)];

@@ -1,7 +1,7 @@
 //! From models to shards of synthetic images.
 
 use super::place::{Place, SHOWN, Shards, UNTUNED};
-use super::recipe::{Recipe, conditioning};
+use super::recipe::Recipe;
 use super::{BaseInputs, Builder, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kinds;
@@ -20,12 +20,12 @@ impl Builder<'_> {
     ) -> Result<(), PlanError> {
         let study = self.study;
         let sampling = &recipe.generator.sampling;
-        let dose = study.experiment.doses.iter().copied().max().unwrap_or(0);
-        let most = study.experiment.n.iter().copied().max().unwrap_or(0);
+        let dose = self.demand.most_dose(recipe.variant);
+        let most = self.demand.most_sources(recipe.variant);
         // Shards serve every n, unless their model saw the images of one n only.
         let per_n = recipe.generator.leak_free();
         let sizes = if per_n {
-            study.experiment.n.iter().map(|&n| (n, Some(n))).collect()
+            self.demand.sizes(recipe.variant).into_iter().map(|n| (n, Some(n))).collect()
         } else {
             vec![(most, None)]
         };
@@ -55,39 +55,24 @@ impl Builder<'_> {
         place: &Place,
         shards: &mut Shards,
     ) -> Result<(), PlanError> {
-        let strategies = &self.study.experiment.strategies;
-        let mut first_pass = None;
-        let most = self.study.experiment.n.iter().copied().max();
-        if strategies.contains(&Strategy::TextToImage) && recipe.variant.is_empty() {
-            let first = self.study.sample_order(place.class, 0);
-            let shown =
-                place.sources.iter().any(|source| first[..SHOWN.min(first.len())].contains(source));
-            let untuned = place.replicate.is_none_or(|replicate| replicate == 0)
-                && (place.n.is_none() || place.n == most);
-            if untuned && shown {
-                let unet = base.pipeline(Conditioning::TextToImage).unet.clone();
-                let task = self.generate(
-                    base,
-                    pool,
-                    recipe,
-                    (UNTUNED, place),
-                    Strategy::TextToImage,
-                    (UNTUNED, unet),
-                    None,
-                )?;
-                shards
-                    .entry((None, place.class.to_owned()))
-                    .or_default()
-                    .push(place.shard(task, recipe.generator.sampling.generations_per_shard));
-            }
+        let takes = [Strategy::TextToImage, Strategy::Inpaint, Strategy::InThenOutpaint]
+            .map(|strategy| (strategy, self.demand.takes(strategy, recipe.variant, place)));
+        let [(_, text_to_image), _, (_, in_then_outpaint)] = takes;
+        if text_to_image && self.shows_untuned(recipe, place) {
+            let unet = base.pipeline(Conditioning::TextToImage).unet.clone();
+            let (arm, model) = ((UNTUNED, place), (UNTUNED, unet));
+            let strategy = Strategy::TextToImage;
+            let task = self.generate(base, pool, recipe, arm, strategy, model, None)?;
+            let shard = place.shard(task, recipe.generator.sampling.generations_per_shard);
+            shards.entry((None, place.class.to_owned())).or_default().push(shard);
         }
-        for strategy in [Strategy::TextToImage, Strategy::Inpaint, Strategy::InThenOutpaint] {
-            let is_first_pass =
-                strategy == Strategy::Inpaint && strategies.contains(&Strategy::InThenOutpaint);
-            if !strategies.contains(&strategy) && !is_first_pass {
+        let mut first_pass = None;
+        for (strategy, taken) in takes {
+            let is_first_pass = strategy == Strategy::Inpaint && in_then_outpaint;
+            if !taken && !is_first_pass {
                 continue;
             }
-            let model = recipe.model(base, conditioning(strategy), place);
+            let model = recipe.model(base, strategy.conditioning(), place);
             let start = first_pass.filter(|_| strategy == Strategy::InThenOutpaint);
             let arm = Arm::of(strategy, recipe.variant);
             let name = arm.to_string();
@@ -95,12 +80,25 @@ impl Builder<'_> {
             if strategy == Strategy::Inpaint {
                 first_pass = Some(task);
             }
-            shards
-                .entry((Some(arm), place.class.to_owned()))
-                .or_default()
-                .push(place.shard(task, recipe.generator.sampling.generations_per_shard));
+            if taken {
+                let shard = place.shard(task, recipe.generator.sampling.generations_per_shard);
+                shards.entry((Some(arm), place.class.to_owned())).or_default().push(shard);
+            }
         }
         Ok(())
+    }
+
+    /// Whether the untuned model makes images at a place: the first of those that contact sheets
+    /// show and the generator check judges.
+    fn shows_untuned(&self, recipe: &Recipe<'_>, place: &Place) -> bool {
+        let first = self.study.sample_order(place.class, 0);
+        let shown = &first[..SHOWN.min(first.len())];
+        let most = self.demand.most_sources(recipe.variant);
+        recipe.variant.is_empty()
+            && place.first == 0
+            && place.replicate.is_none_or(|replicate| replicate == 0)
+            && place.n.is_none_or(|n| n == most)
+            && place.sources.iter().any(|source| shown.contains(source))
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is one input or parameter of the task")]
@@ -115,7 +113,7 @@ impl Builder<'_> {
         first_pass: Option<TaskId>,
     ) -> Result<TaskId, PlanError> {
         let sampling = &recipe.generator.sampling;
-        let conditioning = conditioning(strategy);
+        let conditioning = strategy.conditioning();
         let pipeline = base.pipeline(conditioning);
         let params = kinds::Generate {
             class: place.class.to_owned(),

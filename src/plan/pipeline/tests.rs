@@ -17,6 +17,7 @@ fn planned(sets: &[&str]) -> Graph {
         released: BTreeMap::new(),
         pretrained: Vec::new(),
         backbone: None,
+        ratings: None,
         name: "quick".into(),
         resolved: String::new(),
     };
@@ -195,7 +196,8 @@ fn a_replicate_can_have_one_model_of_all_classes() {
 #[test]
 fn a_control_differs_from_real_only_by_its_seed() {
     let regimes = "experiment.regimes=[\"full\", \"head\"]";
-    let controls = "experiment.controls=[\"reseeded\"]";
+    let controls =
+        "experiment.arms=[\"reseeded\", \"text-to-image\", \"inpaint\", \"in-then-outpaint\"]";
     let replicates = "experiment.replicates=3";
     let (plain, graph) =
         (planned(&[regimes, replicates]), planned(&[regimes, replicates, controls]));
@@ -219,7 +221,7 @@ fn a_control_differs_from_real_only_by_its_seed() {
     for label in labels(&plain) {
         let (before, after) = (plain.task(plain.by_label(&label).unwrap()), of(&label));
         let same = (&before.params, before.seed) == (&after.params, after.seed);
-        assert_eq!(same, !["analysis", "report"].contains(&label.as_str()), "{label}");
+        assert_eq!(same, !["analysis/sweep", "report"].contains(&label.as_str()), "{label}");
     }
 }
 
@@ -227,11 +229,7 @@ fn a_control_differs_from_real_only_by_its_seed() {
 /// are those of other studies.
 #[test]
 fn without_a_strategy_nothing_is_generated_checked_or_shown() {
-    let sets = [
-        "experiment.strategies=[]",
-        "experiment.controls=[\"reseeded\"]",
-        "experiment.regimes=[\"full\", \"head\"]",
-    ];
+    let sets = ["experiment.arms=[\"reseeded\"]", "experiment.regimes=[\"full\", \"head\"]"];
     let (whole, graph) = (planned(&sets[2..]), planned(&sets));
     let kinds = graph.ids().map(|id| graph.task(id).kind.name).collect::<BTreeSet<_>>();
     let expected = [
@@ -254,7 +252,7 @@ fn without_a_strategy_nothing_is_generated_checked_or_shown() {
     let report = of_kind(&graph, kinds::Report::KIND.name).next().unwrap();
     assert_eq!(
         report.inputs.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(),
-        ["analysis"]
+        ["analysis/sweep"]
     );
     assert!(report.params["trainings"].as_array().unwrap().is_empty());
 }
@@ -263,7 +261,10 @@ fn without_a_strategy_nothing_is_generated_checked_or_shown() {
 /// and nothing is tuned for it.
 #[test]
 fn what_is_not_tuned_can_be_an_arm() {
-    let graph = planned(&["generator.variants.untuned.dreambooth.models=untuned"]);
+    let graph = planned(&[
+        "generator.variants.untuned.dreambooth.models=untuned",
+        "experiment.arms=[\"text-to-image\", \"inpaint\", \"in-then-outpaint\", \"text-to-image@untuned\", \"inpaint@untuned\", \"in-then-outpaint@untuned\"]",
+    ]);
     assert!(
         of_kind(&graph, kinds::DreamBooth::KIND.name)
             .chain(of_kind(&graph, kinds::Latents::KIND.name))
@@ -303,4 +304,70 @@ fn a_class_may_be_called_prior() {
         let of_class = of_kind(&graph, kind).filter(|task| task.label.contains("/prior/hand/"));
         assert!(of_prior.count() > 0 && of_class.count() > 0, "{kind}");
     }
+}
+
+/// Quality compares the first generations of the same sources by every arm, reads features that
+/// heads read too, and is there only where a study asks for it.
+#[test]
+fn quality_reads_first_generations_of_sources_that_all_arms_have() {
+    let both = "experiment.regimes=[\"full\", \"head\"]";
+    let sets = [
+        both,
+        "quality.sources=6",
+        "generator.sampling.generations_per_shard=5",
+        "experiment.replicates=2",
+        "generator.variants.own.dreambooth.models=leak-free",
+        "experiment.arms=[\"text-to-image\", \"inpaint\", \"text-to-image@own\"]",
+    ];
+    let graph = planned(&sets);
+    let quality = of_kind(&graph, kinds::Quality::KIND.name).next().unwrap();
+    let params: kinds::Quality = serde_json::from_value(quality.params.clone()).unwrap();
+    assert_eq!((params.sources.len(), params.generations), (9, 5));
+    assert!(params.sources.values().all(|sources| sources.len() == 6));
+    let roles = params.shards.iter().flat_map(|set| &set.roles).collect::<BTreeSet<_>>();
+    let expected = roles.len() + ["pool", "held_out"].len();
+    assert_eq!(quality.inputs.len(), expected);
+    for set in &params.shards {
+        let mut made = BTreeSet::new();
+        for role in &set.roles {
+            let features = task(&graph, quality, role);
+            assert_eq!(features.kind.name, kinds::Features::KIND.name);
+            assert!(features.params.get("views").is_none(), "{role}");
+            let shard = task(&graph, features, "images");
+            assert_eq!(
+                (&shard.params["class"], &shard.params["first_generation"]),
+                (&set.class.as_str().into(), &0.into()),
+                "{role}"
+            );
+            assert!(!shard.label.contains("/r1/") && !shard.label.contains("n=4"), "{role}");
+            let sources = shard.params["sources"].as_array().unwrap().iter();
+            made.extend(sources.map(|source| source.as_u64().unwrap() as usize));
+        }
+        let sources = params.sources[&set.class].iter().copied().collect::<BTreeSet<_>>();
+        assert!(sources.is_subset(&made), "{}: {sources:?} of {made:?}", set.class);
+    }
+    let labels = |graph: &Graph, of: fn(&Task) -> bool| {
+        let tasks = graph.ids().map(|id| graph.task(id)).filter(|task| of(task));
+        tasks.map(|task| task.label.clone()).collect::<BTreeSet<_>>()
+    };
+    let without = planned(&[&sets[..1], &sets[2..]].concat());
+    let added = &labels(&graph, |_| true) - &labels(&without, |_| true);
+    assert_eq!(added, BTreeSet::from(["quality".to_owned()]), "heads have the features already");
+    let none = planned(&["quality.sources=6", "experiment.arms=[\"reseeded\"]"]);
+    assert_eq!(of_kind(&none, kinds::Quality::KIND.name).count(), 0);
+}
+
+/// Sources that an arm has no images of are not compared, nor are classes without any.
+#[test]
+fn quality_leaves_out_what_an_arm_lacks() {
+    let graph = planned(&[
+        "quality.sources=64",
+        "experiment.n=[8]",
+        "experiment.rare={class=\"psoriasis\", n=2}",
+        "generator.sampling.sources_per_shard=1",
+    ]);
+    let quality = of_kind(&graph, kinds::Quality::KIND.name).next().unwrap();
+    let params: kinds::Quality = serde_json::from_value(quality.params.clone()).unwrap();
+    let counts = params.sources.iter().map(|(class, sources)| (class.as_str(), sources.len()));
+    assert_eq!(counts.collect::<Vec<_>>(), [("psoriasis", 2)]);
 }

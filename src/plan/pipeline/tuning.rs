@@ -1,12 +1,12 @@
 //! From the pool to tuned models: prompts, latents, prior preservation, DreamBooth.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::recipe::{Prior, Recipe, TunedOn, conditionings};
 use super::{BaseInputs, Builder, Inputs, role};
 use crate::plan::graph::{PlanError, TaskId};
 use crate::plan::kinds;
-use crate::study::{DreamBooth, Generator, Models};
+use crate::study::{Generator, Models};
 use crate::vocabulary::Conditioning;
 
 impl Builder<'_> {
@@ -25,7 +25,7 @@ impl Builder<'_> {
             priors: BTreeMap::new(),
             models: BTreeMap::new(),
         };
-        for conditioning in conditionings(&study.experiment.strategies) {
+        for conditioning in conditionings(&study.strategies_of(variant)) {
             for class in &study.images.classes {
                 let (name, prompt) = (format!("prompt/{class}"), generator.prompt_of(class));
                 let prompt = self.prompt(base, &recipe, conditioning, &name, prompt)?;
@@ -45,7 +45,7 @@ impl Builder<'_> {
                 let task = self.latents(base, &recipe, conditioning, name, (pool, images))?;
                 latents.insert(class.clone(), task);
             }
-            for tuned_on in self.tuned_on(&generator.dreambooth, conditioning) {
+            for tuned_on in self.tuned_on(&recipe, conditioning) {
                 let model = self.dreambooth(base, &recipe, &tuned_on, &latents)?;
                 recipe.models.insert(tuned_on, model);
             }
@@ -144,35 +144,32 @@ impl Builder<'_> {
     }
 
     /// What the models of a conditioning are tuned on, one entry a model.
-    fn tuned_on(&self, dreambooth: &DreamBooth, conditioning: Conditioning) -> Vec<TunedOn> {
-        let experiment = &self.study.experiment;
+    fn tuned_on(&self, recipe: &Recipe<'_>, conditioning: Conditioning) -> Vec<TunedOn> {
+        let samples = self.demand.samples(recipe.variant, conditioning);
+        let replicates =
+            || samples.iter().map(|(replicate, _)| *replicate).collect::<BTreeSet<_>>();
         let model = |class, replicate, n| TunedOn { conditioning, class, replicate, n };
-        let mut all = Vec::new();
-        for class in &self.study.images.classes {
-            let class = || Some(class.clone());
-            let replicates = 0..experiment.replicates;
-            match dreambooth.models {
-                Models::PerClass => all.push(model(class(), None, None)),
-                Models::PerReplicate => {
-                    all.extend(replicates.map(|replicate| model(class(), Some(replicate), None)))
-                }
-                Models::LeakFree => all.extend(replicates.flat_map(|replicate| {
-                    experiment
-                        .n
-                        .iter()
-                        .map(move |&n| (replicate, n))
-                        .map(|(replicate, n)| model(class(), Some(replicate), Some(n)))
-                })),
-                Models::All => return vec![model(None, None, None)],
-                Models::AllPerReplicate => {
-                    return replicates
-                        .map(|replicate| model(None, Some(replicate), None))
-                        .collect();
-                }
-                Models::Untuned => {}
+        let classes = || self.study.images.classes.iter().cloned().map(Some);
+        match recipe.generator.dreambooth.models {
+            Models::PerClass => classes().map(|class| model(class, None, None)).collect(),
+            Models::PerReplicate => {
+                let all = classes().flat_map(|class| {
+                    replicates().into_iter().map(move |replicate| (class.clone(), replicate))
+                });
+                all.map(|(class, replicate)| model(class, Some(replicate), None)).collect()
             }
+            Models::LeakFree => {
+                let all = classes()
+                    .flat_map(|class| samples.iter().map(move |sample| (class.clone(), *sample)));
+                all.map(|(class, (replicate, n))| model(class, Some(replicate), Some(n))).collect()
+            }
+            Models::All => vec![model(None, None, None)],
+            Models::AllPerReplicate => replicates()
+                .into_iter()
+                .map(|replicate| model(None, Some(replicate), None))
+                .collect(),
+            Models::Untuned => Vec::new(),
         }
-        all
     }
 
     /// The task that tunes a model, and its steps.
