@@ -77,7 +77,7 @@ fn count_pictures(audit: &Audit) -> Section {
         Block::paragraph(count_patients(audit)),
         Block::paragraph(describe_formats(audit)),
     ]);
-    Section { id: "counts", title: "Counts", short: "Counts", blocks }
+    Section { id: "counts".into(), title: "Counts".into(), short: "Counts".into(), blocks }
 }
 
 fn describe_formats(audit: &Audit) -> String {
@@ -98,7 +98,12 @@ fn list_unusable(audit: &Audit) -> Section {
     let complaints = Block::list(false, audit.unusable.iter().take(ROWS));
     let mut blocks = vec![complaints.unwrap_or_else(|| Block::paragraph("There are none."))];
     blocks.extend(count_rest(audit.unusable.len()));
-    Section { id: "unusable", title: "Pictures that can't be used", short: "Not usable", blocks }
+    Section {
+        id: "unusable".into(),
+        title: "Pictures that can't be used".into(),
+        short: "Not usable".into(),
+        blocks,
+    }
 }
 
 fn list_duplicates(audit: &Audit, thumbnails: Option<&[u8]>) -> Section {
@@ -117,9 +122,9 @@ fn list_duplicates(audit: &Audit, thumbnails: Option<&[u8]>) -> Section {
         blocks.extend(list_groups("Duplicates of different labels", &audit.conflicts));
     }
     Section {
-        id: "duplicates",
-        title: "Pictures that are there twice",
-        short: "Duplicates",
+        id: "duplicates".into(),
+        title: "Pictures that are there twice".into(),
+        short: "Duplicates".into(),
         blocks,
     }
 }
@@ -170,7 +175,7 @@ fn count_patients(audit: &Audit) -> String {
 
 fn gallery(thumbnails: &[u8]) -> Gallery {
     Gallery {
-        path: "figures/duplicates.png",
+        path: "figures/duplicates.png".into(),
         png: thumbnails.to_vec(),
         label: "Thumbnails of duplicates",
         alt: "Pictures that show the same, one group after the other".into(),

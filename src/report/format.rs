@@ -84,6 +84,21 @@ pub fn distance(value: f64) -> String {
     decimal(value, 3, false)
 }
 
+/// A number without a usual size, to three significant digits and no more than six decimals:
+/// "1250", "12.5", "0.0125", "−0.000125", and "0" for what would be all zeros.
+pub fn significant(value: f64) -> String {
+    let before = value.abs().log10().floor().clamp(-4.0, 2.0);
+    let text = decimal(value, (2.0 - before) as usize, false);
+    if text.bytes().all(|byte| matches!(byte, b'0' | b'.')) { "0".into() } else { text }
+}
+
+/// A round number at a figure's axis: "−20", "0.5".
+pub fn tick(value: f64) -> String {
+    let text = format!("{:.3}", value.abs());
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if value < 0.0 && text != "0" { format!("\u{2212}{text}") } else { text.to_owned() }
+}
+
 /// "1 image", "2 images", "3 sets of features".
 pub fn count(number: usize, singular: &str) -> String {
     if let Some((head, rest)) = singular.split_once(" of ") {
@@ -137,6 +152,11 @@ mod tests {
         );
         assert_eq!(p_phrase("adjusted p", 0.0), "adjusted p < 0.001");
         assert_eq!([0.95, 0.975].map(level), ["95%", "97.5%"]);
+        assert_eq!(
+            [1250.4, 12.49, 0.01249, -0.0001, 0.0, 3e-9].map(significant),
+            ["1250", "12.5", "0.0125", "\u{2212}0.000100", "0", "0"]
+        );
+        assert_eq!([-20.0, 0.1 * 3.0, 0.0].map(tick), ["\u{2212}20", "0.3", "0"]);
         assert_eq!(count(3, "set of latents"), "3 sets of latents");
         assert_eq!(
             ["class", "image", "family"].map(|name| count(2, name)),

@@ -1,22 +1,31 @@
 //! The content of a report: stored results, and the study's description of itself. Nothing here
 //! may depend on when or where it ran.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
-use crate::stats::analysis::Analysis;
+use crate::stats::analysis::{Analysis, Verdict};
 use crate::stats::audit::Audit;
 use crate::stats::check::Check;
+use crate::stats::quality::Quality;
+use crate::vocabulary::Claim;
 
 /// Everything that a report shows.
 #[derive(Clone, Debug)]
 pub struct Inputs {
     /// The study in its own words, and its sizes.
     pub study: StudyInfo,
-    /// Scores, intervals and comparisons.
-    pub analysis: Analysis,
+    /// The experiments, one at least, in the order of the study.
+    pub experiments: Vec<Experiment>,
+    /// The claims that the study tests, by name.
+    pub claims: Vec<Claimed>,
     /// The generator check; none without generators.
     pub check: Option<Check>,
+    /// Synthetic beside real images in a feature space; none where the study compares none.
+    pub quality: Option<Quality>,
     /// The audit of the pictures; none where images are rendered or come ready-made.
     pub audit: Option<AuditPage>,
     /// Real beside synthetic images; none without synthetic ones.
@@ -29,6 +38,73 @@ pub struct Inputs {
     pub tasks: Vec<TaskCount>,
     /// The tasks whose outputs the report shows.
     pub provenance: Vec<Source>,
+}
+
+/// An experiment and its results.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    /// Its name in the study, e.g. "sweep".
+    pub name: String,
+    /// The question that it answers; empty: none is shown.
+    pub question: String,
+    /// The questions of its declared comparisons, by the comparison's name.
+    pub comparisons: BTreeMap<String, String>,
+    /// Scores, intervals and comparisons.
+    pub analysis: Analysis,
+}
+
+/// A claim and what became of it.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Its name in the study, e.g. "c1".
+    pub name: String,
+    /// The statement and its rule.
+    pub claim: Claim,
+    /// The outcome.
+    pub verdict: Verdict,
+}
+
+/// One experiment of a report, beside what the study has in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// All of the report.
+    pub inputs: &'a Inputs,
+    /// The experiment.
+    pub experiment: &'a Experiment,
+    /// Its results.
+    pub analysis: &'a Analysis,
+}
+
+impl Inputs {
+    /// The experiments, each a part of the report.
+    pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        self.experiments.iter().map(|experiment| Part {
+            inputs: self,
+            experiment,
+            analysis: &experiment.analysis,
+        })
+    }
+
+    /// What all experiments say alike: the held-out images and their classes, the settings.
+    pub fn first(&self) -> &Analysis {
+        &self.experiments[0].analysis
+    }
+}
+
+impl Part<'_> {
+    /// Whether it is the report's only experiment.
+    pub fn is_only(&self) -> bool {
+        self.inputs.experiments.len() == 1
+    }
+
+    /// The path of a figure: under its own name where the study has one experiment, otherwise in a
+    /// folder for each.
+    pub fn figure(&self, name: &str) -> Cow<'static, str> {
+        match self.is_only() {
+            true => format!("figures/{name}").into(),
+            false => format!("figures/{}/{name}", self.experiment.name).into(),
+        }
+    }
 }
 
 /// The content of the audit's page.

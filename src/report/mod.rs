@@ -5,6 +5,8 @@
 //! Stored results (`inputs`) become sections of blocks (`sections`, `audit`), and blocks become
 //! files (`render`). Sections know no markup, renderers no statistics.
 
+use std::collections::BTreeMap;
+
 pub mod audit;
 mod block;
 mod figure;
@@ -19,17 +21,48 @@ pub use inputs::{AuditPage, Inputs};
 pub use render::{File, ReportError};
 pub use sections::power_sentence;
 
+/// The file with everything that was computed.
+const METRICS: &str = "data/metrics.json";
+
+/// The file with the study's answer in plain words, which is the report's first sentence too, and
+/// with what became of its claims.
+pub const ANSWER: &str = "answer.txt";
+
 /// The report's files: `index.html`, complete in itself, `report.md` with the figures that it links
-/// to, and for a set of pictures the audit's.
+/// to, `answer.txt`, `data/` with the numbers for other programs, and for a set of pictures the audit's.
 ///
 /// # Errors
 /// If a sheet of images is no PNG file or has labels for no row or no column.
 pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
     let mut files = render::files(&study::page(inputs))?;
+    let mut answer = format!("{}\n", sections::answer(inputs));
+    answer.extend(sections::rulings(&inputs.claims).map(|rulings| format!("{rulings}\n")));
+    files.push(File { path: ANSWER.into(), bytes: answer.into_bytes() });
+    files.push(File { path: METRICS.into(), bytes: metrics(inputs)? });
     if let Some(AuditPage { audit, thumbnails }) = &inputs.audit {
         files.extend(audit::render(audit, thumbnails.as_deref())?);
     }
     Ok(files)
+}
+
+/// Everything that was computed, as JSON: each experiment's analysis, the claims with their
+/// verdicts, and the generator check. Rates and differences are from -1 to 1.
+fn metrics(inputs: &Inputs) -> Result<Vec<u8>, ReportError> {
+    let experiments = inputs.experiments.iter().map(|it| (it.name.as_str(), &it.analysis));
+    let claims = inputs.claims.iter().map(|it| {
+        let claim = serde_json::json!({ "claim": it.claim, "verdict": it.verdict });
+        (it.name.as_str(), claim)
+    });
+    let metrics = serde_json::json!({
+        "study": inputs.study.name,
+        "seed": inputs.study.seed,
+        "experiments": experiments.collect::<BTreeMap<_, _>>(),
+        "claims": claims.collect::<BTreeMap<_, _>>(),
+        "check": inputs.check,
+    });
+    let mut bytes = serde_json::to_vec_pretty(&metrics)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 #[cfg(test)]

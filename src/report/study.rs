@@ -7,7 +7,9 @@ use super::{audit, sections};
 /// The page of a study, with a link to the audit's page where the study has one.
 pub fn page(inputs: &Inputs) -> Page {
     let study = &inputs.study;
-    let mut head = vec![Block::soft(identify(inputs)), Block::lead(&study.about)];
+    let answer = Text::strong_if(true, sections::answer(inputs));
+    let mut head =
+        vec![Block::lead(answer), Block::soft(identify(inputs)), Block::paragraph(&study.about)];
     if study.phantom {
         head.push(Block::notice(Text::strong_if(true, "These images are phantoms:").then(
             " rendered by a program, not photographed. The results show how the method behaves \

@@ -1,23 +1,25 @@
 //! The report of a small made-up study.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use expect_test::{expect, expect_file};
 use rand::Rng;
 
-use super::inputs::{Sheet, Size, Source, StudyInfo, TaskCount, Training};
+use super::inputs::{Experiment, Sheet, Size, Source, StudyInfo, TaskCount, Training};
 use super::*;
 use crate::id::Digest;
 use crate::metrics::{Prediction, Predictions};
 use crate::seed::Seed;
-use crate::stats::analysis::{Analysis, Cell, Config, Losses, analyse};
+use crate::stats::analysis::{Analysis, Cell, Config, Losses, Questions, analyse};
 use crate::stats::audit::{
     Audit, ClassCount, Copy, CopyGroup, DuplicateCounts, PatientCount, SkinTypeCount,
 };
 use crate::stats::check::{
     Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck,
 };
-use crate::vocabulary::{Arm, Regime};
+use crate::stats::quality::{ArmQuality, Closeness, Pair, Paired, Quality, SetQuality};
+use crate::vocabulary::{Arm, Correction, Regime};
 
 const CLASSES: [&str; 9] = [
     "allergic contact dermatitis",
@@ -103,8 +105,8 @@ fn analysed() -> Analysis {
             }
         }
     }
-    let config = Config { confidence: 0.95, q: 0.05 };
-    analyse(cells, config).unwrap()
+    let config = Config { confidence: 0.95, q: 0.05, correction: Correction::BenjaminiHochberg };
+    analyse(cells, config, &Questions::default()).unwrap()
 }
 
 fn check() -> Check {
@@ -131,6 +133,66 @@ fn check() -> Check {
             accuracy_real: 0.861,
             accuracy_reconstructed: 0.844,
         }),
+    }
+}
+
+/// Sets on rings, the arms' ever narrower.
+fn quality() -> Quality {
+    let set = |images: usize, place: usize| {
+        let spread = 4.0 - place as f64;
+        let point = |at: usize| {
+            let turn = at as f64 * 1.1;
+            [spread * turn.cos() + 0.5, 0.8 * spread * turn.sin()]
+        };
+        let pair = |at: usize| Pair {
+            image: format!("{at:03}-dreambooth-0{at}"),
+            real: format!("{at:03}"),
+            is_source: at == 0,
+            distance: 0.75 + 0.25 * at as f64,
+        };
+        SetQuality {
+            images,
+            closeness: Some(Closeness {
+                frechet: 12.5 + 40.0 * place as f64,
+                kernel: 0.0125 * place as f64 - 0.0015,
+                precision: 0.9 - 0.1 * place as f64,
+                recall: 0.875 - 0.2 * place as f64,
+            }),
+            nearest: 3.25 - 0.5 * place as f64,
+            very_near: 0.01 * place as f64,
+            closest: (0..2).map(pair).collect(),
+            points: (0..images.min(24)).map(point).collect(),
+        }
+    };
+    let arm = |(place, strategy): (usize, &&str)| ArmQuality {
+        arm: strategy.to_string(),
+        set: set(180, place + 1),
+        paired: Some(Paired {
+            own: 4.0 - place as f64,
+            permuted: 4.0,
+            p: 0.5 / (1 + place) as f64,
+        }),
+    };
+    Quality {
+        classes: CLASSES.map(String::from).into(),
+        features: 192,
+        pool: 540,
+        sources: 36,
+        generations: 5,
+        compared: 180,
+        very_near: 1.0625,
+        variance: [0.234, 0.118],
+        held_out: set(180, 0),
+        arms: STRATEGIES.iter().enumerate().map(arm).collect(),
+    }
+}
+
+fn experiment(analysis: Analysis) -> Experiment {
+    Experiment {
+        name: "sweep".into(),
+        question: String::new(),
+        comparisons: BTreeMap::new(),
+        analysis,
     }
 }
 
@@ -167,8 +229,10 @@ fn inputs() -> Inputs {
             .flat_map(|group| CLASSES.map(|class| training(group, class)))
             .collect(),
         study,
-        analysis: analysis(),
+        experiments: vec![experiment(analysis())],
         check: Some(check()),
+        quality: Some(quality()),
+        claims: Vec::new(),
         audit: Some(AuditPage { audit: audited(), thumbnails: Some(PIXEL.to_vec()) }),
         sheet: Some(Sheet {
             png: PIXEL.to_vec(),
@@ -289,7 +353,7 @@ fn the_markdown_report_is_as_recorded() {
     expect_file!["../../tests/fixtures/report.md"].assert_eq(&text(&files, "report.md"));
     if let Some(folder) = std::env::var_os("TITRATE_SAMPLE_REPORT") {
         for file in &files {
-            let path = std::path::Path::new(&folder).join(file.path);
+            let path = std::path::Path::new(&folder).join(file.path.as_ref());
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, &file.bytes).unwrap();
         }
@@ -304,18 +368,35 @@ fn files_are_the_same_bytes_each_time_and_all_that_is_linked() {
     for file in files.iter().filter(|file| file.path.starts_with("figures/")) {
         assert!(markdown.contains(&format!("({})", file.path)), "{}", file.path);
     }
-    assert_eq!(files.len(), 10);
+    let (data, others): (Vec<_>, Vec<_>) =
+        files.iter().partition(|file| file.path.starts_with("data/"));
+    assert_eq!(others.len(), 12);
+    let metrics: serde_json::Value =
+        serde_json::from_str(&text(&files, "data/metrics.json")).unwrap();
+    assert_eq!(metrics["experiments"]["sweep"], serde_json::to_value(analysis()).unwrap());
+    let tables = markdown.matches("\n| ---").count() + markdown.matches("\n| ---:").count();
+    assert!(data.len() > 10 && tables > 5, "{} files, {tables} tables", data.len());
 }
 
 #[test]
 fn markup_is_well_formed_and_escaped() {
     let files = render(&inputs()).unwrap();
-    for path in ["figures/accuracy.svg", "figures/contrasts.svg", "figures/training.svg"] {
+    for path in [
+        "figures/accuracy.svg",
+        "figures/contrasts.svg",
+        "figures/training.svg",
+        "figures/quality.svg",
+    ] {
         well_formed(&text(&files, path), &[]).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
-    well_formed(&text(&files, "audit.html"), &["meta", "img"])
+    let without_script = |html: &str| {
+        let (before, rest) = html.split_once("<script>").unwrap();
+        before.to_owned() + rest.split_once("</script>").unwrap().1
+    };
+    well_formed(&without_script(&text(&files, "audit.html")), &["meta", "img"])
         .unwrap_or_else(|error| panic!("audit: {error}"));
     let html = text(&files, "index.html");
+    let html = without_script(&html);
     well_formed(&html, &["meta", "img"]).unwrap_or_else(|error| panic!("{error}"));
     assert!(
         html.contains("&lt;A sample &amp; no result&gt;")
@@ -335,23 +416,23 @@ fn a_study_without_synthetic_images_has_a_report_too() {
         .accuracy
         .into_iter()
         .filter(|row| row.design.arm == Arm::Real && row.design.n == 4 && !row.design.transforms);
-    inputs.analysis.accuracy = real.collect();
-    inputs.analysis.contrasts.clear();
-    inputs.analysis.power = None;
-    inputs.analysis.family.hypotheses.clear();
+    inputs.experiments[0].analysis.accuracy = real.collect();
+    inputs.experiments[0].analysis.contrasts.clear();
+    inputs.experiments[0].analysis.power = None;
+    inputs.experiments[0].analysis.family.hypotheses.clear();
     (inputs.trainings, inputs.previews) = (Vec::new(), None);
     (inputs.check, inputs.sheet, inputs.audit, inputs.study.phantom) = (None, None, None, false);
+    inputs.quality = None;
     let files = render(&inputs).unwrap();
+    let paths = files.iter().map(|file| file.path.as_ref());
     assert_eq!(
-        files.iter().map(|file| file.path).collect::<Vec<_>>(),
-        ["index.html", "report.md", "figures/accuracy.svg"]
+        paths.filter(|path| !path.ends_with(".csv") && !path.ends_with(".tex")).collect::<Vec<_>>(),
+        ["index.html", "report.md", "figures/accuracy.svg", "answer.txt", "data/metrics.json"]
     );
     let summary = text(&files, "report.md");
     let summary = summary.split("## Summary\n\n").nth(1).unwrap().split("\n\n## ").next().unwrap();
     expect![[r#"
         Classifiers were trained on 4 real images per class of the image set phantom, without image transforms, 3 replicates each, and tested on 180 held-out images of 9 classes.
-
-        The study has no synthetic arm, so nothing is compared.
 
         - At n = 4, no transforms: real only 25.7% [20.1, 32.3]."#]].assert_eq(summary);
 }

@@ -1,9 +1,9 @@
 //! Names and phrases that several sections and figures share.
 
 use super::format;
-use crate::stats::analysis::{Accuracy, Analysis, Answer, Design};
+use crate::stats::analysis::{Accuracy, Analysis, Answer};
 use crate::stats::crossed::Basis;
-use crate::vocabulary::Arm;
+use crate::vocabulary::{Arm, Correction, Design};
 
 /// Stands where there is no value.
 pub const DASH: &str = "\u{2013}";
@@ -24,6 +24,17 @@ pub fn interval_name(analysis: &Analysis) -> String {
 /// "95% interval for new images and new replicates".
 pub fn interval_and_scope(analysis: &Analysis) -> String {
     format!("{} for {}", interval_name(analysis), scope(analysis))
+}
+
+/// "a false discovery rate of 5%", or what else the correction bounds.
+pub fn rate(analysis: &Analysis) -> String {
+    let q = format::level(analysis.config.q);
+    match analysis.config.correction {
+        Correction::BenjaminiHochberg | Correction::BenjaminiYekutieli => {
+            format!("a false discovery rate of {q}")
+        }
+        Correction::Holm => format!("a rate of {q} for any false rejection"),
+    }
 }
 
 /// The interval of a difference in points, or why there is none.

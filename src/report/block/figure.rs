@@ -1,5 +1,7 @@
 //! Figures that are drawn, and galleries of images.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::text::Text;
@@ -8,7 +10,7 @@ use super::text::Text;
 #[derive(Clone, Debug, Serialize)]
 pub struct Figure {
     /// The file that pages link to which cannot hold the drawing, e.g. "figures/accuracy.svg".
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     pub drawing: Drawing,
     /// Stands for the figure where it cannot be seen.
     pub alt: &'static str,
@@ -44,7 +46,7 @@ impl Drawing {
 #[derive(Clone, Debug, Serialize)]
 pub struct Gallery {
     /// The file that pages link to which cannot hold the images.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     #[serde(skip)]
     pub png: Vec<u8>,
     /// Names the gallery, e.g. "Contact sheet".

@@ -5,6 +5,8 @@ mod figure;
 mod table;
 mod text;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 pub use figure::{Drawing, Figure, Gallery, Labels};
@@ -28,10 +30,10 @@ pub struct Page {
 #[derive(Clone, Debug, Serialize)]
 pub struct Section {
     /// The anchor of links to the section; unique on its page.
-    pub id: &'static str,
-    pub title: &'static str,
+    pub id: Cow<'static, str>,
+    pub title: Cow<'static, str>,
     /// The title in the table of contents.
-    pub short: &'static str,
+    pub short: Cow<'static, str>,
     pub blocks: Vec<Block>,
 }
 
@@ -132,7 +134,7 @@ impl<T: Into<Text>> From<T> for Item {
 #[derive(Clone, Copy, Debug)]
 pub struct Asset<'a> {
     /// Relative to the page's folder.
-    pub path: &'static str,
+    pub path: &'a str,
     pub bytes: &'a [u8],
 }
 
@@ -142,9 +144,9 @@ impl Page {
         let blocks = self.blocks().into_iter();
         let assets = blocks.filter_map(|block| match block {
             Block::Figure(figure) => {
-                Some(Asset { path: figure.path, bytes: figure.drawing.whole().as_bytes() })
+                Some(Asset { path: &figure.path, bytes: figure.drawing.whole().as_bytes() })
             }
-            Block::Gallery(gallery) => Some(Asset { path: gallery.path, bytes: &gallery.png }),
+            Block::Gallery(gallery) => Some(Asset { path: &gallery.path, bytes: &gallery.png }),
             _ => None,
         });
         assets.collect()

@@ -64,7 +64,23 @@ pub enum Cell {
     Estimate {
         value: String,
         interval: Option<String>,
+        strong: bool,
     },
+}
+
+impl Cell {
+    /// An estimate and its interval, if it has one.
+    pub fn estimate(value: impl Into<String>, interval: Option<String>) -> Self {
+        Self::Estimate { value: value.into(), interval, strong: false }
+    }
+
+    /// The same, standing out where `stands_out`.
+    pub fn strong_if(mut self, stands_out: bool) -> Self {
+        if let Self::Estimate { strong, .. } = &mut self {
+            *strong = stands_out;
+        }
+        self
+    }
 }
 
 /// A column of a table whose rows are made from values of type `T`.
@@ -132,6 +148,24 @@ impl Table {
         let groups = groups.filter(|group| !group.rows.is_empty()).collect();
         let heads = columns.into_iter().map(|column| column.head).collect();
         Self { label: label.into(), caption: None, heads, groups }
+    }
+
+    /// The heads of the columns.
+    pub fn heads(&self) -> impl Iterator<Item = &str> {
+        self.heads.iter().map(|head| head.text.as_str())
+    }
+
+    /// Whether each column has numbers.
+    pub fn numbers(&self) -> impl Iterator<Item = bool> {
+        self.heads.iter().map(|head| head.kind == Kind::Number)
+    }
+
+    /// The cells of each row, with the heading of its group.
+    pub fn rows(&self) -> impl Iterator<Item = (Option<&str>, &[Cell])> {
+        self.groups.iter().flat_map(|group| {
+            let heading = group.heading.as_deref();
+            group.rows.iter().map(move |row| (heading, row.cells.as_slice()))
+        })
     }
 
     pub fn captioned(mut self, caption: impl Into<Text>) -> Self {

@@ -37,6 +37,20 @@ impl Text {
         Self { spans: vec![if strong { Span::Strong { text } } else { Span::Plain { text } }] }
     }
 
+    /// The text without its styles.
+    pub fn plain(&self) -> String {
+        let text = |span: &Span| match span {
+            Span::Plain { text } | Span::Strong { text } | Span::Code { text } => text.clone(),
+            Span::Page { text, .. } => text.clone(),
+        };
+        self.spans.iter().map(text).collect()
+    }
+
+    /// Whether it begins in strong text.
+    pub fn is_strong(&self) -> bool {
+        matches!(self.spans.first(), Some(Span::Strong { .. }))
+    }
+
     pub fn code(text: impl Into<String>) -> Self {
         Self { spans: vec![Span::Code { text: text.into() }] }
     }

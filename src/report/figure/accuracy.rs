@@ -4,7 +4,8 @@
 use super::series::{Series, list_series};
 use super::svg::{Anchor, Canvas, ticks};
 use crate::stats::Interval;
-use crate::stats::analysis::{Accuracy, Analysis, Setting};
+use crate::stats::analysis::{Accuracy, Analysis};
+use crate::vocabulary::Setting;
 
 const WIDTH: f64 = 440.0;
 const LEFT: f64 = 48.0;

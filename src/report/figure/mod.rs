@@ -3,7 +3,9 @@
 //! `fig-paper` the background.
 
 pub mod accuracy;
+pub mod doses;
 pub mod forest;
+pub mod quality;
 mod series;
 mod svg;
 pub mod training;

@@ -1,8 +1,8 @@
 //! The lines of a plot, with what tells each apart.
 
 use crate::report::wording::{have_several_doses, name_arm};
-use crate::stats::analysis::{Accuracy, Design};
-use crate::vocabulary::Arm;
+use crate::stats::analysis::Accuracy;
+use crate::vocabulary::{Arm, Design};
 
 /// A line of a plot: an arm at a dose.
 #[derive(Clone, Debug, PartialEq, Eq)]

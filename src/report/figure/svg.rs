@@ -86,6 +86,13 @@ impl Canvas {
         self.put(&format!(r#"<polyline points="{points}" fill="none" {stroke}{dashes}/>"#));
     }
 
+    /// Small round dots, all as opaque, also where they overlap.
+    pub fn dots(&mut self, points: &[(f64, f64)], opacity: f64) {
+        let path = points.iter().map(|(x, y)| format!("M{x:.1} {y:.1}h0")).collect::<String>();
+        let stroke = r#"stroke="currentColor" stroke-width="3.6" stroke-linecap="round""#;
+        self.put(&format!(r#"<path d="{path}" {stroke} stroke-opacity="{opacity}"/>"#));
+    }
+
     /// An interval with caps, along one of the axes.
     pub fn whisker(&mut self, from: (f64, f64), to: (f64, f64)) {
         let (across, along) = if from.0 == to.0 { (3.0, 0.0) } else { (0.0, 3.0) };

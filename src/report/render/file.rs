@@ -1,10 +1,12 @@
 //! The files of a report, and the reasons that one cannot be written.
 
+use std::borrow::Cow;
+
 /// A file of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Relative to the report's folder, with `/`.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// The file's content.
     pub bytes: Vec<u8>,
 }
@@ -16,18 +18,29 @@ pub enum ReportError {
     #[error("{path} is no PNG file")]
     Gallery {
         /// The gallery's file in the report.
-        path: &'static str,
+        path: String,
     },
     /// The labels of a gallery say that it has no images.
     #[error("{path} has labels for {rows} rows and {columns} columns")]
     EmptyGallery {
         /// The gallery's file in the report.
-        path: &'static str,
+        path: String,
         /// Row labels.
         rows: usize,
         /// Column labels.
         columns: usize,
     },
+    /// A table cannot be written as CSV.
+    #[error("{table} as CSV")]
+    Csv {
+        /// The table's label.
+        table: String,
+        /// The reason.
+        source: csv::Error,
+    },
+    /// Results cannot be written as JSON.
+    #[error("metrics.json")]
+    Json(#[from] serde_json::Error),
     /// A template asks for something that no block has.
     #[error("template {name}")]
     Template {

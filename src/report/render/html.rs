@@ -16,13 +16,14 @@ pub fn render(page: &Page) -> Result<String, ReportError> {
     let pictures = page
         .galleries()
         .into_iter()
-        .map(|gallery| Ok((gallery.path, Picture::of(gallery)?)))
+        .map(|gallery| Ok((gallery.path.as_ref(), Picture::of(gallery)?)))
         .collect::<Result<BTreeMap<_, _>, ReportError>>()?;
     let context = context! {
         page => Value::from(Serde(page)),
         pictures => Value::from(Serde(&pictures)),
         version => env!("CARGO_PKG_VERSION"),
         css => include_str!("templates/style.css"),
+        script => include_str!("templates/script.js"),
     };
     let template = include_str!("templates/page.html");
     fill(&environment(AutoEscape::Html), "page.html", template, context)
@@ -44,9 +45,10 @@ impl Picture {
             && (labels.rows.is_empty() || labels.columns.is_empty())
         {
             let (rows, columns) = (labels.rows.len(), labels.columns.len());
-            return Err(ReportError::EmptyGallery { path, rows, columns });
+            return Err(ReportError::EmptyGallery { path: path.to_string(), rows, columns });
         }
-        let (width, height) = read_size(png).ok_or(ReportError::Gallery { path })?;
+        let (width, height) =
+            read_size(png).ok_or(ReportError::Gallery { path: path.to_string() })?;
         let source = format!("data:image/png;base64,{}", base64::encode(png));
         Ok(Self { source, width, height })
     }

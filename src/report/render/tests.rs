@@ -11,7 +11,8 @@ use crate::report::block::{
 const HEADER: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x02\x00\x00\x00\x03";
 
 fn page(blocks: Vec<Block>) -> Page {
-    let section = Section { id: "one", title: "First & only", short: "First", blocks };
+    let section =
+        Section { id: "one".into(), title: "First & only".into(), short: "First".into(), blocks };
     Page {
         html: "page.html",
         markdown: "page.md",
@@ -118,9 +119,8 @@ fn tables() -> Vec<Block> {
         vec![
             Column::line("", |row: &(String, Option<f64>)| row.0.clone()).heading_rows(),
             Column::number("rate", |row: &(String, Option<f64>)| {
-                row.1.map(|rate| Cell::Estimate {
-                    value: rate.to_string(),
-                    interval: (rate > 1.0).then(|| "[1, 3]".into()),
+                row.1.map(|rate| {
+                    Cell::estimate(rate.to_string(), (rate > 1.0).then(|| "[1, 3]".into()))
                 })
             }),
             Column::text("note", |row: &(String, Option<f64>)| {
@@ -181,12 +181,17 @@ fn tables_in_both_formats() {
 }
 
 fn figures_and_galleries() -> Vec<Block> {
-    let figure = |path, drawing| {
-        Block::Figure(Figure { path, drawing, alt: "A curve", caption: "It rises.".into() })
+    let figure = |path: &'static str, drawing| {
+        Block::Figure(Figure {
+            path: path.into(),
+            drawing,
+            alt: "A curve",
+            caption: "It rises.".into(),
+        })
     };
-    let gallery = |path, labels| {
+    let gallery = |path: &'static str, labels| {
         Block::Gallery(Gallery {
-            path,
+            path: path.into(),
             png: HEADER.to_vec(),
             label: "Sheet",
             alt: "Images".into(),
@@ -209,7 +214,7 @@ fn figures_and_galleries() -> Vec<Block> {
 #[test]
 fn a_page_brings_the_files_that_it_links_to() {
     let files = files(&page(figures_and_galleries())).unwrap();
-    let paths = files.iter().map(|file| file.path).collect::<Vec<_>>();
+    let paths = files.iter().map(|file| file.path.as_ref()).collect::<Vec<_>>();
     assert_eq!(
         paths,
         ["page.html", "page.md", "panels.svg", "wide.svg", "sheet.png", "hidden.png"]
@@ -278,7 +283,7 @@ fn figures_in_both_formats() {
 #[test]
 fn a_grid_without_rows_is_refused() {
     let gallery = Gallery {
-        path: "sheet.png",
+        path: "sheet.png".into(),
         png: HEADER.to_vec(),
         label: "Sheet",
         alt: "Images".into(),

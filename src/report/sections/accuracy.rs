@@ -3,24 +3,30 @@
 use super::columns::{arms, find, groups, percent};
 use crate::report::block::{Block, Column, Drawing, Figure, Section, Table};
 use crate::report::figure::accuracy::Plot;
-use crate::report::inputs::Inputs;
+use crate::report::inputs::Part;
 use crate::report::wording::{interval_and_scope, interval_name, scope};
 use crate::stats::analysis::{Accuracy, Analysis};
 
-pub fn section(inputs: &Inputs) -> Option<Section> {
+pub fn section(part: Part<'_>) -> Option<Section> {
+    let mut counts = part.analysis.accuracy.iter().map(|row| row.design.n);
+    let first = counts.next();
+    let one = counts.all(|n| Some(n) == first);
+    // A curve of one point is none.
+    let figure = (!one || part.is_only()).then(|| Block::Figure(figure(part)));
+    let title = if one { "Accuracy" } else { "Accuracy by number of real images" };
     Some(Section {
-        id: "accuracy",
-        title: "Accuracy by number of real images",
-        short: "Accuracy",
-        blocks: vec![Block::Figure(figure(inputs)), Block::Table(table(&inputs.analysis))],
+        id: "accuracy".into(),
+        title: title.into(),
+        short: "Accuracy".into(),
+        blocks: figure.into_iter().chain([Block::Table(table(part.analysis))]).collect(),
     })
 }
 
-fn figure(inputs: &Inputs) -> Figure {
-    let analysis = &inputs.analysis;
-    let plot = Plot::of(analysis, inputs.check.as_ref().map(|check| check.chance));
+fn figure(part: Part<'_>) -> Figure {
+    let analysis = part.analysis;
+    let plot = Plot::of(analysis, part.inputs.check.as_ref().map(|check| check.chance));
     Figure {
-        path: "figures/accuracy.svg",
+        path: part.figure("accuracy.svg"),
         drawing: Drawing::Panels { panels: plot.apart(), whole: plot.together() },
         alt: "Top-1 accuracy against real images per class, by arm",
         caption: format!(

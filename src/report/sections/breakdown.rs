@@ -2,10 +2,11 @@
 
 use super::columns::{arms, find, groups, percent};
 use crate::report::block::{Block, Column, Section, Table};
-use crate::report::inputs::Inputs;
+use crate::report::inputs;
 use crate::report::wording::interval_and_scope;
-use crate::stats::analysis::{Accuracy, Analysis, Design};
+use crate::stats::analysis::{Accuracy, Analysis};
 use crate::stats::scores::Estimate;
+use crate::vocabulary::Design;
 
 /// Held-out images that have something in common.
 struct Part {
@@ -30,8 +31,8 @@ impl Part {
     }
 }
 
-pub fn section(inputs: &Inputs) -> Option<Section> {
-    let analysis = &inputs.analysis;
+pub fn section(part: inputs::Part<'_>) -> Option<Section> {
+    let analysis = part.analysis;
     let title = match analysis.images_per_fst.is_empty() {
         true => "By class",
         false => "By class and skin type",
@@ -48,7 +49,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let arms = arms(analysis);
     let tables = groups(analysis).map(|rows| table(rows, &arms, &parts)).collect();
     let blocks = vec![Block::paragraph(prose), Block::Tables { tables }];
-    Some(Section { id: "breakdown", title, short: title, blocks })
+    Some(Section { id: "breakdown".into(), title: title.into(), short: title.into(), blocks })
 }
 
 /// The table of one n and setting, whose designs are `designs`.

@@ -3,8 +3,9 @@
 use crate::report::block::{Cell, Column};
 use crate::report::format;
 use crate::report::wording::{have_several_doses, name_arm};
-use crate::stats::analysis::{Accuracy, Analysis, Design};
+use crate::stats::analysis::{Accuracy, Analysis};
 use crate::stats::scores::Estimate;
+use crate::vocabulary::Design;
 
 /// The columns that tell the designs of a table apart: training, n and arm. `design` is the design
 /// of a row.
@@ -43,16 +44,10 @@ pub fn find<'a>(rows: &'a [Accuracy], arm: &Design) -> Option<&'a Accuracy> {
 
 /// A rate and its interval, in percent.
 pub fn percent(estimate: &Estimate) -> Cell {
-    Cell::Estimate {
-        value: format::percent(estimate.mean),
-        interval: estimate.interval.map(format::percent_interval),
-    }
+    Cell::estimate(format::percent(estimate.mean), estimate.interval.map(format::percent_interval))
 }
 
 /// An area under a curve or a score, and its interval, to three decimals.
 pub fn score(estimate: &Estimate) -> Cell {
-    Cell::Estimate {
-        value: format::score(estimate.mean),
-        interval: estimate.interval.map(format::score_interval),
-    }
+    Cell::estimate(format::score(estimate.mean), estimate.interval.map(format::score_interval))
 }

@@ -1,34 +1,28 @@
 //! The primary comparisons: every arm against real only.
 
-use super::{columns, power, variation};
+use super::columns;
 use crate::report::block::{Block, Column, Drawing, Figure, Section, Table, Text};
 use crate::report::figure::forest;
 use crate::report::format;
-use crate::report::inputs::Inputs;
-use crate::report::wording::{DASH, interval, interval_and_scope, interval_name};
+use crate::report::inputs::Part;
+use crate::report::wording::{DASH, interval, interval_and_scope, interval_name, rate};
 use crate::stats::analysis::{Analysis, Contrast};
 
-pub fn section(inputs: &Inputs) -> Option<Section> {
-    let analysis = &inputs.analysis;
-    let mut blocks = match analysis.contrasts.is_empty() {
+pub fn section(part: Part<'_>) -> Option<Section> {
+    let blocks = match part.analysis.contrasts.is_empty() {
         true => vec![Block::paragraph("The study has no synthetic arm.")],
-        false => compare(analysis),
+        false => compare(part),
     };
-    blocks.extend(variation::list_replicates(analysis));
-    if !analysis.contrasts.is_empty() {
-        blocks.extend(variation::list_components(analysis));
-        blocks.extend(power::blocks(analysis));
-        blocks.extend(variation::test_these_classifiers(analysis));
-    }
     Some(Section {
-        id: "contrasts",
-        title: "Comparisons with real images only",
-        short: "Comparisons",
+        id: "contrasts".into(),
+        title: "Comparisons with real images only".into(),
+        short: "Comparisons".into(),
         blocks,
     })
 }
 
-fn compare(analysis: &Analysis) -> Vec<Block> {
+fn compare(part: Part<'_>) -> Vec<Block> {
+    let analysis = part.analysis;
     let q = format::level(analysis.config.q);
     let hypotheses = &analysis.family.hypotheses;
     let caption = format!(
@@ -40,7 +34,7 @@ fn compare(analysis: &Analysis) -> Vec<Block> {
         hypotheses.len()
     );
     vec![
-        Block::Figure(figure(analysis)),
+        Block::Figure(figure(part)),
         Block::Table(
             table("Table of comparisons", analysis, &analysis.contrasts).captioned(caption),
         ),
@@ -51,17 +45,18 @@ fn compare(analysis: &Analysis) -> Vec<Block> {
     ]
 }
 
-fn figure(analysis: &Analysis) -> Figure {
+fn figure(part: Part<'_>) -> Figure {
+    let analysis = part.analysis;
     Figure {
-        path: "figures/contrasts.svg",
+        path: part.figure("contrasts.svg"),
         drawing: Drawing::Wide { svg: forest::draw(analysis) },
         alt: "Forest plot of the differences",
         caption: format!(
             "Each synthetic arm less real only at the same n and in the same training, in \
-             percentage points. Bars: {}s. Filled markers: significant at a false discovery rate \
-             of {}; hollow: not significant.",
+             percentage points. Bars: {}s. Filled markers: significant at {}; hollow: not \
+             significant.",
             interval_name(analysis),
-            format::level(analysis.config.q)
+            rate(analysis)
         )
         .into(),
     }

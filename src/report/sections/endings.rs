@@ -3,11 +3,11 @@
 use super::columns;
 use crate::report::block::{Block, Column, Section, Table};
 use crate::report::format;
-use crate::report::inputs::Inputs;
+use crate::report::inputs::Part;
 use crate::stats::analysis::{Accuracy, STRETCH};
 
-pub fn section(inputs: &Inputs) -> Option<Section> {
-    let analysis = &inputs.analysis;
+pub fn section(part: Part<'_>) -> Option<Section> {
+    let analysis = part.analysis;
     let mut columns = columns::designs(analysis, |row: &Accuracy| &row.design);
     columns.extend([
         Column::number("epochs", |row: &Accuracy| {
@@ -25,9 +25,9 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     );
     let table = Table::new("Losses of the classifiers", columns, &analysis.accuracy);
     Some(Section {
-        id: "endings",
-        title: "How the classifiers' trainings ended",
-        short: "How trainings ended",
+        id: "endings".into(),
+        title: "How the classifiers' trainings ended".into(),
+        short: "How trainings ended".into(),
         blocks: vec![Block::Table(table.captioned(caption))],
     })
 }

@@ -10,7 +10,7 @@ use crate::stats::check::{Check, ClassCheck, Distances, Recognition};
 pub fn section(inputs: &Inputs) -> Option<Section> {
     let check = inputs.check.as_ref()?;
     let mut blocks = vec![Block::paragraph(conclude(check))];
-    blocks.extend(warn_of_judge(check, &inputs.analysis).map(Block::notice));
+    blocks.extend(warn_of_judge(check, inputs.first()).map(Block::notice));
     blocks.extend(compare_distances(check).map(Block::paragraph));
     blocks.extend(check.reconstruction.as_ref().map(|reconstruction| {
         Block::paragraph(format!(
@@ -20,8 +20,13 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
             format::percent(reconstruction.accuracy_reconstructed)
         ))
     }));
-    blocks.push(Block::Table(table(check, &inputs.analysis)));
-    Some(Section { id: "check", title: "Generator check", short: "Generator check", blocks })
+    blocks.push(Block::Table(table(check, inputs.first())));
+    Some(Section {
+        id: "check".into(),
+        title: "Generator check".into(),
+        short: "Generator check".into(),
+        blocks,
+    })
 }
 
 /// The strategies of the check, in the order of the study.
@@ -124,10 +129,10 @@ fn count_images(class: &ClassCheck) -> String {
 }
 
 fn rate(recognition: &Recognition) -> Cell {
-    Cell::Estimate {
-        value: format::percent(recognition.recognised),
-        interval: Some(format::percent_interval(recognition.interval)),
-    }
+    Cell::estimate(
+        format::percent(recognition.recognised),
+        Some(format::percent_interval(recognition.interval)),
+    )
 }
 
 /// The median, and in parentheses the 5th percentile.

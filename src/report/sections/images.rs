@@ -7,7 +7,7 @@ use crate::report::inputs::{Inputs, Sheet};
 pub fn section(inputs: &Inputs) -> Option<Section> {
     let Sheet { png, rows, columns } = inputs.sheet.as_ref()?;
     let gallery = Gallery {
-        path: "figures/contact-sheet.png",
+        path: "figures/contact-sheet.png".into(),
         png: png.clone(),
         label: "Contact sheet",
         alt: format!("Images of each class (rows): {} (columns)", columns.join(", ")),
@@ -16,9 +16,9 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
         enlarged: true,
     };
     Some(Section {
-        id: "images",
-        title: "Real beside synthetic images",
-        short: "Images",
+        id: "images".into(),
+        title: "Real beside synthetic images".into(),
+        short: "Images".into(),
         blocks: vec![Block::Gallery(gallery)],
     })
 }

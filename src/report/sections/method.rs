@@ -5,13 +5,14 @@ use crate::report::format;
 use crate::report::inputs::Inputs;
 use crate::stats::analysis::Analysis;
 use crate::stats::family::{Rule, SHRUNK_FROM};
+use crate::vocabulary::Correction;
 
 pub fn section(inputs: &Inputs) -> Option<Section> {
-    let paragraphs = explain(&inputs.analysis);
+    let paragraphs = explain(inputs.first());
     Some(Section {
-        id: "method",
-        title: "Method",
-        short: "Method",
+        id: "method".into(),
+        title: "Method".into(),
+        short: "Method".into(),
         blocks: paragraphs.into_iter().map(Block::paragraph).collect(),
     })
 }
@@ -51,8 +52,13 @@ fn explain_family(analysis: &Analysis) -> String {
         1 => "1 hypothesis".to_owned(),
         count => format!("{count} hypotheses"),
     };
+    let procedure = match analysis.config.correction {
+        Correction::BenjaminiHochberg => "Benjamini and Hochberg (1995)",
+        Correction::BenjaminiYekutieli => "Benjamini and Yekutieli (2001)",
+        Correction::Holm => "Holm (1979)",
+    };
     format!(
-        "Adjusted p follows Benjamini and Hochberg over one family, {}: {hypotheses}. A comparison \
+        "Adjusted p follows {procedure} over one family, {}: {hypotheses}. A comparison \
          is called significant where its adjusted p is at most {}. \"Better in a rerun\" is the \
          probability that the arm has the higher accuracy in one more replicate, on all images \
          that there could be, by Student's t.",

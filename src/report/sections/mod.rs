@@ -2,15 +2,21 @@
 //! prose, tables and figures as blocks, and is absent from studies that have nothing for it.
 
 mod accuracy;
+mod answer;
 mod breakdown;
+mod claims;
 mod columns;
 mod comparisons;
+mod declared;
+mod doses;
 mod endings;
+mod exchange;
 mod generator_check;
 mod images;
 mod method;
 mod power;
 mod provenance;
+mod quality;
 mod scores;
 mod skin_types;
 mod summary;
@@ -19,29 +25,94 @@ mod training;
 mod variants;
 mod variation;
 
-use super::block::Section;
-use super::inputs::Inputs;
+use super::block::{Block, Section};
+use super::inputs::{Inputs, Part};
+pub use answer::of_study as answer;
+pub use claims::count_rulings as rulings;
 pub use power::write_sentence as power_sentence;
 
-/// Every section, in the order of the report.
-const SECTIONS: &[fn(&Inputs) -> Option<Section>] = &[
-    summary::section,
-    accuracy::section,
-    comparisons::section,
-    skin_types::section,
-    variants::section,
-    images::section,
-    generator_check::section,
-    training::section,
-    endings::section,
-    scores::section,
-    breakdown::section,
-    method::section,
-    tasks::section,
-    provenance::section,
+/// What a section is about.
+enum About {
+    /// One experiment.
+    Experiment(fn(Part<'_>) -> Option<Section>),
+    /// The study as a whole.
+    Study(fn(&Inputs) -> Option<Section>),
+}
+
+use About::{Experiment, Study};
+
+/// Every section, in the order of a report of one experiment.
+const SECTIONS: &[About] = &[
+    Study(claims::section),
+    Experiment(summary::section),
+    Experiment(accuracy::section),
+    Experiment(doses::section),
+    Experiment(comparisons::section),
+    Experiment(variation::section),
+    Experiment(skin_types::section),
+    Experiment(declared::section),
+    Experiment(exchange::section),
+    Experiment(variants::section),
+    Study(images::section),
+    Study(generator_check::section),
+    Study(quality::section),
+    Study(training::section),
+    Experiment(endings::section),
+    Experiment(scores::section),
+    Experiment(breakdown::section),
+    Study(method::section),
+    Study(tasks::section),
+    Study(provenance::section),
 ];
 
-/// The sections that the study has something for.
+/// Sections of an experiment that stand open where a report has several; the others are folded.
+const OPEN: [&str; 6] = ["summary", "accuracy", "doses", "contrasts", "declared", "exchange"];
+
+/// The sections that the study has something for. Where it has several experiments, each is a
+/// section of its own, after the claims and before what else is said of the study.
 pub fn write(inputs: &Inputs) -> Vec<Section> {
-    SECTIONS.iter().filter_map(|section| section(inputs)).collect()
+    let about_study = |section: &About| match section {
+        Study(section) => section(inputs),
+        Experiment(_) => None,
+    };
+    if let [_] = inputs.experiments.as_slice() {
+        let part = || inputs.parts().next();
+        let write = |section: &About| match section {
+            Experiment(section) => part().and_then(section),
+            Study(section) => section(inputs),
+        };
+        return SECTIONS.iter().filter_map(write).collect();
+    }
+    let (first, others) = SECTIONS.split_at(1);
+    let mut sections = first.iter().filter_map(about_study).collect::<Vec<_>>();
+    sections.extend(inputs.parts().map(write_experiment));
+    sections.extend(others.iter().filter_map(about_study));
+    sections
+}
+
+/// All of an experiment in one section.
+fn write_experiment(part: Part<'_>) -> Section {
+    let own = SECTIONS.iter().filter_map(|section| match section {
+        Experiment(section) => Some(section),
+        Study(_) => None,
+    });
+    let mut blocks = Vec::new();
+    for section in own.filter_map(|section| section(part)) {
+        if !OPEN.contains(&section.id.as_ref()) {
+            let summary = section.title.into_owned();
+            blocks.push(Block::Details { summary, blocks: section.blocks });
+            continue;
+        }
+        // The summary needs no heading, and declared comparisons have their questions as headings.
+        if !["summary", "declared"].contains(&section.id.as_ref()) {
+            blocks.push(Block::heading(section.title));
+        }
+        blocks.extend(section.blocks);
+    }
+    let name = &part.experiment.name;
+    let title = match part.experiment.question.as_str() {
+        "" => name.clone(),
+        question => format!("{name}: {question}"),
+    };
+    Section { id: name.clone().into(), title: title.into(), short: name.clone().into(), blocks }
 }

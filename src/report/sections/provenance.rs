@@ -18,11 +18,11 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     );
     let resolved = Block::Code { language: "toml", text: study.resolved.trim_end().to_owned() };
     Some(Section {
-        id: "study",
-        title: "Study and provenance",
-        short: "Study",
+        id: "study".into(),
+        title: "Study and provenance".into(),
+        short: "Study".into(),
         blocks: vec![
-            Block::paragraph(format!("Classes: {}.", inputs.analysis.classes.join(", "))),
+            Block::paragraph(format!("Classes: {}.", inputs.first().classes.join(", "))),
             Block::Table(Table::new("Sizes of the study", sizes, &study.sizes)),
             Block::Table(sources),
             Block::Details {

@@ -4,7 +4,7 @@
 use super::columns::{self, percent, score};
 use crate::report::block::{Block, Cell, Column, Section, Table};
 use crate::report::format;
-use crate::report::inputs::Inputs;
+use crate::report::inputs::Part;
 use crate::report::wording::interval_and_scope;
 use crate::stats::analysis::{Accuracy, Analysis};
 use crate::stats::scores::{AMONG, BINS, Malignancy, Scores, THRESHOLD};
@@ -61,13 +61,13 @@ const MALIGNANCY: &[(&str, Fill)] = &[
     ("specificity", |told| percent(&told.specificity)),
 ];
 
-pub fn section(inputs: &Inputs) -> Option<Section> {
-    let analysis = &inputs.analysis;
+pub fn section(part: Part<'_>) -> Option<Section> {
+    let analysis = part.analysis;
     let malignancy = analysis.accuracy.iter().any(|row| row.scores.malignancy.is_some());
     Some(Section {
-        id: "scores",
-        title: "Other scores",
-        short: "Other scores",
+        id: "scores".into(),
+        title: "Other scores".into(),
+        short: "Other scores".into(),
         blocks: vec![
             Block::paragraph(explain(analysis, malignancy)),
             Block::Table(table(analysis, malignancy)),

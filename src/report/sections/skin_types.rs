@@ -1,20 +1,20 @@
 //! The comparisons by pair of Fitzpatrick skin types.
 
 use super::columns;
-use crate::report::block::{Block, Column, Section, Table, Text};
+use crate::report::block::{Block, Cell, Column, Section, Table};
 use crate::report::format;
-use crate::report::inputs::Inputs;
+use crate::report::inputs::Part;
 use crate::report::wording::{DASH, interval, interval_and_scope};
 use crate::stats::analysis::{Analysis, Contrast, SkinTypeContrast};
 
 /// None where no skin type is known.
-pub fn section(inputs: &Inputs) -> Option<Section> {
-    let analysis = &inputs.analysis;
+pub fn section(part: Part<'_>) -> Option<Section> {
+    let analysis = part.analysis;
     let parts = &analysis.contrasts.first()?.skin_types;
     (!parts.is_empty()).then(|| Section {
-        id: "skin-types",
-        title: "Comparisons by skin type",
-        short: "By skin type",
+        id: "skin-types".into(),
+        title: "Comparisons by skin type".into(),
+        short: "By skin type".into(),
         blocks: vec![Block::Table(table(analysis, parts))],
     })
 }
@@ -40,8 +40,9 @@ fn table(analysis: &Analysis, parts: &[SkinTypeContrast]) -> Table {
 }
 
 /// The difference, its interval and its adjusted p.
-fn content(part: &SkinTypeContrast) -> Text {
+fn content(part: &SkinTypeContrast) -> Cell {
     let adjusted = part.answer.p_adjusted.map_or(DASH.into(), |p| format::p_phrase("p", p));
-    Text::strong_if(part.answer.rejected, format::points(part.answer.difference))
-        .then(format!(" {}, {adjusted}", interval(&part.answer)))
+    let sure = format!("{}, {adjusted}", interval(&part.answer));
+    let difference = format::points(part.answer.difference);
+    Cell::estimate(difference, Some(sure)).strong_if(part.answer.rejected)
 }

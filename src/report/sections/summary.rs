@@ -1,34 +1,47 @@
 //! The summary: the design, the verdict and the findings, made from the numbers. A sentence claims
 //! no more than the rule that it names.
 
-use super::power;
+use super::{answer, power};
 use crate::report::block::{Block, Item, Section, Text};
 use crate::report::format;
-use crate::report::inputs::Inputs;
-use crate::report::wording::{have_several_doses, interval, interval_name, name_arm, scope};
-use crate::stats::analysis::{Accuracy, Analysis, Contrast, Design};
+use crate::report::inputs::Part;
+use crate::report::wording::{have_several_doses, interval, interval_name, name_arm, rate, scope};
+use crate::stats::analysis::{Accuracy, Analysis, Contrast};
 use crate::stats::crossed::Basis;
-use crate::vocabulary::{Arm, Regime};
+use crate::vocabulary::{Arm, Control, Design, Regime};
 
-pub fn section(inputs: &Inputs) -> Option<Section> {
-    let analysis = &inputs.analysis;
-    let mut blocks = summarise(inputs).into_iter().map(Block::paragraph).collect::<Vec<_>>();
-    blocks.push(Block::List { ordered: false, items: list_findings(analysis) });
-    if !analysis.contrasts.is_empty() {
-        blocks.push(Block::soft(format!(
-            "Bold: significant at a false discovery rate of {}, for {}.",
-            format::level(analysis.config.q),
-            scope(analysis)
-        )));
+pub fn section(part: Part<'_>) -> Option<Section> {
+    let analysis = part.analysis;
+    let mut blocks = summarise(part).into_iter().map(Block::paragraph).collect::<Vec<_>>();
+    // Where there are several experiments, their tables follow at once.
+    if part.is_only() {
+        blocks.push(Block::List { ordered: false, items: list_findings(analysis) });
+        if !analysis.contrasts.is_empty() {
+            blocks.push(Block::soft(format!(
+                "Bold: significant at {}, for {}.",
+                rate(analysis),
+                scope(analysis)
+            )));
+        }
     }
-    Some(Section { id: "summary", title: "Summary", short: "Summary", blocks })
+    let (id, title, short) = ("summary".into(), "Summary".into(), "Summary".into());
+    Some(Section { id, title, short, blocks })
 }
 
-fn summarise(inputs: &Inputs) -> Vec<String> {
-    let analysis = &inputs.analysis;
-    let mut sentences = vec![describe_design(inputs), judge(analysis)];
+fn summarise(part: Part<'_>) -> Vec<String> {
+    let analysis = part.analysis;
+    // The report of one experiment opens with its answer.
+    let mut sentences = match part.is_only() {
+        true => Vec::new(),
+        false => vec![answer::of(analysis)],
+    };
+    sentences.push(describe_design(part));
     sentences.extend(caution(analysis));
-    sentences.extend(name_shared(inputs));
+    if !part.is_only() {
+        return sentences;
+    }
+    sentences.extend(name_rule(analysis));
+    sentences.extend(name_shared(part));
     if analysis.count_rejected() < analysis.contrasts.len() {
         sentences.push(
             "A difference that is not significant is not shown to be zero: its interval says what \
@@ -58,9 +71,9 @@ fn caution(analysis: &Analysis) -> Option<String> {
 }
 
 /// The parts that all replicates have in common, which no interval covers.
-fn name_shared(inputs: &Inputs) -> Option<String> {
-    let shared = &inputs.study.shared;
-    let compared = !inputs.analysis.contrasts.is_empty() && !shared.is_empty();
+fn name_shared(part: Part<'_>) -> Option<String> {
+    let shared = &part.inputs.study.shared;
+    let compared = !part.analysis.contrasts.is_empty() && !shared.is_empty();
     compared.then(|| {
         format!(
             "All replicates share {}; what another choice of these would change, no interval \
@@ -70,8 +83,8 @@ fn name_shared(inputs: &Inputs) -> Option<String> {
     })
 }
 
-fn describe_design(inputs: &Inputs) -> String {
-    let analysis = &inputs.analysis;
+fn describe_design(part: Part<'_>) -> String {
+    let analysis = part.analysis;
     let rows = &analysis.accuracy;
     let counts = distinct(rows, |design| design.n).iter().map(usize::to_string).collect::<Vec<_>>();
     let mut replicates = rows.iter().map(|row| row.replicates.len()).collect::<Vec<_>>();
@@ -84,7 +97,7 @@ fn describe_design(inputs: &Inputs) -> String {
         "Classifiers were trained on {} real images per class of the image set {}{}, {}{}, \
          {replicates} each, and tested on {} of {}.",
         format::list(&counts),
-        inputs.study.image_set,
+        part.inputs.study.image_set,
         describe_arms(rows),
         describe_transforms(rows),
         describe_regimes(rows),
@@ -111,9 +124,20 @@ fn describe_arms(rows: &[Accuracy]) -> String {
             format::list(&arms)
         ),
     };
-    if rows.iter().any(|row| matches!(row.design.arm, Arm::Control(_))) {
-        text +=
-            ", and once more on the same images from other seeds, which can differ by chance alone";
+    let controls = rows.iter().filter_map(|row| match row.design.arm {
+        Arm::Control(control) => Some(control),
+        Arm::Real | Arm::Synthetic(_) => None,
+    });
+    let mut named = Vec::<Control>::new();
+    controls.for_each(|control| {
+        if !named.contains(&control) {
+            named.push(control);
+        }
+    });
+    let named = named.iter().map(|control| format!("{} ({})", control.name(), control.meaning()));
+    let named = named.collect::<Vec<_>>();
+    if !named.is_empty() {
+        text += &format!(", with the controls {}", format::list(&named));
     }
     text
 }
@@ -149,38 +173,17 @@ fn distinct(rows: &[Accuracy], count: fn(&Design) -> usize) -> Vec<usize> {
     counts
 }
 
-fn judge(analysis: &Analysis) -> String {
-    if analysis.contrasts.is_empty() {
-        return "The study has no synthetic arm, so nothing is compared.".into();
-    }
-    if analysis.contrasts.iter().all(|contrast| contrast.answer.basis == Basis::OneReplicate) {
-        return "With one replicate, nothing can be said of reruns: no comparison is called \
-                significant, and intervals and p concern these trained classifiers on new images."
-            .into();
-    }
-    let rejected =
-        analysis.contrasts.iter().filter(|contrast| contrast.answer.rejected).collect::<Vec<_>>();
-    let better = rejected.iter().filter(|contrast| contrast.answer.difference > 0.0).count();
-    let compared = format!(
-        "Of {} with real images only,",
-        format::count(analysis.contrasts.len(), "comparison")
-    );
-    let scope = format!(
-        "(for new images and new replicates, at a false discovery rate of {})",
-        format::level(analysis.config.q)
-    );
-    match rejected.len() {
-        0 => format!("{compared} none differs significantly in accuracy {scope}."),
-        1 => format!(
-            "{compared} one differs significantly in accuracy {scope}: it is {}.",
-            if better == 1 { "higher" } else { "lower" }
-        ),
-        count => format!(
-            "{compared} {count} differ significantly in accuracy {scope}: {better} higher, {} \
-             lower.",
-            count - better
-        ),
-    }
+/// The population and the rate that "shown" and "significant" are about.
+fn name_rule(analysis: &Analysis) -> Option<String> {
+    let over_reruns =
+        analysis.contrasts.iter().any(|contrast| contrast.answer.basis == Basis::Reruns);
+    over_reruns.then(|| {
+        format!(
+            "A difference is called higher or lower where it is significant for new images and new \
+             replicates, at {}.",
+            rate(analysis)
+        )
+    })
 }
 
 /// An item for each n and setting: the accuracy of real only, and below it every comparison.

@@ -8,9 +8,9 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let savings = Block::list(false, list_savings(&inputs.tasks));
     let blocks = savings.into_iter().chain([Block::Table(table(&inputs.tasks))]).collect();
     Some(Section {
-        id: "tasks",
-        title: "What ran and what sharing saved",
-        short: "What ran",
+        id: "tasks".into(),
+        title: "What ran and what sharing saved".into(),
+        short: "What ran".into(),
         blocks,
     })
 }

@@ -8,7 +8,7 @@ use crate::report::inputs::{Inputs, Sheet};
 pub fn section(inputs: &Inputs) -> Option<Section> {
     let svg = training::draw(&inputs.trainings)?;
     let losses = Figure {
-        path: "figures/training.svg",
+        path: "figures/training.svg".into(),
         drawing: Drawing::Flexible { svg },
         alt: "Losses of the tuned models",
         caption: "The denoising loss of each tuned model, means over stretches of its steps. It \
@@ -18,12 +18,17 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     };
     let mut blocks = vec![Block::Figure(losses)];
     blocks.extend(inputs.previews.as_ref().map(|sheet| Block::Gallery(previews(sheet))));
-    Some(Section { id: "training", title: "Training", short: "Training", blocks })
+    Some(Section {
+        id: "training".into(),
+        title: "Training".into(),
+        short: "Training".into(),
+        blocks,
+    })
 }
 
 fn previews(sheet: &Sheet) -> Gallery {
     Gallery {
-        path: "figures/previews.png",
+        path: "figures/previews.png".into(),
         png: sheet.png.clone(),
         label: "Samples at stages of the training",
         alt: "An image of each model (rows) at stages of its training (columns)".into(),

@@ -3,12 +3,12 @@
 use super::comparisons;
 use crate::report::block::{Block, Section};
 use crate::report::format;
-use crate::report::inputs::Inputs;
+use crate::report::inputs::Part;
 use crate::report::wording::interval_name;
 
 /// None where the study has no variant.
-pub fn section(inputs: &Inputs) -> Option<Section> {
-    let analysis = &inputs.analysis;
+pub fn section(part: Part<'_>) -> Option<Section> {
+    let analysis = part.analysis;
     let contrasts = &analysis.variant_contrasts;
     if contrasts.is_empty() {
         return None;
@@ -23,9 +23,9 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     );
     let table = comparisons::table("Table of comparisons with the generator", analysis, contrasts);
     Some(Section {
-        id: "variants",
-        title: "Variants of the generator",
-        short: "Variants",
+        id: "variants".into(),
+        title: "Variants of the generator".into(),
+        short: "Variants".into(),
         blocks: vec![Block::Table(table.captioned(caption))],
     })
 }

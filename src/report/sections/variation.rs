@@ -1,14 +1,32 @@
 //! Replicates one by one, the components of the differences' variance, and the tests that hold for
 //! the trained classifiers only.
 
-use super::columns;
-use crate::report::block::{Block, Column, Table};
+use super::{columns, power};
+use crate::report::block::{Block, Column, Section, Table};
 use crate::report::format;
+use crate::report::inputs::Part;
 use crate::report::wording::{DASH, interval_name};
 use crate::stats::analysis::{Accuracy, Analysis, Contrast};
 
+/// How far replicates differ, and what that means for the comparisons.
+pub fn section(part: Part<'_>) -> Option<Section> {
+    let analysis = part.analysis;
+    let mut blocks = list_replicates(analysis).to_vec();
+    if !analysis.contrasts.is_empty() {
+        blocks.extend(list_components(analysis));
+        blocks.extend(power::blocks(analysis));
+        blocks.extend(test_these_classifiers(analysis));
+    }
+    Some(Section {
+        id: "variation".into(),
+        title: "Replicates, variances and power".into(),
+        short: "Replicates and power".into(),
+        blocks,
+    })
+}
+
 /// Every design's accuracies, and their differences from real only.
-pub fn list_replicates(analysis: &Analysis) -> [Block; 2] {
+fn list_replicates(analysis: &Analysis) -> [Block; 2] {
     let differences = |row: &Accuracy| {
         let contrast = analysis.contrasts.iter().find(|contrast| contrast.design == row.design);
         contrast.map(|contrast| join(&contrast.replicates, format::points)).unwrap_or_default()
@@ -29,7 +47,7 @@ pub fn list_replicates(analysis: &Analysis) -> [Block; 2] {
 }
 
 /// Every comparison's standard error and the components of its variance.
-pub fn list_components(analysis: &Analysis) -> [Block; 2] {
+fn list_components(analysis: &Analysis) -> [Block; 2] {
     let deviation = |variance: f64| format::width(variance.sqrt());
     let mut columns = columns::designs(analysis, |contrast: &Contrast| &contrast.design);
     columns.extend([
@@ -61,7 +79,7 @@ pub fn list_components(analysis: &Analysis) -> [Block; 2] {
 }
 
 /// Tests that say nothing of reruns.
-pub fn test_these_classifiers(analysis: &Analysis) -> [Block; 2] {
+fn test_these_classifiers(analysis: &Analysis) -> [Block; 2] {
     let mut columns = columns::designs(analysis, |contrast: &Contrast| &contrast.design);
     columns.extend([
         Column::number("sign flips p", |contrast: &Contrast| format::p(contrast.sign_flip)),

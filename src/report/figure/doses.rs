@@ -1,0 +1,116 @@
+//! Accuracy over doses, a panel for each arm at each n, with the fitted curve.
+
+use super::svg::{Anchor, Canvas, ticks};
+use crate::stats::Interval;
+use crate::stats::analysis::{Accuracy, Analysis, Doses};
+use crate::stats::dose_curve::{DoseCurve, Fit, Shape};
+use crate::vocabulary::Arm;
+
+const WIDTH: f64 = 440.0;
+const LEFT: f64 = 48.0;
+const RIGHT: f64 = 18.0;
+const TOP: f64 = 34.0;
+const PLOT: f64 = 210.0;
+const BELOW: f64 = 44.0;
+/// Points of a drawn curve.
+const FINE: usize = 60;
+
+/// A panel for each of the analysis's dose curves.
+pub fn draw(analysis: &Analysis) -> Vec<String> {
+    let rows = |doses: &Doses| rows(analysis, doses);
+    let all = analysis.doses.iter().flat_map(rows).map(ends).collect::<Vec<_>>();
+    let low = all.iter().map(|interval| interval.low).fold(f64::INFINITY, f64::min);
+    let high = all.iter().map(|interval| interval.high).fold(0.0, f64::max);
+    let ticks = ticks(low * 100.0, high * 100.0, 8);
+    analysis
+        .doses
+        .iter()
+        .map(|doses| Panel { doses, rows: rows(doses), ticks: &ticks }.draw())
+        .collect()
+}
+
+/// The accuracies at each dose, dose 0 first.
+fn rows<'a>(analysis: &'a Analysis, doses: &Doses) -> Vec<&'a Accuracy> {
+    let of = &doses.design;
+    let same = |row: &&Accuracy| {
+        let design = &row.design;
+        (design.n, design.setting()) == (of.n, of.setting())
+            && (design.arm == of.arm || design.arm == Arm::Real)
+    };
+    let mut rows = analysis.accuracy.iter().filter(same).collect::<Vec<_>>();
+    rows.sort_by_key(|row| row.design.dose);
+    rows
+}
+
+fn ends(row: &Accuracy) -> Interval {
+    row.accuracy.interval.unwrap_or(Interval { low: row.accuracy.mean, high: row.accuracy.mean })
+}
+
+struct Panel<'a> {
+    doses: &'a Doses,
+    rows: Vec<&'a Accuracy>,
+    /// Percent.
+    ticks: &'a [f64],
+}
+
+impl Panel<'_> {
+    fn draw(&self) -> String {
+        let design = &self.doses.design;
+        let title = format!("{}, n = {}, {}", design.arm, design.n, design.setting());
+        let mut canvas = Canvas::default();
+        canvas.bold((LEFT, 20.0), Anchor::Start, &title);
+        self.axes(&mut canvas);
+        canvas.colour(1, |canvas| {
+            if let Some(fit) = self.best() {
+                let most = self.most();
+                let at = |step: usize| most * step as f64 / FINE as f64;
+                let curve = (0..=FINE).map(|step| (self.x(at(step)), self.y(fit.at(at(step)))));
+                canvas.polyline(&curve.collect::<Vec<_>>(), 0);
+            }
+            for row in &self.rows {
+                let x = self.x(row.design.dose as f64);
+                canvas.whisker((x, self.y(ends(row).low)), (x, self.y(ends(row).high)));
+                canvas.marker((x, self.y(row.accuracy.mean)), 1, row.design.dose > 0);
+            }
+        });
+        canvas.document(WIDTH, TOP + PLOT + BELOW, &format!("Accuracy over doses: {title}."))
+    }
+
+    /// The shape that fits best.
+    fn best(&self) -> Option<&Fit> {
+        let DoseCurve::Fitted { fits, best, .. } = &self.doses.curve else { return None };
+        let shape: &Shape = best;
+        fits.iter().find(|fit| fit.shape == *shape)
+    }
+
+    fn axes(&self, canvas: &mut Canvas) {
+        for tick in self.ticks {
+            let y = self.y(tick / 100.0);
+            canvas.rule((LEFT, y), (WIDTH - RIGHT, y), 0.14, false);
+            canvas.faint((LEFT - 7.0, y + 4.0), Anchor::End, &format!("{tick:.0}%"));
+        }
+        let bottom = TOP + PLOT;
+        canvas.rule((LEFT, bottom), (WIDTH - RIGHT, bottom), 0.6, false);
+        for dose in &self.doses.doses {
+            let x = self.x(*dose as f64);
+            canvas.rule((x, bottom), (x, bottom + 4.0), 0.6, false);
+            canvas.faint((x, bottom + 17.0), Anchor::Middle, &dose.to_string());
+        }
+        let middle = (LEFT + WIDTH - RIGHT) / 2.0;
+        canvas.faint((middle, bottom + 35.0), Anchor::Middle, "synthetic images per real image");
+    }
+
+    fn most(&self) -> f64 {
+        self.doses.doses.last().copied().unwrap_or(1).max(1) as f64
+    }
+
+    fn x(&self, dose: f64) -> f64 {
+        let (left, right) = (LEFT + 14.0, WIDTH - RIGHT - 14.0);
+        left + (right - left) * dose / self.most()
+    }
+
+    fn y(&self, rate: f64) -> f64 {
+        let (first, last) = (self.ticks[0], self.ticks[self.ticks.len() - 1]);
+        TOP + PLOT * (1.0 - (rate * 100.0 - first) / (last - first))
+    }
+}

@@ -1,0 +1,254 @@
+//! The tables of a page as files of their own, for other programs: CSV with a column for each
+//! number, and LaTeX (booktabs). They say what the page's tables say; what is computed stands in
+//! `metrics.json` in full.
+
+use std::collections::BTreeSet;
+
+use super::file::{File, ReportError};
+use crate::report::block::{Block, Cell, Page, Table};
+
+/// The folder of the files.
+pub const FOLDER: &str = "data";
+
+/// `data/<section>-<table>.csv` and `.tex` of every table of the page.
+pub fn files(page: &Page) -> Result<Vec<File>, ReportError> {
+    let mut names = BTreeSet::new();
+    let mut files = Vec::new();
+    for section in &page.sections {
+        for table in tables(&section.blocks) {
+            let stem = format!("{}-{}", section.id, slug(&table.label));
+            let mut name = stem.clone();
+            let mut further = 2..;
+            while !names.insert(name.clone()) {
+                name = format!("{stem}-{}", further.next().expect("numbers go on"));
+            }
+            let path = |ending: &str| format!("{FOLDER}/{name}.{ending}").into();
+            files.push(File { path: path("csv"), bytes: csv(table)? });
+            files.push(File { path: path("tex"), bytes: latex(table).into_bytes() });
+        }
+    }
+    Ok(files)
+}
+
+/// The tables among blocks, those inside others as well, in their order.
+fn tables(blocks: &[Block]) -> Vec<&Table> {
+    let mut found = Vec::new();
+    for block in blocks {
+        match block {
+            Block::Table(table) => found.push(table),
+            Block::Tables { tables } => found.extend(tables),
+            Block::Details { blocks, .. } => found.extend(tables(blocks)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Letters and digits of a label, in small letters with hyphens between words.
+fn slug(label: &str) -> String {
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { ' ' };
+    let words = label.to_lowercase().chars().map(plain).collect::<String>();
+    words.split_whitespace().collect::<Vec<_>>().join("-")
+}
+
+/// What a cell holds, apart: its text, and the ends of an interval.
+struct Parts {
+    value: String,
+    ends: Option<[String; 2]>,
+}
+
+impl Parts {
+    fn of(cell: &Cell) -> Self {
+        let (value, interval) = match cell {
+            Cell::Missing => (String::new(), None),
+            Cell::Text { text } => (text.plain(), None),
+            Cell::Estimate { value, interval, .. } => (value.clone(), interval.clone()),
+        };
+        // A number and its interval may be one text.
+        let (value, interval) = match (value.split_once(" ["), interval) {
+            (_, Some(interval)) => (value, Some(interval)),
+            (Some((number, rest)), None) if rest.ends_with(']') => {
+                (number.to_owned(), Some(format!("[{rest}")))
+            }
+            _ if value.starts_with('[') && value.ends_with(']') => {
+                let interval = value.clone();
+                (String::new(), Some(interval))
+            }
+            (_, None) => (value, None),
+        };
+        let ends = interval.as_deref().and_then(ends);
+        Self { value: number(&value), ends }
+    }
+}
+
+/// The two ends of `[low, high]`, whatever follows.
+fn ends(interval: &str) -> Option<[String; 2]> {
+    let (inner, _) = interval.strip_prefix('[')?.split_once(']')?;
+    let (low, high) = inner.split_once(", ")?;
+    Some([number(low), number(high)])
+}
+
+/// A number as programs read it: without the typographic minus, sign, percent and dash; other text
+/// as it is.
+fn number(text: &str) -> String {
+    let plain = text.replace('\u{2212}', "-");
+    let bare = plain.trim_start_matches('+').trim_end_matches('%');
+    match bare.parse::<f64>() {
+        Ok(_) => bare.to_owned(),
+        Err(_) if text == "\u{2013}" => String::new(),
+        Err(_) => text.to_owned(),
+    }
+}
+
+/// Comma-separated, in UTF-8: a column for each of the table's, and two more after one with
+/// intervals; the heading of a group of rows is the first column.
+fn csv(table: &Table) -> Result<Vec<u8>, ReportError> {
+    let rows = table.rows().collect::<Vec<_>>();
+    let grouped = rows.iter().any(|(heading, _)| heading.is_some());
+    let cells = |row: &[Cell]| row.iter().map(Parts::of).collect::<Vec<_>>();
+    let rows = rows.into_iter().map(|(heading, row)| (heading, cells(row))).collect::<Vec<_>>();
+    let has_ends = (0..table.heads().count())
+        .map(|column| rows.iter().any(|(_, row)| row[column].ends.is_some()))
+        .collect::<Vec<_>>();
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut head = if grouped { vec!["group".to_owned()] } else { Vec::new() };
+    for (name, has_ends) in table.heads().zip(&has_ends) {
+        head.push(name.to_owned());
+        if *has_ends {
+            head.extend([format!("{name} low"), format!("{name} high")]);
+        }
+    }
+    let mut records = vec![head];
+    for (heading, row) in rows {
+        let mut record =
+            if grouped { vec![heading.unwrap_or_default().to_owned()] } else { Vec::new() };
+        for (parts, has_ends) in row.into_iter().zip(&has_ends) {
+            record.push(parts.value);
+            if *has_ends {
+                record.extend(parts.ends.unwrap_or_default());
+            }
+        }
+        records.push(record);
+    }
+    let table = || table.label.clone();
+    for record in records {
+        writer
+            .write_record(record)
+            .map_err(|source| ReportError::Csv { table: table(), source })?;
+    }
+    writer
+        .into_inner()
+        .map_err(|error| ReportError::Csv { table: table(), source: error.into_error().into() })
+}
+
+/// A tabular of booktabs, numbers aligned at the right.
+fn latex(table: &Table) -> String {
+    let columns =
+        table.numbers().map(|is_number| if is_number { 'r' } else { 'l' }).collect::<String>();
+    let line = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
+    let mut text = format!("% {}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n", table.label);
+    text += &line(table.heads().map(escape).collect());
+    text += "\\midrule\n";
+    let mut group = None;
+    for (heading, row) in table.rows() {
+        if let Some(heading) = heading.filter(|heading| group != Some(*heading)) {
+            let across = columns.len();
+            text += &format!("\\multicolumn{{{across}}}{{l}}{{{}}} \\\\\n", escape(heading));
+        }
+        group = heading;
+        let cell = |cell: &Cell| match cell {
+            Cell::Missing => "--".to_owned(),
+            Cell::Text { text } if text.is_strong() => {
+                format!("\\textbf{{{}}}", escape(&text.plain()))
+            }
+            Cell::Text { text } => escape(&text.plain()),
+            Cell::Estimate { value, interval: Some(interval), .. } => {
+                escape(&format!("{value} {interval}"))
+            }
+            Cell::Estimate { value, interval: None, .. } => escape(value),
+        };
+        text += &line(row.iter().map(cell).collect());
+    }
+    text + "\\bottomrule\n\\end{tabular}\n"
+}
+
+/// Text with what LaTeX would read as markup escaped.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for letter in text.chars() {
+        match letter {
+            '\\' => escaped += "\\textbackslash{}",
+            '&' | '%' | '$' | '#' | '_' | '{' | '}' => escaped.extend(['\\', letter]),
+            '~' => escaped += "\\textasciitilde{}",
+            '^' => escaped += "\\textasciicircum{}",
+            '<' => escaped += "\\textless{}",
+            '>' => escaped += "\\textgreater{}",
+            '\u{2212}' => escaped += "$-$",
+            '\u{2013}' => escaped += "--",
+            '\u{d7}' => escaped += "$\\times$",
+            '\u{2009}' => escaped += "\\,",
+            '\u{2713}' => escaped += "+",
+            '\u{2717}' => escaped += "$-$",
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::report::block::{Column, Section, Text};
+
+    #[test]
+    fn tables_are_files_with_a_column_for_each_number() {
+        type Row = (&'static str, Cell, &'static str);
+        let estimate = |value: &str, interval: &str| Cell::estimate(value, Some(interval.into()));
+        let rows: [Row; 2] = [
+            (
+                "a_b & c",
+                estimate("57.1%", "[53.6, 60.5]"),
+                "\u{2212}6.5 [\u{2212}9.2, \u{2212}3.7]",
+            ),
+            ("d, e", Cell::Missing, "\u{2013}"),
+        ];
+        let columns = vec![
+            Column::text("arm", |row: &Row| Text::strong_if(true, row.0)),
+            Column::number("rate", |row: &Row| row.1.clone()),
+            Column::number("difference", |row: &Row| row.2),
+        ];
+        let table = Table::new("Table of rates", columns, &rows);
+        let blocks = vec![
+            Block::Table(table.clone()),
+            Block::Details { summary: String::new(), blocks: vec![Block::Table(table)] },
+        ];
+        let (id, title, short) = ("one".into(), "One".into(), "One".into());
+        let sections = vec![Section { id, title, short, blocks }];
+        let (html, markdown, title) = ("page.html", "page.md", "A page".into());
+        let files = files(&Page { html, markdown, title, head: vec![], sections }).unwrap();
+        let text = |file: &File| String::from_utf8(file.bytes.clone()).unwrap();
+        let shown = files.iter().map(|file| file.path.as_ref()).collect::<Vec<_>>();
+        expect![[r#"
+            data/one-table-of-rates.csv data/one-table-of-rates.tex data/one-table-of-rates-2.csv data/one-table-of-rates-2.tex
+            arm,rate,rate low,rate high,difference,difference low,difference high
+            a_b & c,57.1,53.6,60.5,-6.5,-9.2,-3.7
+            "d, e",,,,,,
+            % Table of rates
+            \begin{tabular}{lrr}
+            \toprule
+            arm & rate & difference \\
+            \midrule
+            \textbf{a\_b \& c} & 57.1\% [53.6, 60.5] & $-$6.5 [$-$9.2, $-$3.7] \\
+            \textbf{d, e} & -- & -- \\
+            \bottomrule
+            \end{tabular}
+        "#]].assert_eq(&format!(
+            "{}\n{}{}",
+            shown.join(" "),
+            text(&files[0]),
+            text(&files[1])
+        ));
+    }
+}

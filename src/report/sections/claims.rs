@@ -1,0 +1,140 @@
+//! The claims of a study: what became of each, by the rule that was fixed for it beforehand.
+
+use crate::report::block::{Block, Column, Section, Table, Text};
+use crate::report::format;
+use crate::report::inputs::{Claimed, Inputs};
+use crate::report::wording::{DASH, interval_name};
+use crate::stats::analysis::{Finding, Measure, Ruling, Verdict};
+
+/// None where the study has no claims.
+pub fn section(inputs: &Inputs) -> Option<Section> {
+    let claims = &inputs.claims;
+    if claims.is_empty() {
+        return None;
+    }
+    let mut blocks = vec![
+        Block::lead(count_rulings(claims)?),
+        Block::Table(table(inputs)),
+        Block::paragraph(
+            "A claim is replicated where its intervals lie wholly on its side, not replicated where \
+             they lie on the other, and inconclusive otherwise. Where one contrast of several is \
+             enough, or one of several would refute a claim, the intervals hold together \
+             (Bonferroni). That nothing changes is shown by two one-sided tests at 5%, never by a \
+             difference that is not significant. The rules were fixed before there were results.",
+        ),
+    ];
+    let details = claims.iter().map(|claimed| Block::Details {
+        summary: format!("{}: {}", claimed.name, claimed.claim.statement),
+        blocks: explain(claimed, inputs),
+    });
+    blocks.extend(details);
+    let (id, title) = ("claims".into(), "Does the paper replicate here?".into());
+    Some(Section { id, title, short: "Claims".into(), blocks })
+}
+
+/// "Of 6 claims, 2 are replicated, 1 is not replicated and 3 are inconclusive."; none without any.
+pub fn count_rulings(claims: &[Claimed]) -> Option<String> {
+    if claims.is_empty() {
+        return None;
+    }
+    let count = |ruling: Ruling| claims.iter().filter(|it| it.verdict.ruling == ruling).count();
+    let mut parts = Vec::new();
+    for (ruling, words) in [
+        (Ruling::Replicated, "replicated"),
+        (Ruling::NotReplicated, "not replicated"),
+        (Ruling::Inconclusive, "inconclusive"),
+        (Ruling::NotTested, "not tested"),
+    ] {
+        match count(ruling) {
+            0 => {}
+            1 => parts.push(format!("1 is {words}")),
+            count => parts.push(format!("{count} are {words}")),
+        }
+    }
+    Some(format!("Of {}, {}.", format::count(claims.len(), "claim"), format::list(&parts)))
+}
+
+/// The sign and the word of a ruling: neither stands alone.
+fn word(ruling: Ruling) -> &'static str {
+    match ruling {
+        Ruling::Replicated => "\u{2713} replicated",
+        Ruling::NotReplicated => "\u{2717} not replicated",
+        Ruling::Inconclusive => "? inconclusive",
+        Ruling::NotTested => "\u{2013} not tested",
+    }
+}
+
+fn table(inputs: &Inputs) -> Table {
+    let finding = |claimed: &Claimed| {
+        let Some(finding) = leading(claimed) else { return DASH.to_owned() };
+        format!("{} {}", value(finding), interval(finding))
+    };
+    let columns = vec![
+        Column::text("claim", |claimed: &Claimed| claimed.claim.statement.clone()).heading_rows(),
+        Column::line("verdict", |claimed: &Claimed| {
+            Text::strong_if(true, word(claimed.verdict.ruling))
+        }),
+        Column::text("this study", finding),
+        Column::text("the paper", |claimed: &Claimed| match claimed.claim.published.as_str() {
+            "" => DASH.to_owned(),
+            published => published.to_owned(),
+        }),
+    ];
+    Table::new("Table of claims", columns, &inputs.claims).captioned(format!(
+        "The contrast that decides each claim, in percentage points [{}].",
+        interval_name(inputs.first())
+    ))
+}
+
+fn leading(claimed: &Claimed) -> Option<&Finding> {
+    claimed.verdict.leading(&claimed.claim.rule)
+}
+
+/// In points, or as a correlation.
+fn value(finding: &Finding) -> String {
+    match finding.measure {
+        Measure::Difference => format::points(finding.difference),
+        Measure::Correlation => format!("rho {}", format::score(finding.difference)),
+    }
+}
+
+fn interval(finding: &Finding) -> String {
+    let form = match finding.measure {
+        Measure::Difference => format::points_interval,
+        Measure::Correlation => format::score_interval,
+    };
+    finding.interval.map_or("(nothing varies)".into(), form)
+}
+
+/// Where a claim comes from, and every contrast of its rule.
+fn explain(claimed: &Claimed, inputs: &Inputs) -> Vec<Block> {
+    let Claimed { claim, verdict, .. } = claimed;
+    let Verdict { reason, findings, .. } = verdict;
+    let said = format!(
+        "{}. Decided by the experiment {}; the rule ({}) was fixed on {}.",
+        claim.source.trim_end_matches('.'),
+        claim.experiment,
+        claim.rule.describe(),
+        claim.fixed
+    );
+    let mut blocks = vec![Block::paragraph(said)];
+    if let Some(reason) = reason {
+        blocks.push(Block::paragraph(format!("Not tested: {reason}.")));
+        return blocks;
+    }
+    let simultaneous =
+        |finding: &Finding| finding.simultaneous.map_or(DASH.into(), format::points_interval);
+    let columns = vec![
+        Column::text("contrast", |finding: &Finding| finding.name.clone()).heading_rows(),
+        Column::number("difference", value),
+        Column::number("interval", interval),
+        Column::number("together with the others", simultaneous),
+        Column::text("holds", |finding: &Finding| if finding.holds { "yes" } else { "no" }),
+    ];
+    let label = format!("Contrasts of {}", claimed.name);
+    blocks.push(Block::Table(Table::new(&label, columns, findings).captioned(format!(
+        "In percentage points [{}, alone and together].",
+        interval_name(inputs.first())
+    ))));
+    blocks
+}
