@@ -126,7 +126,7 @@ pub(super) struct Reproduce {
 pub(super) struct Plan {
     #[command(flatten)]
     pub which: Which,
-    /// List fresh tasks too
+    /// List every task, fresh ones too
     #[arg(long)]
     pub all: bool,
 }

@@ -1,6 +1,6 @@
 //! `titrate plan`, `status`, `show` and `why`: what stands where, and why. Nothing runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
@@ -14,15 +14,21 @@ use crate::id::{Digest, Key};
 use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
 use crate::sources;
 use crate::store::{Artifact, Receipt, Store};
+use crate::study::{Goal, Study};
+use crate::vocabulary::Arm;
 use crate::wording::some_of;
 
 /// How many names a list shows before it only counts.
 const NAMES: usize = 3;
 
+/// How many tasks of a state a plan lists before it only counts.
+const LINES: usize = 20;
+
 pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
     let Opened { study, store, graph } = open(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let mut text = format!("{}: {}\n", study.name, tally(&assessed));
+    let (mut stale, mut unknown) = (Vec::new(), Vec::new());
     for id in graph.ids() {
         let label = &graph.task(id).label;
         match &assessed[id.index()].freshness {
@@ -30,12 +36,19 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
                 writeln!(text, "fresh    {label}  {}", artifact.digest().short())?
             }
             Freshness::Fresh(_) => {}
-            Freshness::Stale(reason) => writeln!(text, "stale    {label}  {reason}")?,
-            Freshness::Unknown(roles) => {
-                writeln!(text, "unknown  {label}  waits for {}", awaited(&graph, id, roles))?
-            }
+            Freshness::Stale(reason) => stale.push(format!("stale    {label}  {reason}\n")),
+            Freshness::Unknown(roles) => unknown
+                .push(format!("unknown  {label}  waits for {}\n", awaited(&graph, id, roles))),
         }
     }
+    for (lines, state) in [(stale, "stale"), (unknown, "unknown")] {
+        let shown = if arguments.all { lines.len() } else { LINES.min(lines.len()) };
+        lines[..shown].iter().for_each(|line| text.push_str(line));
+        if shown < lines.len() {
+            writeln!(text, "{state:7}  {} more; `--all` lists them", lines.len() - shown)?;
+        }
+    }
+    text.push_str(&experiments(&study.study));
     let listing = sources::listing(&study, &store)?;
     if !listing.is_empty() {
         text.push_str("image set:\n");
@@ -45,6 +58,27 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
     text.push_str(&power(&study.study, &graph, &assessed, &store)?);
     print(&text);
     Ok(Exit::Done)
+}
+
+/// The experiments of a study that names them: their classifiers, and how many of these another
+/// experiment before has too.
+fn experiments(study: &Study) -> String {
+    let mut text = String::new();
+    if study.experiments.is_empty() || study.goal != Goal::Report {
+        return text;
+    }
+    let width = study.experiments.keys().map(String::len).max().unwrap_or(0).max(10);
+    text.push_str(&format!("{:width$}  classifiers  shared  comparisons\n", "experiment"));
+    let mut known = BTreeSet::new();
+    for (name, experiment) in study.experiments() {
+        let cells = experiment.cells();
+        let count = cells.len();
+        let compared = cells.iter().filter(|cell| cell.arm != Arm::Real && cell.replicate == 0);
+        let compared = compared.count();
+        let shared = cells.into_iter().filter(|cell| !known.insert(cell.clone())).count();
+        text.push_str(&format!("{name:width$}  {count:11}  {shared:6}  {compared:11}\n"));
+    }
+    text
 }
 
 /// What is not there, and how much work waits.

@@ -12,35 +12,54 @@ use crate::stats::analysis::Analysis;
 use crate::stats::crossed::Components;
 use crate::stats::power::{Design, MOST_IMAGES, MOST_REPLICATES, Need, Power};
 use crate::store::{Artifact, Store};
-use crate::study::{Goal, Study};
+use crate::study::{Experiment, Goal, Study};
 use crate::vocabulary::Arm;
 
-/// The smallest gains that the study finds and what others take, by the variances of results in the
-/// store, or else of the study file. Nothing for a study that compares nothing.
+/// The smallest gains that each experiment finds and what others take, by the variances of results
+/// in the store, or else of the study file. Nothing of an experiment that compares nothing.
 pub fn power(
     study: &Study,
     graph: &Graph,
     assessed: &[Assessment],
     store: &Store,
 ) -> Result<String> {
-    let contrasts = contrasts(study);
-    if study.goal != Goal::Report || contrasts == 0 || graph.by_label("analysis").is_none() {
-        return Ok(String::new());
+    let mut text = String::new();
+    if study.goal != Goal::Report {
+        return Ok(text);
     }
-    let (components, origin) = match measured(graph, assessed, store)? {
-        Some(found) => found,
-        None => (assumed(study), "analysis.assumed; no results in the store".to_owned()),
-    };
+    for (name, experiment) in study.experiments() {
+        let label = format!("analysis/{name}");
+        if contrasts(experiment) == 0 || graph.by_label(&label).is_none() {
+            continue;
+        }
+        let heading =
+            if study.experiments.is_empty() { String::new() } else { format!(" of {name}") };
+        let (components, origin) = match measured(&label, graph, assessed, store)? {
+            Some(found) => found,
+            None => (assumed(study), "analysis.assumed; no results in the store".to_owned()),
+        };
+        writeln!(text, "power{heading}:")?;
+        describe(&mut text, study, experiment, components, &origin)?;
+    }
+    Ok(text)
+}
+
+fn describe(
+    text: &mut String,
+    study: &Study,
+    experiment: &Experiment,
+    components: Components,
+    origin: &str,
+) -> Result<()> {
     let design = Design {
         components,
-        replicates: study.experiment.replicates,
+        replicates: experiment.replicates,
         units: sets::of(study.images.source).held_out(&study.images),
-        contrasts,
+        contrasts: contrasts(experiment),
         q: study.analysis.q,
     };
     let power = Power::of(design);
     let deviation = |variance: f64| format!("{:.1}", variance.sqrt() * 100.0);
-    let mut text = String::from("power:\n");
     match power_sentence(&power) {
         Some(sentence) => writeln!(text, "  {sentence}")?,
         None => writeln!(text, "  With one replicate, nothing can be said of reruns.")?,
@@ -62,12 +81,12 @@ pub fn power(
         text,
         "  Standard deviations in points: {rerun} between replicates, {image} between images, {residual} the rest ({origin})."
     )?;
-    Ok(text)
+    Ok(())
 }
 
 /// Arms that are compared with real only.
-fn contrasts(study: &Study) -> usize {
-    let cells = study.cells().into_iter().filter(|cell| cell.arm != Arm::Real);
+fn contrasts(experiment: &Experiment) -> usize {
+    let cells = experiment.cells().into_iter().filter(|cell| cell.arm != Arm::Real);
     cells.map(|cell| crate::study::Cell { replicate: 0, ..cell }).collect::<BTreeSet<_>>().len()
 }
 
@@ -81,6 +100,7 @@ fn assumed(study: &Study) -> Components {
 /// What the study's analysis found, or else the last analysis that the store has of any study, and
 /// whose it is.
 fn measured(
+    label: &str,
     graph: &Graph,
     assessed: &[Assessment],
     store: &Store,
@@ -92,11 +112,11 @@ fn measured(
             serde_json::from_slice::<Analysis>(&store.objects().read(&entry.digest)?).ok();
         Ok(analysis.and_then(|analysis| analysis.power).map(|power| power.design.components))
     };
-    let Some(task) = graph.by_label("analysis") else { return Ok(None) };
+    let Some(task) = graph.by_label(label) else { return Ok(None) };
     if let Freshness::Fresh(artifact) = &assessed[task.index()].freshness {
         return Ok(components(artifact)?.map(|found| (found, "this study's results".to_owned())));
     }
-    let Some(key) = store.history("analysis")?.pop() else { return Ok(None) };
+    let Some(key) = store.history(label)?.pop() else { return Ok(None) };
     let Some(receipt) = store.receipt(&key)? else { return Ok(None) };
     Ok(components(&receipt.output)?
         .map(|found| (found, format!("the last analysis in the store, key {}", key.short()))))

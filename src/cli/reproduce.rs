@@ -60,8 +60,11 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
         export::text(&folder.join("run.md"), &summary)?;
     }
     let counts = outcome.counts;
+    let answer = report.and_then(|artifact| artifact.entry(report::ANSWER));
+    let answer = answer.map(|entry| store.objects().read(&entry.digest)).transpose()?;
+    let answer = String::from_utf8_lossy(answer.as_deref().unwrap_or_default()).into_owned();
     let line = format!(
-        "ran {} of {} tasks, {} cached, {} failed; report: {page}\n",
+        "{answer}ran {} of {} tasks, {} cached, {} failed; report: {page}\n",
         counts.ran, counts.tasks, counts.cached, counts.failed
     );
     if arguments.json {
@@ -109,7 +112,7 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
     let out = out.clone().unwrap_or_else(|| Path::new("reports").join(&study.name));
     let mut page = String::new();
     for file in report::audit::render(&audit, entry("duplicates.png")?.as_deref())? {
-        export::bytes(&workspace().join(&out).join(file.path), &file.bytes)?;
+        export::bytes(&workspace().join(&out).join(file.path.as_ref()), &file.bytes)?;
         if file.path.ends_with(".md") {
             page = String::from_utf8(file.bytes)?;
         }
