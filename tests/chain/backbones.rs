@@ -19,7 +19,7 @@ fn set(path: &str) -> String {
 #[test]
 fn a_file_of_the_bases_weights_gives_the_same_classifiers() {
     let chain = Chain::new("backbones");
-    let analysis = ["--only", "analysis"];
+    let analysis = ["--only", "analysis/sweep"];
     let before = chain.run_with(&[], &analysis, &[]).ran;
     let classifiers =
         before.into_iter().filter(|label| label.starts_with("classifier/")).collect::<Vec<_>>();

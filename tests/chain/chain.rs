@@ -307,9 +307,10 @@ impl Chain {
 
     /// Damages the largest output of a task on disk.
     pub fn flip_a_byte(&self, label: &str) {
-        let mut files = BTreeMap::new();
-        collect(&self.path("store/receipts"), &mut files);
-        let receipt = files.values().find_map(|bytes| {
+        let (mut receipts, mut files) = (BTreeMap::new(), BTreeMap::new());
+        collect(&self.path("store/receipts"), &mut receipts);
+        collect(&self.path("store/objects"), &mut files);
+        let receipt = receipts.values().find_map(|bytes| {
             let receipt: Value = serde_json::from_slice(bytes).ok()?;
             (receipt.get("titrate_receipt").is_some() && receipt["label"] == label)
                 .then_some(receipt)

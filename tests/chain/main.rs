@@ -4,6 +4,7 @@
 mod backbones;
 mod cases;
 mod chain;
+mod experiments;
 mod hub;
 mod misfits;
 mod pictures;
@@ -29,7 +30,7 @@ fn an_edit_reruns_exactly_what_it_touches() {
     assert_eq!(chain.run(&[]).ran, [] as [String; 0], "the second runs nothing");
     let downstream = |labels: &[&str]| {
         let mut labels = labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
-        labels.extend(["analysis", "report"].map(str::to_owned));
+        labels.extend(["analysis/sweep", "report"].map(str::to_owned));
         labels
     };
     let cases: &[(&str, &[&str], Vec<String>)] = &[
@@ -107,11 +108,12 @@ fn an_edit_reruns_exactly_what_it_touches() {
 #[test]
 fn a_variant_adds_its_own_tasks() {
     let chain = Chain::new("variants");
-    let one_strategy = "experiment.strategies=[\"text-to-image\"]";
+    let one_strategy = "experiment.arms=[\"text-to-image\"]";
     chain.run(&[one_strategy]);
     // Labels with one class in the place of all.
-    let added = |sets: &[&str]| {
-        let ran = chain.run(&[&[one_strategy], sets].concat()).ran;
+    let added = |variant: &str, sets: &[&str]| {
+        let arms = format!("experiment.arms=[\"text-to-image\", \"text-to-image@{variant}\"]");
+        let ran = chain.run(&[&[arms.as_str()], sets].concat()).ran;
         let classes = ["basal cell carcinoma", "lichen planus", "psoriasis"];
         let plain = ran.iter().map(|label| {
             classes.iter().fold(label.clone(), |label, class| label.replace(class, "CLASS"))
@@ -119,7 +121,7 @@ fn a_variant_adds_its_own_tasks() {
         plain.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join("\n")
     };
     expect![[r#"
-        analysis
+        analysis/sweep
         check
         classifier/n=2/text-to-image@ddim-x2/plain/r0
         classifier/n=2/text-to-image@ddim-x2/plain/r1
@@ -129,12 +131,15 @@ fn a_variant_adds_its_own_tasks() {
         generate/text-to-image@ddim/CLASS/r0/sources-0/generations-0
         generate/text-to-image@ddim/CLASS/r1/sources-0/generations-0
         report"#]]
-    .assert_eq(&added(&[
-        "generator.variants.ddim.sampling.solver=ddim",
-        "generator.variants.ddim.sampling.precision=f16",
-    ]));
+    .assert_eq(&added(
+        "ddim",
+        &[
+            "generator.variants.ddim.sampling.solver=ddim",
+            "generator.variants.ddim.sampling.precision=f16",
+        ],
+    ));
     expect![[r#"
-        analysis
+        analysis/sweep
         check
         classifier/n=2/text-to-image@prior-x2/plain/r0
         classifier/n=2/text-to-image@prior-x2/plain/r1
@@ -148,11 +153,14 @@ fn a_variant_adds_its_own_tasks() {
         prior/prompt/text-to-image@prior
         prior@prior
         report"#]]
-    .assert_eq(&added(&[
-        "generator.variants.prior.dreambooth.prior.images=3",
-        "generator.variants.prior.dreambooth.gradient_checkpointing=true",
-        "generator.variants.prior.dreambooth.precision=bf16",
-    ]));
+    .assert_eq(&added(
+        "prior",
+        &[
+            "generator.variants.prior.dreambooth.prior.images=3",
+            "generator.variants.prior.dreambooth.gradient_checkpointing=true",
+            "generator.variants.prior.dreambooth.precision=bf16",
+        ],
+    ));
     let files = chain.report();
     let (_, report) = files.iter().find(|(path, _)| path.ends_with("report.md")).unwrap();
     let report = String::from_utf8_lossy(report);
@@ -161,7 +169,7 @@ fn a_variant_adds_its_own_tasks() {
         "{report}"
     );
     expect![[r#"
-        analysis
+        analysis/sweep
         check
         classifier/n=2/text-to-image@own-x2/plain/r0
         classifier/n=2/text-to-image@own-x2/plain/r1
@@ -171,10 +179,13 @@ fn a_variant_adds_its_own_tasks() {
         generate/text-to-image@own/CLASS/r0/sources-0/generations-0
         generate/text-to-image@own/CLASS/r1/sources-0/generations-0
         report"#]]
-    .assert_eq(&added(&[
-        "generator.variants.own.dreambooth.models=per-replicate",
-        "experiment.transforms=[false]",
-    ]));
+    .assert_eq(&added(
+        "own",
+        &[
+            "generator.variants.own.dreambooth.models=per-replicate",
+            "experiment.transforms=[false]",
+        ],
+    ));
 }
 
 /// Image files count by their bytes, and what is made of them by its own.
@@ -273,6 +284,8 @@ fn digests_do_not_depend_on_jobs_or_threads() {
         "classifier.head=concat-pool",
         "classifier.label_smoothing=0.1",
         "generator.variants.untuned.dreambooth.models=untuned",
+        "experiment.arms=[\"text-to-image\", \"inpaint\", \"in-then-outpaint\", \"text-to-image@untuned\", \"inpaint@untuned\", \
+         \"in-then-outpaint@untuned\", \"duplicate\", \"pool\"]",
     ];
     let chain = Chain::new("threads-2");
     let ran = chain.run_with(&sets, &["--jobs", "2"], &[("RAYON_NUM_THREADS", "2")]).ran;
@@ -280,6 +293,8 @@ fn digests_do_not_depend_on_jobs_or_threads() {
         "classifier/n=2/inpaint@untuned",
         "classifier/n=2/real/transforms/head",
         "classifier/n=2/real/plain/authors",
+        "classifier/n=2/duplicate-x2/plain/head",
+        "classifier/n=2/pool-x2/plain/r0",
         "features/",
     ] {
         assert!(ran.iter().any(|label| label.starts_with(made)), "{made} is none of {ran:?}");
@@ -340,7 +355,7 @@ const KILLS: usize = 6;
 fn a_killed_task_goes_on_inside() {
     let sets = [
         "images.classes=[\"psoriasis\", \"sarcoidosis\"]",
-        "experiment.strategies=[\"text-to-image\"]",
+        "experiment.arms=[\"text-to-image\"]",
         "experiment.doses=[480]",
         "generator.dreambooth.steps=400",
         "generator.dreambooth.previews=10",

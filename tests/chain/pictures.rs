@@ -330,7 +330,8 @@ fn the_paper_is_planned_without_its_data() {
         assert!(work.contains("images through a classifier, forward and back, at most"), "{end}");
         // Nothing has run: the power is that of the variances which the study assumes.
         assert!(
-            work.contains("power:\n  With 5 replicates")
+            work.contains("power")
+                && work.contains(":\n  With 5 replicates")
                 && work.contains("(analysis.assumed; no results"),
             "{end}"
         );
@@ -354,13 +355,14 @@ fn fitzpatrick17k_is_audited_by_its_real_tables() {
     let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     chain.write_study(&format!(
         "extends = {:?}\n[images]\npath = \"real\"\nheld_out_list = {:?}\ntraining_list = \"\"\nsize = 16\n[classifier]\nsize = 0\ncrop = \"centre\"\n",
-        experiments.join("paper.toml"),
+        experiments.join("paper-sweep.toml"),
         lists[1],
     ));
     let table = fs::read(&lists[0]).unwrap();
     fs::create_dir(&set).unwrap();
     let text = String::from_utf8_lossy(&table);
-    let classes = Study::load(&experiments.join("paper.toml"), &[]).unwrap().study.images.classes;
+    let classes =
+        Study::load(&experiments.join("paper-sweep.toml"), &[]).unwrap().study.images.classes;
     for hash in
         text.lines().filter(|line| classes.iter().any(|class| line.contains(&format!(",{class},"))))
     {

@@ -293,8 +293,8 @@ fn plan_status_why_and_show_explain_an_edit() {
         stale    weights/b  params.steps: 100 -> 200\n\
         unknown  shards/b  waits for weights/b\n\
         unknown  classifier/ab-augmented  waits for shards/b\n\
-        unknown  analysis  waits for classifier/ab-augmented\n\
-        unknown  report  waits for analysis\n";
+        unknown  analysis/sweep  waits for classifier/ab-augmented\n\
+        unknown  report  waits for analysis/sweep\n";
     assert_eq!(plan(), planned);
     let status = workspace.told(&["status"]);
     assert!(status.contains("join         7      4      1        2\n"), "{status}");
@@ -325,7 +325,7 @@ fn verify_finds_damage_and_gc_keeps_what_studies_need() {
     let workspace = Workspace::study();
     workspace.told(&["reproduce"]);
     assert!(workspace.told(&["gc", "--dry-run"]).starts_with("would drop 0 objects"));
-    workspace.edit(|toy| drop(toy.task("analysis").params.insert("q".into(), json!(0.1))));
+    workspace.edit(|toy| drop(toy.task("analysis/sweep").params.insert("q".into(), json!(0.1))));
     workspace.told(&["reproduce"]);
     let counted = workspace.told(&["gc", "--dry-run"]);
     assert!(!counted.starts_with("would drop 0 objects"), "{counted}");

@@ -152,8 +152,8 @@ fn an_edit_reruns_exactly_what_depends_on_it() {
     let edits: &[Edit] = &[
         (
             "q of the correction",
-            |toy| set(toy, "analysis", "q", json!(0.1)),
-            &["analysis", "report"],
+            |toy| set(toy, "analysis/sweep", "q", json!(0.1)),
+            &["analysis/sweep", "report"],
         ),
         (
             "classifier epochs",
@@ -164,7 +164,7 @@ fn an_edit_reruns_exactly_what_depends_on_it() {
                     .for_each(|epochs| *epochs = json!(3))
             },
             &[
-                "analysis",
+                "analysis/sweep",
                 "classifier/a",
                 "classifier/ab-augmented",
                 "classifier/real",
@@ -175,7 +175,7 @@ fn an_edit_reruns_exactly_what_depends_on_it() {
         (
             "steps of one class",
             |toy| set(toy, "weights/b", "steps", json!(200)),
-            &["analysis", "classifier/ab-augmented", "report", "shards/b", "weights/b"],
+            &["analysis/sweep", "classifier/ab-augmented", "report", "shards/b", "weights/b"],
         ),
         (
             "a transform's strength",
@@ -185,7 +185,7 @@ fn an_edit_reruns_exactly_what_depends_on_it() {
                     .filter_map(|task| task.params.get_mut("strength"))
                     .for_each(|strength| *strength = json!(0.2))
             },
-            &["analysis", "classifier/ab-augmented", "classifier/real-augmented", "report"],
+            &["analysis/sweep", "classifier/ab-augmented", "classifier/real-augmented", "report"],
         ),
         (
             "a new arm",
@@ -197,14 +197,16 @@ fn an_edit_reruns_exactly_what_depends_on_it() {
                     &["images", "shards/b"],
                 );
                 toy.0.insert(9, new);
-                toy.task("analysis").inputs.insert("classifier-b".into(), "classifier/b".into());
+                toy.task("analysis/sweep")
+                    .inputs
+                    .insert("classifier-b".into(), "classifier/b".into());
             },
-            &["analysis", "classifier/b", "report"],
+            &["analysis/sweep", "classifier/b", "report"],
         ),
         (
             "another seed",
             |toy| toy.task("shards/a").seed = Some(9),
-            &["analysis", "classifier/a", "classifier/ab-augmented", "report", "shards/a"],
+            &["analysis/sweep", "classifier/a", "classifier/ab-augmented", "report", "shards/a"],
         ),
         ("another label", |toy| toy.task("report").label = "the report".into(), &[]),
         ("other costs", |toy| toy.0.iter_mut().for_each(|task| task.cost += 1.0), &[]),
@@ -318,7 +320,8 @@ fn a_failure_stops_only_its_dependants() {
     let (label, error, log) = stopped.failure();
     assert_eq!((label, error), ("weights/a", r#"{"reason":"the toy is broken"}"#));
     assert!(log.iter().any(|line| line == "about to fail"), "{log:?}");
-    let behind = ["analysis", "classifier/a", "classifier/ab-augmented", "report", "shards/a"];
+    let behind =
+        ["analysis/sweep", "classifier/a", "classifier/ab-augmented", "report", "shards/a"];
     assert_eq!(stopped.blocked(), behind);
     let options = Options { keep_going: true, ..place.options() };
     let kept_going = place.run_with(&toy, &options);
@@ -329,7 +332,14 @@ fn a_failure_stops_only_its_dependants() {
     toy.task("weights/a").kind = "join".into();
     assert_eq!(
         place.run(&toy).ran(),
-        ["analysis", "classifier/a", "classifier/ab-augmented", "report", "shards/a", "weights/a"]
+        [
+            "analysis/sweep",
+            "classifier/a",
+            "classifier/ab-augmented",
+            "report",
+            "shards/a",
+            "weights/a"
+        ]
     );
 }
 

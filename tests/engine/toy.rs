@@ -193,7 +193,7 @@ pub fn study(source: &str) -> Toy {
             json!({ "epochs": 2, "strength": 0.1 }),
             &["shards/a", "shards/b"],
         ),
-        ToyTask::new("analysis", "join", json!({ "q": 0.05 }), &classifiers),
-        ToyTask::new("report", "page", json!({}), &["analysis"]),
+        ToyTask::new("analysis/sweep", "join", json!({ "q": 0.05 }), &classifiers),
+        ToyTask::new("report", "page", json!({}), &["analysis/sweep"]),
     ])
 }

@@ -57,6 +57,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("candle_core", &["ml", "steps"]),
     ("candle_nn", &["ml", "steps"]),
     ("candle_transformers", &["ml", "steps"]),
+    ("nalgebra", &["stats"]),
     ("sled", &["store"]),
     ("hf_hub", &["hub"]),
     ("ureq", &["hub"]),
