@@ -141,23 +141,23 @@ fn tables() -> Vec<Block> {
 fn tables_in_both_formats() {
     expect![[r#"
         <div class="scroll" tabindex="0" role="region" aria-label="Rates">
-        <table>
+        <table class="few">
         <caption>Rates of all.</caption>
         <thead><tr><td></td><th scope="col" class="number">rate</th><th scope="col" class="text">note</th></tr></thead>
         <tbody>
-        <tr><th scope="row" class="line">x</th><td class="number">2 <span class="interval">[1, 3]</span></td><td class="text">a|b</td></tr>
-        <tr><th scope="row" class="line">y</th><td class="number">0.5</td><td class="text">a|b</td></tr>
-        <tr class="marked"><th scope="row" class="line">z</th><td class="number">&ndash;</td><td class="text"><strong>a|b</strong></td></tr>
+        <tr><th scope="row" class="line">x</th><td class="number" data-head="rate">2 <span class="interval">[1, 3]</span></td><td class="text" data-head="note">a|b</td></tr>
+        <tr><th scope="row" class="line">y</th><td class="number" data-head="rate">0.5</td><td class="text" data-head="note">a|b</td></tr>
+        <tr class="marked"><th scope="row" class="line">z</th><td class="number" data-head="rate">&ndash;</td><td class="text" data-head="note"><strong>a|b</strong></td></tr>
         </tbody>
         </table>
         </div>
         <div class="tables">
         <div class="scroll" tabindex="0" role="region" aria-label="Rates by time">
-        <table>
+        <table class="few">
         <thead><tr><td></td><th scope="col" class="number">rate</th><th scope="col" class="text">note</th></tr></thead>
         <tbody>
         <tr><th scope="rowgroup" class="group" colspan="3">early</th></tr>
-        <tr><th scope="row" class="line">x</th><td class="number">2 <span class="interval">[1, 3]</span></td><td class="text">a|b</td></tr>
+        <tr><th scope="row" class="line">x</th><td class="number" data-head="rate">2 <span class="interval">[1, 3]</span></td><td class="text" data-head="note">a|b</td></tr>
         </tbody>
         </table>
         </div>
