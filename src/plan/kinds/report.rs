@@ -91,7 +91,7 @@ pub struct Training {
 }
 
 impl Spec for Report {
-    const KIND: Kind = Kind { name: "report", version: 15, noun: "report", on_device: false };
+    const KIND: Kind = Kind { name: "report", version: 16, noun: "report", on_device: false };
 }
 
 impl Report {

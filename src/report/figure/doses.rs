@@ -4,7 +4,6 @@ use super::svg::{Anchor, Canvas, ticks};
 use crate::stats::Interval;
 use crate::stats::analysis::{Accuracy, Analysis, Doses};
 use crate::stats::dose_curve::{DoseCurve, Fit, Shape};
-use crate::vocabulary::Arm;
 
 const WIDTH: f64 = 440.0;
 const LEFT: f64 = 48.0;
@@ -17,7 +16,7 @@ const FINE: usize = 60;
 
 /// A panel for each of the analysis's dose curves.
 pub fn draw(analysis: &Analysis) -> Vec<String> {
-    let rows = |doses: &Doses| rows(analysis, doses);
+    let rows = |doses| analysis.accuracies(doses);
     let all = analysis.doses.iter().flat_map(rows).map(ends).collect::<Vec<_>>();
     let low = all.iter().map(|interval| interval.low).fold(f64::INFINITY, f64::min);
     let high = all.iter().map(|interval| interval.high).fold(0.0, f64::max);
@@ -27,19 +26,6 @@ pub fn draw(analysis: &Analysis) -> Vec<String> {
         .iter()
         .map(|doses| Panel { doses, rows: rows(doses), ticks: &ticks }.draw())
         .collect()
-}
-
-/// The accuracies at each dose, dose 0 first.
-fn rows<'a>(analysis: &'a Analysis, doses: &Doses) -> Vec<&'a Accuracy> {
-    let of = &doses.design;
-    let same = |row: &&Accuracy| {
-        let design = &row.design;
-        (design.n, design.setting()) == (of.n, of.setting())
-            && (design.arm == of.arm || design.arm == Arm::Real)
-    };
-    let mut rows = analysis.accuracy.iter().filter(same).collect::<Vec<_>>();
-    rows.sort_by_key(|row| row.design.dose);
-    rows
 }
 
 fn ends(row: &Accuracy) -> Interval {

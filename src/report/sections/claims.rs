@@ -20,7 +20,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
              they lie on the other, and inconclusive otherwise. Where one contrast of several is \
              enough, or one of several would refute a claim, the intervals hold together \
              (Bonferroni). That nothing changes is shown by two one-sided tests at 5%, never by a \
-             difference that is not significant. The rules were fixed before there were results.",
+             difference that is not significant. Each rule has the day on which it was fixed.",
         ),
     ];
     let details = claims.iter().map(|claimed| Block::Details {

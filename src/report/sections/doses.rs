@@ -9,7 +9,6 @@ use crate::report::inputs::Part;
 use crate::report::wording::{interval_and_scope, interval_name};
 use crate::stats::analysis::{Accuracy, Doses};
 use crate::stats::dose_curve::{DoseCurve, MostOfPlateau, Shape};
-use crate::vocabulary::Arm;
 
 /// None where no arm has several doses.
 pub fn section(part: Part<'_>) -> Option<Section> {
@@ -97,13 +96,7 @@ fn plateau(most: &MostOfPlateau) -> String {
 fn table(part: Part<'_>, doses: &Doses) -> Table {
     let analysis = part.analysis;
     let of = &doses.design;
-    let same = |row: &&Accuracy| {
-        let design = &row.design;
-        (design.n, design.setting()) == (of.n, of.setting())
-            && (design.arm == of.arm || design.arm == Arm::Real)
-    };
-    let mut rows = analysis.accuracy.iter().filter(same).collect::<Vec<_>>();
-    rows.sort_by_key(|row| row.design.dose);
+    let rows = analysis.accuracies(doses);
     let columns = vec![
         Column::number("synthetic per real image", |row: &Accuracy| row.design.dose).heading_rows(),
         Column::number("accuracy", |row: &Accuracy| percent(&row.accuracy)),

@@ -88,6 +88,19 @@ pub struct Declared {
 }
 
 impl Analysis {
+    /// The accuracies of an arm over its doses, dose 0 first.
+    pub fn accuracies(&self, doses: &Doses) -> Vec<&Accuracy> {
+        let of = &doses.design;
+        let same = |row: &&Accuracy| {
+            let design = &row.design;
+            (design.n, design.setting()) == (of.n, of.setting())
+                && (design.arm == of.arm || design.arm == Arm::Real)
+        };
+        let mut rows = self.accuracy.iter().filter(same).collect::<Vec<_>>();
+        rows.sort_by_key(|row| row.design.dose);
+        rows
+    }
+
     /// Number of the family's hypotheses that are rejected.
     pub fn count_rejected(&self) -> usize {
         self.contrasts.iter().filter(|contrast| contrast.answer.rejected).count()
