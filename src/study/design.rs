@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::{DreamBooth, Experiment, Generator, Models, Rare, Study};
 use crate::seed::Seed;
-use crate::vocabulary::{Arm, Design, Regime, Rule, Strategy, WeightsKept};
+use crate::vocabulary::{Arm, Design, Regime, Rule, Strategy, Usage, WeightsKept};
 
 /// One classifier: cohort x arm x dose x n, once per replicate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,6 +81,20 @@ impl Study {
         let mut known = BTreeSet::new();
         let all = self.experiments().flat_map(|(_, experiment)| experiment.cells());
         all.filter(|cell| known.insert(cell.clone())).collect()
+    }
+
+    /// How an arm's synthetic images are used; none: like real ones.
+    pub fn usage_of(&self, arm: &Arm) -> Option<&Usage> {
+        self.usages.get(&arm.synthetic()?.usage)
+    }
+
+    /// Synthetic images of a class for each real one of it that a cell trains on.
+    pub fn dose_of(&self, cell: &Cell, class: &str) -> usize {
+        if cell.arm.synthetic().is_none() || !cell.adds_to(class) {
+            return 0;
+        }
+        let own = self.usage_of(&cell.arm).and_then(|usage| usage.doses.get(class));
+        own.copied().unwrap_or(cell.dose)
     }
 
     /// The rules of the claims that an experiment's classifiers decide, by the claim's name.
@@ -167,11 +181,12 @@ impl Study {
         shared
     }
 
-    /// The arms with synthetic images, whatever their doses: the generator's and then each
+    /// The arms with synthetic images, whatever their doses and uses: the generator's and then each
     /// variant's, in the order of tables.
     pub fn arms(&self) -> Vec<Arm> {
         let all = self.experiments().flat_map(|(_, experiment)| &experiment.arms);
-        let mut arms = all.filter(|arm| arm.synthetic().is_some()).cloned().collect::<Vec<_>>();
+        let made = all.filter(|arm| arm.synthetic().is_some());
+        let mut arms = made.map(Arm::plain).collect::<Vec<_>>();
         let rank = |arm: &Arm| {
             arm.synthetic().map(|synthetic| (synthetic.variant.clone(), synthetic.strategy))
         };

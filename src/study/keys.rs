@@ -20,8 +20,9 @@ struct List {
     template: &'static [&'static str],
 }
 
-const LISTS: [List; 2] = [
+const LISTS: [List; 3] = [
     List { path: &["generator", "variants"], template: &["generator"] },
+    List { path: &["usages"], template: &["usage"] },
     List { path: &["experiments"], template: &["experiment"] },
 ];
 

@@ -5,6 +5,7 @@ mod experiments;
 mod generators;
 mod images;
 mod rules;
+mod usages;
 
 use rules::{Rules, join, to_toml};
 

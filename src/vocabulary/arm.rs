@@ -88,6 +88,8 @@ pub struct Synthetic {
     pub strategy: Strategy,
     /// The generator's variant; empty: the generator itself.
     pub variant: String,
+    /// How they are used; empty: like real images.
+    pub usage: String,
 }
 
 /// The images that a classifier is trained on beside the real ones. The order is that of tables.
@@ -105,7 +107,16 @@ pub enum Arm {
 impl Arm {
     /// The images of a strategy by the generator's variant; empty: by the generator itself.
     pub fn of(strategy: Strategy, variant: &str) -> Self {
-        Self::Synthetic(Synthetic { strategy, variant: variant.to_owned() })
+        let (variant, usage) = (variant.to_owned(), String::new());
+        Self::Synthetic(Synthetic { strategy, variant, usage })
+    }
+
+    /// The arm of the same images whose use is the plain one.
+    pub fn plain(&self) -> Self {
+        match self {
+            Self::Synthetic(Synthetic { strategy, variant, .. }) => Self::of(*strategy, variant),
+            Self::Real | Self::Control(_) => self.clone(),
+        }
     }
 
     /// Where its synthetic images come from, if it has any.
@@ -124,25 +135,30 @@ impl Arm {
         }
     }
 
-    /// The same strategy by the generator itself, where this is an arm of a variant of it.
-    pub fn without_variant(&self) -> Option<Self> {
-        let Synthetic { strategy, variant } = self.synthetic()?;
+    /// The arm that this one varies: of a use the plain use of the same images, of a variant's
+    /// images the generator's own.
+    pub fn varied(&self) -> Option<Self> {
+        let Synthetic { strategy, variant, usage } = self.synthetic()?;
+        if !usage.is_empty() {
+            return Some(self.plain());
+        }
         (!variant.is_empty()).then(|| Self::of(*strategy, ""))
     }
 }
 
-/// `real`, `reseeded`, `text-to-image`, or of a variant `text-to-image@lora`: the name in labels,
-/// keys and results.
+/// `real`, `reseeded`, `text-to-image`, of a variant `text-to-image@lora`, in a use
+/// `text-to-image+light`: the name in labels, keys and results.
 impl fmt::Display for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Real => f.pad("real"),
             Self::Control(control) => f.pad(control.name()),
-            Self::Synthetic(Synthetic { strategy, variant }) if variant.is_empty() => {
-                f.pad(strategy.name())
-            }
-            Self::Synthetic(Synthetic { strategy, variant }) => {
-                f.pad(&format!("{}@{variant}", strategy.name()))
+            Self::Synthetic(Synthetic { strategy, variant, usage }) => {
+                let part = |mark: &str, name: &str| match name {
+                    "" => String::new(),
+                    name => format!("{mark}{name}"),
+                };
+                f.pad(&format!("{}{}{}", strategy.name(), part("@", variant), part("+", usage)))
             }
         }
     }
@@ -153,7 +169,7 @@ impl fmt::Display for Arm {
 #[error(
     "no arm is called `{0}`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and \
      `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the \
-     generator"
+     generator, then `+` and a name for a use"
 )]
 pub struct UnknownArm(String);
 
@@ -167,11 +183,13 @@ impl FromStr for Arm {
         if let Some(control) = Control::ALL.into_iter().find(|control| control.name() == name) {
             return Ok(Self::Control(control));
         }
-        let (strategy, variant) = name.split_once('@').unwrap_or((name, ""));
+        let (made, usage) = name.split_once('+').unwrap_or((name, ""));
+        let (strategy, variant) = made.split_once('@').unwrap_or((made, ""));
         let strategy = Strategy::ALL.into_iter().find(|known| known.name() == strategy);
+        let (variant, usage) = (variant.to_owned(), usage.to_owned());
         strategy
-            .filter(|_| !name.ends_with('@'))
-            .map(|strategy| Self::of(strategy, variant))
+            .filter(|_| !name.ends_with(['@', '+']) && !made.ends_with('@'))
+            .map(|strategy| Self::Synthetic(Synthetic { strategy, variant, usage }))
             .ok_or_else(|| UnknownArm(name.to_owned()))
     }
 }
@@ -196,13 +214,23 @@ mod tests {
 
     #[test]
     fn names_lead_back_to_arms_and_order_as_tables_do() {
-        let names = ["real", "reseeded", "pool", "text-to-image", "text-to-image@a@b", "inpaint"];
+        let names = [
+            "real",
+            "reseeded",
+            "pool",
+            "text-to-image",
+            "text-to-image+light",
+            "text-to-image@a@b",
+            "text-to-image@a@b+light",
+            "inpaint",
+        ];
         let arms = names.map(|name| name.parse::<Arm>().unwrap());
         assert_eq!(arms.each_ref().map(Arm::to_string), names);
         assert!(arms.is_sorted(), "{arms:?}");
-        assert_eq!(arms[4].without_variant().as_ref(), Some(&arms[3]));
-        assert_eq!(arms[3].without_variant(), None);
-        for unknown in ["", "real@a", "outpaint", "inpaint@"] {
+        let varied = arms.each_ref().map(Arm::varied);
+        let plain = [None, None, None, None, Some(3), Some(3), Some(5), None];
+        assert_eq!(varied, plain.map(|at: Option<usize>| at.map(|at| arms[at].clone())));
+        for unknown in ["", "real@a", "real+a", "outpaint", "inpaint@", "inpaint+", "inpaint@+a"] {
             assert_eq!(unknown.parse::<Arm>(), Err(UnknownArm(unknown.to_owned())));
         }
     }

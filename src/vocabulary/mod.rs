@@ -9,6 +9,7 @@ mod diffusion;
 mod pictures;
 mod statistics;
 mod training;
+mod usage;
 
 pub use arm::{Arm, Control, Strategy, Synthetic, UnknownArm};
 pub use claim::{Among, Bound, Claim, LinearContrast, Quantifier, Rule, Term, Test, rated};
@@ -23,3 +24,4 @@ pub use statistics::Correction;
 pub use training::{
     ClassifierSchedule, Crop, HeadKind, NormalisationKind, Regime, Transforms, WeightsKept,
 };
+pub use usage::{Choice, Mixture, Usage};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::vocabulary::{
     Arm, Claim, Comparison, Correction, Dedupe, Fit, ImageSource, PredictionType, Regime,
-    SkinTypeScale, Transforms, Unusable,
+    SkinTypeScale, Transforms, Unusable, Usage,
 };
 
 pub use classifier::*;
@@ -47,6 +47,11 @@ pub struct Study {
     /// The probe: the classifier that judges in the generator check whether synthetic images show
     /// their class. It is trained on `images.plentiful` real images of each class.
     pub probe: Classifier,
+    /// What uses of synthetic images have unless they say otherwise.
+    pub usage: Usage,
+    /// Uses of synthetic images by name, each like `usage` but for what it says. Arms of
+    /// experiments name them, as in `text-to-image+light`.
+    pub usages: BTreeMap<String, Usage>,
     /// The comparison of synthetic with real images in a feature space.
     pub quality: Quality,
     /// What experiments have unless they say otherwise; where there are no named ones, the only
@@ -317,7 +322,7 @@ pub struct Experiment {
     pub n: Vec<usize>,
     /// What is compared with real images only, one or more: synthetic images by a strategy
     /// (`text-to-image`, `inpaint`, `in-then-outpaint`; with `@` and a name by a variant of the
-    /// generator), or a control (`reseeded`, `equal-steps`, `duplicate`, `pool`). Without a
+    /// generator; with `+` and a name in a use), or a control (`reseeded`, `equal-steps`, `duplicate`, `pool`). Without a
     /// strategy in any experiment nothing is generated.
     pub arms: Vec<Arm>,
     /// Synthetic images per real image, one value or more, each 1 or more; what controls add or

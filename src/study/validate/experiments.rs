@@ -2,8 +2,8 @@
 
 use super::super::keys::dotted;
 use super::super::schema::*;
-use super::claims;
 use super::rules::{Rules, join};
+use super::{claims, usages};
 use crate::vocabulary::{Arm, Control};
 
 pub(super) fn experiments(study: &Study, rules: &mut Rules) {
@@ -18,6 +18,7 @@ pub(super) fn experiments(study: &Study, rules: &mut Rules) {
     for (name, claim) in &study.claims {
         claims::claim(study, name, claim, rules);
     }
+    usages::usages(study, rules);
     let arms = rules.said.last(|key| key.ends_with(".arms"));
     for variant in study.generator.variants.keys() {
         let key = dotted(&["generator", "variants", variant]);
@@ -41,11 +42,17 @@ fn experiment(study: &Study, key: &str, experiment: &Experiment, rules: &mut Rul
     rules.counts_sweep(&of("doses"), &experiment.doses, allowed);
     rules.sweep(&of("arms"), &experiment.arms);
     for arm in &experiment.arms {
-        let variant = arm.synthetic().map_or("", |synthetic| &synthetic.variant);
+        let (variant, usage) =
+            arm.synthetic().map_or(("", ""), |made| (&made.variant, &made.usage));
         let message = match arm {
             Arm::Real => "`real` is always there and not named".to_owned(),
-            _ if variant.is_empty() || study.generator.variants.contains_key(variant) => continue,
-            _ => format!("there is no `generator.variants.{variant}`"),
+            _ if !variant.is_empty() && !study.generator.variants.contains_key(variant) => {
+                format!("there is no `generator.variants.{variant}`")
+            }
+            _ if !usage.is_empty() && !study.usages.contains_key(usage) => {
+                format!("there is no `usages.{usage}`")
+            }
+            _ => continue,
         };
         rules.refuse(&of("arms"), format!("`{}` has \"{arm}\": {message}", of("arms")));
     }
