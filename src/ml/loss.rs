@@ -22,33 +22,62 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, label_smoothing: f64) ->
     (nll * (1.0 - label_smoothing))? + uniform
 }
 
-/// [`cross_entropy`] with a weight of each class, as PyTorch defines it: each item counts as its
-/// class's weight, and the sum is divided by that of these weights; empty weights are 1 each.
+/// Weights in a loss over a batch; an item has the product of both.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weights<'a> {
+    /// Of the classes; empty: 1 each.
+    pub of_classes: &'a [f32],
+    /// Of the items; `None`: 1 each.
+    pub of_items: Option<&'a [f32]>,
+}
+
+/// [`cross_entropy`] with weights. Those of classes are as PyTorch defines them: each item counts
+/// as its class's weight, and the sum is divided by that of these weights. Those of items multiply
+/// them, above and below.
 pub fn weighted_cross_entropy(
     logits: &Tensor,
     targets: &Tensor,
     label_smoothing: f64,
-    weights: &[f32],
+    weights: Weights<'_>,
 ) -> Result<Tensor> {
-    if weights.is_empty() {
+    let Weights { of_classes, of_items } = weights;
+    if of_classes.is_empty() && of_items.is_none() {
         return cross_entropy(logits, targets, label_smoothing);
     }
     let (batch, classes) = logits.dims2()?;
-    if targets.dims() != [batch] || weights.len() != classes {
+    let fits = (of_classes.is_empty() || of_classes.len() == classes)
+        && of_items.is_none_or(|weights| weights.len() == batch);
+    if targets.dims() != [batch] || !fits {
         bail!(
-            "cross_entropy: {} weights and targets {:?} for logits {:?}",
-            weights.len(),
+            "cross_entropy: {} weights of classes, {:?} of items and targets {:?} for logits {:?}",
+            of_classes.len(),
+            of_items.map(<[f32]>::len),
             targets.shape(),
             logits.shape()
         );
     }
-    let weights =
-        Tensor::from_slice(weights, classes, logits.device())?.to_dtype(logits.dtype())?;
-    let of_item = weights.index_select(targets, 0)?;
-    let weighted = log_softmax(logits)?.broadcast_mul(&weights)?;
+    let tensor = |weights: &[f32]| {
+        Tensor::from_slice(weights, weights.len(), logits.device())?.to_dtype(logits.dtype())
+    };
+    let mut weighted = log_softmax(logits)?;
+    let mut sum = None;
+    if !of_classes.is_empty() {
+        let of_classes = tensor(of_classes)?;
+        weighted = weighted.broadcast_mul(&of_classes)?;
+        sum = Some(of_classes.index_select(targets, 0)?);
+    }
+    if let Some(of_items) = of_items {
+        let of_items = tensor(of_items)?;
+        weighted = weighted.broadcast_mul(&of_items.unsqueeze(1)?)?;
+        sum = Some(match sum {
+            Some(of_classes) => (of_classes * of_items)?,
+            None => of_items,
+        });
+    }
     let nll = weighted.gather(&targets.unsqueeze(1)?, 1)?.sum_all()?.neg()?;
     let uniform = (weighted.sum_all()? * (-label_smoothing / classes as f64))?;
-    ((nll * (1.0 - label_smoothing))? + uniform)? / of_item.sum_all()?
+    let total = ((nll * (1.0 - label_smoothing))? + uniform)?;
+    total / sum.expect("there are weights").sum_all()?
 }
 
 /// Logarithm of the softmax over the last dimension. The maximum is subtracted as a constant, which
@@ -103,18 +132,33 @@ mod tests {
             Tensor::new(&[[2.0f64, -1.0, 0.5], [3.0, 0.0, 1.0], [0.0, 0.0, 1.5]], &Device::Cpu)
                 .unwrap();
         let targets = Tensor::new(&[2u32, 0, 1], &Device::Cpu).unwrap();
-        let loss = |smoothing, weights: &[f32]| {
+        let of = |smoothing, weights| {
             weighted_cross_entropy(&logits, &targets, smoothing, weights)
                 .unwrap()
                 .to_scalar::<f64>()
                 .unwrap()
         };
+        let loss = |smoothing, of_classes| of(smoothing, Weights { of_classes, of_items: None });
         for (smoothing, expected) in
             [(0.0, 1.365_275_411_053_569_9), (0.1, 1.428_562_008_811_561_8)]
         {
             assert!((loss(smoothing, &[1.0, 2.0, 0.5]) - expected).abs() < 1e-12);
             assert!((loss(smoothing, &[3.0; 3]) - loss(smoothing, &[])).abs() < 1e-12);
+            // The targets' classes have these weights, so that both say the same.
+            let of_items = Some(&[0.5f32, 1.0, 2.0][..]);
+            let by_item = of(0.0, Weights { of_classes: &[], of_items });
+            assert!((by_item - loss(0.0, &[1.0, 2.0, 0.5])).abs() < 1e-12);
+            let both =
+                of(smoothing, Weights { of_classes: &[1.0, 2.0, 0.5], of_items: Some(&[3.0; 3]) });
+            assert!((both - expected).abs() < 1e-12);
         }
+        // An item without weight is not there.
+        let of_items = Some(&[1.0f32, 0.0, 1.0][..]);
+        let keep = Tensor::new(&[0u32, 2], &Device::Cpu).unwrap();
+        let pick = |tensor: &Tensor| tensor.index_select(&keep, 0).unwrap();
+        let without = cross_entropy(&pick(&logits), &pick(&targets), 0.1).unwrap();
+        let expected = without.to_scalar::<f64>().unwrap();
+        assert!((of(0.1, Weights { of_classes: &[], of_items }) - expected).abs() < 1e-12);
     }
 
     #[test]

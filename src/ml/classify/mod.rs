@@ -8,6 +8,7 @@ pub mod frames;
 pub mod heads;
 pub mod judge;
 mod layers;
+pub mod mixing;
 pub mod model;
 pub mod pretrained;
 pub mod train;

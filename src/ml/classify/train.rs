@@ -1,5 +1,7 @@
 //! Training a classifier on labelled examples, tested on others after each epoch.
 
+use std::ops::Range;
+
 use candle_core::{Device, Error, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -7,14 +9,15 @@ use super::batches;
 use super::efficientnet::Mode;
 use super::examples::Inputs;
 use super::judge::judge;
+use super::mixing::Mixing;
 use super::model::Model;
 use crate::ml::backward::gradients;
-use crate::ml::loss::weighted_cross_entropy;
+use crate::ml::loss::{Weights, weighted_cross_entropy};
 use crate::ml::optim::{self, AdamW, AdamWConfig, AdamWState};
 use crate::ml::params::StateDict;
-use crate::ml::training::{Batches, Session, finite};
+use crate::ml::training::{Session, finite};
 use crate::seed::Seed;
-use crate::vocabulary::WeightsKept;
+use crate::vocabulary::{Mixture, WeightsKept};
 
 /// Settings of a classifier's training.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +45,8 @@ pub struct Training {
     pub label_smoothing: f64,
     /// Of each class in the loss, that of validation as well; empty: 1 each.
     pub class_weights: Vec<f32>,
+    /// How batches are made of real and synthetic images; `None`: they come as they are, all alike.
+    pub mixture: Option<Mixture>,
     /// Which epoch's weights the model ends with.
     pub kept: WeightsKept,
 }
@@ -73,8 +78,10 @@ pub struct Examples<'a> {
 /// The images of a classifier's training.
 #[derive(Clone, Copy)]
 pub struct Lesson<'a> {
-    /// The images that are trained on.
+    /// The images that are trained on, real ones before synthetic ones.
     pub train: Examples<'a>,
+    /// How many of them are real.
+    pub reals: usize,
     /// For the learning curve, and for early stopping and the choice of weights where there is any.
     pub validation: Examples<'a>,
 }
@@ -109,23 +116,26 @@ pub fn fit(
         state.restore(&kept)?;
     }
     let first = state.curve.len() * steps + state.steps;
-    let mut order = Batches::new(inputs.count(), training.batch, seed.child("order"));
-    if training.drop_last {
-        order = order.whole();
-    }
+    let total = training.epochs * steps;
+    let (counts, batch) = ((inputs.count(), lesson.reals), (training.batch, training.drop_last));
+    let mut order = Mixing::new(training.mixture, counts, batch, total, &seed.child("order"));
+    let weight = training.mixture.map_or(1.0, |mixture| mixture.weight as f32);
     let batch = move |step: usize| {
-        let (items, passes) = (order.at(step), order.passes(step));
+        let (items, passes) = order.at(step);
         let labels = items.iter().map(|&item| labels[item]).collect::<Vec<_>>();
         let stream = seed.child("step").nth(step as u64);
         let inputs = inputs.shown(&items, &passes, &stream)?;
+        let weigh = |&item: &usize| if item < lesson.reals { 1.0 } else { weight };
         Ok(Batch {
             inputs,
             labels: Tensor::new(labels, &Device::Cpu)?,
+            weights: (weight != 1.0).then(|| items.iter().map(weigh).collect()),
             network: stream.child("network"),
+            part: order.part(step, total),
         })
     };
     std::thread::scope(|scope| {
-        let mut batches = batches::ahead(scope, first..training.epochs * steps, batch);
+        let mut batches = batches::ahead(scope, first..total, batch);
         while !state.is_over() {
             state.epoch(steps, lesson.validation, &mut batches, &mut session)?;
         }
@@ -137,8 +147,12 @@ pub fn fit(
 struct Batch {
     inputs: Tensor,
     labels: Tensor,
+    /// Of each item in the loss; `None`: 1 each.
+    weights: Option<Vec<f32>>,
     /// Root of the network's random streams.
     network: Seed,
+    /// The steps that have one course of the learning rate with this one.
+    part: Range<usize>,
 }
 
 /// Everything that a step changes.
@@ -166,7 +180,7 @@ impl<'a> State<'a> {
         Ok(Self { model, training, optimiser, curve: Vec::new(), best: None, steps: 0, sum: 0.0 })
     }
 
-    /// Whether the last epoch was the last.
+    /// Whether training is over: the last epoch is done, or patience is exhausted.
     fn is_over(&self) -> bool {
         let waited = self
             .best
@@ -187,7 +201,7 @@ impl<'a> State<'a> {
         let total = self.training.epochs * steps;
         while self.steps < steps {
             let done = self.curve.len() * steps + self.steps;
-            self.step(batches.next().expect("a batch for every step")?, done, total)?;
+            self.step(batches.next().expect("a batch for every step")?, done)?;
             (session.watch)(done + 1, total, self.sum / self.steps as f64)?;
             if self.steps < steps {
                 session.offer(|| self.save())?;
@@ -209,18 +223,17 @@ impl<'a> State<'a> {
         session.offer(|| self.save())
     }
 
-    fn step(&mut self, batch: Batch, done: usize, total: usize) -> Result<()> {
+    fn step(&mut self, batch: Batch, done: usize) -> Result<()> {
         let training = self.training;
         let logits =
             self.model.learner.forward(&batch.inputs, Mode::Train { seed: batch.network })?;
-        let loss = weighted_cross_entropy(
-            &logits,
-            &batch.labels,
-            training.label_smoothing,
-            &training.class_weights,
-        )?;
+        let weights =
+            Weights { of_classes: &training.class_weights, of_items: batch.weights.as_deref() };
+        let loss =
+            weighted_cross_entropy(&logits, &batch.labels, training.label_smoothing, weights)?;
         self.sum += finite(f64::from(loss.to_scalar::<f32>()?), done)?;
-        let rate = training.learning_rate * training.schedule.factor(done as u64, total as u64);
+        let (at, length) = (done - batch.part.start, batch.part.len());
+        let rate = training.learning_rate * training.schedule.factor(at as u64, length as u64);
         self.optimiser.step(&gradients(&loss)?, rate, None).map_err(Error::wrap)?;
         self.steps += 1;
         Ok(())

@@ -58,6 +58,7 @@ const TRAINING: Training = Training {
     patience: 10,
     label_smoothing: 0.0,
     class_weights: Vec::new(),
+    mixture: None,
     kept: WeightsKept::Best,
 };
 
@@ -76,6 +77,7 @@ fn trained(
     let inputs = Photographs { frames: &frames, transforms: Some(&transforms::Config::FASTAI) };
     let lesson = Lesson {
         train: Examples { inputs: &inputs, labels: &labels },
+        reals: 4,
         validation: Examples { inputs: &validation, labels: &validation_labels },
     };
     let session = Session { watch: &mut |_, _, _| Ok(()), keep: Some(keep) };
@@ -139,10 +141,15 @@ fn a_training_that_broke_off_goes_on_to_the_same_bits() {
     let plain = Training { kept: WeightsKept::Last, patience: 1, ..TRAINING };
     let odd = Training { drop_last: true, class_weights: vec![1.0, 2.0, 1.0], ..TRAINING };
     let whole = Training { kept: WeightsKept::Last, patience: 0, ..TRAINING };
+    let mixed = |mixture| Training { mixture: Some(mixture), ..whole.clone() };
+    let shares = mixed(Mixture { weight: 0.5, share: 0.25, pretraining: 0.0 });
+    let in_turn = mixed(Mixture { pretraining: 0.4, ..Mixture::PLAIN });
     for (regime, head, training) in [
         (Regime::Full, HeadKind::Linear, plain),
         (Regime::Authors, HeadKind::ConcatPool, odd),
-        (Regime::Full, HeadKind::ConcatPool, whole),
+        (Regime::Full, HeadKind::ConcatPool, whole.clone()),
+        (Regime::Full, HeadKind::Linear, shares),
+        (Regime::Full, HeadKind::Linear, in_turn),
     ] {
         let mut keep = Every::default();
         let (expected, curve) = trained(regime, head, &training, &mut keep).unwrap();
@@ -250,6 +257,7 @@ fn a_head_learns_from_features_as_from_images() {
         let curve = |model: &Model, train: &dyn Inputs, validation: &dyn Inputs| {
             let lesson = Lesson {
                 train: Examples { inputs: train, labels: &labels },
+                reals: labels.len(),
                 validation: Examples { inputs: validation, labels: &validation_labels },
             };
             let session = Session { watch: &mut |_, _, _| Ok(()), keep: None };
