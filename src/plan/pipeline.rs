@@ -19,6 +19,7 @@ mod real;
 mod recipe;
 mod released;
 mod sampling;
+mod scores;
 mod tuning;
 
 use demand::Demand;
@@ -253,7 +254,10 @@ impl Builder<'_> {
             seed: study.seed,
             source: images.source,
             sizes: sizes.into_iter().map(|(what, count)| (what.to_owned(), count)).collect(),
-            experiments: study.experiments().map(kinds::ReportedExperiment::of).collect(),
+            experiments: study
+                .experiments()
+                .map(|(name, it)| kinds::ReportedExperiment::of(study, name, it))
+                .collect(),
             claims: study.claims.clone(),
             shared: study.shared_by_replicates(),
             study: resolved,

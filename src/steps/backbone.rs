@@ -37,6 +37,7 @@ pub fn run(params: kinds::Backbone, context: &mut Context) -> Result<Outputs, St
     let inputs = Photographs { frames: &frames(&train)?, transforms: Some(&transforms) };
     let lesson = Lesson {
         train: Examples { inputs: &inputs, labels: &labels },
+        reals: labels.len(),
         validation: Examples { inputs: &validation.pixels, labels: &validation.labels },
     };
     let curve = context

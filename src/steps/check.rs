@@ -126,7 +126,7 @@ fn shards(
 }
 
 /// The images as squares of `size` pixels; 0: as they are.
-fn at_size(images: &Pixels, size: usize) -> Cow<'_, Pixels> {
+pub fn at_size(images: &Pixels, size: usize) -> Cow<'_, Pixels> {
     if size == 0 {
         return Cow::Borrowed(images);
     }

@@ -8,7 +8,7 @@ use candle_core::DType;
 use super::base::{self, BACKBONE};
 use super::context::{Context, Output, json_output};
 use super::images::{frames, frames_of, labelled, labels, pixels, shard_at, squares_of};
-use super::training_set::{Entry, is_added, reals, repeated, wanted};
+use super::training_set::{self, Entry, reals, repeated};
 use super::{Outputs, StepError};
 use crate::data::Item;
 use crate::metrics::{Prediction, Predictions};
@@ -25,16 +25,26 @@ use crate::vocabulary;
 /// Outputs: backbone/config.json, backbone/model.safetensors (what the regime trains, as it is
 /// kept; all else is the input `backbone`'s), predictions.json, curve.json.
 pub fn run(params: kinds::Classifier, context: &mut Context) -> Result<Outputs, StepError> {
-    let train = training_items(context, &params)?;
+    let taught = training_items(context, &params)?;
     let transforms = params.transforms.as_ref().map(transforms_config);
-    outputs(context, &train, &params.classes, &params.training, params.regime, transforms.as_ref())
+    outputs(context, taught, &params.classes, &params.training, params.regime, transforms.as_ref())
 }
 
-/// Trains from the backbone on `train`, and predicts every held-out image with the weights that are
-/// kept.
+/// What a classifier is trained on.
+pub struct Taught {
+    /// Images, real ones before synthetic ones.
+    pub items: Vec<Item>,
+    /// How many of them are real.
+    pub reals: usize,
+    /// How batches are made of both; absent: images come as they are.
+    pub mixture: Option<vocabulary::Mixture>,
+}
+
+/// Trains from the backbone on the images of `taught`, and predicts every held-out image with the
+/// weights that are kept.
 pub fn outputs(
     context: &mut Context,
-    train: &[Item],
+    taught: Taught,
     classes: &[String],
     settings: &study::Classifier,
     regime: vocabulary::Regime,
@@ -47,13 +57,15 @@ pub fn outputs(
         base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
     let start = base::start(context, &config, &seed.child("head"))?;
     let model = Model::of_regime(regime, &config, start)?;
-    let labels = labels(train, classes)?;
-    let inputs = Photographs { frames: &frames(train)?, transforms };
+    let labels = labels(&taught.items, classes)?;
+    let inputs = Photographs { frames: &frames(&taught.items)?, transforms };
     let lesson = Lesson {
         train: Examples { inputs: &inputs, labels: &labels },
+        reals: taught.reals,
         validation: Examples { inputs: &validation.pixels, labels: &validation.labels },
     };
-    let training = training(settings, classes, labels.len());
+    let mixture = taught.mixture;
+    let training = Training { mixture, ..training(settings, classes, labels.len()) };
     let curve = context
         .training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
     let rows = predict(model.twin.as_ref(), &pixels(&held_out)?)?;
@@ -65,20 +77,23 @@ pub fn outputs(
     ])
 }
 
-/// The sampled reals and, of each, the first `dose` synthetic images. No others are decoded.
-fn training_items(context: &Context, params: &kinds::Classifier) -> Result<Vec<Item>, StepError> {
+/// The sampled reals, and the synthetic images that the arm adds to them. No others are decoded.
+fn training_items(context: &Context, params: &kinds::Classifier) -> Result<Taught, StepError> {
+    let images = &params.images;
     let mut items = sampled_reals(context, params)?;
-    let added = |item: &Item| is_added(&params.added_to, &item.label);
-    let wanted = wanted(items.iter().filter(|item| added(item)).map(Entry::from), params.dose);
-    let before = items.len();
-    if params.dose > 0 {
+    let added = |item: &Item| images.adds_to(&item.label);
+    let of_reals = items.iter().filter(|item| added(item)).map(Entry::from);
+    let wanted = training_set::added(context, images, of_reals)?;
+    items = repeated(items, images.repeats, added);
+    let reals = items.len();
+    if wanted.any() {
         for role in context.roles("synthetic/") {
             let takes = |entry: &Entry| wanted.takes(entry);
             items.extend(squares_of(context, role, params.training.size, takes)?);
         }
     }
-    wanted.check(items.len() - before)?;
-    Ok(repeated(items, params.repeats, added))
+    wanted.check(items.len() - reals)?;
+    Ok(Taught { items, reals, mixture: images.mixture })
 }
 
 /// The images of the pool that `sources` names, class by class.
@@ -87,7 +102,7 @@ fn sampled_reals(context: &Context, params: &kinds::Classifier) -> Result<Vec<It
     let mut met = BTreeMap::<String, usize>::new();
     let is_sampled = |entry: &Entry| {
         let position = met.entry(entry.label.clone().into_owned()).or_default();
-        let places = params.sources.get(entry.label.as_ref());
+        let places = params.images.sources.get(entry.label.as_ref());
         let is_sampled = places.is_some_and(|places| places.contains(position));
         *position += 1;
         if is_sampled {
@@ -98,7 +113,7 @@ fn sampled_reals(context: &Context, params: &kinds::Classifier) -> Result<Vec<It
     };
     let items = frames_of(context, "pool", params.training.size, is_sampled)?;
     let by_place = sampled.into_iter().zip(items).collect::<BTreeMap<_, _>>();
-    let chosen = reals(&pool, &params.classes, &params.sources)?;
+    let chosen = reals(&pool, &params.classes, &params.images.sources)?;
     Ok(chosen.iter().map(|place| by_place[place].clone()).collect())
 }
 
@@ -150,6 +165,7 @@ pub fn training(settings: &study::Classifier, classes: &[String], images: usize)
         patience: settings.patience,
         label_smoothing: settings.label_smoothing,
         class_weights,
+        mixture: None,
         kept: settings.keep,
     }
 }

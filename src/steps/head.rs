@@ -7,14 +7,14 @@ use super::base::BACKBONE;
 use super::classifier::{predictions, training};
 use super::context::{Context, json_output};
 use super::features::read;
-use super::training_set::{Entry, is_added, reals, repeated, wanted};
+use super::training_set::{self, Entry, reals, repeated};
 use super::{Outputs, StepError};
 use crate::ml::classify::efficientnet;
 use crate::ml::classify::examples::{Features, Inputs};
 use crate::ml::classify::heads::Head;
 use crate::ml::classify::judge::predict;
 use crate::ml::classify::model::Model;
-use crate::ml::classify::train::{Examples, Lesson, fit};
+use crate::ml::classify::train::{Examples, Lesson, Training, fit};
 use crate::ml::params::Params;
 use crate::plan::kinds;
 
@@ -23,7 +23,7 @@ use crate::plan::kinds;
 pub fn run(params: kinds::Head, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
     let classes = &params.classes;
-    let (train, entries) = training_features(context, &params)?;
+    let (train, entries, reals) = training_features(context, &params)?;
     let (validation, known) = read(context, "validation")?;
     let (held_out, tested) = read(context, "held_out")?;
     let (labels, validation_labels) = (labels(&entries, classes)?, labels(&known, classes)?);
@@ -33,9 +33,11 @@ pub fn run(params: kinds::Head, context: &mut Context) -> Result<Outputs, StepEr
     let model = Model::new(drawn, |vb| Head::new(&config, vb))?;
     let lesson = Lesson {
         train: Examples { inputs: &train, labels: &labels },
+        reals,
         validation: Examples { inputs: &validation, labels: &validation_labels },
     };
-    let training = training(&params.training, classes, labels.len());
+    let mixture = params.images.mixture;
+    let training = Training { mixture, ..training(&params.training, classes, labels.len()) };
     let curve = context
         .training(|session| fit(&model, &training, lesson, &seed.child("train"), session))?;
     let rows = predict(model.twin.as_ref(), &held_out)?;
@@ -47,23 +49,26 @@ pub fn run(params: kinds::Head, context: &mut Context) -> Result<Outputs, StepEr
     ])
 }
 
-/// Features of the sampled reals and, of each, of the first `dose` synthetic images.
+/// Features of the sampled reals and of the synthetic images that the arm adds to them, what is
+/// known of each, and how many are real.
 fn training_features(
     context: &Context,
     params: &kinds::Head,
-) -> Result<(Features, Vec<Entry<'static>>), StepError> {
+) -> Result<(Features, Vec<Entry<'static>>, usize), StepError> {
+    let images = &params.images;
     let (pool, known) = read(context, "pool")?;
     let mut features = Features::new(pool.views(), pool.width());
     let mut entries = Vec::new();
-    let added = |entry: &Entry<'_>| is_added(&params.added_to, &entry.label);
-    let sampled = reals(&known, &params.classes, &params.sources)?;
-    for at in repeated(sampled, params.repeats, |at| added(&known[*at])) {
+    let added = |entry: &Entry<'_>| images.adds_to(&entry.label);
+    let sampled = reals(&known, &params.classes, &images.sources)?;
+    for at in repeated(sampled, images.repeats, |at| added(&known[*at])) {
         features.push(pool.item(at));
         entries.push(known[at].clone());
     }
-    let wanted = wanted(entries.iter().filter(|entry| added(entry)).cloned(), params.dose);
-    let before = features.count();
-    if params.dose > 0 {
+    let of_reals = entries.iter().filter(|entry| added(entry)).cloned();
+    let wanted = training_set::added(context, images, of_reals)?;
+    let reals = features.count();
+    if wanted.any() {
         for role in context.roles("synthetic/") {
             let (made, known) = read(context, role)?;
             for (at, entry) in
@@ -74,8 +79,8 @@ fn training_features(
             }
         }
     }
-    wanted.check(features.count() - before)?;
-    Ok((features, entries))
+    wanted.check(features.count() - reals)?;
+    Ok((features, entries, reals))
 }
 
 fn labels(entries: &[Entry<'_>], classes: &[String]) -> Result<Vec<u32>, StepError> {

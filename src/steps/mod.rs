@@ -39,6 +39,7 @@ mod prompt;
 mod quality;
 mod released;
 mod report;
+mod scores;
 mod training_set;
 mod unet;
 mod unpack;

@@ -1,7 +1,7 @@
 //! A classifier trained on plentiful real images: the judge of generators and autoencoders, never
 //! an arm of the experiment.
 
-use super::classifier::{outputs, transforms_config};
+use super::classifier::{Taught, outputs, transforms_config};
 use super::context::Context;
 use super::images::frames_at;
 use super::{Outputs, StepError};
@@ -10,7 +10,8 @@ use crate::vocabulary::Regime;
 
 /// Outputs as a classifier's.
 pub fn run(params: kinds::Probe, context: &mut Context) -> Result<Outputs, StepError> {
-    let train = frames_at(context, "plentiful", params.training.size)?;
+    let items = frames_at(context, "plentiful", params.training.size)?;
+    let taught = Taught { reals: items.len(), items, mixture: None };
     let transforms = transforms_config(&params.transforms);
-    outputs(context, &train, &params.classes, &params.training, Regime::Full, Some(&transforms))
+    outputs(context, taught, &params.classes, &params.training, Regime::Full, Some(&transforms))
 }

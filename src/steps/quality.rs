@@ -41,7 +41,7 @@ fn made_by(
     classes: &[String],
     sources: &[&Entry<'static>],
 ) -> Result<Vec<Sample>, StepError> {
-    let wanted = wanted(sources.iter().copied().cloned(), params.generations);
+    let wanted = wanted(sources.iter().copied().cloned(), |_| params.generations);
     let mut made = Vec::new();
     for class in classes {
         for role in ShardSet::roles(&params.shards, Some(arm), class) {

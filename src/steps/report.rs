@@ -35,6 +35,7 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
             name: it.name.clone(),
             question: it.question.clone(),
             comparisons: it.comparisons.clone(),
+            usages: it.usages.clone(),
             analysis: context.json(&analysis_role(&it.name), "analysis.json")?,
         })
     };

@@ -1,7 +1,5 @@
 //! What every kind of task has, and what several share.
 
-use std::collections::BTreeMap;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -64,17 +62,4 @@ impl ShardSet {
 /// prompt, unless there is no guidance.
 pub fn evaluations(images: usize, steps: usize, guidance: f64) -> usize {
     images * steps * if guidance == 1.0 { 1 } else { 2 }
-}
-
-/// Images of a training on real images at these positions of the pool, each so many times, itself
-/// and what is added to it; nothing is added to other classes than `added_to`, if there is one.
-pub fn training_images(
-    sources: &BTreeMap<String, Vec<usize>>,
-    times: usize,
-    added_to: Option<&str>,
-) -> usize {
-    let of = |(class, positions): (&String, &Vec<usize>)| {
-        positions.len() * if added_to.is_none_or(|only| only == class) { times } else { 1 }
-    };
-    sources.iter().map(of).sum()
 }

@@ -27,6 +27,8 @@ mod prompt;
 mod quality;
 mod released;
 mod report;
+mod scores;
+mod training_images;
 mod unet;
 mod unpack;
 
@@ -56,6 +58,8 @@ pub use prompt::Prompt;
 pub use quality::Quality;
 pub use released::Released;
 pub use report::{KindCount, Report, ReportedExperiment, Training};
+pub use scores::Scores;
+pub use training_images::TrainingImages;
 pub use unet::UNet;
 pub use unpack::Unpack;
 
@@ -83,9 +87,10 @@ macro_rules! for_each_kind {
             released::Released,
             generate::Generate,
             features::Features,
+            probe::Probe,
+            scores::Scores,
             head::Head,
             classifier::Classifier,
-            probe::Probe,
             check::Check,
             contact::Contact,
             quality::Quality,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Spec};
 use crate::plan::work::Work;
-use crate::study::Experiment;
+use crate::study::{Experiment, Study};
 use crate::vocabulary::ImageSource;
 use crate::vocabulary::{Claim, Conditioning};
 
@@ -48,18 +48,25 @@ pub struct ReportedExperiment {
     pub question: String,
     /// The questions of its declared comparisons, by the comparison's name.
     pub comparisons: BTreeMap<String, String>,
+    /// What the uses of synthetic images are that its arms name, in words.
+    pub usages: BTreeMap<String, String>,
 }
 
 impl ReportedExperiment {
-    /// Of an experiment of a study.
-    pub fn of((name, experiment): (&str, &Experiment)) -> Self {
+    /// Of an experiment of `study`.
+    pub fn of(study: &Study, name: &str, experiment: &Experiment) -> Self {
         let declared = experiment.comparisons.iter();
+        let named = experiment.arms.iter().filter_map(|arm| {
+            let usage = study.usage_of(arm)?;
+            Some((arm.synthetic()?.usage.clone(), usage.meaning()))
+        });
         Self {
             name: name.to_owned(),
             question: experiment.question.clone(),
             comparisons: declared
                 .map(|(name, comparison)| (name.clone(), comparison.question.clone()))
                 .collect(),
+            usages: named.collect(),
         }
     }
 }
@@ -91,7 +98,7 @@ pub struct Training {
 }
 
 impl Spec for Report {
-    const KIND: Kind = Kind { name: "report", version: 16, noun: "report", on_device: false };
+    const KIND: Kind = Kind { name: "report", version: 17, noun: "report", on_device: false };
 }
 
 impl Report {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::Place;
-use crate::study::Study;
+use crate::study::{Cell, Study};
 use crate::vocabulary::{Arm, Conditioning, Strategy};
 
 /// The synthetic images that cells take.
@@ -13,16 +13,31 @@ pub struct Demand<'a> {
     taken: Vec<Taken>,
 }
 
-/// Synthetic images that some cells take.
+/// Synthetic images that some cells take, or choose from.
 struct Taken {
+    /// In its plain use.
     arm: Arm,
     replicate: usize,
     /// Real images of a class that they are made from.
     n: usize,
     /// The only class that they are of; none: all.
     class: Option<String>,
-    /// The largest dose.
+    /// The most of each real image.
     dose: usize,
+}
+
+/// What a cell takes of each real image, or chooses from, by class; no class: of all alike.
+fn made(study: &Study, cell: &Cell) -> Vec<(Option<String>, usize)> {
+    let usage = study.usage_of(&cell.arm);
+    let candidates = usage.map_or(0, |usage| usage.candidates);
+    if cell.rare.is_none() && usage.is_none_or(|usage| usage.doses.is_empty()) {
+        return vec![(None, cell.dose.max(candidates))];
+    }
+    let of_class = |class: &String| match study.dose_of(cell, class) {
+        0 => None,
+        dose => Some((Some(class.clone()), dose.max(candidates))),
+    };
+    study.images.classes.iter().filter_map(of_class).collect()
 }
 
 impl<'a> Demand<'a> {
@@ -30,12 +45,11 @@ impl<'a> Demand<'a> {
     pub fn of(study: &'a Study) -> Self {
         let mut doses = BTreeMap::new();
         for cell in study.cells().into_iter().filter(|cell| cell.arm.synthetic().is_some()) {
-            let (n, class) = match cell.rare {
-                None => (cell.n, None),
-                Some(rare) => (rare.n, Some(rare.class)),
-            };
-            let most = doses.entry((cell.arm, cell.replicate, n, class)).or_insert(0);
-            *most = cell.dose.max(*most);
+            for (class, dose) in made(study, &cell) {
+                let n = class.as_ref().map_or(cell.n, |class| cell.reals_of(class));
+                let most = doses.entry((cell.arm.plain(), cell.replicate, n, class)).or_insert(0);
+                *most = dose.max(*most);
+            }
         }
         let taken = doses.into_iter().map(|((arm, replicate, n, class), dose)| Taken {
             arm,

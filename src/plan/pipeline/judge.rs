@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{SHOWN, Shard, prefix};
 use super::recipe::Model;
+use super::scores::Judges;
 use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
-use crate::plan::kinds::{self, ShardSet, Spec};
+use crate::plan::kinds::{self, ShardSet, Spec, TrainingImages};
 use crate::seed::Seed;
 use crate::study::{self, Cell, Experiment, Generator, Study};
-use crate::vocabulary::{Arm, Control, Crop, Regime, Rule};
+use crate::vocabulary::{Arm, Control, Crop, Regime, Rule, Usage};
 
 /// The pool positions of the real images that a cell trains on, by class.
 fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
@@ -25,18 +26,28 @@ fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
     study.images.classes.iter().map(order).collect()
 }
 
-/// The synthetic images of each real one that a cell trains on.
-fn synthetic_dose(cell: &Cell) -> usize {
-    if cell.arm.synthetic().is_some() { cell.dose } else { 0 }
-}
-
 /// How often a pass of a cell's training shows each image, if it is not once.
 fn repeats(cell: &Cell) -> Option<usize> {
     (cell.arm == Arm::Control(Control::Duplicate)).then_some(1 + cell.dose)
 }
 
+/// The images that the classifier of a cell is trained on.
+fn training_images(study: &Study, cell: &Cell) -> TrainingImages {
+    let usage = study.usage_of(&cell.arm);
+    let candidates = usage.map(|usage| usage.candidates).filter(|count| *count > 0);
+    TrainingImages {
+        sources: sources(study, cell),
+        dose: if cell.arm.synthetic().is_some() { cell.dose } else { 0 },
+        doses: usage.map(|usage| usage.doses.clone()).filter(|doses| !doses.is_empty()),
+        candidates,
+        mixture: usage.and_then(Usage::mixture),
+        repeats: repeats(cell),
+        added_to: cell.rare.as_ref().map(|rare| rare.class.clone()),
+    }
+}
+
 /// What a classifier's step reads: where its squares lie is in which images it is given.
-fn of_steps(classifier: &study::Classifier) -> study::Classifier {
+pub(super) fn of_steps(classifier: &study::Classifier) -> study::Classifier {
     study::Classifier { crop: Crop::Centre, ..classifier.clone() }
 }
 
@@ -64,10 +75,12 @@ fn training(study: &Study, cell: &Cell) -> study::Classifier {
 
 /// The shards that have synthetic images of a cell, by class.
 fn synthetic<'a>(study: &'a Study, cell: &Cell, shards: &'a Shards) -> Vec<(&'a str, &'a Shard)> {
-    let sampled = sources(study, cell);
+    let images = training_images(study, cell);
     let of_class = |class: &'a String| {
-        let all = shards.get(&(Some(cell.arm.clone()), class.clone())).into_iter().flatten();
-        all.filter(|shard| shard.serves(cell, &sampled[class]))
+        let dose = images.dose_of(class);
+        let made = if dose > 0 { images.candidates.unwrap_or(dose) } else { 0 };
+        let all = shards.get(&(Some(cell.arm.plain()), class.clone())).into_iter().flatten();
+        all.filter(|shard| shard.serves(cell, &images.sources[class], made))
             .map(|shard| (class.as_str(), shard))
             .collect::<Vec<_>>()
     };
@@ -100,12 +113,13 @@ impl Builder<'_> {
     ) -> Result<BTreeMap<Cell, TaskId>, PlanError> {
         let mut tasks = BTreeMap::new();
         let seen = self.seen(real, &self.study.classifier)?;
+        let judges = self.judges(base, real)?;
         for cell in self.study.cells() {
             let task = match cell.regime {
                 Regime::Head if self.study.head.views > 0 => {
-                    self.head(base, &seen, shards, &cell)?
+                    self.head(base, &seen, (shards, &judges), &cell)?
                 }
-                _ => self.classifier(base, &seen, shards, &cell)?,
+                _ => self.classifier(base, &seen, (shards, &judges), &cell)?,
             };
             tasks.insert(cell, task);
         }
@@ -117,15 +131,12 @@ impl Builder<'_> {
         &mut self,
         base: &BaseInputs,
         real: &Real,
-        shards: &Shards,
+        (shards, judges): (&Shards, &Judges),
         cell: &Cell,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let params = kinds::Classifier {
-            sources: sources(study, cell),
-            dose: synthetic_dose(cell),
-            repeats: repeats(cell),
-            added_to: cell.rare.as_ref().map(|rare| rare.class.clone()),
+            images: training_images(study, cell),
             training: training(study, cell),
             transforms: cell.transforms.then(|| study.transforms.clone()),
             regime: cell.regime,
@@ -138,11 +149,10 @@ impl Builder<'_> {
             role("held_out", real.held_out),
         ];
         let synthetic = synthetic(study, cell, shards);
-        inputs.extend(
-            synthetic
-                .into_iter()
-                .map(|(class, shard)| role(&shard.role("synthetic", class), shard.task)),
-        );
+        for (class, shard) in synthetic {
+            inputs.push(role(&shard.role("synthetic", class), shard.task));
+            inputs.extend(self.scores(base, judges, cell, class, shard)?);
+        }
         let seed = Some(self.seed_of(cell));
         self.add(self.label_of(cell), &params, inputs, seed, params.work())
     }
@@ -152,7 +162,7 @@ impl Builder<'_> {
         &mut self,
         base: &BaseInputs,
         real: &Real,
-        shards: &Shards,
+        (shards, judges): (&Shards, &Judges),
         cell: &Cell,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
@@ -170,7 +180,7 @@ impl Builder<'_> {
             ),
         ];
         for (class, shard) in synthetic(study, cell, shards) {
-            let arm = cell.arm.to_string();
+            let arm = cell.arm.plain().to_string();
             let features = self.features(
                 base,
                 (shard.task, shard.images),
@@ -178,12 +188,10 @@ impl Builder<'_> {
                 transforms,
             )?;
             inputs.push(role(&shard.role("synthetic", class), features));
+            inputs.extend(self.scores(base, judges, cell, class, shard)?);
         }
         let params = kinds::Head {
-            sources: sources(study, cell),
-            dose: synthetic_dose(cell),
-            repeats: repeats(cell),
-            added_to: cell.rare.as_ref().map(|rare| rare.class.clone()),
+            images: training_images(study, cell),
             training: training(study, cell),
             classes: study.images.classes.clone(),
         };
@@ -237,22 +245,7 @@ impl Builder<'_> {
         shards: &Shards,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
-        let seen = self.seen(real, &study.probe)?;
-        let params = kinds::Probe {
-            training: of_steps(&study.probe),
-            transforms: study.transforms.clone(),
-            classes: study.images.classes.clone(),
-        };
-        let inputs = vec![
-            role("backbone", &base.backbone),
-            role("plentiful", seen.plentiful.unwrap_or(plentiful)),
-            role("validation", seen.validation),
-            role("held_out", seen.held_out),
-        ];
-        let work = params.work(study.images.plentiful * study.images.classes.len());
-        let seed = Some(self.seed.child("probe"));
-        let probe = self.add("probe".into(), &params, inputs, seed, work)?;
-
+        let probe = self.probe(base, real, plentiful)?;
         let (sets, shown) = shard_sets(shards, |_, _, _| true);
         let params = kinds::Check {
             classes: study.images.classes.clone(),

@@ -91,12 +91,12 @@ impl Shard {
     }
 
     /// Whether `cell`, which samples the class's images at `positions` of the pool, trains on some
-    /// of the shard's.
-    pub fn serves(&self, cell: &Cell, positions: &[usize]) -> bool {
+    /// of the shard's, or chooses from them: of each, the first `made` count.
+    pub fn serves(&self, cell: &Cell, positions: &[usize], made: usize) -> bool {
         self.replicate.is_none_or(|replicate| replicate == cell.replicate)
             && self.n.is_none_or(|n| n == positions.len())
             && self.is_of(positions)
-            && self.first < cell.dose
+            && self.first < made
     }
 
     /// The input role under which a task reads it: `<prefix>/<class>/r0.0.5`, or

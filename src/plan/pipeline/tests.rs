@@ -371,3 +371,58 @@ fn quality_leaves_out_what_an_arm_lacks() {
     let counts = params.sources.iter().map(|(class, sources)| (class.as_str(), sources.len()));
     assert_eq!(counts.collect::<Vec<_>>(), [("psoriasis", 2)]);
 }
+
+/// Uses of images share them: a choice asks for its candidates and their scores, a class's own dose
+/// for images of that class.
+#[test]
+fn uses_ask_for_the_images_that_they_choose_from() {
+    let sets = [
+        "experiment.n=[4]",
+        "experiment.replicates=1",
+        "experiment.transforms=[false]",
+        "experiment.regimes=[\"full\", \"head\"]",
+        "generator.sampling.generations_per_shard=5",
+        "usages.light.weight=0.5",
+        "usages.best={choose=\"confident\", candidates=15}",
+        "usages.far={choose=\"farthest\", candidates=12}",
+        "usages.more.doses={psoriasis=20}",
+        "experiment.arms=[\"inpaint\", \"inpaint+light\", \"inpaint+best\", \"inpaint+far\", \"inpaint+more\"]",
+    ];
+    let graph = planned(&sets);
+    let made = |class: &str| {
+        of_kind(&graph, kinds::Generate::KIND.name)
+            .filter(|task| task.params["class"] == class)
+            .map(|task| task.params["first_generation"].as_u64().unwrap())
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(made("psoriasis"), BTreeSet::from([0, 5, 10, 15]));
+    assert_eq!(made("sarcoidosis"), BTreeSet::from([0, 5, 10]));
+    let of_arm = |kind: &'static str, arm: &str| {
+        let own = of_kind(&graph, kind).filter(|task| task.label.contains(&format!("/{arm}-x10/")));
+        let found = own.collect::<Vec<_>>();
+        assert_eq!(found.len(), 1, "{kind} {arm}");
+        found[0]
+    };
+    for kind in [kinds::Classifier::KIND.name, kinds::Head::KIND.name] {
+        // Of nine classes; what a use adds to the parameters, and how many shards and scores it reads.
+        for (arm, key, shards, scores) in [
+            ("inpaint", None, 18, 0),
+            ("inpaint+light", Some("mixture"), 18, 0),
+            ("inpaint+best", Some("candidates"), 27, 27),
+            ("inpaint+far", Some("candidates"), 27, 27),
+            ("inpaint+more", Some("doses"), 20, 0),
+        ] {
+            let task = of_arm(kind, arm);
+            let uses = ["mixture", "candidates", "doses"].map(|key| (key, task.params.get(key)));
+            let said = uses.into_iter().filter(|(_, value)| value.is_some());
+            assert_eq!(said.map(|(key, _)| key).collect::<Vec<_>>(), Vec::from_iter(key), "{arm}");
+            let count = |prefix: &str| {
+                task.inputs.iter().filter(|(role, _)| role.starts_with(prefix)).count()
+            };
+            assert_eq!((count("synthetic/"), count("scores/")), (shards, scores), "{kind} {arm}");
+        }
+    }
+    // Full classifiers and heads read the same scores, the probe judges for uses and for the check.
+    assert_eq!(of_kind(&graph, kinds::Scores::KIND.name).count(), 2 * 27);
+    assert_eq!(of_kind(&graph, kinds::Probe::KIND.name).count(), 1);
+}
