@@ -49,6 +49,8 @@ pub struct Experiment {
     pub question: String,
     /// The questions of its declared comparisons, by the comparison's name.
     pub comparisons: BTreeMap<String, String>,
+    /// What the uses of synthetic images are that its arms name, in words.
+    pub usages: BTreeMap<String, String>,
     /// Scores, intervals and comparisons.
     pub analysis: Analysis,
 }

@@ -192,6 +192,7 @@ fn experiment(analysis: Analysis) -> Experiment {
         name: "sweep".into(),
         question: String::new(),
         comparisons: BTreeMap::new(),
+        usages: BTreeMap::new(),
         analysis,
     }
 }

@@ -58,6 +58,11 @@ const EDITS: &[(&str, &[&str])] = &[
         ],
     ),
     ("[quality]\nsources = 2\n", &["quality", "report"]),
+    (
+        "[usages.light]\nweight = 0.5\nshare = 0.5\n[usages.best]\nchoose = \"confident\"\ncandidates = 2\n\
+         [experiments.use]\nn = [2]\ndoses = [1]\narms = [\"inpaint\", \"inpaint+light\", \"inpaint+best\"]\n",
+        &["TODO"],
+    ),
 ];
 
 #[test]

@@ -152,8 +152,7 @@ pub fn analyse(
         (design.arm != Arm::Real).then(|| Design { arm: Arm::Real, dose: 0, ..design.clone() })
     };
     let (contrasts, crossed, rule) = family(&pairs(&arms, real)?, None, &held_out, &config);
-    let generator =
-        |design: &Design| Some(Design { arm: design.arm.without_variant()?, ..design.clone() });
+    let generator = |design: &Design| Some(Design { arm: design.arm.varied()?, ..design.clone() });
     let (variant_contrasts, ..) = family(&pairs(&arms, generator)?, None, &held_out, &config);
     let hypotheses = contrasts
         .iter()
