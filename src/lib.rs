@@ -16,6 +16,7 @@ pub mod id;
 pub mod metrics;
 pub mod ml;
 pub mod plan;
+pub mod regular;
 pub mod replace;
 pub mod report;
 pub mod seed;

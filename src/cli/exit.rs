@@ -57,6 +57,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             HubError::Transfer { .. }
                 | HubError::Digest { .. }
                 | HubError::Listing { .. }
+                | HubError::Refused { .. }
                 | HubError::Io { .. }
         );
         return Some(if moved { Exit::Io } else { Exit::Study });

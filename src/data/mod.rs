@@ -1,7 +1,7 @@
 //! Image sets: what an image and its record are, where they come from, how they are stored in
 //! shards and split into cohorts.
 //!
-//! May import `fst`, `id`, `seed`, `study`, `vocabulary` and `wording`. [`sets`] has a file
+//! May import `fst`, `id`, `regular`, `seed`, `study`, `vocabulary` and `wording`. [`sets`] has a file
 //! for each image set: what it is called, which files and tables it has, and how they are read.
 //! [`phantom`] renders skin, [`webdataset`] writes and reads tar shards, [`released`] knows those of the
 //! released synthetic set, [`selection`] draws sets, [`sheet`] lays images out on a page. Of

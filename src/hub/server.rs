@@ -94,6 +94,20 @@ fn blob_sha1(bytes: &[u8]) -> String {
     Sha1::digest(blob).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A file's entry in a listing.
+fn listed(name: &str, bytes: &[u8]) -> String {
+    let size = bytes.len();
+    let checksums = match is_large(name) {
+        true => format!("\"lfs\":{{\"sha256\":\"{}\",\"size\":{size}}}", sha256(bytes)),
+        false => format!("\"blobId\":\"{}\"", blob_sha1(bytes)),
+    };
+    format!("{{\"rfilename\":\"{name}\",\"size\":{size},{checksums}}}")
+}
+
+fn is_large(name: &str) -> bool {
+    name.ends_with("safetensors") || name.ends_with("tar")
+}
+
 fn answer(mut stream: TcpStream, own: &str, shared: &Mutex<Behaviour>) -> io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?)
         .lines()
@@ -118,13 +132,10 @@ fn answer(mut stream: TcpStream, own: &str, shared: &Mutex<Behaviour>) -> io::Re
     let kind = if behaviour.repository.starts_with("datasets/") { "" } else { "models/" };
     if let Some(rest) = path.strip_prefix(&format!("/api/{kind}{}/revision/", behaviour.repository))
     {
+        let rest = rest.trim_end_matches("?blobs=true");
         let commit = if rest == "main" { behaviour.main.as_str() } else { rest };
-        let names = behaviour
-            .files
-            .keys()
-            .filter(|(of, _)| of == commit)
-            .map(|(_, name)| format!("{{\"rfilename\":\"{name}\"}}"));
-        let names = names.collect::<Vec<_>>();
+        let names = behaviour.files.iter().filter(|((of, _), _)| of == commit);
+        let names = names.map(|((_, name), bytes)| listed(name, bytes)).collect::<Vec<_>>();
         let status = if names.is_empty() { "404 Not Found" } else { "200 OK" };
         let body = format!("{{\"sha\":\"{commit}\",\"siblings\":[{}]}}", names.join(","));
         return respond(&mut stream, status, &[], body.as_bytes());
@@ -138,7 +149,7 @@ fn answer(mut stream: TcpStream, own: &str, shared: &Mutex<Behaviour>) -> io::Re
     let Some((commit, name, mut bytes)) = found else {
         return respond(&mut stream, "404 Not Found", &[], b"");
     };
-    let large = name.ends_with("safetensors") || name.ends_with("tar");
+    let large = is_large(&name);
     let etag = if large { sha256(&bytes) } else { blob_sha1(&bytes) };
     let mut said = vec![format!("x-repo-commit: {commit}")];
     if large && !path.starts_with("/stored/") {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{Digest, Key};
 use crate::plan::graph::{Input, InputFile, Task, TaskId};
 use crate::plan::manifest::Manifest;
+use crate::regular;
 use crate::seed::Seed;
 use crate::store::Artifact;
 
@@ -111,7 +112,7 @@ impl InputFile {
     /// # Errors
     /// If the file cannot be read or has changed.
     pub fn read(&self) -> Result<Vec<u8>, InputFileError> {
-        let bytes = std::fs::read(&self.path)
+        let bytes = regular::read(&self.path)
             .map_err(|source| InputFileError::Io { path: self.path.clone(), source })?;
         let found = Digest::of(&bytes);
         if found != self.digest {

@@ -1,7 +1,7 @@
 //! The plan: task specifications, their keys, the graph they form, and which of them are fresh,
 //! with the reason.
 //!
-//! May import `id`, `seed`, `store`, `study`, `vocabulary` and `wording`. It knows no step: what a
+//! May import `id`, `regular`, `seed`, `store`, `study`, `vocabulary` and `wording`. It knows no step: what a
 //! kind does is the steps' business.
 
 mod freshness;

@@ -2,7 +2,7 @@
 //! shipped base weights. What is found becomes inputs of the study's graph, each file by its
 //! digest.
 //!
-//! May import `data`, `hub`, `ml`, `plan`, `store`, `study`, `vocabulary` and `wording`. It
+//! May import `data`, `hub`, `ml`, `plan`, `regular`, `store`, `study`, `vocabulary` and `wording`. It
 //! runs no task and prints nothing but what a download says of itself.
 
 mod absent;

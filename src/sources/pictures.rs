@@ -13,6 +13,7 @@ use crate::data::catalogue::{Record, Table};
 use crate::data::sets::{self, Contents, Embedded, Folder, TableRole};
 use crate::plan::pipeline::{Block, Pictures};
 use crate::plan::{Input, InputFile};
+use crate::regular;
 use crate::store::Store;
 use crate::study::{LoadedStudy, Problem, StudyError};
 use crate::vocabulary::Unusable;
@@ -110,7 +111,7 @@ fn tables(
         let path = here(loaded, path)?;
         let input = if path.is_file() {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+            let bytes = regular::read(&path).with_context(|| format!("read {}", path.display()))?;
             read.insert(role, Table::read(&bytes, &path.display().to_string())?);
             Input::Files(vec![InputFile { name, digest: store.file_digest(&path)?, path }])
         } else {

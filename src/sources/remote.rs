@@ -19,7 +19,7 @@ pub(super) fn here(loaded: &LoadedStudy, path: PathBuf) -> Result<PathBuf> {
     let mut named = paths(loaded);
     named.retain(|(_, other, _)| *other == path);
     let wants = |files: &[String]| named.iter().flat_map(|(.., wants)| wants(files)).collect();
-    Ok(Hub::from_env().cached(&location, wants).unwrap_or(path))
+    Ok(Hub::from_env()?.cached(&location, wants).unwrap_or(path))
 }
 
 /// What a path names in the hub, if it does.
@@ -37,10 +37,12 @@ type Wants<'a> = Box<dyn Fn(&[String]) -> Vec<String> + 'a>;
 /// # Errors
 /// If a path names no place in the hub, or what it names can't be downloaded.
 pub fn fetch(loaded: &LoadedStudy, keys: &str) -> Result<()> {
-    let hub = Hub::from_env();
     for (key, path, wants) in paths(loaded).into_iter().filter(|(key, ..)| key.starts_with(keys)) {
         if let Some(location) = remote(&path).with_context(|| key.clone())? {
-            hub.fetch(&location, |files| wants(files), &mut |line| eprintln!("{line}"))
+            Hub::from_env()
+                .and_then(|hub| {
+                    hub.fetch(&location, |files| wants(files), &mut |line| eprintln!("{line}"))
+                })
                 .with_context(|| key.clone())?;
         }
     }

@@ -15,6 +15,7 @@ use crate::data::duplicates::Fingerprint;
 use crate::data::webdataset::{self, ShardWriter, Unused};
 use crate::data::{Item, RgbImage, fit};
 use crate::plan::{InputFile, kinds};
+use crate::regular;
 use crate::vocabulary;
 
 /// Names of the outputs.
@@ -226,7 +227,7 @@ pub struct Checked {
 
 impl Checked {
     pub fn open(file: &InputFile) -> Result<Self, StepError> {
-        let opened = std::fs::File::open(&file.path)
+        let opened = regular::open(&file.path)
             .map_err(|error| format!("{}: {error}", file.path.display()))?;
         Ok(Self {
             source: io::BufReader::with_capacity(1 << 20, opened),

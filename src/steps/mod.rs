@@ -1,7 +1,7 @@
 //! The code that each kind of task runs: it joins specs, image sets, models, metrics and
 //! statistics. One file a kind.
 //!
-//! May import `data`, `fst`, `id`, `metrics`, `ml`, `plan`, `replace`, `report`, `seed`, `stats`,
+//! May import `data`, `fst`, `id`, `metrics`, `ml`, `plan`, `regular`, `replace`, `report`, `seed`, `stats`,
 //! `store`, `study`, `vocabulary` and `wording`. A step reads its parameters and inputs from the
 //! job, draws from the job's seed, and returns named outputs; it touches neither the store's index
 //! nor the terminal.

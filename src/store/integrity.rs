@@ -1,11 +1,12 @@
 //! Whether stored bytes are still what their digests say: cheap checks by stamp, full ones by hash.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::id::{Digest, Key};
+use crate::regular;
 use crate::wording::causes;
 
 use super::Store;
@@ -185,7 +186,7 @@ impl Store {
 
 /// BLAKE3 of a file's bytes.
 fn hash_file(path: &Path) -> Result<Digest> {
-    File::open(path)
+    regular::open(path)
         .and_then(Digest::of_reader)
         .map_err(|error| StoreError::io("read", path, error))
 }

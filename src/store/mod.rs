@@ -1,7 +1,7 @@
 //! The store: content-addressed artifacts with their receipts, found through an index that can be
 //! rebuilt at any time.
 //!
-//! May import `id`, `replace` and `wording`. Knows no machine learning. The coordinator alone opens [`Store`];
+//! May import `id`, `regular`, `replace` and `wording`. Knows no machine learning. The coordinator alone opens [`Store`];
 //! workers use [`Objects`] and [`Inbox`]. Layout of the folder:
 //!
 //! ```text

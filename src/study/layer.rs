@@ -2,7 +2,6 @@
 //! each `--set`.
 
 use std::collections::HashSet;
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use toml_edit::{Document, Item, Key, Value};
 
 use super::error::{Place, Problem, StudyError};
 use super::keys::{self, Known};
+use crate::regular;
 
 /// One source of values: parsed text whose items still know their spans.
 #[derive(Debug)]
@@ -40,6 +40,9 @@ impl Layer {
     }
 }
 
+/// Bytes that a study file may have.
+const LARGEST: u64 = 4 << 20;
+
 /// The file at `path` preceded by all that it extends, however far that goes.
 ///
 /// The key `extends` stays in the documents; the caller passes over it.
@@ -55,7 +58,7 @@ pub(super) fn files(path: &Path) -> Result<Vec<Layer>, StudyError> {
             source,
         };
         let real = path.canonicalize().map_err(read)?;
-        let text = fs::read_to_string(&path).map_err(read)?;
+        let text = regular::read_text(&path, LARGEST).map_err(read)?;
         chain.push(path.clone());
         if !seen.insert(real) {
             return Err(StudyError::Cycle(chain));

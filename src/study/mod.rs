@@ -4,7 +4,7 @@
 //! Unknown keys, wrong types and values out of range are refused with the place where they are
 //! written. What leaves this room is complete: nothing further down has a default.
 //!
-//! May import `seed` and `vocabulary`. It reads study files and no others; whether images and
+//! May import `regular`, `seed` and `vocabulary`. It reads study files and no others; whether images and
 //! weights exist is asked by the rooms that open them.
 
 mod design;

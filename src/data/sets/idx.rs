@@ -4,7 +4,6 @@
 //! The format is Y. LeCun's: big-endian, magic 2051 (images: count, rows, columns, then bytes) or
 //! 2049 (labels: count, then bytes).
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +11,7 @@ use flate2::read::GzDecoder;
 
 use super::set::{Draw, Embedded, Progress, ReadFile, SetError};
 use crate::data::{Item, RgbImage, selection};
+use crate::regular;
 
 /// Where Debian installs the package [`PACKAGE`].
 pub const FASHION_MNIST_FOLDER: &str = "/usr/share/datasets/fashion-mnist";
@@ -247,15 +247,24 @@ impl GreyImages<'_> {
     }
 }
 
+/// Bytes that an unpacked file may have: MNIST's largest has 47 million.
+const LARGEST: u64 = 1 << 30;
+
 fn gunzip(path: &Path) -> Result<Vec<u8>, IdxError> {
-    let file = File::open(path).map_err(|cause| match cause.kind() {
+    let file = regular::open(path).map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound => IdxError::Missing { path: path.to_owned() },
         _ => IdxError::Read { path: path.to_owned(), cause },
     })?;
     let mut bytes = Vec::new();
-    GzDecoder::new(file)
-        .read_to_end(&mut bytes)
-        .map_err(|cause| IdxError::Read { path: path.to_owned(), cause })?;
+    let read = GzDecoder::new(file).take(LARGEST + 1).read_to_end(&mut bytes);
+    let read = match read {
+        Ok(count) if count as u64 > LARGEST => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("unpacked, it has more than {LARGEST} bytes, the most that is read"),
+        )),
+        read => read,
+    };
+    read.map_err(|cause| IdxError::Read { path: path.to_owned(), cause })?;
     Ok(bytes)
 }
 
@@ -310,8 +319,10 @@ mod tests {
     use super::*;
 
     fn write_gz(path: &Path, words: &[u32], body: &[u8]) {
-        let mut encoder =
-            flate2::write::GzEncoder::new(File::create(path).unwrap(), flate2::Compression::fast());
+        let mut encoder = flate2::write::GzEncoder::new(
+            std::fs::File::create(path).unwrap(),
+            flate2::Compression::fast(),
+        );
         for word in words {
             encoder.write_all(&word.to_be_bytes()).unwrap();
         }

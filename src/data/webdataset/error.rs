@@ -19,6 +19,8 @@ pub enum ShardError {
     ShortMember { shard: String, member: String, found: usize, expected: u64 },
     #[error("shard `{shard}`, member `{member}` has {bytes} bytes: {most} at most")]
     LargeMember { shard: String, member: String, bytes: u64, most: u64 },
+    #[error("shard `{shard}`, sample `{sample}`: its members have more than {most} bytes together")]
+    LargeSample { shard: String, sample: String, most: u64 },
     #[error("shard `{shard}`, member `{member}`: {cause}")]
     Image { shard: String, member: String, cause: ImageError },
     #[error("shard `{shard}`, member `{member}`: the record can't be read: {cause}")]

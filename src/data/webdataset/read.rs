@@ -12,6 +12,10 @@ use crate::data::{Item, RgbImage, Synthetic};
 
 /// Bytes that a member may have at most: it is held in memory.
 const LARGEST_MEMBER: u64 = 1 << 28;
+/// Bytes that the members of a sample may have together.
+const LARGEST_SAMPLE: u64 = 1 << 29;
+/// Bytes of headers, PAX records among them, before a member.
+const LARGEST_HEADERS: u64 = 1 << 20;
 
 /// Extensions of members that are pictures. Of several pictures in a sample the first of these is
 /// the photograph: a mask or a map beside a photograph is mostly a PNG.
@@ -131,8 +135,10 @@ pub fn for_each_sample<E: From<ShardError>>(
     let mut archive = tar::Archive::new(watcher);
     let mut members = Members::default();
     let mut seen = Seen::default();
+    tail.allow(LARGEST_HEADERS);
     for entry in archive.entries().map_err(|cause| broken(&after, cause))? {
         let mut entry = entry.map_err(|cause| broken(&after, cause))?;
+        tail.allow(entry.size().saturating_add(LARGEST_HEADERS));
         if !entry.header().entry_type().is_file() {
             continue;
         }
@@ -155,10 +161,16 @@ pub fn for_each_sample<E: From<ShardError>>(
                 each(sample)?;
             }
         }
+        members.bytes += expected;
+        if members.bytes > LARGEST_SAMPLE {
+            let (shard, sample, most) = (shard.to_owned(), key.to_owned(), LARGEST_SAMPLE);
+            return Err(ShardError::LargeSample { shard, sample, most }.into());
+        }
         seen.last = Some((member.clone(), extension.to_owned()));
         members.all.push((extension.to_lowercase(), member.clone(), bytes));
         after = member;
     }
+    tail.allow(u64::MAX);
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|cause| broken(&after, cause))?;
     if !tail.is_whole() {
         return Err(ShardError::CutOff { shard: shard.to_owned(), after }.into());
@@ -196,11 +208,12 @@ struct Members {
     key: String,
     /// Extension in small letters, name and content.
     all: Vec<(String, String, Vec<u8>)>,
+    bytes: u64,
 }
 
 impl Members {
     fn of(key: &str) -> Self {
-        Self { key: key.to_owned(), all: Vec::new() }
+        Self { key: key.to_owned(), ..Self::default() }
     }
 
     /// `None` for a sample without any member that matters here.

@@ -1,4 +1,4 @@
-//! The end of a tar file: whether it is there.
+//! The end of a tar file, whether it is there; and how much is read of it at a time.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -21,29 +21,43 @@ struct Tail {
 pub(super) struct TailWatcher<R> {
     source: R,
     tail: Rc<Cell<Tail>>,
+    allowance: Rc<Cell<u64>>,
 }
 
-/// What a [`TailWatcher`] has seen.
-pub(super) struct Seen(Rc<Cell<Tail>>);
+/// What a [`TailWatcher`] has seen, and may still read.
+pub(super) struct Seen {
+    tail: Rc<Cell<Tail>>,
+    allowance: Rc<Cell<u64>>,
+}
 
 impl Seen {
     /// Whether what was read ends as a whole tar file does.
     pub(super) fn is_whole(&self) -> bool {
-        let Tail { bytes, zeros } = self.0.get();
+        let Tail { bytes, zeros } = self.tail.get();
         zeros >= END_MARK && bytes.is_multiple_of(BLOCK)
+    }
+
+    /// Lets the watcher read `bytes` from now on, and no more: `tar` holds a member's headers in
+    /// memory, however long they say that they are.
+    pub(super) fn allow(&self, bytes: u64) {
+        self.allowance.set(bytes);
     }
 }
 
 impl<R> TailWatcher<R> {
     pub(super) fn new(source: R) -> (Self, Seen) {
         let tail = Rc::new(Cell::new(Tail::default()));
-        (Self { source, tail: Rc::clone(&tail) }, Seen(tail))
+        let allowance = Rc::new(Cell::new(u64::MAX));
+        let seen = Seen { tail: Rc::clone(&tail), allowance: Rc::clone(&allowance) };
+        (Self { source, tail, allowance }, seen)
     }
 }
 
 impl<R: Read> Read for TailWatcher<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.source.read(buffer)?;
+        let left = self.allowance.get().checked_sub(count as u64);
+        self.allowance.set(left.ok_or_else(|| io::Error::other("its headers are too long"))?);
         let Tail { bytes, zeros } = self.tail.get();
         let last = buffer[..count].iter().rev().take_while(|&&byte| byte == 0).count();
         self.tail.set(Tail {

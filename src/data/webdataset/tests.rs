@@ -195,3 +195,36 @@ fn shards_of_others_are_read() {
     std::io::Write::write_all(&mut zipped, &foreign(&[("0.png", png), ("0.json", label)])).unwrap();
     assert_eq!(samples_of(&zipped.finish().unwrap()), "0 0.png label=a");
 }
+
+/// A member's header of `kind` that says `size` bytes, which need not follow.
+fn header(name: &str, kind: tar::EntryType, size: u64) -> Vec<u8> {
+    let mut header = tar::Header::new_ustar();
+    header.set_path(name).unwrap();
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_cksum();
+    header.as_bytes().to_vec()
+}
+
+/// An endless file is read as far as is needed to see what it is.
+fn refused(head: Vec<u8>) -> String {
+    let source = std::io::Read::chain(std::io::Cursor::new(head), std::io::repeat(b'7'));
+    for_each_sample(source, "a.tar", |_| Ok::<_, ShardError>(())).unwrap_err().to_string()
+}
+
+#[test]
+fn what_a_shard_makes_titrate_hold_is_bounded() {
+    let pax = refused(header("pax", tar::EntryType::XHeader, 1_500_000_000));
+    assert!(pax.contains("its headers are too long"), "{pax}");
+    let name = refused(header("name", tar::EntryType::GNULongName, 1_500_000_000));
+    assert!(name.contains("its headers are too long"), "{name}");
+    let member = refused(header("a.png", tar::EntryType::Regular, 1_500_000_000));
+    assert!(member.contains("has 1500000000 bytes"), "{member}");
+    let mut many = Vec::new();
+    for part in 0..3 {
+        many.extend(header(&format!("a.{part}"), tar::EntryType::Regular, 200 << 20));
+        many.resize(many.len() + (200 << 20), 0);
+    }
+    let sample = refused(many);
+    assert!(sample.contains("sample `a`: its members have more than"), "{sample}");
+}

@@ -118,10 +118,19 @@ impl Config {
         if let Some((key, value)) = REFUSED.iter().find_map(|key| Some((key, says(&key)?))) {
             return Err(ConfigError::Unsupported { key: (*key).to_owned(), value: value.clone() });
         }
-        serde_json::from_value(Value::Object(keys))
-            .map_err(|error| ConfigError::Scheduler(error.to_string()))
+        let config: Self = serde_json::from_value(Value::Object(keys))
+            .map_err(|error| ConfigError::Scheduler(error.to_string()))?;
+        let steps = config.num_train_timesteps;
+        if !(1..=MOST_TIMESTEPS).contains(&steps) {
+            let cause = format!("num_train_timesteps is {steps}: 1 to {MOST_TIMESTEPS} expected");
+            return Err(ConfigError::Scheduler(cause));
+        }
+        Ok(config)
     }
 }
+
+/// Steps that a noise schedule may have; Stable Diffusion's has 1000.
+const MOST_TIMESTEPS: usize = 100_000;
 
 /// The noise schedule: x_t = alpha_t * x_0 + sigma_t * noise with alpha_t^2 + sigma_t^2 = 1.
 #[derive(Clone, Debug)]

@@ -464,3 +464,25 @@ fn what_a_layer_inherits_may_be_without_effect() {
     );
     assert_eq!(above.unwrap().study.generator.dreambooth.prior.images, 3);
 }
+
+#[test]
+fn counts_beyond_any_study_are_refused() {
+    let allowed = "allowed: 10000000 at most";
+    for (text, key) in [
+        ("images.pool = 1000000000000", "images.pool"),
+        ("experiment.doses = [9000000000000000000]", "experiment.doses"),
+        ("experiment.n = [4, 9000000000000000000]", "experiment.n"),
+    ] {
+        let said = load(&folder(&[("study.toml", text)]), &[]).unwrap_err();
+        assert!(said.contains(&format!("`{key}` is ")) && said.contains(allowed), "{said}");
+    }
+}
+
+#[test]
+fn a_device_is_no_study() {
+    let refused = Study::load(Path::new("/dev/zero"), &[]).unwrap_err();
+    let cause = std::error::Error::source(&refused).unwrap().to_string();
+    assert_eq!(cause, "it is a device, where a file is expected");
+    let said = load(&folder(&[("study.toml", "extends = \"/dev/zero\"")]), &[]).unwrap_err();
+    assert_eq!(said, "cannot read the study file /dev/zero, which study.toml extends");
+}

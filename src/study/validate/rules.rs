@@ -8,6 +8,9 @@ use toml_edit::ser::ValueSerializer;
 
 use super::super::keys::Said;
 
+/// The largest count of anything in a study.
+const MOST: usize = 10_000_000;
+
 pub struct Rules<'a> {
     pub said: &'a Said,
     pub broken: Vec<(String, String)>,
@@ -43,7 +46,13 @@ impl Rules<'_> {
     pub fn counts(&mut self, table: &str, counts: &[(&str, usize)]) {
         for (name, count) in counts {
             self.require(*count >= 1, &join(table, name), count, "1 or more");
+            self.bounded(&join(table, name), *count);
         }
+    }
+
+    /// A count that a study can mean: what is made by it is laid out in memory.
+    fn bounded(&mut self, key: &str, count: usize) {
+        self.require(count <= MOST, key, count, format!("{MOST} at most"));
     }
 
     /// A batch that is trained in two halves side by side.
@@ -123,6 +132,8 @@ impl Rules<'_> {
     pub fn counts_sweep(&mut self, key: &str, values: &[usize], allowed: &str) {
         self.sweep(key, values);
         self.require(values.iter().all(|value| *value >= 1), key, values, allowed);
+        let most = values.iter().copied().max().unwrap_or(0);
+        self.bounded(key, most);
     }
 }
 

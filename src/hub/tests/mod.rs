@@ -1,9 +1,14 @@
 //! Against a server of this machine that answers as the hub does.
 
+use std::fs;
+
 use expect_test::expect;
 
+use super::checksum::Checksum;
 use super::server::{FIRST, SECOND, Server};
 use super::*;
+
+mod hostile;
 
 /// A hub of the server with an empty cache.
 fn hub(server: &Server) -> (Hub, tempfile::TempDir) {
@@ -11,9 +16,10 @@ fn hub(server: &Server) -> (Hub, tempfile::TempDir) {
     (
         Hub {
             cache: folder.path().join("hub"),
-            endpoint: Some(server.address.clone()),
+            endpoint: server.address.clone(),
             token: None,
             offline: false,
+            limits: Limits::default(),
         },
         folder,
     )
@@ -41,6 +47,9 @@ fn a_location_is_what_the_hubs_own_tools_write() {
         "hf://lab/model",
         "hf://lab/model@v1/unet/config.json",
         "hf://datasets/lab/set@main/train/",
+        "hf://lab/model@refs/pr/1/unet",
+        "hf://lab/model@feature%2Fsmall",
+        "hf://lab/model@refs/pr/..",
         "hf://lab",
         "hf://lab/model/../x",
         "hf://../model",
@@ -105,18 +114,15 @@ fn what_is_wanted_later_is_downloaded_then() {
 }
 
 #[test]
-fn a_listing_of_what_was_wanted_once_is_not_trusted() {
+fn a_cache_of_others_has_no_listing() {
     let server = Server::of_weights();
     let (mut hub, _folder) = hub(&server);
     let place = location("hf://lab/model");
     let folder = fetch(&hub, "hf://lab/model").unwrap();
-    let listing = hub.listing(&folder, &place);
-    assert_eq!(
-        fs::read_to_string(&listing).unwrap(),
-        "README.md\nunet/config.json\nunet/weights.safetensors"
-    );
-    fs::rename(&listing, listing.with_extension("txt")).unwrap();
-    assert_eq!(hub.cached(&place, below_unet), None);
+    let listing = folder.join("../../titrate").join(format!("{FIRST}.json"));
+    assert!(fs::read_to_string(&listing).unwrap().contains("README.md"));
+    fs::remove_file(&listing).unwrap();
+    assert_eq!(hub.cached(&place, below_unet), None, "nobody says whether it is all");
     hub.offline = true;
     assert_eq!(hub.cached(&place, below_unet), Some(folder), "there is nobody to ask");
 }
@@ -142,14 +148,17 @@ fn a_download_that_broke_off_goes_on() {
 }
 
 #[test]
-fn a_download_that_was_killed_at_its_end_begins_again() {
+fn a_download_that_was_killed_at_its_end_is_only_checked() {
     let server = Server::of_weights();
     let (hub, _folder) = hub(&server);
     let path = fetch(&hub, "hf://lab/model/unet/weights.safetensors").unwrap();
     let blob = path.canonicalize().unwrap();
-    fs::rename(&blob, blob.with_extension("part")).unwrap();
+    let name = Checksum::of_text(&format!("{FIRST}/unet/weights.safetensors"));
+    fs::rename(&blob, blob.with_file_name(format!("{}.titrate-part", name.as_str()))).unwrap();
     fs::remove_file(&path).unwrap();
+    server.seen();
     assert!(fetch(&hub, "hf://lab/model/unet/weights.safetensors").unwrap().is_file());
+    assert_eq!(server.seen().len(), 1, "all of it was here");
 }
 
 #[test]
@@ -209,4 +218,51 @@ fn what_cannot_be_had_is_said() {
         hf://lab/model@main: the hub answers 401: accept the repository's conditions on its page, and set HF_TOKEN to a token that may read it
         hf://lab/model@main/unet/config.json, unet/config.json: its digest is 710ce565c6819bc849e4d8f12a48057019435c15, where the hub says 0ebb3e99b0ab33a166a3b75e1f0ea1ce08502a66: it was removed; the same command downloads it again
         hf://lab/model@main/unet/weights.safetensors, unet/weights.safetensors: its digest is 23523e93e900a6dec5ae19270bf71da319a73f37abd2e61b9905d90bb1936dd5, where the hub says 2fadeb03b6d797daf4d2a3fdfdbe5662d50eaa343fc153b249894a336bf0ebba: it was removed; the same command downloads it again"#]].assert_eq(&said);
+}
+
+#[test]
+fn the_cache_is_where_pythons_client_has_it() {
+    let of = |variables: &[(&str, &str)], home: Option<&str>| {
+        let variable = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.into())
+        };
+        Hub::of_variables(variable, home.map(PathBuf::from))
+            .map_or_else(|error| error.to_string(), |hub| hub.cache.display().to_string())
+    };
+    let said = [
+        of(&[], Some("/home/me")),
+        of(&[("XDG_CACHE_HOME", "/caches")], None),
+        of(&[("XDG_CACHE_HOME", "/caches"), ("HF_HOME", "~/hf")], Some("/home/me")),
+        of(&[("HF_HOME", "/hf"), ("HUGGINGFACE_HUB_CACHE", "~/old")], Some("/home/me")),
+        of(&[("HUGGINGFACE_HUB_CACHE", "/old"), ("HF_HUB_CACHE", "/new")], None),
+        of(&[], None),
+        of(&[("HF_HOME", "~/hf")], None),
+    ];
+    expect![[r#""#]].assert_eq(&said.join("\n"));
+}
+
+/// What a client of before, or another's, left: a blob that was never hashed.
+#[test]
+fn a_blob_that_was_never_checked_is_not_used() {
+    let server = Server::of_weights();
+    let (mut hub, _folder) = hub(&server);
+    let place = location("hf://lab/model");
+    let path = fetch(&hub, "hf://lab/model").unwrap().join("unet/weights.safetensors");
+    let blob = path.canonicalize().unwrap();
+    let good = fs::read(&blob).unwrap();
+    let mut bad = good.clone();
+    bad[7] ^= 1;
+    for bytes in [&bad[..], &good[..400_000], &[]] {
+        fs::write(&blob, bytes).unwrap();
+        assert_eq!(hub.cached(&place, below_unet), None);
+        hub.offline = true;
+        assert!(fetch(&hub, "hf://lab/model").unwrap_err().contains("not unharmed"));
+        hub.offline = false;
+        fetch(&hub, "hf://lab/model").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), good);
+    }
+    fs::remove_dir_all(hub.cache.join("models--lab--model/titrate")).unwrap();
+    fs::write(&blob, &bad).unwrap();
+    hub.offline = true;
+    assert_eq!(hub.cached(&place, below_unet), None, "a blob's name says what it should be");
 }
