@@ -117,6 +117,7 @@ fn schedule_config(settings: &study::Diffusion) -> schedule::Config {
         beta_start: settings.beta_start,
         beta_end: settings.beta_end,
         beta_schedule: "scaled_linear".into(),
+        trained_betas: None,
         prediction_type: settings.prediction,
     }
 }

@@ -50,7 +50,7 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
         &strange,
         fs::read_to_string(&strange)
             .unwrap()
-            .replace("DPMSolverMultistepScheduler", "HeunDiscreteScheduler"),
+            .replace("DPMSolverMultistepScheduler", "FlowMatchEulerDiscreteScheduler"),
     )
     .unwrap();
     let cut = chain.pipeline("sd21", "cut").join(UNET);
@@ -84,7 +84,7 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
         1: error: task pretrained/text-to-image failed: unet: tensor conv_in.weight of shape [8, 4, 3, 3] is missing: the stored weights are of another model or size
         1: error: task pretrained/text-to-image failed: unet: tensor conv_in.weight is stored with shape [8, 4] where the model has [8, 4, 3, 3]
         1: error: task pretrained/text-to-image failed: unet: 1 stored tensors are not part of the model, the first of them control.weight
-        1: error: task pretrained/text-to-image failed: scheduler/scheduler_config.json: it is of a HeunDiscreteScheduler; schedules are read from those of DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, DPMSolverSinglestepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, LMSDiscreteScheduler, PNDMScheduler, UniPCMultistepScheduler
+        1: error: task pretrained/text-to-image failed: scheduler/scheduler_config.json: it is of a FlowMatchEulerDiscreteScheduler; schedules are read from those of DDIMInverseScheduler, DDIMParallelScheduler, DDIMScheduler, DDPMParallelScheduler, DDPMScheduler, DEISMultistepScheduler, DPMSolverMultistepInverseScheduler, DPMSolverMultistepScheduler, DPMSolverSDEScheduler, DPMSolverSinglestepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler, LCMScheduler, LMSDiscreteScheduler, PNDMScheduler, SASolverScheduler, TCDScheduler, UniPCMultistepScheduler
         1: error: task pretrained/text-to-image failed: unet/diffusion_pytorch_model.safetensors: not a safetensors file: invalid header length
         2: error: study study: base.pretrained.text_to_image: lacking: lacking/vae/config.json is missing: a pipeline in diffusers' layout has it
         2: error: study study: --set images.size=16: `images.size` is 16; the models of base.pretrained.text_to_image need a multiple of 32

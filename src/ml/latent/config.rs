@@ -2,7 +2,7 @@
 //! they say nothing.
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 /// Why a `config.json` cannot be followed.
@@ -10,22 +10,22 @@ use serde_json::{Map, Value, json};
 #[expect(missing_docs, reason = "messages name the fields")]
 pub enum ConfigError {
     /// It is not JSON, or not with these keys.
-    #[error("config.json: {0}")]
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
     /// It belongs to another class of diffusers.
-    #[error("config.json is of a {found}, not of a {expected}")]
+    #[error("it is of a {found}, not of a {expected}")]
     OtherClass { expected: &'static str, found: String },
     /// A key has a value that is not implemented.
-    #[error("config.json: {key} = {value} is not supported")]
-    Unsupported { key: String, value: Value },
+    #[error("{key} = {value} is not supported{hint}")]
+    Unsupported { key: String, value: Value, hint: &'static str },
     /// The noise schedule is not implemented.
-    #[error("scheduler_config.json: {0}")]
+    #[error("{0}")]
     Scheduler(String),
     /// The scheduler is of a class whose keys are not known.
     #[error("it is of a {found}; schedules are read from those of {known}")]
     UnknownScheduler { found: String, known: String },
     /// Two keys contradict each other.
-    #[error("config: {0}")]
+    #[error("{0}")]
     Inconsistent(String),
 }
 
@@ -71,8 +71,20 @@ pub enum ActFn {
     Silu,
 }
 
-/// Reads the configuration of a `class`. Keys that `C` doesn't have must be null, false,
-/// bookkeeping (a leading underscore) or as in `neutral`.
+/// What diffusers' `EMAModel` adds to the configuration of the model that it keeps.
+const OF_EMA: [&str; 7] = [
+    "decay",
+    "inv_gamma",
+    "min_decay",
+    "optimization_step",
+    "power",
+    "update_after_step",
+    "use_ema_warmup",
+];
+
+/// Reads the configuration of a `class`. Keys that `C` doesn't have must be bookkeeping (a leading
+/// underscore, or an average's), have one of the values that `neutral` gives them, or, where it
+/// gives none, be null or false. A null of one of `C`'s own keys is as if it were not there.
 ///
 /// # Errors
 /// If it is not JSON, is of another class, or has a key that is not supported.
@@ -85,17 +97,51 @@ pub fn read<C: Serialize + DeserializeOwned>(
     if let Some(found) = keys.get("_class_name").filter(|found| *found != class) {
         return Err(ConfigError::OtherClass { expected: class, found: found.to_string() });
     }
-    let config: C = serde_json::from_value(Value::Object(keys.clone()))?;
+    let said = keys.iter().filter(|(_, value)| !value.is_null());
+    let said = said.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let config: C = serde_json::from_value(Value::Object(said))?;
     let known = serde_json::to_value(&config)?;
     for (key, value) in keys {
-        let harmless = value.is_null()
-            || value == Value::Bool(false)
-            || neutral.iter().any(|(k, v)| *k == key && *v == value);
-        if !key.starts_with('_') && known.get(&key).is_none() && !harmless {
-            return Err(ConfigError::Unsupported { key, value });
+        let mut allowed = neutral.iter().filter(|(other, _)| *other == key).peekable();
+        let harmless = match allowed.peek() {
+            None => value.is_null() || value == Value::Bool(false),
+            Some(_) => allowed.any(|(_, allowed)| is_same(allowed, &value)),
+        };
+        let bookkeeping = key.starts_with('_') || OF_EMA.contains(&key.as_str());
+        if !bookkeeping && known.get(&key).is_none() && !harmless {
+            return Err(ConfigError::Unsupported { key, value, hint: "" });
         }
     }
     Ok(config)
+}
+
+/// Whether two values are equal, numbers by what they are and not by how they are written.
+fn is_same(one: &Value, other: &Value) -> bool {
+    one == other || one.as_f64().is_some_and(|number| other.as_f64() == Some(number))
+}
+
+/// diffusers' `sample_size`: a side, or a height and an equal width. 0 stands for none.
+pub fn side<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Side {
+        Both(usize),
+        Each([usize; 2]),
+    }
+    match Side::deserialize(from)? {
+        Side::Both(side) => Ok(side),
+        Side::Each([height, width]) if height == width => Ok(height),
+        Side::Each([height, width]) => {
+            let said = format!("sample_size is {height} x {width}; models of squares are read");
+            Err(serde::de::Error::custom(said))
+        }
+    }
+}
+
+/// Whether a side is not said.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub fn is_unsaid(side: &usize) -> bool {
+    *side == 0
 }
 
 /// Writes `config` as diffusers does, with the name of its `class`.

@@ -7,32 +7,40 @@ use serde_json::{Map, Value, json};
 use super::config::ConfigError;
 use crate::vocabulary::PredictionType;
 
-/// Whose scheduler_config.json describes a noise schedule as [`Config`] does; which solver walks it
-/// is the study's choice.
+/// Whose scheduler_config.json describes a noise schedule as [`Config`] does. Which solver walks it,
+/// over which timesteps (`use_karras_sigmas` and the like), is the study's choice.
 const CLASSES: &[&str] = &[
+    "DDIMInverseScheduler",
+    "DDIMParallelScheduler",
     "DDIMScheduler",
+    "DDPMParallelScheduler",
     "DDPMScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepInverseScheduler",
     "DPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
     "DPMSolverSinglestepScheduler",
     "EulerAncestralDiscreteScheduler",
     "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LCMScheduler",
     "LMSDiscreteScheduler",
     "PNDMScheduler",
+    "SASolverScheduler",
+    "TCDScheduler",
     "UniPCMultistepScheduler",
 ];
-/// Keys that change the schedule or its use where they say anything.
-const REFUSED: &[&str] = &[
-    "trained_betas",
-    "rescale_betas_zero_snr",
-    "thresholding",
-    "use_beta_sigmas",
-    "use_exponential_sigmas",
-    "use_flow_sigmas",
-    "use_karras_sigmas",
-    "use_lu_lambdas",
+/// Keys that change the noise which a model is trained on, where they say anything.
+const REFUSED: &[(&str, &str)] = &[
+    ("rescale_betas_zero_snr", ": the last timestep would have no image left"),
+    ("use_flow_sigmas", ": the noise of flow matching is another"),
 ];
+/// The largest beta of the cosine schedule.
+const COSINE_MOST: f64 = 0.999;
 
-/// diffusers' scheduler_config.json, the keys that decide the noise: "scaled_linear" betas.
+/// diffusers' scheduler_config.json, the keys that decide the noise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// Timesteps from image to noise.
@@ -41,8 +49,12 @@ pub struct Config {
     pub beta_start: f64,
     /// Beta of the last timestep, below 1.
     pub beta_end: f64,
-    /// Course of beta between them; only "scaled_linear" is known.
+    /// Course of beta between them: "scaled_linear" (its square root rises linearly), "linear", or
+    /// "squaredcos_cap_v2", which has ends of its own.
     pub beta_schedule: String,
+    /// The beta of each timestep, in place of the course.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_betas: Option<Vec<f64>>,
     /// The UNet's target.
     #[serde(default = "epsilon", with = "prediction_type")]
     pub prediction_type: PredictionType,
@@ -61,6 +73,11 @@ mod prediction_type {
     pub fn serialize<S: Serializer>(target: &PredictionType, to: S) -> Result<S::Ok, S::Error> {
         let name = NAMES.iter().find(|(_, known)| known == target).map_or("", |(name, _)| *name);
         name.serialize(to)
+    }
+
+    /// Whether it is one of the names.
+    pub fn is_known(name: &serde_json::Value) -> bool {
+        NAMES.iter().any(|(known, _)| name == known)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PredictionType, D::Error> {
@@ -112,11 +129,21 @@ impl Config {
                 known: CLASSES.join(", "),
             });
         }
-        let says = |key: &&&str| {
-            keys.get(**key).filter(|value| !value.is_null() && **value != Value::Bool(false))
+        let says = |key: &str| {
+            keys.get(key).filter(|value| !value.is_null() && **value != Value::Bool(false))
         };
-        if let Some((key, value)) = REFUSED.iter().find_map(|key| Some((key, says(&key)?))) {
-            return Err(ConfigError::Unsupported { key: (*key).to_owned(), value: value.clone() });
+        for (key, hint) in REFUSED {
+            if let Some(value) = says(key) {
+                let (key, value) = ((*key).to_owned(), value.clone());
+                return Err(ConfigError::Unsupported { key, value, hint });
+            }
+        }
+        let target =
+            keys.get("prediction_type").filter(|target| !prediction_type::is_known(target));
+        if let Some(value) = target {
+            let (key, value) = ("prediction_type".to_owned(), value.clone());
+            let hint = ": a UNet answers with the noise (epsilon) or with v (v_prediction)";
+            return Err(ConfigError::Unsupported { key, value, hint });
         }
         let config: Self = serde_json::from_value(Value::Object(keys))
             .map_err(|error| ConfigError::Scheduler(error.to_string()))?;
@@ -126,6 +153,44 @@ impl Config {
             return Err(ConfigError::Scheduler(cause));
         }
         Ok(config)
+    }
+
+    /// The beta of each timestep.
+    fn betas(&self) -> std::result::Result<Vec<f64>, ConfigError> {
+        let count = self.num_train_timesteps;
+        if let Some(betas) = &self.trained_betas {
+            if betas.len() != count {
+                return Err(ConfigError::Inconsistent(format!(
+                    "{} trained_betas for {count} num_train_timesteps",
+                    betas.len()
+                )));
+            }
+            return Ok(betas.clone());
+        }
+        let between = |first: f64, last: f64| {
+            let intervals = count.saturating_sub(1).max(1) as f64;
+            (0..count).map(move |step| first + (last - first) * step as f64 / intervals)
+        };
+        match self.beta_schedule.as_str() {
+            "scaled_linear" => {
+                let roots = between(self.beta_start.sqrt(), self.beta_end.sqrt());
+                Ok(roots.map(|root| root.powi(2)).collect())
+            }
+            "linear" => Ok(between(self.beta_start, self.beta_end).collect()),
+            "squaredcos_cap_v2" => {
+                let kept = |step: usize| {
+                    let share = (step as f64 / count as f64 + 0.008) / 1.008;
+                    (share * std::f64::consts::FRAC_PI_2).cos().powi(2)
+                };
+                let beta = |step: usize| (1.0 - kept(step + 1) / kept(step)).min(COSINE_MOST);
+                Ok((0..count).map(beta).collect())
+            }
+            _ => Err(ConfigError::Unsupported {
+                key: "beta_schedule".to_owned(),
+                value: self.beta_schedule.as_str().into(),
+                hint: ": scaled_linear, linear and squaredcos_cap_v2 are known",
+            }),
+        }
     }
 }
 
@@ -141,22 +206,17 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Betas run linearly in their square root from `beta_start` to `beta_end` ("scaled_linear").
+    /// The schedule whose betas are the configuration's.
     ///
     /// # Errors
-    /// If the betas are out of range or rise in another way.
+    /// If the betas' course is not known, or a beta is not above 0 and below 1.
     pub fn new(config: &Config) -> Result<Self> {
-        if config.beta_schedule != "scaled_linear" {
-            candle_core::bail!(
-                "unknown beta_schedule {:?}: scaled_linear is what Stable Diffusion uses",
-                config.beta_schedule
-            )
+        let betas = config.betas()?;
+        if let Some(beta) = betas.iter().find(|&&beta| !(beta > 0.0 && beta < 1.0)) {
+            candle_core::bail!("a beta of {beta} is not above 0 and below 1")
         }
-        let (first, last) = (config.beta_start.sqrt(), config.beta_end.sqrt());
-        let intervals = config.num_train_timesteps.saturating_sub(1).max(1) as f64;
         let mut product = 1.0;
-        let products = (0..config.num_train_timesteps).map(|step| {
-            let beta = (first + (last - first) * step as f64 / intervals).powi(2);
+        let products = betas.into_iter().map(|beta| {
             product *= 1.0 - beta;
             product
         });
@@ -251,6 +311,7 @@ pub(crate) mod tests {
             beta_start: 0.00085,
             beta_end: 0.012,
             beta_schedule: "scaled_linear".into(),
+            trained_betas: None,
             prediction_type,
         };
         Schedule::new(&config).unwrap()
@@ -262,6 +323,56 @@ pub(crate) mod tests {
         // alphas_cumprod[0] and [999] of runwayml/stable-diffusion-v1-5.
         assert!((schedule.alpha(0).powi(2) - 0.99915).abs() < 1e-9);
         assert!((schedule.alpha(999).powi(2) - 0.004660).abs() < 1e-6);
+    }
+
+    /// alphas_cumprod of diffusers' DDPMScheduler, and what changes sampling alone.
+    #[test]
+    fn schedules_of_other_courses_are_read_and_those_of_other_noise_refused_by_key() {
+        let config = |more: &str| {
+            let text = format!(
+                r#"{{"_class_name": "HeunDiscreteScheduler", "num_train_timesteps": 1000, "beta_start": 0.0001, "beta_end": 0.02{more}}}"#
+            );
+            Config::from_json(&text)
+        };
+        let last = |more: &str| {
+            let schedule = Schedule::new(&config(more).unwrap()).unwrap();
+            [0, 500, 999].map(|timestep| schedule.alpha(timestep).powi(2))
+        };
+        let betas = vec!["0.001"; 1000].join(", ");
+        let trained = format!(r#", "beta_schedule": "linear", "trained_betas": [{betas}]"#);
+        for (more, expected) in [
+            (
+                r#", "beta_schedule": "linear", "use_karras_sigmas": true"#,
+                [0.9999, 0.077797, 4.0358e-5],
+            ),
+            (
+                r#", "beta_schedule": "squaredcos_cap_v2", "thresholding": true"#,
+                [0.999959, 0.492285, 2.4288e-9],
+            ),
+            (&trained, [0.999, 0.999f64.powi(501), 0.999f64.powi(1000)]),
+        ] {
+            for (ours, theirs) in last(more).into_iter().zip(expected) {
+                assert!((ours / theirs - 1.0).abs() < 1e-4, "{more}: {ours} {theirs}");
+            }
+        }
+        let refusal = |more: &str| match config(more) {
+            Ok(config) => Schedule::new(&config).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
+        for (more, said) in [
+            (r#", "beta_schedule": "sigmoid""#, "beta_schedule = \"sigmoid\" is not supported"),
+            (
+                r#", "beta_schedule": "linear", "prediction_type": "sample""#,
+                "prediction_type = \"sample\"",
+            ),
+            (
+                r#", "beta_schedule": "linear", "rescale_betas_zero_snr": true"#,
+                "rescale_betas_zero_snr = true",
+            ),
+            (r#", "beta_schedule": "linear", "trained_betas": [0.5]"#, "1 trained_betas for 1000"),
+        ] {
+            assert!(refusal(more).contains(said), "{}", refusal(more));
+        }
     }
 
     /// diffusers' `compute_snr` and `snr_gamma` in examples/text_to_image: min(SNR, gamma) / SNR,

@@ -39,7 +39,12 @@ pub enum UpBlock {
 /// The keys of diffusers' `config.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// Height and width, in latents, that the model is made for.
+    /// Height and width, in latents, that the model is made for; 0 where it does not say.
+    #[serde(
+        default,
+        deserialize_with = "super::config::side",
+        skip_serializing_if = "super::config::is_unsaid"
+    )]
     pub sample_size: usize,
     /// Channels of the input: the latents', of inpainting models the mask and masked latents as
     /// well.
@@ -63,6 +68,7 @@ pub struct Config {
     pub cross_attention_dim: usize,
     /// The *number of heads*, whatever its name: diffusers keeps the name for the sake of its first
     /// configurations.
+    #[serde(default = "eight")]
     pub attention_head_dim: PerLevel,
     /// Whether transformers project by linear layers instead of 1x1 convolutions.
     #[serde(default)]
@@ -76,6 +82,11 @@ pub struct Config {
     /// Shift of the timestep embedding's frequencies.
     #[serde(default)]
     pub freq_shift: f64,
+}
+
+/// diffusers' `attention_head_dim` where a configuration doesn't say.
+fn eight() -> PerLevel {
+    PerLevel::All(8)
 }
 
 fn one_each() -> PerLevel {
@@ -106,7 +117,10 @@ impl Config {
             ("conv_out_kernel", json!(3)),
             ("attention_type", json!("default")),
             ("addition_embed_type_num_heads", json!(64)),
+            // Attention is computed in single precision or better.
             ("upcast_attention", json!(true)),
+            ("upcast_attention", json!(false)),
+            ("upcast_attention", json!(null)),
         ];
         let config: Self = super::config::read(json, CLASS, &always_here)?;
         config.validate()?;

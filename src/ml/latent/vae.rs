@@ -47,7 +47,13 @@ pub struct Config {
     pub latent_channels: usize,
     /// Groups of the group normalisations.
     pub norm_num_groups: usize,
-    /// Height and width, in pixels, of the images that the model is made for.
+    /// Height and width, in pixels, of the images that the model is made for; 0 where it does not
+    /// say.
+    #[serde(
+        default,
+        deserialize_with = "super::config::side",
+        skip_serializing_if = "super::config::is_unsaid"
+    )]
     pub sample_size: usize,
     /// Factor that gives latents unit variance. The caller multiplies by it before the UNet sees
     /// them.
@@ -76,7 +82,10 @@ impl Config {
         let always_here = [
             ("use_quant_conv", json!(true)),
             ("use_post_quant_conv", json!(true)),
+            // The autoencoder computes in single precision.
             ("force_upcast", json!(true)),
+            ("force_upcast", json!(false)),
+            ("force_upcast", json!(null)),
         ];
         let config: Self = super::config::read(json, CLASS, &always_here)?;
         config.validate()?;

@@ -163,6 +163,25 @@ fn configurations_are_kept_and_what_is_not_implemented_is_refused() {
     );
     assert!(refusal("_class_name", json!("UNet2DModel")).contains("UNet2DModel"));
     assert!(refusal("act_fn", json!("mish")).contains("mish"));
+    for (key, value) in [("mid_block_type", json!(null)), ("num_class_embeds", json!(3))] {
+        let said = refusal(key, value.clone());
+        assert_eq!(said, format!("{key} = {value} is not supported"));
+    }
+    assert!(refusal("sample_size", json!([64, 96])).contains("sample_size is 64 x 96"));
+    let with = |keys: Value| {
+        let mut json: Value = serde_json::from_str(&unet.to_json()).unwrap();
+        json.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        unet::Config::from_json(&json.to_string()).unwrap()
+    };
+    let ema = json!({ "decay": 0.9999, "inv_gamma": 1.0, "optimization_step": 7, "use_ema_warmup": true });
+    assert_eq!(with(ema), unet, "diffusers' EMAModel leaves its own keys");
+    let unsaid = with(json!({ "sample_size": null, "attention_head_dim": null }));
+    assert_eq!((unsaid.sample_size, unsaid.attention_head_dim), (0, unet::PerLevel::All(8)));
+    assert_eq!(with(json!({ "sample_size": [4, 4], "upcast_attention": null })), unet);
+    let mut lossless: Value = serde_json::from_str(&vae.to_json()).unwrap();
+    lossless["use_quant_conv"] = json!(false);
+    let said = vae::Config::from_json(&lossless.to_string()).unwrap_err().to_string();
+    assert_eq!(said, "use_quant_conv = false is not supported");
     assert!(refusal("block_out_channels", json!([8])).contains("1 block_out_channels for 2 down"));
     let heads = unet::Config { attention_head_dim: unet::PerLevel::Each(vec![1]), ..unet.clone() };
     let built = drawn(DType::F32).build(|vb| unet::UNet2DConditionModel::new(&heads, vb)).map(drop);
