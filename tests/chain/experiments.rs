@@ -61,7 +61,14 @@ const EDITS: &[(&str, &[&str])] = &[
     (
         "[usages.light]\nweight = 0.5\nshare = 0.5\n[usages.best]\nchoose = \"confident\"\ncandidates = 2\n\
          [experiments.use]\nn = [2]\ndoses = [1]\narms = [\"inpaint\", \"inpaint+light\", \"inpaint+best\"]\n",
-        &["TODO"],
+        &[
+            "analysis/use",
+            "classifier/n=2/inpaint+best-x1/transforms/r0",
+            "classifier/n=2/inpaint+best-x1/transforms/r1",
+            "classifier/n=2/inpaint+light-x1/transforms/r0",
+            "classifier/n=2/inpaint+light-x1/transforms/r1",
+            "report",
+        ],
     ),
 ];
 
@@ -83,7 +90,11 @@ fn an_edit_of_a_question_runs_what_answers_it() {
     for (more, expected) in EDITS {
         text += more;
         let ran = run(&text).ran;
-        let ran = ran.iter().filter(|label| !label.starts_with("features/")).collect::<Vec<_>>();
+        let scores = ran.iter().filter(|label| label.starts_with("scores/confident/inpaint/"));
+        assert_eq!(scores.count() > 0, more.contains("confident"), "{more}");
+        let of_images =
+            |label: &&String| label.starts_with("features/") || label.starts_with("scores/");
+        let ran = ran.iter().filter(|label| !of_images(label)).collect::<Vec<_>>();
         assert_eq!(ran, expected.iter().collect::<Vec<_>>(), "{more}");
     }
     let said = text.replace(&claimed, &claim("It does.", "0.0"));
@@ -91,15 +102,19 @@ fn an_edit_of_a_question_runs_what_answers_it() {
     let ruled = text.replace(&claimed, &claim("It does.", "0.5"));
     assert_eq!(run(&ruled).ran, ["analysis/count", "report"], "another rule");
     let analyses =
-        ["again", "control", "count", "dose", "rare"].map(|name| format!("analysis/{name}"));
+        ["again", "control", "count", "dose", "rare", "use"].map(|name| format!("analysis/{name}"));
     let corrected = run(&format!("{text}[analysis]\ncorrection = \"holm\"\n")).ran;
     assert_eq!(corrected, [&analyses[..], &["report".to_owned()]].concat());
 
     let files = chain.report();
     let (_, report) = files.iter().find(|(path, _)| path.ends_with("report.md")).unwrap();
     let report = String::from_utf8_lossy(report);
-    for said in ["## Does the paper replicate here?", "## count: How many real images?", "## rare"]
-    {
+    for said in [
+        "## Does the paper replicate here?",
+        "## count: How many real images?",
+        "## rare",
+        "`+light`: each with 0.5 of a real one's weight in the loss; 50 % of each batch",
+    ] {
         assert!(report.contains(said), "{said}: {report}");
     }
 }

@@ -34,9 +34,8 @@ pub enum Mixing {
 
 impl Mixing {
     /// The batches of `batch` images of a training of `steps` steps on `count` images, of which the
-    /// first `reals` are real and the others synthetic. Those that come as they are end with what
-    /// does not fill a batch if `whole`. Without synthetic or without real images there is nothing
-    /// to mix.
+    /// first `reals` are real and the others synthetic; if `whole`, each pass over a kind leaves out
+    /// what does not fill a batch. Without synthetic or without real images there is nothing to mix.
     pub fn new(
         mixture: Option<Mixture>,
         (count, reals): (usize, usize),
@@ -48,16 +47,18 @@ impl Mixing {
         let synthetic = count - reals;
         // A batch has both kinds, whatever the share is rounded to.
         let places = ((batch as f64 * share).round() as usize).clamp(1, batch.max(2) - 1);
-        let apart = |real: usize, made: usize| {
-            (
-                Batches::new(reals, real, seed.child("real")),
-                Batches::new(synthetic, made, seed.child("synthetic")),
-            )
+        // Where one kind does not fill its places once, nothing of it is left out.
+        let of = |count: usize, places: usize, seed: Seed| {
+            let batches = Batches::new(count, places, seed);
+            if whole && count >= places { batches.whole() } else { batches }
         };
         if synthetic == 0 || reals == 0 || (share == 0.0 && pretraining == 0.0) {
-            let together = Batches::new(count, batch, seed.clone());
-            return Self::Together(if whole { together.whole() } else { together });
+            return Self::Together(of(count, batch, seed.clone()));
         }
+        let apart = |real: usize, made: usize| {
+            let made = of(synthetic, made, seed.child("synthetic"));
+            (of(reals, real, seed.child("real")), made)
+        };
         if share > 0.0 {
             let (real, synthetic) = apart(batch - places, places);
             return Self::Shares { real, synthetic, reals };

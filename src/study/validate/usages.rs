@@ -55,14 +55,6 @@ fn usage(study: &Study, key: &str, usage: &Usage, rules: &mut Rules) {
         );
         rules.refuse(&of("share"), message);
     }
-    let mixed = usage.share > 0.0 || usage.pretraining > 0.0;
-    if mixed && study.classifier.drop_last {
-        let message = format!(
-            "`{key}` divides the images into real and synthetic ones, whose last batches \
-             `classifier.drop_last` would leave out: set it to false"
-        );
-        rules.refuse(key, message);
-    }
 }
 
 /// What a choice among synthetic images needs.
