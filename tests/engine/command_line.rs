@@ -35,7 +35,7 @@ pub const TESTS: &[(&str, fn())] = &[
 ];
 
 /// A workspace with one study, whose tasks come from a toy.
-struct Workspace {
+pub struct Workspace {
     folder: TempDir,
 }
 
@@ -50,11 +50,11 @@ impl Workspace {
         workspace
     }
 
-    fn study() -> Self {
+    pub fn study() -> Self {
         Self::new(|folder| toy::study(&folder.join("source").display().to_string()))
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -69,7 +69,7 @@ impl Workspace {
         self.describe(&toy);
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("/proc/self/exe");
         command
             .args(arguments)
@@ -84,7 +84,7 @@ impl Workspace {
     }
 
     /// Stdout of a command that ends well.
-    fn told(&self, arguments: &[&str]) -> String {
+    pub fn told(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
@@ -100,12 +100,12 @@ impl Workspace {
     }
 }
 
-fn pid(child: &Child) -> Pid {
+pub fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id() as i32).unwrap()
 }
 
 /// Name -> bytes of all files in a folder tree.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for item in fs::read_dir(folder).unwrap() {
         let path = item.unwrap().path();

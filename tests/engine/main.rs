@@ -6,6 +6,7 @@
 mod command_line;
 mod queue;
 mod runs;
+mod torture;
 mod toy;
 
 use std::panic::catch_unwind;
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     let filters: Vec<&String> =
         arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut failed = Vec::new();
-    for (name, test) in [runs::TESTS, queue::TESTS, command_line::TESTS].concat() {
+    for (name, test) in [runs::TESTS, queue::TESTS, command_line::TESTS, torture::TESTS].concat() {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
             let passed = catch_unwind(test).is_ok();
             println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });

@@ -11,8 +11,16 @@ use std::path::{Path, PathBuf};
 use rand::Rng;
 use titrate::seed::Seed;
 
-/// Mutations of each reader's seeds.
+/// Mutations of each reader's seeds, unless `TITRATE_FUZZ_ROUNDS` says another number.
 const ROUNDS: usize = 50_000;
+/// What the mutations are drawn from, unless `TITRATE_FUZZ_SEED` says another number.
+const SEED: u64 = 1;
+
+/// The number that a variable has.
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is {text:?}: a number expected")))
+}
 
 const TABLES: [&str; 3] = [
     "md5hash,fitzpatrick_scale,fitzpatrick_centaur,label,three_partition_label\r\n\
@@ -84,8 +92,10 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
 /// Every reader lives through every mutation; one that does not is written beside the test for a
 /// closer look.
 fn survive(name: &str, seeds: &[Vec<u8>], reader: fn(&[u8])) {
-    let mut rng = Seed::of_study(1).child(name).rng();
-    for round in 0..ROUNDS {
+    let seed = number("TITRATE_FUZZ_SEED").unwrap_or(SEED);
+    let rounds = number("TITRATE_FUZZ_ROUNDS").map_or(ROUNDS, |rounds| rounds as usize);
+    let mut rng = Seed::of_study(seed).child(name).rng();
+    for round in 0..rounds {
         let bytes =
             if round < seeds.len() { seeds[round].clone() } else { mutated(seeds, &mut rng) };
         if catch_unwind(AssertUnwindSafe(|| reader(&bytes))).is_err() {

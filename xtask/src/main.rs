@@ -2,8 +2,10 @@
 
 mod bench;
 mod check;
+mod fuzz;
 mod process;
 mod reproduce;
+mod torture;
 mod versions;
 
 use std::process::ExitCode;
@@ -14,6 +16,8 @@ cargo xtask test                          everything that CI runs (also: cargo x
 cargo xtask bench [NAME] [--rounds N] [--case NAME]
                                           time titrate against PyTorch and diffusers in turns; without NAME, list the benches
 cargo xtask bench full [OPTIONS]          time a generator of Stable Diffusion's size, and say how much memory it takes
+cargo xtask fuzz [--rounds N] [--seed N]  the readers of files from outside under N mutations each (default: 2 million)
+cargo xtask torture [--minutes N]         kills, damaged files and two runs at once on a toy study, for N minutes (default: 10)
 cargo xtask calibrate                     the statistics on simulated studies: false alarms, coverage, power (minutes)
 cargo xtask versions                      record the source of kinds whose VERSION was raised
 cargo xtask versions --acknowledge KIND --output-neutral WHY
@@ -30,6 +34,8 @@ fn main() -> ExitCode {
         "reproduce" => reproduce::reproduce(rest),
         "test" | "ci" if rest.is_empty() => check::everything(),
         "bench" => bench::bench(rest),
+        "torture" => torture::torture(rest),
+        "fuzz" => fuzz::fuzz(rest),
         "calibrate" if rest.is_empty() => calibrate(),
         "versions" => versions::versions(rest),
         "help" | "--help" | "-h" => {

@@ -60,6 +60,9 @@ fn a_location_is_what_the_hubs_own_tools_write() {
         Location { dataset: false, id: "lab/model", revision: "main", path: "" }
         Location { dataset: false, id: "lab/model", revision: "v1", path: "unet/config.json" }
         Location { dataset: true, id: "lab/set", revision: "main", path: "train" }
+        Location { dataset: false, id: "lab/model", revision: "refs/pr/1", path: "unet" }
+        Location { dataset: false, id: "lab/model", revision: "feature/small", path: "" }
+        `hf://lab/model@refs/pr/..` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path
         `hf://lab` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path
         `hf://lab/model/../x` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path
         `hf://../model` is no place in the hub: hf://owner/name@revision/path expected, or hf://datasets/owner/name@revision/path
@@ -214,7 +217,7 @@ fn what_cannot_be_had_is_said() {
         hf://lab/model@v9: the hub has no such repository, revision or file
         hf://lab/model@main/vae: the hub has no such repository, revision or file (vae)
         hf://lab/model@main/README.md: nothing in it is wanted here; it has README.md, unet/config.json, unet/weights.safetensors
-        hf://lab/model@main is not in the cache at CACHE, and HF_HUB_OFFLINE forbids to download it
+        hf://lab/model@main is not in the cache at CACHE, or not unharmed, and HF_HUB_OFFLINE forbids to download it
         hf://lab/model@main: the hub answers 401: accept the repository's conditions on its page, and set HF_TOKEN to a token that may read it
         hf://lab/model@main/unet/config.json, unet/config.json: its digest is 710ce565c6819bc849e4d8f12a48057019435c15, where the hub says 0ebb3e99b0ab33a166a3b75e1f0ea1ce08502a66: it was removed; the same command downloads it again
         hf://lab/model@main/unet/weights.safetensors, unet/weights.safetensors: its digest is 23523e93e900a6dec5ae19270bf71da319a73f37abd2e61b9905d90bb1936dd5, where the hub says 2fadeb03b6d797daf4d2a3fdfdbe5662d50eaa343fc153b249894a336bf0ebba: it was removed; the same command downloads it again"#]].assert_eq(&said);
@@ -238,7 +241,14 @@ fn the_cache_is_where_pythons_client_has_it() {
         of(&[], None),
         of(&[("HF_HOME", "~/hf")], None),
     ];
-    expect![[r#""#]].assert_eq(&said.join("\n"));
+    expect![[r#"
+        /home/me/.cache/huggingface/hub
+        /caches/huggingface/hub
+        /home/me/hf/hub
+        /home/me/old
+        /new
+        there is no home folder to keep files of the hub in: set HF_HOME to a folder for them, or HF_HUB_CACHE to the cache itself
+        there is no home folder to keep files of the hub in: set HF_HOME to a folder for them, or HF_HUB_CACHE to the cache itself"#]].assert_eq(&said.join("\n"));
 }
 
 /// What a client of before, or another's, left: a blob that was never hashed.
