@@ -120,7 +120,10 @@ fn is_same(one: &Value, other: &Value) -> bool {
     one == other || one.as_f64().is_some_and(|number| other.as_f64() == Some(number))
 }
 
-/// diffusers' `sample_size`: a side, or a height and an equal width. 0 stands for none.
+/// diffusers' `sample_size`: a side, or a height and an equal width.
+///
+/// # Errors
+/// If it is neither, or the sides differ.
 pub fn side<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
