@@ -102,6 +102,7 @@ fn schedule_config() -> schedule::Config {
         beta_start: 0.00085,
         beta_end: 0.012,
         beta_schedule: "scaled_linear".into(),
+        trained_betas: None,
         prediction_type: PredictionType::VPrediction,
     }
 }
