@@ -1,34 +1,16 @@
 //! Scores of synthetic images, by which an arm chooses among those made from one real image.
 
-use serde::{Deserialize, Serialize};
-
 use super::base::{self, BACKBONE};
 use super::check::at_size;
 use super::context::{Context, json_output};
 use super::features::read;
 use super::images::{pixels, shard};
-use super::training_set::Entry;
+use super::training_set::{Entry, SCORES, Score};
 use super::{Outputs, StepError};
 use crate::ml::classify::efficientnet::{self, EfficientNet};
 use crate::ml::classify::judge::predict;
 use crate::plan::kinds;
 use crate::vocabulary::Choice;
-
-/// The name of the output.
-pub const SCORES: &str = "scores.json";
-
-/// The score of a synthetic image.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Score {
-    /// The real image that it was made from.
-    pub source: String,
-    /// Its number among those.
-    pub generation: u32,
-    /// The higher, the sooner it is taken: the probability of its class by the probe, 0 to 1, or a
-    /// distance of features, negative where near ones are wanted.
-    pub score: f64,
-}
 
 /// Output: scores.json.
 pub fn run(params: kinds::Scores, context: &mut Context) -> Result<Outputs, StepError> {

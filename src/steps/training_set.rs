@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::StepError;
 use super::context::Context;
-use super::scores::{SCORES, Score};
 use crate::data::Item;
 use crate::data::webdataset::{Record, Sample, ShardError};
 use crate::plan::kinds::TrainingImages;
@@ -106,6 +105,22 @@ pub fn repeated<T: Clone>(
     let repeats = images.iter().filter(|image| added(image)).cloned().collect::<Vec<_>>();
     let repeats = std::iter::repeat_n(repeats, further).flatten();
     images.into_iter().chain(repeats).collect()
+}
+
+/// The file of scores in the output of `scores`.
+pub const SCORES: &str = "scores.json";
+
+/// The score of a synthetic image.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Score {
+    /// The real image that it was made from.
+    pub source: String,
+    /// Its number among those.
+    pub generation: u32,
+    /// The higher, the sooner it is taken: the probability of its class by the probe, 0 to 1, or a
+    /// distance of features, negative where near ones are wanted.
+    pub score: f64,
 }
 
 /// The synthetic images of an arm, by the real image that they are made from.

@@ -144,16 +144,7 @@ pub fn for_each_sample<E: From<ShardError>>(
         }
         let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let expected = entry.size();
-        if expected > LARGEST_MEMBER {
-            let (shard, bytes, most) = (shard.to_owned(), expected, LARGEST_MEMBER);
-            return Err(ShardError::LargeMember { shard, member, bytes, most }.into());
-        }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|cause| broken(&after, cause))?;
-        if bytes.len() as u64 != expected {
-            let (shard, found) = (shard.to_owned(), bytes.len());
-            return Err(ShardError::ShortMember { shard, member, found, expected }.into());
-        }
+        let bytes = member_bytes(&mut entry, expected, shard, (&member, &after))?;
         let (key, extension) = sample_key(&member);
         if key != members.key {
             let done = std::mem::replace(&mut members, Members::of(key));
@@ -183,6 +174,32 @@ pub fn for_each_sample<E: From<ShardError>>(
             Err(ShardError::NoSample { shard: shard.to_owned(), member, extension }.into())
         }
         Seen { unused, .. } => Ok(unused),
+    }
+}
+
+/// The `expected` bytes of a member, the next one `after` another.
+fn member_bytes(
+    entry: &mut impl Read,
+    expected: u64,
+    shard: &str,
+    (member, after): (&str, &str),
+) -> Result<Vec<u8>, ShardError> {
+    let (shard, member) = (shard.to_owned(), member.to_owned());
+    if expected > LARGEST_MEMBER {
+        return Err(ShardError::LargeMember {
+            shard,
+            member,
+            bytes: expected,
+            most: LARGEST_MEMBER,
+        });
+    }
+    let mut bytes = Vec::new();
+    if let Err(cause) = entry.read_to_end(&mut bytes) {
+        return Err(ShardError::Tar { shard, after: after.to_owned(), cause });
+    }
+    match bytes.len() {
+        found if found as u64 == expected => Ok(bytes),
+        found => Err(ShardError::ShortMember { shard, member, found, expected }),
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{SHOWN, Shard, prefix};
 use super::recipe::Model;
-use super::scores::Judges;
+use super::scores::{Judges, of_steps};
 use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kinds::{self, ShardSet, Spec, TrainingImages};
 use crate::seed::Seed;
 use crate::study::{self, Cell, Experiment, Generator, Study};
-use crate::vocabulary::{Arm, Control, Crop, Regime, Rule, Usage};
+use crate::vocabulary::{Arm, Control, Regime, Rule, Usage};
 
 /// The pool positions of the real images that a cell trains on, by class.
 fn sources(study: &Study, cell: &Cell) -> BTreeMap<String, Vec<usize>> {
@@ -44,11 +44,6 @@ fn training_images(study: &Study, cell: &Cell) -> TrainingImages {
         repeats: repeats(cell),
         added_to: cell.rare.as_ref().map(|rare| rare.class.clone()),
     }
-}
-
-/// What a classifier's step reads: where its squares lie is in which images it is given.
-pub(super) fn of_steps(classifier: &study::Classifier) -> study::Classifier {
-    study::Classifier { crop: Crop::Centre, ..classifier.clone() }
 }
 
 /// How the classifier of a cell is trained.

@@ -1,18 +1,22 @@
 //! The probe, and the scores of synthetic images by which arms choose among them.
 
-use super::judge::of_steps;
 use super::place::Shard;
 use super::{BaseInputs, Builder, Real, role};
 use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kinds;
-use crate::study::Cell;
-use crate::vocabulary::Choice;
+use crate::study::{self, Cell};
+use crate::vocabulary::{Choice, Crop};
 
 /// What synthetic images are held against.
 pub(super) struct Judges {
     /// None where no arm chooses by it.
     probe: Option<TaskId>,
     pool: TaskId,
+}
+
+/// What a classifier's step reads: where its squares lie is in which images it is given.
+pub(super) fn of_steps(classifier: &study::Classifier) -> study::Classifier {
+    study::Classifier { crop: Crop::Centre, ..classifier.clone() }
 }
 
 impl Builder<'_> {
