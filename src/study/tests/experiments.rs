@@ -93,6 +93,24 @@ fn uses_of_synthetic_images_are_plain_or_say_what_they_are() {
     ]);
     check(
         &all,
-        expect![[""]],
+        expect![[r#"
+            study.toml:2:10: `usages.it.weight` is 0.0; allowed: more than 0
+            study.toml:2:10: `usages.it` says nothing that the plain use does not
+            study.toml:2:9: `usages.it.share` is 1.0; allowed: 0 or more and less than 1
+            study.toml:2:9: `usages.it.share` is 1, which leaves no real image in a batch of 32
+            study.toml:2:9: `usages.it.share` is 0.99, which leaves no real image in a batch of 32
+            study.toml:2:15: `usages.it.pretraining` is 0.5, so that no step trains on synthetic and real images at once: leave out `share` and `weight`
+            study.toml: `usages.it.candidates` is 0; allowed: more than every dose (10)
+            study.toml:3:14: `usages.it.candidates` is 10; allowed: more than every dose (10)
+            study.toml:2:14: `usages.it` says nothing that the plain use does not
+            study.toml:2:14: `usages.it.candidates` is 20; allowed: 0 where the first images are taken (`choose`)
+            study.toml:2:18: `usages.it.doses` has "acne", which is no class of images.classes
+            study.toml:2:10: `usages.it.choose`: unknown variant `best`, expected one of `first`, `confident`, `nearest`, `farthest`
+            study.toml:3:14: `usages.it.candidates` is 20; allowed: more than every dose (20)
+            study.toml:2:10: `usages.it.choose` is "confident", but there is no probe: set images.plentiful to 1 or more
+            study.toml:2:8: `experiment.arms` has "inpaint+it": there is no `usages.it`
+            study.toml:2:10: `usages."It's"`: a use's name is made of a to z, 0 to 9 and -
+            study.toml:2:10: `usage` is the plain use, which uses by name differ from: set the keys of a `usages.NAME` instead
+        "#]],
     );
 }

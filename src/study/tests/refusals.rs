@@ -29,7 +29,7 @@ fn unknown_keys_are_refused_with_the_nearest_known() {
             study.toml:1:1: unknown key `extend`; the nearest known key is `extends`
             --set classifier.epcohs=3: unknown key `classifier.epcohs`; the nearest known key is `classifier.epochs`
             --set extends=quick.toml: `extends` belongs in a study file
-            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `head`, `transforms`, `probe`, `quality`, `ratings`, `claims`, `experiments`, `experiment`, `analysis`
+            study.toml:1:1: unknown key `"ä"`; known there: `title`, `about`, `goal`, `seed`, `images`, `base`, `generator`, `classifier`, `head`, `transforms`, `probe`, `usage`, `usages`, `quality`, `ratings`, `claims`, `experiments`, `experiment`, `analysis`
             study.toml:3:1: unknown key `experiment.no_such_thing_here`; known there: `question`, `n`, `arms`, `doses`, `transforms`, `regimes`, `replicates`, `rare`, `comparisons`
         "#]],
     );
@@ -77,7 +77,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             study.toml:1:1: `title` is a table; a string is expected
             study.toml:1:1: `images` is an array of tables; a table is expected
             study.toml:1:8: `goal`: unknown variant `reprot`, expected `base` or `report`
-            study.toml:2:8: `experiment.arms`: no arm is called `outpaint`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator
+            study.toml:2:8: `experiment.arms`: no arm is called `outpaint`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator, then `+` and a name for a use
             study.toml:2:13: `generator.dreambooth.steps_by_class.psoriasis`: invalid type: string "more", expected a whole number
             study.toml:2:8: `generator.variants.lora` is a whole number; a table is expected
             study.toml:2:1: unknown key `generator.variants.lora.dreambooth.step`; the nearest known key is `generator.variants.lora.dreambooth.steps`
@@ -92,7 +92,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             --set classifier.epochs=many: `classifier.epochs` is a string; a whole number is expected
             --set classifier.epochs: key=value is expected
             --set classifier.epochs=: `classifier.epochs` is a string; a whole number is expected
-            --set experiment.arms=["all"]: `experiment.arms`: no arm is called `all`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator
+            --set experiment.arms=["all"]: `experiment.arms`: no arm is called `all`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator, then `+` and a name for a use
             study.toml:2:8: `experiment.arms` has "inpaint@lora": there is no `generator.variants.lora`
         "#]],
     );
