@@ -80,7 +80,7 @@ impl Hub {
             None => folder.present(&commit),
         };
         let below = all.into_iter().filter(|file| location.has(file)).collect::<Vec<_>>();
-        let is_file = below.iter().any(|file| *file == location.path);
+        let is_file = below.contains(&location.path);
         // What others have downloaded has no listing of ours: that one file is there is seen, and
         // whether a folder is whole can only be asked.
         if below.is_empty() || (listing.is_none() && !is_file && !self.offline) {

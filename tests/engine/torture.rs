@@ -318,7 +318,7 @@ fn inflict(damage: &str, path: &Path, other: &Path, rng: &mut impl Rng) {
             fs::remove_file(other).unwrap();
             fs::write(other, bytes).unwrap();
         }
-        "mode" => fs::set_permissions(path, Permissions::from_mode(0)).unwrap(),
+        "mode" => fs::set_permissions(path, Permissions::from_mode(0o0)).unwrap(),
         "flip" => {}
         _ => {
             fs::remove_file(path).unwrap();

@@ -53,7 +53,7 @@ impl Mixing {
             if whole && count >= places { batches.whole() } else { batches }
         };
         if synthetic == 0 || reals == 0 || (share == 0.0 && pretraining == 0.0) {
-            return Self::Together(of(count, batch, seed.clone()));
+            return Self::Together(of(count, batch, *seed));
         }
         let apart = |real: usize, made: usize| {
             let made = of(synthetic, made, seed.child("synthetic"));
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn what_has_nothing_to_mix_comes_as_ever() {
         let seed = Seed::of_study(4);
-        let mut plain = Batches::new(13, 8, seed.clone());
+        let mut plain = Batches::new(13, 8, seed);
         let half = Some(Mixture { weight: 1.0, share: 0.5, pretraining: 0.0 });
         let light = Some(Mixture { weight: 0.5, ..Mixture::PLAIN });
         for (mixture, reals) in [(None, 3), (half, 13), (half, 0), (light, 3)] {

@@ -142,7 +142,6 @@ pub fn side<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
 }
 
 /// Whether a side is not said.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 pub fn is_unsaid(side: &usize) -> bool {
     *side == 0
 }

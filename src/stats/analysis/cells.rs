@@ -98,7 +98,11 @@ pub fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Classifiers>, Analy
         if let Some(first) = arms.values().next()
             && let Some(difference) = first.predictions[0].find_difference(&predictions)
         {
-            return Err(AnalysisError::Unpaired { design, replicate, difference });
+            return Err(AnalysisError::Unpaired {
+                design: Box::new(design),
+                replicate,
+                difference,
+            });
         }
         let empty = || Classifiers {
             replicates: vec![],
@@ -108,7 +112,7 @@ pub fn arms(mut cells: Vec<Cell>) -> Result<BTreeMap<Design, Classifiers>, Analy
         };
         let arm = arms.entry(design.clone()).or_insert_with(empty);
         if arm.replicates.contains(&replicate) {
-            return Err(AnalysisError::Twice { design, replicate });
+            return Err(AnalysisError::Twice { design: Box::new(design), replicate });
         }
         arm.replicates.push(replicate);
         arm.correct

@@ -15,12 +15,12 @@ pub enum AnalysisError {
     Config { name: &'static str, found: String, expected: &'static str },
     /// Two cells are of one design and replicate.
     #[error("cell {design}, replicate {replicate} is given twice")]
-    Twice { design: Design, replicate: usize },
+    Twice { design: Box<Design>, replicate: usize },
     /// A cell has other held-out images than the others.
     #[error(
         "cell {design}, replicate {replicate} has other held-out images than the others: {difference}"
     )]
-    Unpaired { design: Design, replicate: usize, difference: String },
+    Unpaired { design: Box<Design>, replicate: usize, difference: String },
     /// Arms cannot be combined.
     #[error("arms do not fit each other")]
     Linear(#[from] LinearError),
@@ -29,10 +29,10 @@ pub enum AnalysisError {
     Class { class: String },
     /// There is no arm to compare a design with.
     #[error("{design} has no arm `{baseline}` at the same n and transforms to be compared with")]
-    NoBaseline { design: Design, baseline: Arm },
+    NoBaseline { design: Box<Design>, baseline: Arm },
     /// A design and the arm that it is compared with have different replicates.
     #[error(
         "{design} has replicates {found:?}, but the arm that it is compared with has {expected:?}: they pair by replicate"
     )]
-    Replicates { design: Design, found: Vec<usize>, expected: Vec<usize> },
+    Replicates { design: Box<Design>, found: Vec<usize>, expected: Vec<usize> },
 }

@@ -255,12 +255,18 @@ fn pairs<'a>(
     let mut pairs = Vec::new();
     for (design, arm) in arms {
         let Some(other) = baseline(design) else { continue };
-        let no_baseline =
-            || AnalysisError::NoBaseline { design: design.clone(), baseline: other.arm.clone() };
+        let no_baseline = || AnalysisError::NoBaseline {
+            design: Box::new(design.clone()),
+            baseline: other.arm.clone(),
+        };
         let baseline = arms.get(&other).ok_or_else(no_baseline)?;
         if arm.replicates != baseline.replicates {
             let (found, expected) = (arm.replicates.clone(), baseline.replicates.clone());
-            return Err(AnalysisError::Replicates { design: design.clone(), found, expected });
+            return Err(AnalysisError::Replicates {
+                design: Box::new(design.clone()),
+                found,
+                expected,
+            });
         }
         pairs.push(Pair { design, arm, baseline });
     }
