@@ -25,8 +25,8 @@ enum Reply {
     Endless(Vec<u8>),
     /// Then nothing, with the connection open.
     Silence(Vec<u8>),
-    /// A byte at a time.
-    Dripping(Vec<u8>),
+    /// The second part a byte at a time.
+    Dripping(Vec<u8>, Vec<u8>),
 }
 
 /// A server in one mode, and another host that it may send clients to.
@@ -81,7 +81,8 @@ fn serve(
             stream.write_all(&head)?;
             io::copy(&mut stream, &mut io::sink()).map(|_| ())
         }
-        Reply::Dripping(bytes) => {
+        Reply::Dripping(head, bytes) => {
+            stream.write_all(&head)?;
             for byte in bytes {
                 stream.write_all(&[byte])?;
                 std::thread::sleep(Duration::from_millis(20));
@@ -190,9 +191,9 @@ fn sent(mode: &str, path: &str, at: &str, foreign: &str) -> Reply {
         "file: to a line" => to("http://\u{7f}/"),
         "file: silent" => Reply::Silence(head.to_vec()),
         "file: silent in its head" => Reply::Silence(head[..20].to_vec()),
-        "file: dripping" => Reply::Dripping([&head[..], CONTENT].concat()),
+        "file: dripping" => Reply::Dripping(head.to_vec(), CONTENT.to_vec()),
         "file: dripping in its head" => {
-            Reply::Dripping([b"HTTP/1.1 200 OK\r\nx: ", &[b'y'; 2000][..], b"\r\n\r\n"].concat())
+            Reply::Dripping(b"HTTP/1.1 200 OK\r\nx: ".to_vec(), vec![b'y'; 2000])
         }
         "file: endless" => Reply::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
         "size: unknown, endless" => Reply::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
@@ -258,7 +259,7 @@ const MODES: &[(&str, &str)] = &[
     ("file: in circles", "it redirects more than 5 times"),
     ("file: to a file", r#"it redirects to "file:///etc/passwd", which is no place"#),
     ("file: to nowhere", "which is no place of the web"),
-    ("file: to a line", "which is no place of the web"),
+    ("file: to a line", "invalid header value"),
     ("file: silent", "timeout"),
     ("file: silent in its head", "timeout"),
     ("file: dripping", "it came too slowly"),
