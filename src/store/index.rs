@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::id::{Digest, Key};
+use crate::regular;
 
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
@@ -69,7 +70,7 @@ impl Index {
             Ok((index, counted))
         }));
         let damage = match opened {
-            Ok(Ok((index, counted))) => match fs::read_to_string(path.join(WHOLE)) {
+            Ok(Ok((index, counted))) => match regular::read_text(&path.join(WHOLE), 256) {
                 Ok(text) if text == whole(counted) => return Ok((index, None)),
                 Ok(_) => "it lost entries".to_owned(),
                 Err(_) => {
