@@ -63,6 +63,9 @@ impl Index {
         if !path.exists() {
             return Ok((Self::create(path)?, Some("there was none".to_owned())));
         }
+        if let Some(name) = odd_entry(path) {
+            return Ok((Self::create(path)?, Some(format!("its `{name}` is no file"))));
+        }
         // sled 0.34 panics on some damaged files instead of returning an error.
         let opened = panic::catch_unwind(AssertUnwindSafe(|| {
             let index = Self::open_trees(path)?;
@@ -283,6 +286,19 @@ impl Index {
 }
 
 /// The text of [`WHOLE`]: the number of results betrays an index that was cut short.
+/// A name in an index's folder that is no file, nor sled's folder of large values: sled would wait
+/// for a pipe.
+fn odd_entry(path: &Path) -> Option<String> {
+    let entries = fs::read_dir(path).ok()?.flatten();
+    let odd = |entry: &fs::DirEntry| {
+        let kind = entry.file_type().ok();
+        let is_blobs = entry.file_name() == "blobs" && kind.is_some_and(|kind| kind.is_dir());
+        !is_blobs && kind.is_some_and(|kind| !kind.is_file())
+    };
+    let found = entries.into_iter().find(odd)?;
+    Some(found.file_name().to_string_lossy().into_owned())
+}
+
 fn whole(results: usize) -> String {
     format!("titrate-index {VERSION}\n{results} results\n")
 }

@@ -142,18 +142,7 @@ pub fn for_each_sample<E: From<ShardError>>(
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let expected = entry.size();
-        if expected > LARGEST_MEMBER {
-            let (shard, bytes, most) = (shard.to_owned(), expected, LARGEST_MEMBER);
-            return Err(ShardError::LargeMember { shard, member, bytes, most }.into());
-        }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|cause| broken(&after, cause))?;
-        if bytes.len() as u64 != expected {
-            let (shard, found) = (shard.to_owned(), bytes.len());
-            return Err(ShardError::ShortMember { shard, member, found, expected }.into());
-        }
+        let (member, bytes) = read_member(&mut entry, shard, &after)?;
         let (key, extension) = sample_key(&member);
         if key != members.key {
             let done = std::mem::replace(&mut members, Members::of(key));
@@ -161,7 +150,7 @@ pub fn for_each_sample<E: From<ShardError>>(
                 each(sample)?;
             }
         }
-        members.bytes += expected;
+        members.bytes += bytes.len() as u64;
         if members.bytes > LARGEST_SAMPLE {
             let (shard, sample, most) = (shard.to_owned(), key.to_owned(), LARGEST_SAMPLE);
             return Err(ShardError::LargeSample { shard, sample, most }.into());
@@ -184,6 +173,32 @@ pub fn for_each_sample<E: From<ShardError>>(
         }
         Seen { unused, .. } => Ok(unused),
     }
+}
+
+/// A member's name and bytes.
+fn read_member(
+    entry: &mut tar::Entry<'_, impl Read>,
+    shard: &str,
+    after: &str,
+) -> Result<(String, Vec<u8>), ShardError> {
+    let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let (shard, expected) = (shard.to_owned(), entry.size());
+    if expected > LARGEST_MEMBER {
+        return Err(ShardError::LargeMember {
+            shard,
+            member,
+            bytes: expected,
+            most: LARGEST_MEMBER,
+        });
+    }
+    let mut bytes = Vec::new();
+    if let Err(cause) = entry.read_to_end(&mut bytes) {
+        return Err(ShardError::Tar { shard, after: after.to_owned(), cause });
+    }
+    if bytes.len() as u64 != expected {
+        return Err(ShardError::ShortMember { shard, member, found: bytes.len(), expected });
+    }
+    Ok((member, bytes))
 }
 
 /// The bytes of a tar file that may be gzipped.
