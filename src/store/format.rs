@@ -107,8 +107,9 @@ fn check(root: &Path, text: &str) -> Option<Result<()>> {
     let release = rest.lines().next().and_then(|line| line.strip_prefix("read by titrate "));
     Some(match found {
         VERSION => Ok(()),
-        // No release reads two formats: the number is damaged.
-        _ if release == Some(RELEASE) => return None,
+        // This release reads no later format, and there was none of that number: it is damaged.
+        0 => return None,
+        _ if found > VERSION && release == Some(RELEASE) => return None,
         0..VERSION => Err(StoreError::OlderFormat { root, found, known: VERSION }),
         _ => Err(StoreError::NewerFormat {
             root,

@@ -285,7 +285,6 @@ impl Index {
     }
 }
 
-/// The text of [`WHOLE`]: the number of results betrays an index that was cut short.
 /// A name in an index's folder that is no file, nor sled's folder of large values: sled would wait
 /// for a pipe.
 fn odd_entry(path: &Path) -> Option<String> {
@@ -299,6 +298,7 @@ fn odd_entry(path: &Path) -> Option<String> {
     Some(found.file_name().to_string_lossy().into_owned())
 }
 
+/// The text of [`WHOLE`]: the number of results betrays an index that was cut short.
 fn whole(results: usize) -> String {
     format!("titrate-index {VERSION}\n{results} results\n")
 }
