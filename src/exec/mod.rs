@@ -1,7 +1,7 @@
 //! Execution: what is stale runs, each task in a worker process of its own, as many at once as
 //! asked for.
 //!
-//! May import `id`, `plan`, `replace`, `store` and `wording`. It is handed the code that runs a
+//! May import `id`, `plan`, `regular`, `replace`, `store` and `wording`. It is handed the code that runs a
 //! task and never talks to a terminal: it emits [`Event`]s.
 
 mod coordinator;

@@ -1,7 +1,7 @@
 //! The coordinator's side of one worker process.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use crate::exec::protocol::{Cause, Message, Order};
 use crate::exec::{ExecError, LOG};
 use crate::id::Key;
 use crate::plan::TaskId;
+use crate::regular;
 use crate::replace::replace;
 
 /// How many lines of a log an error shows.
@@ -132,7 +133,7 @@ fn open_log(path: &Path) -> io::Result<File> {
 
 /// The last lines of a log; empty where it cannot be read.
 pub(super) fn tail(log: &Path) -> Vec<String> {
-    let bytes = fs::read(log).unwrap_or_default();
+    let bytes = regular::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| line.to_string()).collect()
@@ -142,7 +143,7 @@ pub(super) fn tail(log: &Path) -> Vec<String> {
 /// key, so that another task's note counts as none.
 pub(super) fn count_attempt(work: &Path, key: Key) -> Result<u32, ExecError> {
     let path = work.join("attempt");
-    let noted = fs::read_to_string(&path).unwrap_or_default();
+    let noted = regular::read_text(&path, 1 << 16).unwrap_or_default();
     let earlier = noted
         .strip_prefix(&format!("{key} "))
         .and_then(|count| count.trim().parse::<u32>().ok())

@@ -1,7 +1,6 @@
 //! What all attempts at a task have used together: each notes in the task's folder what it has used
 //! so far, so that a killed one is counted too, but for its last second.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exec::machine;
 use crate::id::Key;
+use crate::regular;
 use crate::replace::replace;
 
 /// The note's name in the folder of a task's attempts.
@@ -34,7 +34,7 @@ pub(super) struct Spent {
 impl Spent {
     /// What earlier attempts at `key` used; nothing where there is no note that can be read.
     fn read(folder: &Path, key: Key) -> Self {
-        let noted = fs::read(folder.join(NAME)).ok();
+        let noted = regular::read(&folder.join(NAME)).ok();
         let noted = noted.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
         let none = Self { key, wall_s: 0.0, cpu_s: 0.0, peak_memory: 0 };
         noted.filter(|spent| spent.key == key).unwrap_or(none)
@@ -106,6 +106,8 @@ impl Drop for Meter {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -17,6 +17,7 @@ use crate::exec::spent::Meter;
 use crate::id::Key;
 use crate::plan::Job;
 use crate::plan::Progress;
+use crate::regular;
 use crate::store::{Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError, host_name};
 use crate::wording::causes;
 
@@ -88,7 +89,7 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
     let outputs =
         catch_unwind(AssertUnwindSafe(in_pool)).unwrap_or_else(|panic| Err(panicked(&*panic)))?;
     let output = objects.put_artifact(outputs)?;
-    let log = std::fs::read(job.work.join(super::LOG)).ok().filter(|log| !log.is_empty());
+    let log = regular::read(&job.work.join(super::LOG)).ok().filter(|log| !log.is_empty());
     let log = log.map(|log| objects.put(&log)).transpose()?;
     let files = job.files.iter().flat_map(|(role, files)| {
         files.iter().map(move |file| (format!("{role}/{}", file.name), file.digest))

@@ -11,6 +11,7 @@ use candle_core::{Error, Result};
 use crate::id::{Digest, Key};
 use crate::ml::params::StateDict;
 use crate::ml::training::Keep;
+use crate::regular;
 use crate::replace::replace_with;
 
 /// At most one part in so many of a task's time goes into keeping.
@@ -44,7 +45,7 @@ impl Checkpoint {
 
     /// What is kept.
     pub fn read(&self) -> std::io::Result<Option<Vec<u8>>> {
-        let bytes = match fs::read(&self.path) {
+        let bytes = match regular::read(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             bytes => bytes?,
         };
@@ -90,7 +91,7 @@ impl Checkpoint {
     fn replace(&self, write: impl FnOnce(&Path) -> std::io::Result<()>) -> std::io::Result<()> {
         replace_with(&self.path, |aside| {
             write(aside)?;
-            let digest = Digest::of_reader(fs::File::open(aside)?)?;
+            let digest = Digest::of_reader(regular::open(aside)?)?;
             let mut file = fs::OpenOptions::new().append(true).open(aside)?;
             file.write_all(self.seal(digest).as_bytes())?;
             file.write_all(&[LAYOUT])

@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::regular;
 use crate::replace::replace_with;
 
 use super::error::{Result, StoreError};
@@ -62,9 +63,11 @@ pub(super) fn state(root: &Path) -> Result<State> {
 /// The format file of a folder; `None` where there is none.
 fn read(folder: &Path) -> Result<Option<String>> {
     let path = folder.join(FILE);
-    match fs::read(&path) {
+    match regular::read(&path) {
         Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A folder or a pipe in its place is damage.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(Some(String::new())),
         Err(error) => Err(StoreError::io("read", &path, error)),
     }
 }
@@ -86,6 +89,8 @@ fn text() -> String {
 
 fn write_into(folder: &Path) -> Result<()> {
     let (path, text) = (folder.join(FILE), text());
+    // An empty folder in its place; what is in another is somebody's.
+    let _ = fs::remove_dir(&path);
     let written = replace_with(&path, |aside| {
         let _ = fs::remove_file(aside);
         write_synced(aside, text.as_bytes(), 0o644)
@@ -102,6 +107,9 @@ fn check(root: &Path, text: &str) -> Option<Result<()>> {
     let release = rest.lines().next().and_then(|line| line.strip_prefix("read by titrate "));
     Some(match found {
         VERSION => Ok(()),
+        // This release reads no later format, and there was none of that number: it is damaged.
+        0 => return None,
+        _ if found > VERSION && release == Some(RELEASE) => return None,
         0..VERSION => Err(StoreError::OlderFormat { root, found, known: VERSION }),
         _ => Err(StoreError::NewerFormat {
             root,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::id::Digest;
+use crate::regular;
 
 use super::error::{Result, StoreError};
 use super::objects::{Objects, make_folder, names, sync_folder, write_synced};
@@ -87,7 +88,7 @@ impl Inbox {
 /// happens to parse.
 fn read(path: &Path, name: &str) -> Result<Receipt> {
     let place = path.display().to_string();
-    let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, error))?;
+    let bytes = regular::read(path).map_err(|error| StoreError::io("read", path, error))?;
     let named = name.strip_suffix(SUFFIX).and_then(|digest| digest.parse::<Digest>().ok());
     if named != Some(Digest::of(&bytes)) {
         let cause = "its bytes do not match its name".to_owned();

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::id::{Digest, Key};
+use crate::regular;
 
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
@@ -62,6 +63,9 @@ impl Index {
         if !path.exists() {
             return Ok((Self::create(path)?, Some("there was none".to_owned())));
         }
+        if let Some(name) = odd_entry(path) {
+            return Ok((Self::create(path)?, Some(format!("its `{name}` is no file"))));
+        }
         // sled 0.34 panics on some damaged files instead of returning an error.
         let opened = panic::catch_unwind(AssertUnwindSafe(|| {
             let index = Self::open_trees(path)?;
@@ -69,7 +73,7 @@ impl Index {
             Ok((index, counted))
         }));
         let damage = match opened {
-            Ok(Ok((index, counted))) => match fs::read_to_string(path.join(WHOLE)) {
+            Ok(Ok((index, counted))) => match regular::read_text(&path.join(WHOLE), 256) {
                 Ok(text) if text == whole(counted) => return Ok((index, None)),
                 Ok(_) => "it lost entries".to_owned(),
                 Err(_) => {
@@ -279,6 +283,19 @@ impl Index {
             .map(Result::unwrap)
             .collect()
     }
+}
+
+/// A name in an index's folder that is no file, nor sled's folder of large values: sled would wait
+/// for a pipe.
+fn odd_entry(path: &Path) -> Option<String> {
+    let entries = fs::read_dir(path).ok()?.flatten();
+    let odd = |entry: &fs::DirEntry| {
+        let kind = entry.file_type().ok();
+        let is_blobs = entry.file_name() == "blobs" && kind.is_some_and(|kind| kind.is_dir());
+        !is_blobs && kind.is_some_and(|kind| !kind.is_file())
+    };
+    let found = entries.into_iter().find(odd)?;
+    Some(found.file_name().to_string_lossy().into_owned())
 }
 
 /// The text of [`WHOLE`]: the number of results betrays an index that was cut short.

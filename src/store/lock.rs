@@ -2,13 +2,14 @@
 //! taken.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::{Result, StoreError};
+use crate::regular;
 
 /// The process that holds a lock, as it described itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +92,7 @@ impl Drop for Lock {
 
 fn read_holder(path: &Path) -> Holder {
     let unknown = || Holder { pid: 0, host: "an unknown host".into(), command: "unknown".into() };
-    fs::read(path)
+    regular::read(path)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_else(unknown)

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::id::{Digest, Digesting};
+use crate::regular;
 
 use super::artifact::{Artifact, Entry};
 use super::error::{Result, StoreError};
@@ -124,7 +125,7 @@ impl Objects {
     /// moving the file aside.
     pub fn read(&self, digest: &Digest) -> Result<Vec<u8>> {
         let path = self.path(digest);
-        let bytes = fs::read(&path).map_err(|error| self.unreadable(digest, error))?;
+        let bytes = regular::read(&path).map_err(|error| self.unreadable(digest, error))?;
         if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(self.corrupt(digest)?) }
     }
 
@@ -140,7 +141,8 @@ impl Objects {
         digest: &Digest,
         take: impl FnOnce(&mut dyn io::Read) -> Result<T, E>,
     ) -> Result<T, E> {
-        let file = File::open(self.path(digest)).map_err(|error| self.unreadable(digest, error))?;
+        let file =
+            regular::open(&self.path(digest)).map_err(|error| self.unreadable(digest, error))?;
         let mut bytes = io::BufReader::with_capacity(1 << 20, Digesting::new(file));
         let taken = take(&mut bytes);
         let found = bytes.into_inner().finish().map_err(|error| self.unreadable(digest, error))?;
@@ -250,7 +252,7 @@ impl Objects {
     /// Whether the blob is there, in full and unharmed.
     fn holds(&self, digest: &Digest, size: u64) -> bool {
         let there = self.stat(digest).ok().flatten();
-        let found = || File::open(self.path(digest)).and_then(Digest::of_reader).ok();
+        let found = || regular::open(&self.path(digest)).and_then(Digest::of_reader).ok();
         there.is_some_and(|stamp| stamp.size == size) && found() == Some(*digest)
     }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::regular;
 use crate::replace::replace;
 
 use super::error::{Result, StoreError};
@@ -60,7 +61,7 @@ impl Runs {
     /// A run's record; `None` where there is none. Errors: the file is not what `T` says.
     pub fn read<T: DeserializeOwned>(&self, run_id: &str) -> Result<Option<T>> {
         let path = self.path(run_id);
-        match fs::read(&path) {
+        match regular::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map(Some)
                 .map_err(|error| self.malformed(&path, "the record of a run", &error)),

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::id::{Digest, Key};
+use crate::regular;
 use crate::replace::replace;
 
 use super::Store;
@@ -75,7 +76,7 @@ impl Store {
         let mut files = Vec::new();
         walk(folder, &mut files)?;
         let path = folder.join(RECEIPT_NAME);
-        let bytes = fs::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
+        let bytes = regular::read(&path).map_err(|error| StoreError::io("read", &path, error))?;
         let receipt = Receipt::from_bytes(&bytes, &path.display().to_string())?;
         let by_digest: HashMap<Digest, PathBuf> = files
             .into_iter()
@@ -99,7 +100,7 @@ impl Store {
                     from.display()
                 )));
             };
-            let bytes = fs::read(path).map_err(|error| StoreError::io("read", path, error))?;
+            let bytes = regular::read(path).map_err(|error| StoreError::io("read", path, error))?;
             if self.objects.put(&bytes)? != damage.digest {
                 return Err(
                     receipt.refused(format!("{} changed while it was read", path.display()))

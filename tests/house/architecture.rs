@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("study", &["regular", "vocabulary", "seed"]),
     ("store", &["id", "regular", "replace", "wording"]),
     ("plan", &["vocabulary", "study", "store", "id", "regular", "seed", "wording"]),
-    ("exec", &["plan", "store", "id", "replace", "wording"]),
+    ("exec", &["plan", "store", "id", "regular", "replace", "wording"]),
     ("report", &["vocabulary", "stats", "id"]),
     (
         "sources",

@@ -142,9 +142,7 @@ pub fn for_each_sample<E: From<ShardError>>(
         if !entry.header().entry_type().is_file() {
             continue;
         }
-        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let expected = entry.size();
-        let bytes = member_bytes(&mut entry, expected, shard, (&member, &after))?;
+        let (member, bytes) = read_member(&mut entry, shard, &after)?;
         let (key, extension) = sample_key(&member);
         if key != members.key {
             let done = std::mem::replace(&mut members, Members::of(key));
@@ -152,7 +150,7 @@ pub fn for_each_sample<E: From<ShardError>>(
                 each(sample)?;
             }
         }
-        members.bytes += expected;
+        members.bytes += bytes.len() as u64;
         if members.bytes > LARGEST_SAMPLE {
             let (shard, sample, most) = (shard.to_owned(), key.to_owned(), LARGEST_SAMPLE);
             return Err(ShardError::LargeSample { shard, sample, most }.into());
@@ -177,14 +175,14 @@ pub fn for_each_sample<E: From<ShardError>>(
     }
 }
 
-/// The `expected` bytes of a member, the next one `after` another.
-fn member_bytes(
-    entry: &mut impl Read,
-    expected: u64,
+/// A member's name and bytes.
+fn read_member(
+    entry: &mut tar::Entry<'_, impl Read>,
     shard: &str,
-    (member, after): (&str, &str),
-) -> Result<Vec<u8>, ShardError> {
-    let (shard, member) = (shard.to_owned(), member.to_owned());
+    after: &str,
+) -> Result<(String, Vec<u8>), ShardError> {
+    let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let (shard, expected) = (shard.to_owned(), entry.size());
     if expected > LARGEST_MEMBER {
         return Err(ShardError::LargeMember {
             shard,
@@ -197,10 +195,10 @@ fn member_bytes(
     if let Err(cause) = entry.read_to_end(&mut bytes) {
         return Err(ShardError::Tar { shard, after: after.to_owned(), cause });
     }
-    match bytes.len() {
-        found if found as u64 == expected => Ok(bytes),
-        found => Err(ShardError::ShortMember { shard, member, found, expected }),
+    if bytes.len() as u64 != expected {
+        return Err(ShardError::ShortMember { shard, member, found: bytes.len(), expected });
     }
+    Ok((member, bytes))
 }
 
 /// The bytes of a tar file that may be gzipped.

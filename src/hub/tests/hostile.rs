@@ -25,7 +25,7 @@ enum Reply {
     Endless(Vec<u8>),
     /// Then nothing, with the connection open.
     Silence(Vec<u8>),
-    /// A byte at a time.
+    /// The second part a byte at a time.
     Dripping(Vec<u8>, Vec<u8>),
 }
 
@@ -81,8 +81,8 @@ fn serve(
             stream.write_all(&head)?;
             io::copy(&mut stream, &mut io::sink()).map(|_| ())
         }
-        Reply::Dripping(at_once, bytes) => {
-            stream.write_all(&at_once)?;
+        Reply::Dripping(head, bytes) => {
+            stream.write_all(&head)?;
             for byte in bytes {
                 stream.write_all(&[byte])?;
                 std::thread::sleep(Duration::from_millis(20));
