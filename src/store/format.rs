@@ -110,7 +110,7 @@ fn check(root: &Path, text: &str) -> Option<Result<()>> {
         // This release reads no later format, and there was none of that number: it is damaged.
         0 => return None,
         _ if found > VERSION && release == Some(RELEASE) => return None,
-        0..VERSION => Err(StoreError::OlderFormat { root, found, known: VERSION }),
+        1..VERSION => Err(StoreError::OlderFormat { root, found, known: VERSION }),
         _ => Err(StoreError::NewerFormat {
             root,
             found,
