@@ -24,6 +24,8 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Write a study of a folder of own pictures, from a look at them
+    Init(Init),
     /// Run what is stale in a study, and write its report
     Reproduce(Reproduce),
     /// List the tasks that would run, with the reason
@@ -37,6 +39,8 @@ pub(super) enum Command {
     Show(Show),
     /// Say why a task would run, or what last changed
     Why(Why),
+    /// Follow a number of the report, or a task, down to the weights and image files behind it
+    Trace(Trace),
     /// Write a tuned model with all that belongs to it as a folder that diffusers' from_pretrained
     /// opens
     Export(Export),
@@ -50,6 +54,22 @@ pub(super) enum Command {
         #[arg(long)]
         store: PathBuf,
     },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Init {
+    /// The study's folder; study.toml is written into it
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// The pictures: a folder for each class, or any folder with a table
+    #[arg(long, value_name = "FOLDER")]
+    pub images: PathBuf,
+    /// A table with a row a picture (file, label, fst, patient, ...) [default: the one beside the pictures]
+    #[arg(long, value_name = "FILE")]
+    pub table: Option<PathBuf>,
+    /// A column of the table that is not to be read; may come often
+    #[arg(long, value_name = "COLUMN")]
+    pub ignore: Vec<String>,
 }
 
 /// A study and a store.
@@ -161,6 +181,20 @@ pub(super) struct Why {
     pub label: String,
     #[command(flatten)]
     pub which: Which,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Trace {
+    /// A number's id, as the report's panel and data/numbers.json have it, or a task's label
+    pub id: String,
+    #[command(flatten)]
+    pub which: Which,
+    /// List every task and file
+    #[arg(long, conflicts_with = "json")]
+    pub all: bool,
+    /// Print the whole trace as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Clone, Debug, Args)]

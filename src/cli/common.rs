@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::cli::args::Which;
 use crate::exec::Run;
 use crate::plan::Graph;
-use crate::store::{IndexState, Store};
+use crate::store::{IndexState, Store, StoreError};
 use crate::study::{self, LoadedStudy, Study};
 
 /// The label of the task that audits a set of pictures.
@@ -31,8 +31,16 @@ pub(super) fn workspace() -> PathBuf {
     std::env::var_os("TITRATE_WORKSPACE").map(PathBuf::from).unwrap_or_default()
 }
 
+/// The folder of the built-in studies and base weights: `experiments` in the workspace, or else in
+/// the sources that this program was built from.
+pub(super) fn experiments() -> PathBuf {
+    let own = workspace().join("experiments");
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    if !own.is_dir() && built_from.is_dir() { built_from } else { own }
+}
+
 pub(super) fn load_study(name: &str, sets: &[String]) -> Result<LoadedStudy> {
-    let path = study::find(name, &workspace().join("experiments"))?;
+    let path = study::find(name, &experiments())?;
     Ok(Study::load(&path, sets)?)
 }
 
@@ -49,6 +57,29 @@ pub(super) fn open(pipeline: &Pipeline, which: &Which) -> Result<Opened> {
     let graph =
         (pipeline.tasks)(&study, &store).with_context(|| format!("study {}", study.name))?;
     Ok(Opened { study, store, graph: graph.on(which.place.device.name()) })
+}
+
+/// The same to be looked at: while another process has the store open, with the results that it has
+/// so far.
+pub(super) fn look(pipeline: &Pipeline, which: &Which) -> Result<Opened> {
+    let study = load_study(&which.study, &which.place.sets)?;
+    let store = look_at_store(&which.place.folder.store)?;
+    let graph =
+        (pipeline.tasks)(&study, &store).with_context(|| format!("study {}", study.name))?;
+    Ok(Opened { study, store, graph: graph.on(which.place.device.name()) })
+}
+
+fn look_at_store(folder: &Path) -> Result<Store> {
+    match open_store(folder) {
+        Err(error) => match error.downcast_ref() {
+            Some(StoreError::Busy { holder, .. }) => {
+                eprintln!("note: in use by {holder}: these are the results so far");
+                Ok(Store::view(workspace().join(folder))?)
+            }
+            _ => Err(error),
+        },
+        opened => opened,
+    }
 }
 
 /// Opens the store and says on stderr what had to be mended.

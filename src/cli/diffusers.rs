@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Export, Which};
-use crate::cli::common::{Opened, Pipeline, open, print};
+use crate::cli::common::{Opened, Pipeline, look, print};
 use crate::cli::exit::Exit;
 use crate::cli::export;
 use crate::cli::reproduce::rerun_command;
@@ -22,7 +22,7 @@ use crate::store::{Artifact, Entry, Objects};
 
 pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
     let which = Which { study: arguments.study.clone(), place: arguments.place.clone() };
-    let Opened { store, graph, .. } = open(pipeline, &which)?;
+    let Opened { store, graph, .. } = look(pipeline, &which)?;
     let id = graph.find(&arguments.label).with_context(|| format!("study {}", which.study))?;
     let task = graph.task(id);
     if *task.kind != kinds::DreamBooth::KIND {

@@ -1,109 +1,190 @@
-//! How long a run has yet to go, from the costs of what is done and of what is left.
+//! How long a run has yet to go: for each kind of task, what is left at the rate at which tasks of
+//! that kind went.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
 use crate::cli::units::duration;
 use crate::exec::Event;
 
-/// The part of a run's cost that must be done before anything is said: the first steps of a long
-/// training, which loads and encodes its images before them, would promise weeks.
-const ENOUGH: f64 = 0.01;
+/// A running task tells its own pace once this part of it is done.
+const TELLING: f64 = 0.05;
 
-/// Follows a run's events. Assumes that what is left goes as fast, by cost, as what this run has
-/// done so far.
+/// Follows a run's events. Times are seconds since any moment, the same for all.
 #[derive(Debug, Default)]
 pub(super) struct Eta {
-    /// When the first task started.
-    started: Option<Instant>,
-    /// Cost of all tasks that are neither done nor failed nor cached.
+    /// Tasks that may run at once.
+    jobs: usize,
+    /// Tasks that are neither done nor failed.
+    tasks: usize,
+    kinds: HashMap<String, Pace>,
+    running: HashMap<String, Running>,
+}
+
+/// What is known of the tasks of a kind. A cost is what the plan expected, in seconds of one core.
+#[derive(Debug, Default)]
+struct Pace {
+    /// Cost of the tasks that have not started and are not done.
     left: f64,
-    /// Cost of what this run executed to the end.
-    done: f64,
-    /// Running tasks: cost, and the part of it that is done.
-    running: HashMap<String, (f64, f64)>,
+    /// Cost and seconds of those that went to their end, now or in an earlier run.
+    cost: f64,
+    seconds: f64,
+}
+
+#[derive(Debug)]
+struct Running {
+    kind: String,
+    cost: f64,
+    since: f64,
+    /// The part that is done, and when that was told.
+    part: f64,
+    told: f64,
 }
 
 impl Eta {
-    pub fn note(&mut self, event: &Event) {
+    pub fn note(&mut self, event: &Event, now: f64) {
         match event {
-            Event::Opened { cost, .. } => self.left = *cost,
-            Event::Cached { cost, .. } => self.left -= cost,
-            Event::Started { label, cost, .. } => {
-                self.started.get_or_insert_with(Instant::now);
-                self.running.insert(label.clone(), (*cost, 0.0));
-            }
-            Event::Progress { label, progress } if progress.total > 0 => {
-                if let Some((_, part)) = self.running.get_mut(label) {
-                    *part = (progress.done as f64 / progress.total as f64).min(1.0);
+            Event::Opened { tasks, kinds, jobs, .. } => {
+                (self.tasks, self.jobs) = (*tasks, *jobs);
+                for (kind, cost) in kinds {
+                    self.kinds.entry(kind.clone()).or_default().left += cost;
                 }
             }
-            Event::Finished { label, cost, .. } => {
+            Event::Cached { kind, cost, seconds, .. } => {
+                self.tasks -= self.tasks.min(1);
+                let pace = self.kinds.entry(kind.clone()).or_default();
+                pace.left -= cost;
+                if let Some(seconds) = seconds {
+                    pace.learn(*cost, *seconds);
+                }
+            }
+            Event::Started { label, kind, cost, .. } => {
+                self.kinds.entry(kind.clone()).or_default().left -= cost;
+                let (kind, cost) = (kind.clone(), *cost);
+                let running = Running { kind, cost, since: now, part: 0.0, told: now };
+                self.running.insert(label.clone(), running);
+            }
+            Event::Progress { label, progress } if progress.total > 0 => {
+                if let Some(running) = self.running.get_mut(label) {
+                    running.part = (progress.done as f64 / progress.total as f64).min(1.0);
+                    running.told = now;
+                }
+            }
+            Event::Finished { label, kind, cost, seconds, .. } => {
+                self.tasks -= self.tasks.min(1);
                 self.running.remove(label);
-                self.left -= cost;
-                self.done += cost;
+                self.kinds.entry(kind.clone()).or_default().learn(*cost, *seconds);
             }
             Event::Failed { label, .. } => {
-                self.left -= self.running.remove(label).map_or(0.0, |(cost, _)| cost);
+                self.tasks -= self.tasks.min(1);
+                self.running.remove(label);
             }
-            Event::Repairing { label, .. } => drop(self.running.remove(label)),
+            Event::Repairing { label, .. } => {
+                if let Some(Running { kind, cost, .. }) = self.running.remove(label) {
+                    self.kinds.entry(kind).or_default().left += cost;
+                }
+            }
             _ => {}
         }
     }
 
-    /// Seconds to go, `elapsed` seconds after the first start; `None` while too little is done to
-    /// tell.
-    fn seconds(&self, elapsed: f64) -> Option<f64> {
-        let underway: f64 = self.running.values().map(|(cost, part)| cost * part).sum();
-        let (done, all) = (self.done + underway, self.done + self.left);
-        (done > all * ENOUGH).then(|| (self.left - underway).max(0.0) * elapsed / done)
+    /// Seconds to go; `None` while no task has told how fast anything goes.
+    fn seconds(&self, now: f64) -> Option<f64> {
+        let usual = self.usual_rate(now)?;
+        let rate = |kind: &str| {
+            let pace = &self.kinds[kind];
+            if pace.cost > 0.0 { pace.seconds / pace.cost } else { usual }
+        };
+        let waiting = self.kinds.iter().map(|(kind, pace)| pace.left.max(0.0) * rate(kind));
+        let running = self.running.values().map(|it| {
+            let whole = match it.part > TELLING {
+                true => (it.told - it.since) / it.part,
+                false => it.cost * rate(&it.kind),
+            };
+            (whole - (now - it.since)).max(0.0)
+        });
+        let longest = running.clone().fold(0.0, f64::max);
+        let at_once = self.jobs.min(self.tasks).max(1) as f64;
+        Some(((waiting.sum::<f64>() + running.sum::<f64>()) / at_once).max(longest))
     }
 
-    /// As words; empty while too little is done to tell.
-    pub fn text(&self) -> String {
-        let elapsed = self.started.map_or(0.0, |started| started.elapsed().as_secs_f64());
-        self.seconds(elapsed)
+    /// How long tasks took for their cost, over all kinds together; for kinds of which none went.
+    fn usual_rate(&self, now: f64) -> Option<f64> {
+        let told = self.running.values().filter(|it| it.part > TELLING);
+        let told = told.map(|it| (it.cost * it.part, (it.told - it.since).min(now - it.since)));
+        let went = self.kinds.values().map(|pace| (pace.cost, pace.seconds)).chain(told);
+        let (cost, seconds) =
+            went.fold((0.0, 0.0), |(cost, seconds), it| (cost + it.0, seconds + it.1));
+        (cost > 0.0).then_some(seconds / cost)
+    }
+
+    /// As words; empty while there is nothing to tell it from.
+    pub fn text(&self, now: f64) -> String {
+        self.seconds(now)
             .map_or(String::new(), |seconds| format!("about {} left", duration(seconds)))
+    }
+}
+
+impl Pace {
+    fn learn(&mut self, cost: f64, seconds: f64) {
+        self.cost += cost;
+        self.seconds += seconds;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::id::{Digest, Key};
     use crate::plan::Progress;
     use crate::plan::Reason;
 
+    fn started(label: &str, kind: &str, cost: f64) -> Event {
+        let (label, kind, key) = (label.into(), kind.into(), Key::of(b""));
+        Event::Started { label, kind, key, reason: Reason::NeverRan, attempt: 1, threads: 1, cost }
+    }
+
+    fn finished(label: &str, kind: &str, cost: f64, seconds: f64) -> Event {
+        let (label, kind, key) = (label.into(), kind.into(), Key::of(b""));
+        Event::Finished { label, kind, key, artifact: Digest::of(b""), seconds, cost }
+    }
+
+    /// Plans expect 1 s of each task; those of the first kind take 1 s and of the second 10 s.
     #[test]
-    fn what_is_left_takes_as_long_by_cost_as_what_is_done() {
-        let (key, kind) = (Key::of(b""), String::from("toy"));
-        let start = |label: &str, cost| Event::Started {
-            label: label.into(),
-            kind: kind.clone(),
-            key,
-            reason: Reason::NeverRan,
-            attempt: 1,
-            threads: 1,
-            cost,
-        };
+    fn each_kind_goes_at_its_own_rate() {
         let mut eta = Eta::default();
-        eta.note(&Event::Opened { tasks: 4, cost: 100.0 });
-        eta.note(&Event::Cached { label: "c".into(), key, cost: 20.0 });
-        eta.note(&start("a", 10.0));
-        assert_eq!(eta.seconds(5.0), None);
-        let artifact = Digest::of(b"");
-        eta.note(&Event::Finished {
-            label: "a".into(),
-            kind: kind.clone(),
-            key,
-            artifact,
-            seconds: 5.0,
-            cost: 10.0,
-        });
-        assert_eq!(eta.seconds(5.0), Some(35.0));
-        eta.note(&start("b", 20.0));
-        let progress = Progress { done: 1, total: 2, ..Progress::default() };
-        eta.note(&Event::Progress { label: "b".into(), progress });
-        assert_eq!(eta.seconds(10.0), Some(30.0));
+        let kinds = BTreeMap::from([("quick".into(), 20.0), ("slow".into(), 20.0)]);
+        eta.note(&Event::Opened { tasks: 40, cost: 40.0, kinds, jobs: 2 }, 0.0);
+        assert_eq!(eta.seconds(0.0), None);
+        let cached = |label: &str, seconds| Event::Cached {
+            label: label.into(),
+            kind: "slow".into(),
+            key: Key::of(b""),
+            cost: 1.0,
+            seconds,
+        };
+        eta.note(&cached("a", Some(10.0)), 0.0);
+        eta.note(&cached("b", None), 0.0);
+        eta.note(&started("c", "quick", 1.0), 0.0);
+        eta.note(&finished("c", "quick", 1.0, 1.0), 1.0);
+        // 18 tasks of 10 s and 19 of 1 s, two at once.
+        assert_eq!(eta.seconds(1.0), Some(99.5));
+    }
+
+    #[test]
+    fn a_running_task_tells_its_own_pace() {
+        let mut eta = Eta::default();
+        let kinds = BTreeMap::from([("slow".into(), 30.0)]);
+        eta.note(&Event::Opened { tasks: 2, cost: 30.0, kinds, jobs: 2 }, 0.0);
+        eta.note(&started("a", "slow", 10.0), 0.0);
+        let progress = Progress { done: 1, total: 4, ..Progress::default() };
+        eta.note(&Event::Progress { label: "a".into(), progress }, 5.0);
+        // 15 s of it are left, and a task of twice the cost takes 40 s.
+        assert_eq!(eta.seconds(5.0), Some(27.5));
+        eta.note(&started("b", "slow", 20.0), 5.0);
+        eta.note(&finished("a", "slow", 10.0, 20.0), 20.0);
+        assert_eq!(eta.seconds(20.0), Some(25.0));
+        assert_eq!(eta.text(20.0), "about 25 s left");
     }
 }

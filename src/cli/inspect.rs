@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Plan, Show, Which, Why};
-use crate::cli::common::{Opened, Pipeline, open, print};
+use crate::cli::common::{Opened, Pipeline, look, print};
 use crate::cli::exit::Exit;
 use crate::cli::power::power;
+use crate::cli::rates::Rates;
 use crate::cli::units::{date, duration, size};
 use crate::id::{Digest, Key};
 use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
@@ -25,7 +26,7 @@ const NAMES: usize = 3;
 const LINES: usize = 20;
 
 pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
-    let Opened { study, store, graph } = open(pipeline, &arguments.which)?;
+    let Opened { study, store, graph } = look(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let mut text = format!("{}: {}\n", study.name, tally(&assessed));
     let (mut stale, mut unknown) = (Vec::new(), Vec::new());
@@ -55,6 +56,7 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
         listing.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
     }
     text.push_str(&to_do(&graph, &assessed));
+    text.push_str(&Rates::of(&graph, &assessed, &store)?.forecast(&graph, &assessed));
     text.push_str(&power(&study.study, &graph, &assessed, &store)?);
     print(&text);
     Ok(Exit::Done)
@@ -117,7 +119,7 @@ fn to_do(graph: &Graph, assessed: &[Assessment]) -> String {
 }
 
 pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
-    let Opened { study, store, graph } = open(pipeline, which)?;
+    let Opened { study, store, graph } = look(pipeline, which)?;
     let assessed = walk(&graph, &store)?;
     let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
     let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -165,7 +167,7 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
 }
 
 pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
-    let Opened { store, graph, .. } = open(pipeline, &arguments.which)?;
+    let Opened { store, graph, .. } = look(pipeline, &arguments.which)?;
     let id =
         graph.find(&arguments.label).with_context(|| format!("study {}", arguments.which.study))?;
     let assessed = walk(&graph, &store)?;
@@ -209,7 +211,7 @@ fn last_change(store: &Store, label: &str, key: &Key) -> Result<String> {
 }
 
 pub(super) fn show(pipeline: &Pipeline, arguments: &Show) -> Result<Exit> {
-    let Opened { store, graph, .. } = open(pipeline, &arguments.which)?;
+    let Opened { store, graph, .. } = look(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let name = arguments.name.as_str();
     let text = match graph.by_label(name) {

@@ -8,10 +8,13 @@ mod diffusers;
 mod eta;
 mod exit;
 mod export;
+mod init;
 mod inspect;
 mod power;
+mod rates;
 mod reproduce;
 mod terminal;
+mod trace;
 mod units;
 mod upkeep;
 mod weights;
@@ -31,12 +34,14 @@ use exit::Exit;
 pub fn main(pipeline: &Pipeline) -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Worker { store } => return exec::serve(&store, pipeline.run),
+        Command::Init(arguments) => init::init(&arguments),
         Command::Reproduce(arguments) => reproduce::reproduce(pipeline, &arguments),
         Command::Data(Data::Check(arguments)) => reproduce::check(pipeline, &arguments),
         Command::Plan(arguments) => inspect::plan(pipeline, &arguments),
         Command::Status(which) => inspect::status(pipeline, &which),
         Command::Show(arguments) => inspect::show(pipeline, &arguments),
         Command::Why(arguments) => inspect::why(pipeline, &arguments),
+        Command::Trace(arguments) => trace::trace(pipeline, &arguments),
         Command::Export(arguments) => diffusers::export(pipeline, &arguments),
         Command::Verify(which) => upkeep::verify(pipeline, &which),
         Command::Gc(arguments) => upkeep::gc(pipeline, &arguments),

@@ -30,6 +30,7 @@ pub(super) struct Terminal {
     show: Show,
     bars: Option<Bars>,
     eta: Eta,
+    begun: Instant,
     tasks: u64,
     settled: u64,
     last_line: Option<Instant>,
@@ -47,7 +48,7 @@ impl Terminal {
     /// `rerun` is completed by a quoted label to the command that runs one task alone.
     pub fn new(show: Show, rerun: String) -> Self {
         let bars = (show == Show::People && io::stderr().is_terminal()).then(Bars::new);
-        Self { show, bars, eta: Eta::default(), tasks: 0, settled: 0, last_line: None, rerun }
+        Self { show, bars, eta: Eta::default(), begun: Instant::now(), tasks: 0, settled: 0, last_line: None, rerun }
     }
 
     /// Shows an event.
@@ -58,7 +59,7 @@ impl Terminal {
             let _ = writeln!(io::stdout(), "{line}");
             return;
         }
-        self.eta.note(event);
+        self.eta.note(event, self.begun.elapsed().as_secs_f64());
         match event {
             Event::Opened { tasks, .. } => self.tasks = *tasks as u64,
             Event::Cached { .. } => self.settled += 1,
@@ -87,7 +88,8 @@ impl Terminal {
             _ => self.tell_trouble(event),
         }
         if let Some(bars) = &mut self.bars {
-            bars.update(event, self.settled, self.tasks, &self.eta.text());
+            let eta = self.eta.text(self.begun.elapsed().as_secs_f64());
+            bars.update(event, self.settled, self.tasks, &eta);
         }
     }
 
@@ -125,7 +127,7 @@ impl Terminal {
     }
 
     fn left(&self) -> String {
-        let eta = self.eta.text();
+        let eta = self.eta.text(self.begun.elapsed().as_secs_f64());
         if eta.is_empty() { eta } else { format!("; {eta}") }
     }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
+use crate::exec::earlier::Earlier;
 use crate::exec::event::{Counts, Event};
 use crate::exec::process::{End, Note, Worker, count_attempt, tail};
 use crate::exec::protocol::{Cause, Commit, Message, Order};
@@ -70,6 +71,7 @@ struct Coordinator<'a> {
     stop: Stop,
     commit: Option<Option<Commit>>,
     timings: Vec<Timing>,
+    earlier: Earlier,
     /// What the running tasks last said of their speed.
     rates: HashMap<TaskId, (f64, String)>,
     notes: (Sender<Note>, Receiver<Note>),
@@ -97,6 +99,7 @@ impl<'a> Coordinator<'a> {
             stop: Stop::Finished,
             commit: None,
             timings: Vec::new(),
+            earlier: Earlier::default(),
             rates: HashMap::new(),
             notes: channel(),
         }
@@ -104,8 +107,7 @@ impl<'a> Coordinator<'a> {
 
     fn run(mut self) -> Result<Outcome, ExecError> {
         let clock = Instant::now();
-        let cost = self.graph.ids().map(|id| self.graph.task(id).work.seconds()).sum();
-        (self.emit)(&Event::Opened { tasks: self.graph.len(), cost });
+        (self.emit)(&Event::opened(self.graph, self.options.jobs));
         let roots = self
             .graph
             .ids()
@@ -208,8 +210,10 @@ impl<'a> Coordinator<'a> {
     ) {
         if !ran {
             let task = self.graph.task(id);
-            let (label, cost) = (&task.label, task.work.seconds());
-            (self.emit)(&Event::Cached { label: label.clone(), key, cost });
+            let (label, kind) = (task.label.clone(), task.kind.name.to_owned());
+            let seconds = self.earlier.seconds(task.kind.name, &key, self.store);
+            let cost = task.work.seconds();
+            (self.emit)(&Event::Cached { label, kind, key, cost, seconds });
         }
         self.stages[id.index()] = Stage::Done { artifact, ran };
         for dependant in self.graph.dependants(id) {

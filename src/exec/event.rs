@@ -1,10 +1,12 @@
 //! What happens during a run, as one typed stream: terminal bars, the journal and `--json` all read
 //! it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Digest, Key};
-use crate::plan::{Progress, Reason};
+use crate::plan::{Graph, Progress, Reason};
 
 /// Counts of tasks at the end of a run. `ran + cached + failed + unreached == tasks`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +25,12 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// First of a run. `cost` is that of all tasks.
-    Opened { tasks: usize, cost: f64 },
-    /// A task's artifact is there already.
-    Cached { label: String, key: Key, cost: f64 },
+    /// First of a run: how many tasks, their cost by kind and that of all, and how many may run at
+    /// once. A cost is what the plan expects, in seconds of one core.
+    Opened { tasks: usize, cost: f64, kinds: BTreeMap<String, f64>, jobs: usize },
+    /// A task's artifact is there already. `seconds`: how long the task took when it ran, told of the
+    /// first of each kind.
+    Cached { label: String, kind: String, key: Key, cost: f64, seconds: Option<f64> },
     Started {
         label: String,
         kind: String,
@@ -62,4 +66,16 @@ pub enum Event {
     Interrupted,
     /// Last of a run.
     Closed { counts: Counts, seconds: f64 },
+}
+
+impl Event {
+    /// That a run of `graph` begins.
+    pub fn opened(graph: &Graph, jobs: usize) -> Self {
+        let mut kinds = BTreeMap::<String, f64>::new();
+        for id in graph.ids() {
+            let task = graph.task(id);
+            *kinds.entry(task.kind.name.to_owned()).or_default() += task.work.seconds();
+        }
+        Self::Opened { tasks: graph.len(), cost: kinds.values().sum(), kinds, jobs }
+    }
 }

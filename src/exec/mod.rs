@@ -5,6 +5,7 @@
 //! task and never talks to a terminal: it emits [`Event`]s.
 
 mod coordinator;
+mod earlier;
 mod event;
 mod journal;
 mod machine;

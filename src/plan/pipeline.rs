@@ -13,6 +13,7 @@ mod base;
 mod demand;
 mod generators;
 mod judge;
+mod lineage;
 mod place;
 mod quality;
 mod real;
@@ -313,6 +314,7 @@ impl Builder<'_> {
         inputs.extend(quality.map(|quality| role("quality", quality)));
         inputs.extend(self.decoded()?.map(|(_, audit)| role("audit", audit)));
         inputs.extend(models.iter().map(|model| role(&model.training.role, model.task)));
+        inputs.push(role("lineage", self.lineage(&classifiers)?));
         self.add("report".into(), &params, inputs, None, params.work())?;
         Ok(())
     }

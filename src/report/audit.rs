@@ -23,17 +23,10 @@ const ROWS: usize = 50;
 pub fn render(audit: &Audit, thumbnails: Option<&[u8]>) -> Result<Vec<File>, ReportError> {
     let mut head = vec![Block::lead(conclude(audit))];
     head.extend(audit.shortfalls.iter().map(Block::notice));
-    files(&Page {
-        html: HTML,
-        markdown: MARKDOWN,
-        title: format!("Audit of {}", audit.image_set),
-        head,
-        sections: vec![
-            count_pictures(audit),
-            list_unusable(audit),
-            list_duplicates(audit, thumbnails),
-        ],
-    })
+    let sections =
+        vec![count_pictures(audit), list_unusable(audit), list_duplicates(audit, thumbnails)];
+    let title = format!("Audit of {}", audit.image_set);
+    files(&Page::new((HTML, MARKDOWN), title, head, sections))
 }
 
 fn conclude(audit: &Audit) -> String {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lineage::Lineage;
 use crate::id::Digest;
 use crate::stats::analysis::{Analysis, Verdict};
 use crate::stats::audit::Audit;
@@ -38,6 +39,8 @@ pub struct Inputs {
     pub tasks: Vec<TaskCount>,
     /// The tasks whose outputs the report shows.
     pub provenance: Vec<Source>,
+    /// All tasks that the results were made by.
+    pub lineage: Lineage,
 }
 
 /// An experiment and its results.

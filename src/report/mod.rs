@@ -7,22 +7,33 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 pub mod audit;
 mod block;
 mod figure;
 mod format;
 pub mod inputs;
+pub mod lineage;
+mod numbers;
 mod render;
 mod sections;
 mod study;
 mod wording;
 
 pub use inputs::{AuditPage, Inputs};
+pub use numbers::Number;
 pub use render::{File, ReportError};
 pub use sections::power_sentence;
 
 /// The file with everything that was computed.
 const METRICS: &str = "data/metrics.json";
+
+/// The file with the tables' numbers, each with its id, its value and the tasks behind it.
+pub const NUMBERS: &str = "data/numbers.json";
+
+/// The file with all tasks that the report was made from.
+const LINEAGE: &str = "data/lineage.json";
 
 /// The file with the study's answer in plain words, which is the report's first sentence too, and
 /// with what became of its claims.
@@ -34,11 +45,14 @@ pub const ANSWER: &str = "answer.txt";
 /// # Errors
 /// If a sheet of images is no PNG file or has labels for no row or no column.
 pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
-    let mut files = render::files(&study::page(inputs))?;
+    let (page, numbers) = study::page(inputs);
+    let mut files = render::files(&page)?;
     let mut answer = format!("{}\n", sections::answer(inputs));
     answer.extend(sections::rulings(&inputs.claims).map(|rulings| format!("{rulings}\n")));
     files.push(File { path: ANSWER.into(), bytes: answer.into_bytes() });
     files.push(File { path: METRICS.into(), bytes: metrics(inputs)? });
+    files.push(File { path: NUMBERS.into(), bytes: json(&numbers)? });
+    files.push(File { path: LINEAGE.into(), bytes: json(&inputs.lineage)? });
     if let Some(AuditPage { audit, thumbnails }) = &inputs.audit {
         files.extend(audit::render(audit, thumbnails.as_deref())?);
     }
@@ -60,7 +74,11 @@ fn metrics(inputs: &Inputs) -> Result<Vec<u8>, ReportError> {
         "claims": claims.collect::<BTreeMap<_, _>>(),
         "check": inputs.check,
     });
-    let mut bytes = serde_json::to_vec_pretty(&metrics)?;
+    json(&metrics)
+}
+
+fn json<T: Serialize>(content: &T) -> Result<Vec<u8>, ReportError> {
+    let mut bytes = serde_json::to_vec_pretty(content)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

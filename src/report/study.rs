@@ -1,11 +1,13 @@
 //! The page of a study: its title, its own words, and the sections.
 
-use super::block::{Block, Page, Span, Text};
+use super::block::{Block, Page, Section, Span, Text};
 use super::inputs::Inputs;
+use super::numbers::{Number, number};
 use super::{audit, sections};
 
-/// The page of a study, with a link to the audit's page where the study has one.
-pub fn page(inputs: &Inputs) -> Page {
+/// The page of a study, with a link to the audit's page where the study has one, and the numbers of
+/// its tables.
+pub fn page(inputs: &Inputs) -> (Page, Vec<Number>) {
     let study = &inputs.study;
     let answer = Text::strong_if(true, sections::answer(inputs));
     let mut head =
@@ -16,13 +18,16 @@ pub fn page(inputs: &Inputs) -> Page {
                  on them. They are no dermatology and say nothing of skin disease in people.",
         )));
     }
-    Page {
-        html: "index.html",
-        markdown: "report.md",
-        title: study.title.clone(),
-        head,
-        sections: sections::write(inputs),
-    }
+    let sections = sections::write(inputs);
+    let mut page = Page::new(("index.html", "report.md"), study.title.clone(), head, sections);
+    let (numbers, proofs) = number(&mut page, &study.name, &inputs.lineage);
+    page.sections.push(Section {
+        id: "proofs".into(),
+        title: "Where each number comes from".into(),
+        short: "Proofs".into(),
+        blocks: vec![Block::Proofs(proofs)],
+    });
+    (page, numbers)
 }
 
 fn identify(inputs: &Inputs) -> Text {

@@ -7,6 +7,7 @@ use expect_test::{expect, expect_file};
 use rand::Rng;
 
 use super::inputs::{Experiment, Sheet, Size, Source, StudyInfo, TaskCount, Training};
+use super::lineage::{Lineage, Made, Trained};
 use super::*;
 use crate::id::Digest;
 use crate::metrics::{Prediction, Predictions};
@@ -250,8 +251,37 @@ fn inputs() -> Inputs {
             count("classifier", 48, 48, 48),
             count("analysis", 1, 0, 0),
         ],
+        lineage: lineage(),
         provenance: vec![source("analysis"), source("generator check"), source("contact sheet")],
     }
+}
+
+/// Two tasks that images were made by, the classifiers of the analysis, and what judges them.
+fn lineage() -> Lineage {
+    let made = |label: &str, kind: &str, from: &[usize]| Made {
+        label: label.into(),
+        kind: kind.into(),
+        seed: (kind != "analysis").then(|| "5eed".repeat(16)),
+        digest: Digest::of(label.as_bytes()),
+        bytes: 1000,
+        from: from.to_vec(),
+        outside: if from.is_empty() { vec!["pictures: 60 files".into()] } else { Vec::new() },
+    };
+    let mut tasks =
+        vec![made("cohort/pool", "set", &[]), made("generate/inpaint", "generation", &[0])];
+    let mut classifiers = Vec::new();
+    for row in &analysis().accuracy {
+        for replicate in 0..3 {
+            let (design, task) = (row.design.clone(), tasks.len());
+            let label = format!("classifier/{design}/r{replicate}");
+            tasks.push(made(&label, "classifier", if design.dose > 0 { &[0, 1] } else { &[0] }));
+            classifiers.push(Trained { design, replicate, task });
+        }
+    }
+    let all = (2..tasks.len()).collect::<Vec<_>>();
+    tasks.push(made("analysis/sweep", "analysis", &all));
+    tasks.push(made("check", "generator check", &[0, 1]));
+    Lineage { tasks, classifiers: [("sweep".to_owned(), classifiers)].into() }
 }
 
 /// A set with something of everything.

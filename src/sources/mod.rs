@@ -10,6 +10,7 @@ mod models;
 mod pictures;
 mod remote;
 mod shards;
+pub mod survey;
 
 use anyhow::Result;
 

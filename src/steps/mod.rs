@@ -27,6 +27,7 @@ mod images;
 mod import;
 mod inpainting;
 mod latents;
+mod lineage;
 mod picture_set;
 #[cfg(test)]
 mod pictures;

@@ -6,6 +6,7 @@ use super::audit;
 use super::contact::Legend;
 use super::context::Context;
 use super::dreambooth::LOSSES;
+use super::lineage::LINEAGE;
 use super::{Outputs, StepError};
 use crate::data::sets;
 use crate::plan::kinds;
@@ -61,6 +62,7 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
             .collect::<Result<_, _>>()?,
         tasks: params.tasks.iter().map(count).collect(),
         provenance: sources.map(source).collect::<Result<_, StepError>>()?,
+        lineage: context.json("lineage", LINEAGE)?,
         study: study(params),
     };
     let files = report::render(&inputs)?;

@@ -34,6 +34,7 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod view;
 mod work;
 
 use std::sync::Mutex;
@@ -63,5 +64,8 @@ pub struct Store {
     publishing: Mutex<()>,
     /// The folder that was opened, by device and inode.
     identity: (u64, u64),
-    _lock: lock::Lock,
+    /// None where another process has the store open and this one only looks.
+    _lock: Option<lock::Lock>,
+    /// The copy of its index that is looked at then; removed after the index is closed.
+    _copy: Option<tempfile::TempDir>,
 }

@@ -82,8 +82,17 @@ impl Store {
         let inbox = Inbox::at(root);
         let identity = identity(root).map_err(|error| StoreError::io("look at", root, error))?;
         let publishing = Mutex::new(());
-        let mut store =
-            Self { objects, receipts, inbox, index, opening, publishing, identity, _lock: lock };
+        let mut store = Self {
+            objects,
+            receipts,
+            inbox,
+            index,
+            opening,
+            publishing,
+            identity,
+            _lock: Some(lock),
+            _copy: None,
+        };
         if let Some(cause) = damage {
             let refusals = store.rebuild_index()?;
             store.opening.index =
@@ -144,7 +153,7 @@ impl Store {
 }
 
 /// A folder's device and inode.
-fn identity(folder: &Path) -> std::io::Result<(u64, u64)> {
+pub(super) fn identity(folder: &Path) -> std::io::Result<(u64, u64)> {
     fs::metadata(folder).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 

@@ -257,6 +257,22 @@ impl Chain {
         self.path(copy)
     }
 
+    /// What a command says of the study, on both outputs, and its exit code.
+    pub fn ask(&self, words: &[&str]) -> (i32, String) {
+        let output = self.command(words).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+    }
+
+    /// The receipt of every task, by its label.
+    pub fn receipts(&self) -> BTreeMap<String, Value> {
+        let mut files = BTreeMap::new();
+        collect(&self.path("store/receipts"), &mut files);
+        let receipts = files.values().filter(|bytes| bytes.starts_with(b"{\"titrate_receipt\""));
+        let receipts = receipts.map(|bytes| serde_json::from_slice::<Value>(bytes).unwrap());
+        receipts.map(|it| (it["label"].as_str().unwrap().to_owned(), it)).collect()
+    }
+
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
         command.args(words).arg(self.path("study.toml")).arg("--store").arg(self.path("store"));

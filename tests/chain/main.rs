@@ -9,6 +9,7 @@ mod hub;
 mod misfits;
 mod pictures;
 mod pipelines;
+mod proofs;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -30,7 +31,7 @@ fn an_edit_reruns_exactly_what_it_touches() {
     assert_eq!(chain.run(&[]).ran, [] as [String; 0], "the second runs nothing");
     let downstream = |labels: &[&str]| {
         let mut labels = labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
-        labels.extend(["analysis/sweep", "report"].map(str::to_owned));
+        labels.extend(["analysis/sweep", "lineage", "report"].map(str::to_owned));
         labels
     };
     let cases: &[(&str, &[&str], Vec<String>)] = &[

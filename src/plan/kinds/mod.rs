@@ -19,6 +19,7 @@ mod import;
 mod inpainting;
 mod kind;
 mod latents;
+mod lineage;
 mod pretrained;
 mod pretrained_backbone;
 mod prior;
@@ -50,6 +51,7 @@ pub use import::Import;
 pub use inpainting::Inpainting;
 pub use kind::{Kind, ShardSet, Spec};
 pub use latents::Latents;
+pub use lineage::{Classifiers, Lineage, Planned};
 pub use pretrained::Pretrained;
 pub use pretrained_backbone::PretrainedBackbone;
 pub use prior::{PRIOR, Prior};
@@ -95,6 +97,7 @@ macro_rules! for_each_kind {
             contact::Contact,
             quality::Quality,
             analysis::Analysis,
+            lineage::Lineage,
             report::Report,
         }
     };

@@ -1,16 +1,21 @@
 //! Blocks: the data that a page is made of, each defined once. Blocks know neither statistics nor
 //! markup; sections fill them, and `render` turns them into HTML and Markdown.
 
+mod cell;
 mod figure;
+mod slug;
 mod table;
 mod text;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+pub use cell::{Cell, Parts};
 pub use figure::{Drawing, Figure, Gallery, Labels};
-pub use table::{Cell, Column, Table};
+pub use slug::{slug, unused};
+pub use table::{Anchor, Column, Origin, Table};
 pub use text::{Span, Text};
 
 /// A page and the names of its files.
@@ -70,11 +75,66 @@ pub enum Block {
         summary: String,
         blocks: Vec<Block>,
     },
+    Proofs(Proofs),
     Code {
         /// The name that Markdown gives it, e.g. "toml".
         language: &'static str,
         text: String,
     },
+}
+
+/// How each number of a page came about: proofs, and the tasks that they lead to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proofs {
+    /// The study's name, for commands.
+    pub study: String,
+    /// A proof for all numbers that were computed from the same results.
+    pub proofs: Vec<Proof>,
+    /// The tasks, in the order of the plan.
+    pub tasks: Vec<ProvedTask>,
+}
+
+/// The results that numbers were computed from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// The place of the task that computed them.
+    pub task: Option<usize>,
+    /// What else says where they are from, if no task of the list computed them.
+    pub label: String,
+    /// Designs with the classifiers of their replicates; none: all inputs of the task.
+    pub cells: Vec<ProvedCell>,
+}
+
+/// The classifiers of a design.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProvedCell {
+    /// The design in words.
+    pub name: String,
+    /// The tasks that trained them.
+    pub tasks: Vec<Range>,
+}
+
+/// A task as a proof shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProvedTask {
+    pub label: String,
+    /// What one of its kind is called.
+    pub kind: String,
+    /// The first digits of its output's digest.
+    pub digest: String,
+    /// The first digits of its seed; empty: it draws nothing.
+    pub seed: String,
+    /// The tasks that it was made from.
+    pub from: Vec<Range>,
+    /// What it read from outside the plan, in words.
+    pub outside: Vec<String>,
+}
+
+/// Places of tasks that follow each other, the last included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Range {
+    pub first: usize,
+    pub last: usize,
 }
 
 /// The weight of a paragraph.
@@ -139,6 +199,32 @@ pub struct Asset<'a> {
 }
 
 impl Page {
+    /// A page whose tables have names: their section's id and their label, and a number from the
+    /// second of that name on.
+    pub fn new(
+        (html, markdown): (&'static str, &'static str),
+        title: String,
+        head: Vec<Block>,
+        sections: Vec<Section>,
+    ) -> Self {
+        let mut page = Self { html, markdown, title, head, sections };
+        let mut names = BTreeSet::new();
+        for (section, table) in page.tables_mut() {
+            table.name = unused(&mut names, &format!("{section}-{}", slug(&table.label)));
+        }
+        page
+    }
+
+    /// The page's tables in their order, those inside other blocks as well.
+    pub fn tables(&self) -> Vec<&Table> {
+        let tables = self.blocks().into_iter().flat_map(|block| match block {
+            Block::Table(table) => std::slice::from_ref(table),
+            Block::Tables { tables } => tables,
+            _ => &[],
+        });
+        tables.collect()
+    }
+
     /// The files of the page's figures and galleries, in their order.
     pub fn assets(&self) -> Vec<Asset<'_>> {
         let blocks = self.blocks().into_iter();
@@ -162,6 +248,16 @@ impl Page {
         galleries.collect()
     }
 
+    /// The page's tables, each with its section's id, those inside other blocks as well.
+    pub fn tables_mut(&mut self) -> Vec<(&str, &mut Table)> {
+        let sections = self.sections.iter_mut();
+        let tables = sections.flat_map(|section| {
+            let id: &str = &section.id;
+            tables_of(&mut section.blocks).into_iter().map(move |table| (id, table))
+        });
+        tables.collect()
+    }
+
     /// All blocks of the page, those inside others as well.
     fn blocks(&self) -> Vec<&Block> {
         let mut found = Vec::new();
@@ -177,4 +273,18 @@ impl Page {
         }
         found
     }
+}
+
+/// The tables among blocks, those inside others as well, in their order.
+pub fn tables_of(blocks: &mut [Block]) -> Vec<&mut Table> {
+    let mut found = Vec::new();
+    for block in blocks {
+        match block {
+            Block::Table(table) => found.push(table),
+            Block::Tables { tables } => found.extend(tables),
+            Block::Details { blocks, .. } => found.extend(tables_of(blocks)),
+            _ => {}
+        }
+    }
+    found
 }

@@ -2,102 +2,21 @@
 //! number, and LaTeX (booktabs). They say what the page's tables say; what is computed stands in
 //! `metrics.json` in full.
 
-use std::collections::BTreeSet;
-
 use super::file::{File, ReportError};
-use crate::report::block::{Block, Cell, Page, Table};
+use crate::report::block::{Cell, Page, Parts, Table};
 
 /// The folder of the files.
 pub const FOLDER: &str = "data";
 
 /// `data/<section>-<table>.csv` and `.tex` of every table of the page.
 pub fn files(page: &Page) -> Result<Vec<File>, ReportError> {
-    let mut names = BTreeSet::new();
     let mut files = Vec::new();
-    for section in &page.sections {
-        for table in tables(&section.blocks) {
-            let stem = format!("{}-{}", section.id, slug(&table.label));
-            let mut name = stem.clone();
-            let mut further = 2..;
-            while !names.insert(name.clone()) {
-                name = format!("{stem}-{}", further.next().expect("numbers go on"));
-            }
-            let path = |ending: &str| format!("{FOLDER}/{name}.{ending}").into();
-            files.push(File { path: path("csv"), bytes: csv(table)? });
-            files.push(File { path: path("tex"), bytes: latex(table).into_bytes() });
-        }
+    for table in page.tables() {
+        let path = |ending: &str| format!("{FOLDER}/{}.{ending}", table.name).into();
+        files.push(File { path: path("csv"), bytes: csv(table)? });
+        files.push(File { path: path("tex"), bytes: latex(table).into_bytes() });
     }
     Ok(files)
-}
-
-/// The tables among blocks, those inside others as well, in their order.
-fn tables(blocks: &[Block]) -> Vec<&Table> {
-    let mut found = Vec::new();
-    for block in blocks {
-        match block {
-            Block::Table(table) => found.push(table),
-            Block::Tables { tables } => found.extend(tables),
-            Block::Details { blocks, .. } => found.extend(tables(blocks)),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Letters and digits of a label, in small letters with hyphens between words.
-fn slug(label: &str) -> String {
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { ' ' };
-    let words = label.to_lowercase().chars().map(plain).collect::<String>();
-    words.split_whitespace().collect::<Vec<_>>().join("-")
-}
-
-/// What a cell holds, apart: its text, and the ends of an interval.
-struct Parts {
-    value: String,
-    ends: Option<[String; 2]>,
-}
-
-impl Parts {
-    fn of(cell: &Cell) -> Self {
-        let (value, interval) = match cell {
-            Cell::Missing => (String::new(), None),
-            Cell::Text { text } => (text.plain(), None),
-            Cell::Estimate { value, interval, .. } => (value.clone(), interval.clone()),
-        };
-        // A number and its interval may be one text.
-        let (value, interval) = match (value.split_once(" ["), interval) {
-            (_, Some(interval)) => (value, Some(interval)),
-            (Some((number, rest)), None) if rest.ends_with(']') => {
-                (number.to_owned(), Some(format!("[{rest}")))
-            }
-            _ if value.starts_with('[') && value.ends_with(']') => {
-                let interval = value.clone();
-                (String::new(), Some(interval))
-            }
-            (_, None) => (value, None),
-        };
-        let ends = interval.as_deref().and_then(ends);
-        Self { value: number(&value), ends }
-    }
-}
-
-/// The two ends of `[low, high]`, whatever follows.
-fn ends(interval: &str) -> Option<[String; 2]> {
-    let (inner, _) = interval.strip_prefix('[')?.split_once(']')?;
-    let (low, high) = inner.split_once(", ")?;
-    Some([number(low), number(high)])
-}
-
-/// A number as programs read it: without the typographic minus, sign, percent and dash; other text
-/// as it is.
-fn number(text: &str) -> String {
-    let plain = text.replace('\u{2212}', "-");
-    let bare = plain.trim_start_matches('+').trim_end_matches('%');
-    match bare.parse::<f64>() {
-        Ok(_) => bare.to_owned(),
-        Err(_) if text == "\u{2013}" => String::new(),
-        Err(_) => text.to_owned(),
-    }
 }
 
 /// Comma-separated, in UTF-8: a column for each of the table's, and two more after one with
@@ -200,7 +119,7 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use crate::report::block::{Column, Section, Text};
+    use crate::report::block::{Block, Column, Section, Text};
 
     #[test]
     fn tables_are_files_with_a_column_for_each_number() {
@@ -227,7 +146,7 @@ mod tests {
         let (id, title, short) = ("one".into(), "One".into(), "One".into());
         let sections = vec![Section { id, title, short, blocks }];
         let (html, markdown, title) = ("page.html", "page.md", "A page".into());
-        let files = files(&Page { html, markdown, title, head: vec![], sections }).unwrap();
+        let files = files(&Page::new((html, markdown), title, vec![], sections)).unwrap();
         let text = |file: &File| String::from_utf8(file.bytes.clone()).unwrap();
         let shown = files.iter().map(|file| file.path.as_ref()).collect::<Vec<_>>();
         expect![[r#"

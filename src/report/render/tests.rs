@@ -13,13 +13,8 @@ const HEADER: &[u8] = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x02\x00\
 fn page(blocks: Vec<Block>) -> Page {
     let section =
         Section { id: "one".into(), title: "First & only".into(), short: "First".into(), blocks };
-    Page {
-        html: "page.html",
-        markdown: "page.md",
-        title: "A page".into(),
-        head: vec![Block::lead("Opens the page.")],
-        sections: vec![section],
-    }
+    let head = vec![Block::lead("Opens the page.")];
+    Page::new(("page.html", "page.md"), "A page".into(), head, vec![section])
 }
 
 /// The section of the page in both formats, one after the other.

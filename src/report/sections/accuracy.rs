@@ -1,6 +1,6 @@
 //! Accuracy against the number of real images, as a figure and as a table.
 
-use super::columns::{arms, find, groups, percent};
+use super::columns::{arms, find, groups, of_design, percent};
 use crate::report::block::{Block, Column, Drawing, Figure, Section, Table};
 use crate::report::figure::accuracy::Plot;
 use crate::report::inputs::Part;
@@ -46,8 +46,12 @@ fn table(analysis: &Analysis) -> Table {
         Column::number("n", |rows: &[Accuracy]| rows[0].design.n).heading_rows(),
     ];
     columns.extend(arms(analysis).into_iter().map(|(arm, name)| {
+        let own = arm.clone();
         Column::number(name, move |rows: &[Accuracy]| {
             find(rows, &arm).map(|row| percent(&row.accuracy))
+        })
+        .tracing(move |rows: &[Accuracy]| {
+            find(rows, &own).map(|row| of_design(&row.design)).unwrap_or_default()
         })
     }));
     Table::new("Accuracy table", columns, groups(analysis)).captioned(format!(

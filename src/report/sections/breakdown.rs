@@ -1,6 +1,6 @@
 //! Accuracy by class and by skin type, a small table for each n and setting.
 
-use super::columns::{arms, find, groups, percent};
+use super::columns::{arms, find, groups, of_design, percent};
 use crate::report::block::{Block, Column, Section, Table};
 use crate::report::inputs;
 use crate::report::wording::interval_and_scope;
@@ -64,7 +64,8 @@ fn table(
     ];
     for (arm, name) in arms {
         if let Some(design) = find(designs, arm) {
-            columns.push(Column::number(name, |part: &Part| part.accuracy(design).map(percent)));
+            let accuracy = |part: &Part| part.accuracy(design).map(percent);
+            columns.push(Column::number(name, accuracy).tracing(|_| of_design(&design.design)));
         }
     }
     let name = format!("n = {}, {}", designs[0].design.n, designs[0].design.setting());

@@ -1,6 +1,6 @@
 //! The claims of a study: what became of each, by the rule that was fixed for it beforehand.
 
-use crate::report::block::{Block, Column, Section, Table, Text};
+use crate::report::block::{Block, Cell, Column, Origin, Section, Table, Text};
 use crate::report::format;
 use crate::report::inputs::{Claimed, Inputs};
 use crate::report::wording::{DASH, interval_name};
@@ -66,8 +66,7 @@ fn word(ruling: Ruling) -> &'static str {
 
 fn table(inputs: &Inputs) -> Table {
     let finding = |claimed: &Claimed| {
-        let Some(finding) = leading(claimed) else { return DASH.to_owned() };
-        format!("{} {}", value(finding), interval(finding))
+        leading(claimed).map(|finding| Cell::estimate(value(finding), Some(interval(finding))))
     };
     let columns = vec![
         Column::text("claim", |claimed: &Claimed| claimed.claim.statement.clone()).heading_rows(),
@@ -80,10 +79,17 @@ fn table(inputs: &Inputs) -> Table {
             published => published.to_owned(),
         }),
     ];
-    Table::new("Table of claims", columns, &inputs.claims).captioned(format!(
+    let table = Table::new("Table of claims", columns, &inputs.claims)
+        .tracing(inputs.claims.iter().map(analysis_of));
+    table.captioned(format!(
         "The contrast that decides each claim, in percentage points [{}].",
         interval_name(inputs.first())
     ))
+}
+
+/// The analysis that decides a claim.
+fn analysis_of(claimed: &Claimed) -> Origin {
+    Origin { task: format!("analysis/{}", claimed.claim.experiment), designs: Vec::new() }
 }
 
 fn leading(claimed: &Claimed) -> Option<&Finding> {
@@ -132,9 +138,11 @@ fn explain(claimed: &Claimed, inputs: &Inputs) -> Vec<Block> {
         Column::text("holds", |finding: &Finding| if finding.holds { "yes" } else { "no" }),
     ];
     let label = format!("Contrasts of {}", claimed.name);
-    blocks.push(Block::Table(Table::new(&label, columns, findings).captioned(format!(
+    let mut table = Table::new(&label, columns, findings).captioned(format!(
         "In percentage points [{}, alone and together].",
         interval_name(inputs.first())
-    ))));
+    ));
+    table.computed_by(&analysis_of(claimed).task);
+    blocks.push(Block::Table(table));
     blocks
 }

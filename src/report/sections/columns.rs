@@ -1,11 +1,11 @@
 //! Columns and cells that several tables share.
 
-use crate::report::block::{Cell, Column};
+use crate::report::block::{Cell, Column, Origin};
 use crate::report::format;
 use crate::report::wording::{have_several_doses, name_arm};
 use crate::stats::analysis::{Accuracy, Analysis};
 use crate::stats::scores::Estimate;
-use crate::vocabulary::Design;
+use crate::vocabulary::{Arm, Design};
 
 /// The columns that tell the designs of a table apart: training, n and arm. `design` is the design
 /// of a row.
@@ -13,9 +13,21 @@ pub fn designs<'a, T: 'a>(analysis: &Analysis, design: fn(&T) -> &Design) -> Vec
     let doses = have_several_doses(&analysis.accuracy);
     vec![
         Column::line("training", move |row| design(row).setting().to_string()).heading_rows(),
-        Column::number("n", move |row| design(row).n),
-        Column::line("arm", move |row| name_arm(design(row), doses)),
+        Column::number("n", move |row| design(row).n).naming_rows(),
+        Column::line("arm", move |row| name_arm(design(row), doses)).naming_rows(),
     ]
+}
+
+/// Numbers that were computed from the classifiers of one design.
+pub fn of_design(design: &Design) -> Origin {
+    Origin { designs: vec![design.clone()], ..Origin::default() }
+}
+
+/// Numbers that were computed from the classifiers of a design and from those without its arm's
+/// images.
+pub fn of_contrast(design: &Design) -> Origin {
+    let real = Design { arm: Arm::Real, dose: 0, ..design.clone() };
+    Origin { designs: vec![design.clone(), real], ..Origin::default() }
 }
 
 /// The arms of the analysis with their names, in the order of tables.

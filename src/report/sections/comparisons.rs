@@ -86,4 +86,5 @@ pub fn table(label: &str, analysis: &Analysis, contrasts: &[Contrast]) -> Table 
     ]);
     Table::new(label, columns, contrasts)
         .marking(contrasts.iter().map(|contrast| contrast.answer.rejected))
+        .tracing(contrasts.iter().map(|contrast| columns::of_contrast(&contrast.design)))
 }

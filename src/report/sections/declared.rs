@@ -1,7 +1,7 @@
 //! Comparisons that the study declares beside those with real only.
 
 use super::columns;
-use crate::report::block::{Block, Column, Section, Table, Text};
+use crate::report::block::{Block, Column, Origin, Section, Table, Text};
 use crate::report::format;
 use crate::report::inputs::Part;
 use crate::report::wording::{DASH, interval, interval_name, name_arm};
@@ -49,7 +49,8 @@ fn table(part: Part<'_>, name: &str, declared: &Declared) -> Table {
     columns.extend([
         Column::text("compared with", |row: &(&Contrast, &Design)| {
             name_other(&row.0.design, row.1)
-        }),
+        })
+        .naming_rows(),
         Column::number("difference", |row: &(&Contrast, &Design)| {
             let answer = &row.0.answer;
             Text::strong_if(answer.rejected, format::points(answer.difference))
@@ -67,5 +68,10 @@ fn table(part: Part<'_>, name: &str, declared: &Declared) -> Table {
         format::count(rows.len(), "comparison"),
         format::level(analysis.config.q)
     );
-    Table::new(format!("Table of {name}"), columns, &rows).captioned(caption)
+    let origin = |row: &(&Contrast, &Design)| Origin {
+        designs: vec![row.0.design.clone(), row.1.clone()],
+        ..Origin::default()
+    };
+    let table = Table::new(format!("Table of {name}"), columns, &rows).captioned(caption);
+    table.tracing(rows.iter().map(origin))
 }

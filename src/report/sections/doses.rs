@@ -1,7 +1,7 @@
 //! Accuracy over doses: the points, the shape that fits, and the dose that brings most of what there
 //! is to gain.
 
-use super::columns::percent;
+use super::columns::{of_design, percent};
 use crate::report::block::{Block, Column, Drawing, Figure, Section, Table};
 use crate::report::figure::doses;
 use crate::report::format;
@@ -97,12 +97,14 @@ fn table(part: Part<'_>, doses: &Doses) -> Table {
     let analysis = part.analysis;
     let of = &doses.design;
     let rows = analysis.accuracies(doses);
+    let origins = rows.iter().map(|row| of_design(&row.design)).collect::<Vec<_>>();
     let columns = vec![
         Column::number("synthetic per real image", |row: &Accuracy| row.design.dose).heading_rows(),
         Column::number("accuracy", |row: &Accuracy| percent(&row.accuracy)),
     ];
     let label = format!("Doses of {} at n = {}, {}", of.arm, of.n, of.setting());
-    Table::new(label.clone(), columns, rows).captioned(format!(
+    let table = Table::new(label.clone(), columns, rows).tracing(origins);
+    table.captioned(format!(
         "{label}: top-1 accuracy, mean over replicates [{}], percent.",
         interval_and_scope(analysis)
     ))

@@ -23,7 +23,8 @@ pub fn section(part: Part<'_>) -> Option<Section> {
          close, more training would change little.",
         format::level(STRETCH)
     );
-    let table = Table::new("Losses of the classifiers", columns, &analysis.accuracy);
+    let table = Table::new("Losses of the classifiers", columns, &analysis.accuracy)
+        .tracing(analysis.accuracy.iter().map(|row| columns::of_design(&row.design)));
     Some(Section {
         id: "endings".into(),
         title: "How the classifiers' trainings ended".into(),

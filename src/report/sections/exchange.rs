@@ -20,7 +20,8 @@ pub fn section(part: Part<'_>) -> Option<Section> {
         Column::number("real images per synthetic one", |rate: &ExchangeRate| point(&rate.rate)),
         Column::number("interval", |rate: &ExchangeRate| interval(&rate.rate)),
     ]);
-    let table = Table::new("Table of exchange rates", columns, rates).captioned(format!(
+    let table = Table::new("Table of exchange rates", columns, rates);
+    let table = table.captioned(format!(
         "The number of real images of a class that real images alone would need for the same \
          accuracy, from the curve of real only over n, and what a synthetic image adds to it: below \
          0 where the arm is less accurate than its real images alone [{}, by inversion].",

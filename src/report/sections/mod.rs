@@ -25,7 +25,7 @@ mod training;
 mod variants;
 mod variation;
 
-use super::block::{Block, Section};
+use super::block::{Block, Section, tables_of};
 use super::inputs::{Inputs, Part};
 pub use answer::of_study as answer;
 pub use claims::count_rulings as rulings;
@@ -72,14 +72,14 @@ const OPEN: [&str; 6] = ["summary", "accuracy", "doses", "contrasts", "declared"
 /// section of its own, after the claims and before what else is said of the study.
 pub fn write(inputs: &Inputs) -> Vec<Section> {
     let about_study = |section: &About| match section {
-        Study(section) => section(inputs),
+        Study(section) => write_study(*section, inputs),
         Experiment(_) => None,
     };
     if let [_] = inputs.experiments.as_slice() {
         let part = || inputs.parts().next();
         let write = |section: &About| match section {
-            Experiment(section) => part().and_then(section),
-            Study(section) => section(inputs),
+            Experiment(section) => part().and_then(|part| write_part(*section, part)),
+            Study(section) => write_study(*section, inputs),
         };
         return SECTIONS.iter().filter_map(write).collect();
     }
@@ -90,6 +90,26 @@ pub fn write(inputs: &Inputs) -> Vec<Section> {
     sections
 }
 
+/// A section of an experiment, whose numbers its analysis computed.
+fn write_part(section: fn(Part<'_>) -> Option<Section>, part: Part<'_>) -> Option<Section> {
+    let mut section = section(part)?;
+    let analysis = format!("analysis/{}", part.experiment.name);
+    tables_of(&mut section.blocks).into_iter().for_each(|table| table.computed_by(&analysis));
+    Some(section)
+}
+
+/// A section of the study. The results of the generator check and of the quality of images are
+/// tasks of their own; other numbers the plan says.
+fn write_study(section: fn(&Inputs) -> Option<Section>, inputs: &Inputs) -> Option<Section> {
+    let mut section = section(inputs)?;
+    let task = match section.id.as_ref() {
+        "check" | "quality" => section.id.clone().into_owned(),
+        _ => "report".to_owned(),
+    };
+    tables_of(&mut section.blocks).into_iter().for_each(|table| table.computed_by(&task));
+    Some(section)
+}
+
 /// All of an experiment in one section.
 fn write_experiment(part: Part<'_>) -> Section {
     let own = SECTIONS.iter().filter_map(|section| match section {
@@ -97,7 +117,7 @@ fn write_experiment(part: Part<'_>) -> Section {
         Study(_) => None,
     });
     let mut blocks = Vec::new();
-    for section in own.filter_map(|section| section(part)) {
+    for section in own.filter_map(|section| write_part(*section, part)) {
         if !OPEN.contains(&section.id.as_ref()) {
             let summary = section.title.into_owned();
             blocks.push(Block::Details { summary, blocks: section.blocks });

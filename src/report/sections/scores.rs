@@ -102,4 +102,5 @@ fn table(analysis: &Analysis, malignancy: bool) -> Table {
         }));
     }
     Table::new("Other scores", columns, &analysis.accuracy)
+        .tracing(analysis.accuracy.iter().map(|row| columns::of_design(&row.design)))
 }

@@ -36,7 +36,9 @@ fn table(analysis: &Analysis, parts: &[SkinTypeContrast]) -> Table {
         interval_and_scope(analysis),
         format::level(analysis.config.q)
     );
-    Table::new("Table of comparisons by skin type", columns, &analysis.contrasts).captioned(caption)
+    Table::new("Table of comparisons by skin type", columns, &analysis.contrasts)
+        .captioned(caption)
+        .tracing(analysis.contrasts.iter().map(|contrast| columns::of_contrast(&contrast.design)))
 }
 
 /// The difference, its interval and its adjusted p.

@@ -35,9 +35,12 @@ fn list_replicates(analysis: &Analysis) -> [Block; 2] {
     columns.extend([
         Column::line("accuracy", |row: &Accuracy| {
             join(&row.replicates, format::percent).replace('%', "")
-        }),
-        Column::number("SD", |row: &Accuracy| row.deviation.map(format::width).unwrap_or_default()),
-        Column::line("difference", differences),
+        })
+        .tracing(|row: &Accuracy| columns::of_design(&row.design)),
+        Column::number("SD", |row: &Accuracy| row.deviation.map(format::width).unwrap_or_default())
+            .tracing(|row: &Accuracy| columns::of_design(&row.design)),
+        Column::line("difference", differences)
+            .tracing(|row: &Accuracy| columns::of_contrast(&row.design)),
     ]);
     let table = Table::new("Table by replicate", columns, &analysis.accuracy).captioned(
         "Accuracy in percent and difference from real only in points, in each replicate; SD is \
@@ -68,7 +71,8 @@ fn list_components(analysis: &Analysis) -> [Block; 2] {
         Column::number("images", move |contrast: &Contrast| deviation(contrast.components.image)),
         Column::number("rest", move |contrast: &Contrast| deviation(contrast.components.residual)),
     ]);
-    let table = Table::new("Table of variance components", columns, &analysis.contrasts);
+    let table = Table::new("Table of variance components", columns, &analysis.contrasts)
+        .tracing(analysis.contrasts.iter().map(|it| columns::of_contrast(&it.design)));
     let caption = format!(
         "Standard error of each difference and its degrees of freedom; standard deviations between \
          replicates [{}], between images (the same in all replicates; of one image) and of the \
@@ -83,9 +87,12 @@ fn test_these_classifiers(analysis: &Analysis) -> [Block; 2] {
     let mut columns = columns::designs(analysis, |contrast: &Contrast| &contrast.design);
     columns.extend([
         Column::number("sign flips p", |contrast: &Contrast| format::p(contrast.sign_flip)),
-        Column::line("McNemar p", |contrast: &Contrast| join(&contrast.mcnemar, format::p)),
+        Column::line("McNemar p", |contrast: &Contrast| join(&contrast.mcnemar, format::p))
+            .tracing(|contrast: &Contrast| columns::of_contrast(&contrast.design)),
     ]);
-    let table = Table::new("Tests of these classifiers", columns, &analysis.contrasts).captioned(
+    let table = Table::new("Tests of these classifiers", columns, &analysis.contrasts)
+        .tracing(analysis.contrasts.iter().map(|it| columns::of_contrast(&it.design)));
+    let table = table.captioned(
         "Tests of the trained classifiers on new images, which say nothing of reruns: exact sign \
          flips over all replicates, and McNemar's exact p in each, not adjusted.",
     );
