@@ -41,9 +41,19 @@ pub(super) enum Command {
     Why(Why),
     /// Follow a number of the report, or a task, down to the weights and image files behind it
     Trace(Trace),
+    /// Print a file of a task's output, as it is
+    Cat(Cat),
+    /// Print the log of a task's last attempt
+    Log(Log),
+    /// List the runs on record: when, what was asked for, how they ended
+    Runs(Folder),
+    /// Fill a text's `{{ ID }}` with numbers of the report, or check a text that was filled before
+    Cite(Cite),
     /// Write a tuned model with all that belongs to it as a folder that diffusers' from_pretrained
     /// opens
     Export(Export),
+    /// Print the JSON Schema of study files, for editors
+    Schema,
     /// Hash every object of the store again
     Verify(Which),
     /// Drop what no study needs
@@ -195,6 +205,37 @@ pub(super) struct Trace {
     /// Print the whole trace as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Cat {
+    /// A task's label
+    pub label: String,
+    /// The file's name, as `titrate show LABEL` lists them
+    pub file: String,
+    #[command(flatten)]
+    pub which: Which,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Log {
+    /// A task's label
+    pub label: String,
+    #[command(flatten)]
+    pub which: Which,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Cite {
+    /// A text in LaTeX, Markdown or any other, with `{{ ID }}` for a number, `{{ ID | interval }}`,
+    /// `{{ ID | low }}` and `{{ ID | high }}`; what it becomes is printed
+    pub template: PathBuf,
+    #[command(flatten)]
+    pub which: Which,
+    /// Compare this text, which the template became earlier: numbers that the report has no more,
+    /// or that were retyped, are named, and the exit code is 1
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -81,8 +81,8 @@ fn write(root: &Path, found: &Survey, ignored: &[String], base: &Path) -> Result
         let ignored = list(ignored.iter().map(|column| toml(column)).collect());
         writeln!(text, "ignored_columns = [{ignored}]")?;
     }
-    write!(
-        text,
+    let smallest = found.classes.values().min().copied().unwrap_or(0);
+    text.push_str(&format!(
         "classes = [{classes}]\n\
          # Squares of so many pixels, for which the shipped base weights were made.\n\
          size = 32\n\
@@ -94,8 +94,16 @@ fn write(root: &Path, found: &Survey, ignored: &[String], base: &Path) -> Result
          held_out = {held_out}\n\
          validation = {validation}\n\
          plentiful = {plentiful}\n\
-         pool = {pool}\n\n\
-         [base]\n\
+         pool = {pool}\n\n"
+    ));
+    text.push_str(&recipe(&toml(&base.display().to_string()), &counts));
+    Ok(text)
+}
+
+/// How generators and classifiers are trained: as in the study quick.
+fn recipe(base: &str, counts: &[usize]) -> String {
+    format!(
+        "[base]\n\
          # Small models that ship with titrate, made for pictures of skin. Stable Diffusion instead: base.pretrained.\n\
          from = {base}\n\n\
          [generator]\n\
@@ -116,11 +124,8 @@ fn write(root: &Path, found: &Survey, ignored: &[String], base: &Path) -> Result
          arms = [\"text-to-image\", \"inpaint\", \"in-then-outpaint\"]\n\
          doses = [10]\n\
          transforms = [false, true]\n\
-         replicates = 6\n",
-        smallest = found.classes.values().min().copied().unwrap_or(0),
-        base = toml(&base.display().to_string()),
-    )?;
-    Ok(text)
+         replicates = 6\n"
+    )
 }
 
 /// What was found, what was left out, and how to go on.

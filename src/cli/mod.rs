@@ -3,6 +3,7 @@
 //! May import every room that a command needs; no room imports this one.
 
 mod args;
+mod cite;
 mod common;
 mod diffusers;
 mod eta;
@@ -13,6 +14,7 @@ mod inspect;
 mod power;
 mod rates;
 mod reproduce;
+mod results;
 mod terminal;
 mod trace;
 mod units;
@@ -42,7 +44,15 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
         Command::Show(arguments) => inspect::show(pipeline, &arguments),
         Command::Why(arguments) => inspect::why(pipeline, &arguments),
         Command::Trace(arguments) => trace::trace(pipeline, &arguments),
+        Command::Cat(arguments) => results::cat(pipeline, &arguments),
+        Command::Log(arguments) => results::log(pipeline, &arguments),
+        Command::Runs(folder) => results::runs(&folder),
+        Command::Cite(arguments) => cite::cite(pipeline, &arguments),
         Command::Export(arguments) => diffusers::export(pipeline, &arguments),
+        Command::Schema => {
+            common::print(include_str!("../../experiments/study.schema.json"));
+            Ok(Exit::Done)
+        }
         Command::Verify(which) => upkeep::verify(pipeline, &which),
         Command::Gc(arguments) => upkeep::gc(pipeline, &arguments),
     };

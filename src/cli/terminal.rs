@@ -48,7 +48,16 @@ impl Terminal {
     /// `rerun` is completed by a quoted label to the command that runs one task alone.
     pub fn new(show: Show, rerun: String) -> Self {
         let bars = (show == Show::People && io::stderr().is_terminal()).then(Bars::new);
-        Self { show, bars, eta: Eta::default(), begun: Instant::now(), tasks: 0, settled: 0, last_line: None, rerun }
+        Self {
+            show,
+            bars,
+            eta: Eta::default(),
+            begun: Instant::now(),
+            tasks: 0,
+            settled: 0,
+            last_line: None,
+            rerun,
+        }
     }
 
     /// Shows an event.

@@ -14,7 +14,9 @@ use crate::cli::exit::Exit;
 use crate::cli::reproduce::rerun_command;
 use crate::cli::units::{date, duration};
 use crate::id::{Digest, Key};
-use crate::plan::{Assessment, Freshness, Graph, Input, InputFile, TaskId, distinct_task_inputs, walk};
+use crate::plan::{
+    Assessment, Freshness, Graph, Input, InputFile, TaskId, distinct_task_inputs, walk,
+};
 use crate::report::{NUMBERS, Number};
 use crate::store::{Receipt, Store};
 use crate::wording::some_of;
@@ -114,7 +116,7 @@ pub(super) fn trace(pipeline: &Pipeline, arguments: &Trace) -> Result<Exit> {
 }
 
 /// The number of that id in the report.
-fn find_number(
+pub(super) fn find_number(
     graph: &Graph,
     assessed: &[Assessment],
     store: &Store,
@@ -247,7 +249,9 @@ fn write(traced: &Traced, all: bool, rerun: &str) -> String {
     let label = &traced.computed_by[traced.computed_by.len() - 1];
     writeln!(text, "\nmake the output of a task again, in an empty store: the digest is the same")
         .and_then(|()| writeln!(text, "  {} {label}", in_new_store(rerun)))
-        .and_then(|()| writeln!(text, "what it read and what it gave, in full\n  titrate show {label}"))
+        .and_then(|()| {
+            writeln!(text, "what it read and what it gave, in full\n  titrate show {label}")
+        })
         .expect("a string grows");
     text
 }

@@ -20,6 +20,7 @@ pub mod released;
 pub mod selection;
 pub mod sets;
 pub mod sheet;
+pub mod sizes;
 pub mod split;
 pub mod webdataset;
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::block::{
-    Anchor, Origin, Page, Parts, Proof, ProvedCell, ProvedTask, Proofs, Range, slug, unused,
+    Anchor, Origin, Page, Parts, Proof, Proofs, ProvedCell, ProvedTask, Range, slug, unused,
 };
 use super::lineage::{Lineage, Made};
 use crate::vocabulary::Design;
@@ -110,4 +110,48 @@ fn show(task: &Made) -> ProvedTask {
 fn ranges(places: &[usize]) -> Vec<Range> {
     let stretches = places.chunk_by(|one, next| one + 1 == *next);
     stretches.map(|it| Range { first: it[0], last: it[it.len() - 1] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::report::tests::inputs;
+    use crate::report::{NUMBERS, render};
+
+    /// The texts between `before` and the next quotation mark.
+    fn between<'t>(text: &'t str, before: &str) -> Vec<&'t str> {
+        text.split(before).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_number_of_the_page_is_a_link_to_what_is_there() {
+        let files = render(&inputs()).unwrap();
+        let file = |path: &str| {
+            let file = files.iter().find(|file| file.path == path).unwrap();
+            String::from_utf8(file.bytes.clone()).unwrap()
+        };
+        let html = file("index.html");
+        let numbers: Vec<Number> = serde_json::from_str(&file(NUMBERS)).unwrap();
+        let ids = between(&html, "class=\"n\" id=\"");
+        assert_eq!(ids, numbers.iter().map(|number| number.id.as_str()).collect::<Vec<_>>());
+        let anchors = between(&html, " id=\"").into_iter().collect::<BTreeSet<_>>();
+        for link in between(&html, "href=\"#") {
+            assert!(anchors.contains(link), "#{link} leads nowhere");
+        }
+        // What a number was computed from is what its row says.
+        let by_id = numbers.iter().map(|number| (number.id.as_str(), number));
+        let by_id = by_id.collect::<BTreeMap<_, _>>();
+        let real = by_id["accuracy-accuracy-table/with-transforms.16/real-only"];
+        let of_real =
+            |replicate: usize| format!("classifier/n = 16, real, transforms/r{replicate}");
+        assert_eq!(
+            (real.task.as_str(), &real.from),
+            ("analysis/sweep", &[0, 1, 2].map(of_real).to_vec())
+        );
+        let id = "contrasts-table-of-comparisons/with-transforms.16.inpaint/difference";
+        assert_eq!(by_id[id].from.len(), 6, "of the arm, and of real only");
+        assert!(by_id.keys().any(|id| id.starts_with("check-")), "other tasks' numbers as well");
+    }
 }

@@ -198,7 +198,7 @@ fn experiment(analysis: Analysis) -> Experiment {
     }
 }
 
-fn inputs() -> Inputs {
+pub(super) fn inputs() -> Inputs {
     let count =
         |kind: &str, tasks, serves, apart| TaskCount { kind: kind.into(), tasks, serves, apart };
     let source = |task: &str| Source {
@@ -458,7 +458,15 @@ fn a_study_without_synthetic_images_has_a_report_too() {
     let paths = files.iter().map(|file| file.path.as_ref());
     assert_eq!(
         paths.filter(|path| !path.ends_with(".csv") && !path.ends_with(".tex")).collect::<Vec<_>>(),
-        ["index.html", "report.md", "figures/accuracy.svg", "answer.txt", "data/metrics.json"]
+        [
+            "index.html",
+            "report.md",
+            "figures/accuracy.svg",
+            "answer.txt",
+            "data/metrics.json",
+            "data/numbers.json",
+            "data/lineage.json"
+        ]
     );
     let summary = text(&files, "report.md");
     let summary = summary.split("## Summary\n\n").nth(1).unwrap().split("\n\n## ").next().unwrap();

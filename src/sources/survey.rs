@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::data::catalogue::{Part, Record, Table};
+use crate::data::catalogue::{Record, Table};
 use crate::data::sets::{self, Contents, Folder, ImageSet, TableRole};
-use crate::data::split::{Strata, Wanted, split};
+use crate::data::sizes::largest;
 use crate::regular;
-use crate::seed::Seed;
 use crate::vocabulary::{ImageSource, SkinTypeScale};
 
 /// A class with fewer pictures is left out: no sets can be drawn from it.
@@ -18,15 +17,6 @@ pub const FEWEST: usize = 10;
 
 /// The endings of tables.
 const TABLES: [&str; 4] = ["csv", "tsv", "jsonl", "ndjson"];
-
-/// The sets of a study, their parts of the folder, and the share of a class that each takes where
-/// the smallest class allows it.
-const SETS: [(&str, Part, f64); 4] = [
-    ("images.held_out", Part::Test, 0.3),
-    ("images.validation", Part::Validation, 0.1),
-    ("images.plentiful", Part::Train, 0.2),
-    ("images.pool", Part::Train, 0.4),
-];
 
 /// What a folder of pictures has.
 pub struct Survey {
@@ -102,7 +92,8 @@ pub fn survey(root: &Path, table: Option<&Path>, ignored: &[String], seed: u64) 
     Ok(Survey {
         patients: (known.count(), patients),
         with_skin_type: records.iter().filter(|record| record.fst > 0).count(),
-        sizes: fit(&records, &classes, seed)?,
+        sizes: largest(&records, &classes, seed)
+            .with_context(|| format!("{}: no sets can be drawn", root.display()))?,
         table,
         classes,
         small,
@@ -122,38 +113,10 @@ fn only_table(root: &Path, others: &[String]) -> Result<Option<PathBuf>> {
         [table] => Ok(Some(root.join(table))),
         _ => {
             let names = tables.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-            bail!("{}: there are several tables ({names}): `--table FILE` says which is meant", root.display())
-        }
-    }
-}
-
-/// The sizes of the four sets: their shares of the smallest class, fewer where patients or parts
-/// leave less.
-fn fit(records: &[Record], classes: &BTreeMap<String, usize>, seed: u64) -> Result<[usize; 4]> {
-    let smallest = classes.values().copied().min().unwrap_or(0) as f64;
-    let mut sizes = SETS.map(|(_, _, share)| ((smallest * share) as usize).max(1));
-    let names = classes.keys().cloned().collect::<Vec<_>>();
-    let alone = (0..records.len()).collect::<Vec<_>>();
-    loop {
-        let wanted = SETS.iter().zip(sizes).map(|((key, part, _), count)| Wanted {
-            key,
-            count,
-            strata: Strata::Classes,
-            part: *part,
-        });
-        let wanted = wanted.collect::<Vec<_>>();
-        let Err(few) = split(records, &alone, &names, &wanted, Seed::of_study(seed)) else {
-            return Ok(sizes);
-        };
-        // One fewer than there are at first, so that the search ends.
-        let at = SETS.iter().position(|(key, ..)| *key == few.key).expect("it names one of these");
-        sizes[at] = few.found.min(sizes[at].saturating_sub(1));
-        if sizes[at] == 0 {
             bail!(
-                "no pictures are left for `{}`: {few}. A set needs pictures of every class, a \
-                 patient's all in one set",
-                few.key
-            );
+                "{}: there are several tables ({names}): `--table FILE` says which is meant",
+                root.display()
+            )
         }
     }
 }
@@ -179,7 +142,7 @@ mod tests {
         let found = survey(root, None, &[], 1).unwrap();
         assert_eq!(found.classes, BTreeMap::from([("acne".into(), 50), ("eczema".into(), 40)]));
         assert_eq!(found.small, BTreeMap::from([("rare".into(), 3)]));
-        assert_eq!(found.sizes, [12, 4, 8, 16]);
+        assert_eq!(found.sizes, [11, 3, 7, 14]);
 
         let rows = (0..50).map(|at| format!("acne-{at}.png,p{},3", at / 10));
         let table = "file,patient,fst\n".to_owned() + &rows.collect::<Vec<_>>().join("\n");

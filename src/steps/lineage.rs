@@ -28,9 +28,10 @@ pub fn run(params: kinds::Lineage, context: &mut Context) -> Result<Outputs, Ste
         replicate: cell.replicate,
         task,
     };
-    let classifiers = params.experiments.into_iter().map(|kinds::Classifiers { experiment, cells }| {
-        (experiment, cells.into_iter().map(trained).collect())
-    });
+    let classifiers =
+        params.experiments.into_iter().map(|kinds::Classifiers { experiment, cells }| {
+            (experiment, cells.into_iter().map(trained).collect())
+        });
     let lineage = Lineage {
         classifiers: classifiers.collect(),
         tasks: params.tasks.into_iter().map(made).collect::<Result<_, _>>()?,

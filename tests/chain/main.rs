@@ -7,6 +7,7 @@ mod chain;
 mod experiments;
 mod hub;
 mod misfits;
+mod own;
 mod pictures;
 mod pipelines;
 mod proofs;

@@ -31,7 +31,8 @@ fn a_number_leads_to_what_gives_it_again() {
     let chain = Chain::new("proofs");
     chain.run(&[]);
     let file = |name: &str| -> Value {
-        serde_json::from_slice(&std::fs::read(chain.path("report/data").join(name)).unwrap()).unwrap()
+        serde_json::from_slice(&std::fs::read(chain.path("report/data").join(name)).unwrap())
+            .unwrap()
     };
     let (numbers, lineage) = (file("numbers.json"), file("lineage.json"));
     let tasks = lineage["tasks"].as_array().unwrap();
@@ -47,7 +48,8 @@ fn a_number_leads_to_what_gives_it_again() {
         let by = number["task"].as_str().unwrap();
         for label in [by].into_iter().chain(texts(&number["from"])).filter(|by| *by != "report") {
             let output = &receipts[label]["output"];
-            let artifact: titrate::store::Artifact = serde_json::from_value(output.clone()).unwrap();
+            let artifact: titrate::store::Artifact =
+                serde_json::from_value(output.clone()).unwrap();
             assert_eq!(digests[label], &artifact.digest().to_string(), "{label}");
         }
     }
@@ -69,8 +71,12 @@ fn a_number_leads_to_what_gives_it_again() {
     }
     assert!(compared >= 8, "{compared} accuracies");
     drop(store);
+    follow(&chain);
+}
 
-    // The command ends in what no task made, says both digests, and refuses what there is not.
+/// `titrate trace` ends in what no task made, and refuses what there is not; `titrate cite` says the
+/// same number.
+fn follow(chain: &Chain) {
     let id = "accuracy-accuracy-table/with-transforms.2/inpaint";
     let (code, said) = chain.ask(&["trace", id]);
     assert_eq!(code, 0, "{said}");
@@ -91,4 +97,13 @@ fn a_number_leads_to_what_gives_it_again() {
     let (code, said) = chain.ask(&["trace", "accuracy-accuracy-table/with-transforms.2/inpant"]);
     assert_eq!(code, 2);
     assert!(said.contains("/with-transforms.2/inpaint`?"), "{said}");
+
+    std::fs::write(chain.path("text.tex"), format!("It is {{{{ {id} }}}} percent.\n")).unwrap();
+    let (code, said) = chain.ask(&["cite", "text.tex"]);
+    let value = traced["number"]["value"].as_str().unwrap();
+    assert_eq!((code, said.as_str()), (0, format!("It is {value} percent.\n").as_str()));
+    std::fs::write(chain.path("filled.tex"), said.replace(value, "99.9")).unwrap();
+    let (code, said) = chain.ask(&["cite", "text.tex", "--check", "filled.tex"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains(&format!("filled.tex:1: `99.9`; {id} is {value}")), "{said}");
 }

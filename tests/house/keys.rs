@@ -26,23 +26,23 @@ This table is written from `src/study/defaults.toml` and from the documentation 
 
 /// A struct with its fields, or an enum with its variants.
 #[derive(Debug, PartialEq, Eq)]
-struct Type {
+pub struct Type {
     doc: String,
-    members: Vec<Member>,
+    pub members: Vec<Member>,
 }
 
 /// A field, or a variant, which has no type.
 #[derive(Debug, PartialEq, Eq)]
-struct Member {
-    name: String,
-    doc: String,
-    of: String,
+pub struct Member {
+    pub name: String,
+    pub doc: String,
+    pub of: String,
 }
 
-type Types = BTreeMap<String, Type>;
+pub type Types = BTreeMap<String, Type>;
 
-#[test]
-fn every_key_of_a_study_has_a_meaning() {
+/// The types that read a study, and the defaults of its keys.
+pub fn read_types() -> (Types, Document<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let sources = Crate::read_all(&root);
     let mut types = Types::new();
@@ -54,7 +54,12 @@ fn every_key_of_a_study_has_a_meaning() {
         }
     }
     let defaults = std::fs::read_to_string(root.join("study/defaults.toml")).unwrap();
-    let defaults = Document::parse(defaults).unwrap();
+    (types, Document::parse(defaults).unwrap())
+}
+
+#[test]
+fn every_key_of_a_study_has_a_meaning() {
+    let (types, defaults) = read_types();
     let mut page = HEAD.to_owned();
     let mut missing = Vec::new();
     write_table(&types, "Study", "", defaults.as_table(), &mut page, &mut missing);
@@ -126,7 +131,7 @@ fn meaning(types: &Types, field: &Member, default: &Item, missing: &mut Vec<Stri
     text
 }
 
-fn is_enum(of: &Type) -> bool {
+pub fn is_enum(of: &Type) -> bool {
     of.members.iter().all(|member| member.of.is_empty())
 }
 
@@ -145,7 +150,7 @@ fn written(default: &Item) -> String {
 }
 
 /// serde's `rename_all = "kebab-case"`.
-fn kebab(variant: &str) -> String {
+pub fn kebab(variant: &str) -> String {
     let mut name = String::new();
     for letter in variant.chars() {
         if letter.is_uppercase() && !name.is_empty() {

@@ -4,6 +4,7 @@
 mod architecture;
 mod items;
 mod keys;
+mod schema;
 mod shape;
 mod source;
 mod versions;

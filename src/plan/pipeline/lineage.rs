@@ -43,7 +43,9 @@ fn describe(task: &Task) -> Planned {
             [file] => format!("{role}: the file {} ({})", file.name, file.digest.short()),
             files => format!("{role}: {} files", files.len()),
         }),
-        Input::Imported(artifact) => Some(format!("{role}: imported {}", artifact.digest().short())),
+        Input::Imported(artifact) => {
+            Some(format!("{role}: imported {}", artifact.digest().short()))
+        }
         Input::Absent(what) => Some(format!("{role}: {what}")),
     });
     Planned {

@@ -129,7 +129,8 @@ impl<'a, T: ?Sized> Column<'a, T> {
         kind: Kind,
         fill: impl Fn(&T) -> C + 'a,
     ) -> Self {
-        let head = Head { text: head.into(), kind, heads_rows: false, names_rows: false, traces: false };
+        let head =
+            Head { text: head.into(), kind, heads_rows: false, names_rows: false, traces: false };
         Self { head, fill: Box::new(move |row| fill(row).into()), trace: None }
     }
 
@@ -255,7 +256,10 @@ impl Table {
                 for (column, ((cell, anchor), origin)) in columns.enumerate() {
                     let head = &heads[column];
                     let names = naming.as_ref().is_some_and(|naming| naming.contains(&column));
-                    if !names && !head.names_rows && cell.is_number(head.traces || head.kind == Kind::Number) {
+                    if !names
+                        && !head.names_rows
+                        && cell.is_number(head.traces || head.kind == Kind::Number)
+                    {
                         let (row, column) = (named.clone(), head.text.clone());
                         numbers.push(Number { row, column, cell, origin: origin.clone(), anchor });
                     }
