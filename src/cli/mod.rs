@@ -2,15 +2,21 @@
 //!
 //! May import every room that a command needs; no room imports this one.
 
+mod archive;
 mod args;
 mod common;
+mod compare;
 mod diffusers;
 mod eta;
 mod exit;
 mod export;
 mod inspect;
+mod place;
 mod power;
 mod reproduce;
+mod share;
+mod share_args;
+mod source;
 mod terminal;
 mod units;
 mod upkeep;
@@ -38,6 +44,11 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
         Command::Show(arguments) => inspect::show(pipeline, &arguments),
         Command::Why(arguments) => inspect::why(pipeline, &arguments),
         Command::Export(arguments) => diffusers::export(pipeline, &arguments),
+        Command::Push(arguments) => share::push(pipeline, &arguments),
+        Command::Pull(arguments) => share::pull(pipeline, &arguments),
+        Command::Remote(arguments) => share::remote(pipeline, &arguments),
+        Command::ExportRun(arguments) => archive::export(pipeline, &arguments),
+        Command::Import(arguments) => archive::import(&arguments),
         Command::Verify(which) => upkeep::verify(pipeline, &which),
         Command::Gc(arguments) => upkeep::gc(pipeline, &arguments),
     };

@@ -5,6 +5,7 @@
 //! task and never talks to a terminal: it emits [`Event`]s.
 
 mod coordinator;
+mod elsewhere;
 mod event;
 mod journal;
 mod machine;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use coordinator::run;
+pub use elsewhere::Elsewhere;
 pub use event::{Counts, Event};
 pub use journal::Journal;
 pub use worker::{Outputs, Run, StepError, serve};
@@ -43,6 +45,8 @@ pub struct Options {
     pub worker: Vec<OsString>,
     /// Set from outside to stop: running tasks are killed, nothing finished is lost.
     pub interrupt: Arc<AtomicBool>,
+    /// Where results are looked for before their tasks run.
+    pub elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 /// The cores that this process may use: RAYON_NUM_THREADS where set, else what the system says.

@@ -257,7 +257,7 @@ impl Chain {
         self.path(copy)
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
         command.args(words).arg(self.path("study.toml")).arg("--store").arg(self.path("store"));
         command.env("TITRATE_WORKSPACE", self.folder.path()).current_dir(self.folder.path());

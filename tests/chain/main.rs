@@ -9,6 +9,7 @@ mod hub;
 mod misfits;
 mod pictures;
 mod pipelines;
+mod share;
 
 use std::collections::BTreeSet;
 use std::io::Write;
