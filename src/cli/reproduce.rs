@@ -11,9 +11,10 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cli::args::{Check, Device, Reproduce, Which};
-use crate::cli::common::{AUDIT, Opened, Pipeline, REPORT, load_study, open, print, workspace};
+use crate::cli::common::{
+    AUDIT, Opened, Pipeline, REPORT, is_read_by_commands, load_study, open, print, workspace,
+};
 use crate::cli::exit::Exit;
-use crate::cli::share::is_read_by_commands;
 use crate::cli::share_args::Shared;
 use crate::cli::source::{Source, setting};
 use crate::cli::terminal::{Show, Terminal, quoted};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cli::common::{AUDIT, Opened, Pipeline, REPORT, open, print, workspace};
+use crate::cli::common::{Opened, Pipeline, is_read_by_commands, open, print, workspace};
 use crate::cli::exit::Exit;
 use crate::cli::share_args::{Pull, Push, Remote as Asked, RemoteCommand, Shared};
 use crate::cli::source::{Setting, Source, Tally, setting};
@@ -193,12 +193,6 @@ fn account(text: &mut String, tally: &Tally) -> Result<Exit> {
         None if tally.refused.is_empty() && tally.diverged.is_empty() => Exit::Done,
         None => Exit::Store,
     })
-}
-
-/// Whether commands read the output of the task with this label: the report, and the analyses, by
-/// which `plan` says what a study can find.
-pub(super) fn is_read_by_commands(label: &str) -> bool {
-    label == REPORT || label == AUDIT || label.starts_with("analysis/")
 }
 
 /// Whether a task without a result reads this one's output, and all else that it reads is known.

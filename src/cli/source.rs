@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
-use crate::cli::common::workspace;
+use crate::cli::common::{is_read_by_commands, workspace};
 use crate::cli::share_args::Shared;
 use crate::cli::units::size;
 use crate::exec::Elsewhere;
@@ -200,8 +200,16 @@ impl Elsewhere for Source {
             eprintln!("warning: {text}");
             self.state().tally.diverged.push(text);
         }
+        let output = store.finished(key)?.map(|finished| finished.output);
+        if let Some(output) = output.as_ref().filter(|_| is_read_by_commands(label)) {
+            self.fetch(store, label, output)?;
+            if !store.integrity(output)?.is_intact() {
+                store.forget_elsewhere(output)?;
+                return Ok(None);
+            }
+        }
         self.state().tally.results += 1;
-        Ok(store.finished(key)?.map(|finished| finished.output))
+        Ok(output)
     }
 
     fn fetch(&self, store: &Store, label: &str, output: &Artifact) -> Result<(), StoreError> {

@@ -34,10 +34,13 @@ pub enum RemoteError {
     Transfer { place: String, action: &'static str, path: String, cause: String },
     /// A receipt that is not believed.
     #[error("{place}: the receipt of {label} (ac/{}) is refused: {cause}", key.short())]
-    Receipt { place: String, label: String, key: Key, cause: Untrusted },
+    Receipt { place: Box<str>, label: Box<str>, key: Key, cause: Untrusted },
     /// An object that is not what its name says.
-    #[error("{place}: `{name}` of {label} (cas/{}) is refused: {cause}", digest.short())]
-    Object { place: String, label: String, name: String, digest: Digest, cause: String },
+    #[error(
+        "{place}: `{name}` of {label} (cas/{}) is refused: there is nothing, or not these {size} bytes",
+        digest.short()
+    )]
+    Object { place: Box<str>, label: Box<str>, name: Box<str>, digest: Digest, size: u64 },
 }
 
 /// Why a receipt is not believed.

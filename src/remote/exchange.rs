@@ -71,7 +71,7 @@ impl Remote {
         bytes: &[u8],
     ) -> Result<Receipt, RemoteError> {
         trust.receipt(key, bytes).map_err(|cause| {
-            let (place, label) = (self.location().to_string(), label.to_owned());
+            let (place, label) = (self.location().to_string().into(), label.into());
             RemoteError::Receipt { place, label, key: *key, cause }
         })
     }
@@ -187,11 +187,11 @@ impl Remote {
 
     fn refused(&self, label: &str, entry: &Entry) -> RemoteError {
         RemoteError::Object {
-            place: self.location().to_string(),
-            label: label.to_owned(),
-            name: entry.name.clone(),
+            place: self.location().to_string().into(),
+            label: label.into(),
+            name: entry.name.as_str().into(),
             digest: entry.digest,
-            cause: format!("there is nothing, or not these {} bytes", entry.size),
+            size: entry.size,
         }
     }
 }

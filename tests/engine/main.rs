@@ -8,6 +8,7 @@ mod queue;
 mod runs;
 mod share;
 mod torture;
+mod torture_share;
 mod toy;
 
 use std::panic::catch_unwind;

@@ -29,9 +29,9 @@ pub const TESTS: &[(&str, fn())] = &[
 ];
 
 /// Two machines with one study, and a shared store that the second trusts.
-struct Machines {
-    a: Workspace,
-    b: Workspace,
+pub struct Machines {
+    pub a: Workspace,
+    pub b: Workspace,
     url: String,
 }
 
@@ -48,7 +48,7 @@ impl Machines {
         Self { a, b, url }
     }
 
-    fn pushed() -> Self {
+    pub fn pushed() -> Self {
         let machines = Self::new();
         machines.a.told(&["reproduce", "--no-remote"]);
         let told = machines.a.told(&["push"]);
