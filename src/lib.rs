@@ -5,9 +5,11 @@
 
 #![warn(missing_docs)]
 
+pub mod archive;
 pub mod cli;
 #[allow(missing_docs, reason = "this room is not documented in full yet")]
 pub mod data;
+pub mod date;
 #[allow(missing_docs, reason = "this room is not documented in full yet")]
 pub mod exec;
 pub mod fst;
@@ -17,6 +19,7 @@ pub mod metrics;
 pub mod ml;
 pub mod plan;
 pub mod regular;
+pub mod remote;
 pub mod replace;
 pub mod report;
 pub mod seed;

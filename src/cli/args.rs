@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+pub(super) use crate::cli::place::{Device, Folder, Place, Which};
+use crate::cli::share_args::{ExportRun, Import, Pull, Push, Remote, Shared};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0    everything asked for is done
-  1    a task failed
+  1    a task failed, or came out otherwise than in the archive that it was held against
   2    usage, or a study that cannot be run as it is
-  3    the store: in use by another process, of another format, deleted under a run, or damaged beyond repair (verify: damage was found)
+  3    the store: in use by another process, of another format, deleted under a run, or damaged beyond repair (verify: damage was found; push, pull, import: something was refused)
   4    no space left, or reading or writing failed
   130  interrupted; nothing finished is lost, the same command goes on where it stopped";
 
@@ -54,6 +57,16 @@ pub(super) enum Command {
     Export(Export),
     /// Print the JSON Schema of study files, for editors
     Schema,
+    /// Put the results of a study that are here into a shared store
+    Push(Push),
+    /// Take the results of a study from a shared store, where they are signed by a trusted key
+    Pull(Pull),
+    /// Say what a shared store has of a study, or make a key that signs results
+    Remote(Remote),
+    /// Write a study's results into one file: receipts, report, metrics, code version
+    ExportRun(ExportRun),
+    /// Take the results of an archive into a store
+    Import(Import),
     /// Hash every object of the store again
     Verify(Which),
     /// Drop what no study needs
@@ -82,52 +95,6 @@ pub(super) struct Init {
     pub ignore: Vec<String>,
 }
 
-/// A study and a store.
-#[derive(Clone, Debug, Args)]
-pub(super) struct Which {
-    /// A name under experiments/, or a path to a study file
-    #[arg(default_value = "quick")]
-    pub study: String,
-    #[command(flatten)]
-    pub place: Place,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(super) struct Place {
-    #[command(flatten)]
-    pub folder: Folder,
-    /// Where models are tuned and images generated; its results are not the other's
-    #[arg(long, value_enum, default_value_t = Device::Cpu, env = "TITRATE_DEVICE")]
-    pub device: Device,
-    /// Set a parameter of the study, such as classifier.epochs=3; may come often
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-}
-
-#[derive(Clone, Debug, Args)]
-pub(super) struct Folder {
-    /// The store's folder
-    #[arg(long, value_name = "DIR", env = "TITRATE_STORE", default_value = ".titrate")]
-    pub store: PathBuf,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Device {
-    Cpu,
-    /// An NVIDIA GPU, the first that CUDA_VISIBLE_DEVICES leaves; running tasks on it takes a
-    /// titrate built with the feature `cuda`
-    Cuda,
-}
-
-impl Device {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cuda => "cuda",
-        }
-    }
-}
-
 #[derive(Clone, Debug, Args)]
 pub(super) struct Reproduce {
     #[command(flatten)]
@@ -144,6 +111,18 @@ pub(super) struct Reproduce {
     /// After a failure, go on with what does not depend on it
     #[arg(long)]
     pub keep_going: bool,
+    #[command(flatten)]
+    pub shared: Shared,
+    /// Look for no results in the shared store that titrate.toml names
+    #[arg(long, conflicts_with = "remote")]
+    pub no_remote: bool,
+    /// Hold every result against those of an archive, after the run: same, within tolerance, or
+    /// diverged
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// How far a number may lie from the archive's, as a part of the larger one
+    #[arg(long, value_name = "PART", default_value_t = 1e-3, requires = "against")]
+    pub tolerance: f64,
     /// Print the last line and errors only
     #[arg(long)]
     pub quiet: bool,

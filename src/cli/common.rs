@@ -16,6 +16,12 @@ pub(super) const AUDIT: &str = "audit";
 /// The label of the task whose artifact is exported as a study's report.
 pub const REPORT: &str = "report";
 
+/// Whether commands read the output of the task with this label: the report, and the analyses, by
+/// which `plan` says what a study can find.
+pub(super) fn is_read_by_commands(label: &str) -> bool {
+    label == REPORT || label == AUDIT || label.starts_with("analysis/")
+}
+
 /// What the command line runs: it knows neither the tasks of a study nor the code of any.
 #[derive(Clone, Copy)]
 pub struct Pipeline {

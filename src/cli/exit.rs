@@ -3,8 +3,10 @@
 use std::io;
 use std::process::ExitCode;
 
+use crate::archive::ArchiveError;
 use crate::exec::{ExecError, Stop};
 use crate::hub::HubError;
+use crate::remote::{ExchangeError, RemoteError};
 use crate::store::StoreError;
 
 /// How the program ends; the table is in `--help`.
@@ -62,6 +64,23 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         );
         return Some(if moved { Exit::Io } else { Exit::Study });
     }
+    if let Some(error) = cause.downcast_ref::<RemoteError>() {
+        return Some(of_remote_error(error));
+    }
+    if let Some(ExchangeError::Store(error)) = cause.downcast_ref() {
+        return Some(of_store_error(error));
+    }
+    if let Some(ExchangeError::Remote(error)) = cause.downcast_ref() {
+        return Some(of_remote_error(error));
+    }
+    if let Some(error) = cause.downcast_ref::<ArchiveError>() {
+        return Some(match error {
+            ArchiveError::Refused { .. } => Exit::Store,
+            ArchiveError::Io { source, .. } => of_io_error(source),
+            ArchiveError::Store(error) => of_store_error(error),
+            _ => Exit::Study,
+        });
+    }
     if let Some(crate::study::StudyError::Read { .. }) = cause.downcast_ref() {
         return Some(Exit::Study);
     }
@@ -71,6 +90,15 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 /// A file that is not there is one that the study should not have named.
 fn of_io_error(error: &io::Error) -> Exit {
     if error.kind() == io::ErrorKind::NotFound { Exit::Study } else { Exit::Io }
+}
+
+fn of_remote_error(error: &RemoteError) -> Exit {
+    match error {
+        RemoteError::Transfer { .. } => Exit::Io,
+        RemoteError::Io { source, .. } => of_io_error(source),
+        RemoteError::Receipt { .. } | RemoteError::Object { .. } => Exit::Store,
+        _ => Exit::Study,
+    }
 }
 
 fn of_store_error(error: &StoreError) -> Exit {

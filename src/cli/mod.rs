@@ -2,19 +2,25 @@
 //!
 //! May import every room that a command needs; no room imports this one.
 
+mod archive;
 mod args;
 mod cite;
 mod common;
+mod compare;
 mod diffusers;
 mod eta;
 mod exit;
 mod export;
 mod init;
 mod inspect;
+mod place;
 mod power;
 mod rates;
 mod reproduce;
 mod results;
+mod share;
+mod share_args;
+mod source;
 mod terminal;
 mod trace;
 mod units;
@@ -53,6 +59,11 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
             common::print(include_str!("../../experiments/study.schema.json"));
             Ok(Exit::Done)
         }
+        Command::Push(arguments) => share::push(pipeline, &arguments),
+        Command::Pull(arguments) => share::pull(pipeline, &arguments),
+        Command::Remote(arguments) => share::remote(pipeline, &arguments),
+        Command::ExportRun(arguments) => archive::export(pipeline, &arguments),
+        Command::Import(arguments) => archive::import(&arguments),
         Command::Verify(which) => upkeep::verify(pipeline, &which),
         Command::Gc(arguments) => upkeep::gc(pipeline, &arguments),
     };

@@ -11,7 +11,7 @@ use crate::report::power_sentence;
 use crate::stats::analysis::Analysis;
 use crate::stats::crossed::Components;
 use crate::stats::power::{Design, MOST_IMAGES, MOST_REPLICATES, Need, Power};
-use crate::store::{Artifact, Store};
+use crate::store::{Artifact, Store, StoreError};
 use crate::study::{Experiment, Goal, Study};
 use crate::vocabulary::Arm;
 
@@ -108,8 +108,12 @@ fn measured(
     let components = |artifact: &Artifact| -> Result<Option<Components>> {
         let Some(entry) = artifact.entry("analysis.json") else { return Ok(None) };
         // An analysis of an earlier version has another shape, and no variances.
-        let analysis =
-            serde_json::from_slice::<Analysis>(&store.objects().read(&entry.digest)?).ok();
+        let bytes = match store.objects().read(&entry.digest) {
+            // It lies in a shared store, and nobody has fetched it yet.
+            Err(StoreError::Missing { .. }) => return Ok(None),
+            bytes => bytes?,
+        };
+        let analysis = serde_json::from_slice::<Analysis>(&bytes).ok();
         Ok(analysis.and_then(|analysis| analysis.power).map(|power| power.design.components))
     };
     let Some(task) = graph.by_label(label) else { return Ok(None) };

@@ -11,50 +11,38 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cli::args::{Check, Device, Reproduce, Which};
-use crate::cli::common::{AUDIT, Opened, Pipeline, REPORT, load_study, open, print, workspace};
+use crate::cli::common::{
+    AUDIT, Opened, Pipeline, REPORT, is_read_by_commands, load_study, open, print, workspace,
+};
 use crate::cli::exit::Exit;
+use crate::cli::share_args::Shared;
+use crate::cli::source::{Source, setting};
 use crate::cli::terminal::{Show, Terminal, quoted};
-use crate::cli::{export, weights};
-use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
+use crate::cli::{compare, export, weights};
+use crate::exec::{self, Elsewhere, Event, Journal, Options, Outcome, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, walk};
 use crate::report;
 use crate::sources;
 use crate::stats::audit::Audit;
-use crate::store::Store;
+use crate::store::{Artifact, Store};
 use crate::study::Goal;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
     sources::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
-    let Opened { study, store, mut graph } = open(pipeline, &arguments.which)?;
+    let mut opened = open(pipeline, &arguments.which)?;
     if let Some(label) = &arguments.only {
-        graph = graph.restricted_to(label)?;
+        opened.graph = opened.graph.restricted_to(label)?;
     }
+    let Opened { study, store, graph } = &opened;
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&study.name));
     let folder = workspace().join(&out);
     let clock = Instant::now();
-    let outcome = run(&graph, &store, arguments, &study.resolved)?;
+    let source = shared_source(arguments)?;
+    let outcome = run(graph, store, arguments, &study.resolved, source.as_ref())?;
+    fetch_read(graph, store, &outcome, study.study.goal, source.as_ref())?;
     let report = graph.by_label(REPORT).and_then(|id| outcome.artifacts[id.index()].as_ref());
-    let page = match report {
-        Some(artifact) => {
-            export::artifact(store.objects(), artifact, &folder)?;
-            export::text(&folder.join("study.toml"), &study.resolved)?;
-            let page =
-                if artifact.entry("index.html").is_some() { out.join("index.html") } else { out };
-            page.display().to_string()
-        }
-        None if study.study.goal == Goal::Base
-            && arguments.only.is_none()
-            && outcome.counts.failed == 0
-            && outcome.stop == Stop::Finished =>
-        {
-            weights::export(&graph, &outcome, &store, &folder)?;
-            let shipped = study.path.with_extension("");
-            print(&weights::comparison(&folder, &shipped)?);
-            out.display().to_string()
-        }
-        None => "none".to_owned(),
-    };
+    let page = write_results(&opened, &outcome, report, arguments, &out)?;
     if report.is_some() && outcome.counts.ran > 0 {
         let summary = export::summary(&study.name, &outcome, clock.elapsed().as_secs_f64());
         export::text(&folder.join("run.md"), &summary)?;
@@ -63,16 +51,108 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
     let answer = report.and_then(|artifact| artifact.entry(report::ANSWER));
     let answer = answer.map(|entry| store.objects().read(&entry.digest)).transpose()?;
     let answer = String::from_utf8_lossy(answer.as_deref().unwrap_or_default()).into_owned();
-    let line = format!(
+    let mut line = format!(
         "{answer}ran {} of {} tasks, {} cached, {} failed; report: {page}\n",
         counts.ran, counts.tasks, counts.cached, counts.failed
     );
+    if let Some(taken) = source.and_then(|source| source.line()) {
+        line = format!("{taken}\n{line}");
+    }
+    let mut exit = Exit::of_run(outcome.stop, counts.failed);
+    if let Some(archive) = &arguments.against {
+        let (path, artifacts) = (workspace().join(archive), &outcome.artifacts);
+        let found = compare::against(&path, graph, artifacts, store, arguments.tolerance)?;
+        line.push_str(&found.text);
+        if exit == Exit::Done && !found.agrees {
+            exit = Exit::TaskFailed;
+        }
+    }
     if arguments.json {
         eprint!("{line}")
     } else {
         print(&line)
     }
-    Ok(Exit::of_run(outcome.stop, counts.failed))
+    Ok(exit)
+}
+
+/// Writes the report's files, or a base study's weights; returns the page to open.
+fn write_results(
+    opened: &Opened,
+    outcome: &Outcome,
+    report: Option<&Artifact>,
+    arguments: &Reproduce,
+    out: &Path,
+) -> Result<String> {
+    let Opened { study, store, graph } = opened;
+    let folder = workspace().join(out);
+    Ok(match report {
+        Some(artifact) => {
+            export::artifact(store.objects(), artifact, &folder)?;
+            export::text(&folder.join("study.toml"), &study.resolved)?;
+            let page = artifact.entry("index.html").map(|_| out.join("index.html"));
+            page.as_deref().unwrap_or(out).display().to_string()
+        }
+        None if study.study.goal == Goal::Base
+            && arguments.only.is_none()
+            && outcome.counts.failed == 0
+            && outcome.stop == Stop::Finished =>
+        {
+            weights::export(graph, outcome, store, &folder)?;
+            let shipped = study.path.with_extension("");
+            print(&weights::comparison(&folder, &shipped)?);
+            out.display().to_string()
+        }
+        None => "none".to_owned(),
+    })
+}
+
+/// The shared store that results are taken from, if one is named.
+fn shared_source(arguments: &Reproduce) -> Result<Option<Arc<Source>>> {
+    if arguments.no_remote {
+        return Ok(None);
+    }
+    let setting = setting(&arguments.shared)?;
+    let Some(location) = setting.location else { return Ok(None) };
+    if setting.trust.keys.is_empty() {
+        if arguments.shared.remote.is_some() {
+            bail!(
+                "no key is trusted, so every result of {location} would be refused: give --trust \
+                 KEY, or list the keys as `trusted` in titrate.toml"
+            );
+        }
+        eprintln!("note: nothing is taken from {location}: titrate.toml trusts no key");
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Source::open(&location, setting.trust)?)))
+}
+
+/// Fetches the outputs that this command itself reads, where they lie elsewhere.
+fn fetch_read(
+    graph: &Graph,
+    store: &Store,
+    outcome: &Outcome,
+    goal: Goal,
+    source: Option<&Arc<Source>>,
+) -> Result<()> {
+    for id in graph.ids() {
+        let label = graph.task(id).label.as_str();
+        let read = is_read_by_commands(label) || goal == Goal::Base;
+        let Some(output) = outcome.artifacts[id.index()].as_ref().filter(|_| read) else {
+            continue;
+        };
+        let Some(place) = store.elsewhere(output) else { continue };
+        if let Some(source) = source {
+            source.fetch(store, label, output)?;
+        }
+        if !store.integrity(output)?.is_intact() && (label == REPORT || goal == Goal::Base) {
+            store.forget_elsewhere(output)?;
+            bail!(
+                "the output of {label} lies at {place} and could not be fetched; run again, and it \
+                 is made here"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Audits a study's pictures, prints what was found and writes its pages.
@@ -94,10 +174,14 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
         jobs: None,
         only: Some(AUDIT.to_owned()),
         keep_going: false,
+        shared: Shared::default(),
+        no_remote: true,
+        against: None,
+        tolerance: 0.0,
         quiet: false,
         json: false,
     };
-    let outcome = run(&graph, &store, &asked, &study.resolved)?;
+    let outcome = run(&graph, &store, &asked, &study.resolved, None)?;
     let exit = Exit::of_run(outcome.stop, outcome.counts.failed);
     let Some(artifact) =
         graph.by_label(AUDIT).and_then(|id| outcome.artifacts[id.index()].as_ref())
@@ -164,8 +248,18 @@ fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
 }
 
 /// Runs the graph while showing and journalling its events.
-fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> Result<Outcome> {
+fn run(
+    graph: &Graph,
+    store: &Store,
+    arguments: &Reproduce,
+    resolved: &str,
+    source: Option<&Arc<Source>>,
+) -> Result<Outcome> {
     refuse_absent(graph)?;
+    match source {
+        Some(source) => drop(source.take_receipts(graph, store)?),
+        None => recall(graph, store)?,
+    }
     refuse_unusable_device(graph, store)?;
     let cores = exec::cores();
     let options = Options {
@@ -174,6 +268,7 @@ fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> R
         keep_going: arguments.keep_going,
         worker: worker_arguments(store)?,
         interrupt: interrupt()?,
+        elsewhere: source.map(|source| source.clone() as Arc<dyn Elsewhere>),
     };
     let show = match (arguments.json, arguments.quiet) {
         (true, _) => Show::Json,
@@ -193,6 +288,21 @@ fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> R
         }
     };
     exec::run(graph, store, &options, &mut emit).context("the run was given up")
+}
+
+/// Without a shared store to fetch from, the outputs that this command reads have to be made here.
+fn recall(graph: &Graph, store: &Store) -> Result<()> {
+    if !store.has_notes()? {
+        return Ok(());
+    }
+    for (id, assessment) in graph.ids().zip(walk(graph, store)?) {
+        if let Freshness::Fresh(output) = assessment.freshness
+            && is_read_by_commands(&graph.task(id).label)
+        {
+            store.forget_elsewhere(&output)?;
+        }
+    }
+    Ok(())
 }
 
 fn worker_arguments(store: &Store) -> Result<Vec<OsString>> {

@@ -12,7 +12,8 @@ use crate::cli::args::Trace;
 use crate::cli::common::{Opened, Pipeline, REPORT, look, print};
 use crate::cli::exit::Exit;
 use crate::cli::reproduce::rerun_command;
-use crate::cli::units::{date, duration};
+use crate::cli::units::duration;
+use crate::date::date;
 use crate::id::{Digest, Key};
 use crate::plan::{
     Assessment, Freshness, Graph, Input, InputFile, TaskId, distinct_task_inputs, walk,

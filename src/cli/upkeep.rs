@@ -44,6 +44,13 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
             report.unfinished.len()
         )?;
     }
+    if report.elsewhere > 0 {
+        writeln!(
+            text,
+            "{} results have outputs that lie elsewhere; `titrate pull --all` fetches a study's",
+            report.elsewhere
+        )?;
+    }
     for divergence in opened.store.divergences()? {
         let label = opened
             .store

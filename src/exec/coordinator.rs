@@ -16,7 +16,7 @@ use crate::exec::event::{Counts, Event};
 use crate::exec::process::{End, Note, Worker, count_attempt, tail};
 use crate::exec::protocol::{Cause, Commit, Message, Order};
 use crate::exec::queue::Queue;
-use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine};
+use crate::exec::{ExecError, Options, Outcome, Stop, Timing, elsewhere, machine};
 use crate::id::{Digest, Key};
 use crate::plan::{Freshness, Graph, Input, Job, Manifest, Reason, Task, TaskId, assess};
 use crate::store::{Artifact, Attempt, Published, Store};
@@ -177,7 +177,15 @@ impl<'a> Coordinator<'a> {
                 Freshness::Fresh(artifact) => {
                     self.complete(id, manifest.key(), artifact, false, &mut ids)
                 }
-                Freshness::Stale(reason) => self.enqueue(id, manifest, reason),
+                Freshness::Stale(reason) => {
+                    let (from, task) = (&self.options.elsewhere, self.graph.task(id));
+                    match elsewhere::obtain(from, self.store, task, &manifest.key())? {
+                        Some(artifact) => {
+                            self.complete(id, manifest.key(), artifact, false, &mut ids)
+                        }
+                        None => self.enqueue(id, manifest, reason),
+                    }
+                }
                 Freshness::Unknown(_) => {
                     unreachable!("a task is settled when its inputs are known")
                 }
@@ -234,9 +242,10 @@ impl<'a> Coordinator<'a> {
             unreachable!("what is in the queue is ready")
         };
         let task = self.graph.task(id);
-        let mut job = Job::new(task, &manifest, |input| {
-            self.artifact(input).expect("a ready task's inputs are known")
-        });
+        let known = |input| self.artifact(input).expect("a ready task's inputs are known");
+        let from = &self.options.elsewhere;
+        elsewhere::fetch_inputs(from, self.store, self.graph, task, known)?;
+        let mut job = Job::new(task, &manifest, known);
         let root = std::path::absolute(self.store.root())
             .map_err(|source| ExecError::io("find", self.store.root(), source))?;
         job.work = Attempt::make_folder(&root, &job.key)?;
@@ -396,7 +405,11 @@ impl<'a> Coordinator<'a> {
         let mut producers = Vec::new();
         for producer in inputs(self.graph.task(id)) {
             let damaged = match self.artifact(producer) {
-                Some(artifact) => !self.store.integrity(artifact)?.is_intact(),
+                Some(artifact) if self.store.integrity(artifact)?.is_intact() => false,
+                Some(artifact) => {
+                    self.store.forget_elsewhere(artifact)?;
+                    true
+                }
                 // It is being repaired already, for another task.
                 None => false,
             };

@@ -6,6 +6,7 @@
 
 mod coordinator;
 mod earlier;
+mod elsewhere;
 mod event;
 mod journal;
 mod machine;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use coordinator::run;
+pub use elsewhere::Elsewhere;
 pub use event::{Counts, Event};
 pub use journal::Journal;
 pub use worker::{Outputs, Run, StepError, serve};
@@ -44,6 +46,8 @@ pub struct Options {
     pub worker: Vec<OsString>,
     /// Set from outside to stop: running tasks are killed, nothing finished is lost.
     pub interrupt: Arc<AtomicBool>,
+    /// Where results are looked for before their tasks run.
+    pub elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
 /// The cores that this process may use: RAYON_NUM_THREADS where set, else what the system says.

@@ -10,7 +10,7 @@ use crate::store::{Artifact, Store, StoreError};
 /// Where a task stands.
 #[derive(Clone, Debug)]
 pub enum Freshness {
-    /// A valid receipt for its key exists and its objects are intact.
+    /// A valid receipt for its key exists and its objects are intact, or noted as lying elsewhere.
     Fresh(Artifact),
     /// All its inputs are known and it has to run.
     Stale(Reason),
@@ -102,7 +102,7 @@ fn judge(task: &Task, manifest: &Manifest, store: &Store) -> Result<Freshness, S
     let key = manifest.key();
     if let Some(finished) = store.finished(&key)? {
         let damages = store.integrity(&finished.output)?.damages;
-        if damages.is_empty() {
+        if damages.is_empty() || store.is_elsewhere(&finished.output, &damages) {
             return Ok(Freshness::Fresh(finished.output));
         }
         let objects = damages.into_iter().map(|damage| (damage.name, damage.digest));

@@ -65,6 +65,7 @@ impl Store {
             self.rebuild_index()?;
         }
         report.leftovers = self.drop_leftovers(&keys, dry_run)?;
+        report.leftovers += self.drop_notes(&objects, dry_run)?;
         Ok(report)
     }
 

@@ -82,6 +82,8 @@ pub struct VerifyReport {
     pub corrupt: Vec<(Digest, PathBuf)>,
     /// Blobs that can't be read, and why. They stay where they are.
     pub unreadable: Vec<(Digest, String)>,
+    /// Results whose outputs lie elsewhere, in whole or in part.
+    pub elsewhere: usize,
     /// Keys whose receipt or output is no longer whole: the next run makes them again.
     pub unfinished: Vec<Key>,
 }
@@ -148,7 +150,12 @@ impl Store {
             }
         }
         for (key, indexed) in self.index.results()? {
-            if self.finished(&key)?.is_none() || !self.integrity(&indexed.output)?.is_intact() {
+            let damages = self.integrity(&indexed.output)?.damages;
+            if self.finished(&key)?.is_none() {
+                report.unfinished.push(key);
+            } else if self.is_elsewhere(&indexed.output, &damages) {
+                report.elsewhere += 1;
+            } else if !damages.is_empty() {
                 report.unfinished.push(key);
             }
         }

@@ -15,9 +15,11 @@
 //! runs/           a small JSON a run
 //! tmp/            files on their way into objects/ or inbox/
 //! quarantine/     what did not match its digest
+//! elsewhere/      notes: the output of a receipt here that lies in a shared store or an archive
 //! ```
 
 mod artifact;
+mod elsewhere;
 mod error;
 mod format;
 mod gc;

@@ -179,6 +179,57 @@ impl Objects {
         Ok(digest)
     }
 
+    /// Stores what `from` gives, durably and read-only, if it is the blob called `digest` of `size`
+    /// bytes. Says whether it was; of other bytes nothing is kept. It need not fit into memory.
+    ///
+    /// # Errors
+    ///
+    /// If reading or writing fails; no partial object stays behind.
+    pub fn receive(&self, digest: &Digest, size: u64, from: &mut dyn io::Read) -> Result<bool> {
+        let (temporary, path) = (self.temporary()?, self.path(digest));
+        let written = self.write_received(&temporary, &path, size, from);
+        let placed = written.and_then(|found| {
+            let same = found == Some(*digest);
+            if same {
+                self.place(&[(temporary.clone(), path)])?;
+            }
+            Ok(same)
+        });
+        if !matches!(placed, Ok(true)) {
+            let _ = fs::remove_file(&temporary);
+        }
+        placed
+    }
+
+    /// Writes `size` bytes to `temporary` and returns their digest; none where there are fewer or
+    /// more.
+    fn write_received(
+        &self,
+        temporary: &Path,
+        path: &Path,
+        size: u64,
+        from: &mut dyn io::Read,
+    ) -> Result<Option<Digest>> {
+        let full = |error| StoreError::write("write", path, size, error);
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.write(true).create_new(true).mode(0o444).open(temporary).map_err(full)?;
+        let mut source = Digesting::new(io::Read::take(from, size.saturating_add(1)));
+        let (mut buffer, mut count) = (vec![0; 1 << 20], 0);
+        loop {
+            let read = io::Read::read(&mut source, &mut buffer)
+                .map_err(|error| StoreError::io("receive", path, error))?;
+            if read == 0 {
+                break;
+            }
+            file.write_all(&buffer[..read]).map_err(full)?;
+            count += read as u64;
+        }
+        file.sync_all().map_err(full)?;
+        let found = source.finish().map_err(|error| StoreError::io("receive", path, error))?;
+        Ok((count == size).then_some(found))
+    }
+
     /// Stores named blobs and their list in one batch, so that each folder is synced once. Errors
     /// as [`Objects::put`].
     pub fn put_artifact(&self, files: Vec<(String, Vec<u8>)>) -> Result<Artifact> {
@@ -283,8 +334,13 @@ impl Objects {
                     .map_err(|error| StoreError::write("write", &path, wanted, error))?;
             }
         }
+        self.place(written)
+    }
+
+    /// Renames synced files to the places of their blobs, and syncs each folder once.
+    fn place(&self, written: &[(PathBuf, PathBuf)]) -> Result<()> {
         let mut folders = BTreeSet::new();
-        for (temporary, path) in written.iter() {
+        for (temporary, path) in written {
             let folder = path.parent().expect("an object lies in a folder");
             if !folder.is_dir() {
                 make_folder(folder)?;

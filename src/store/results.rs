@@ -67,7 +67,12 @@ impl Store {
 
     /// The receipt called `digest`, if it is there, unharmed, and that of `key` and `output`: the
     /// index is not believed.
-    fn standing(&self, key: &Key, digest: &Digest, output: &Artifact) -> Result<Option<Receipt>> {
+    pub(super) fn standing(
+        &self,
+        key: &Key,
+        digest: &Digest,
+        output: &Artifact,
+    ) -> Result<Option<Receipt>> {
         match self.read_receipt(digest) {
             Ok(receipt) => {
                 Ok(Some(receipt).filter(|found| found.key == *key && found.output == *output))
@@ -101,6 +106,7 @@ impl Store {
         if let Some(damage) = integrity.damages.first() {
             return Err(receipt.refused(format!("its output {damage}")));
         }
+        self.forget_elsewhere(&receipt.output)?;
         let _one_at_a_time =
             self.publishing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let earlier = self.index.result(&receipt.key)?;
@@ -118,7 +124,7 @@ impl Store {
     }
 
     /// Indexes a receipt whose blob is stored. `standing`: the receipt of `earlier` is unharmed.
-    fn enter_stored(
+    pub(super) fn enter_stored(
         &self,
         digest: Digest,
         receipt: &Receipt,

@@ -273,7 +273,7 @@ impl Chain {
         receipts.map(|it| (it["label"].as_str().unwrap().to_owned(), it)).collect()
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
         command.args(words).arg(self.path("study.toml")).arg("--store").arg(self.path("store"));
         command.env("TITRATE_WORKSPACE", self.folder.path()).current_dir(self.folder.path());

@@ -11,6 +11,7 @@ mod own;
 mod pictures;
 mod pipelines;
 mod proofs;
+mod share;
 
 use std::collections::BTreeSet;
 use std::io::Write;

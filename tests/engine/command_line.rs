@@ -62,7 +62,7 @@ impl Workspace {
         fs::write(self.path("toy.json"), serde_json::to_vec(toy).unwrap()).unwrap();
     }
 
-    fn edit(&self, edit: impl FnOnce(&mut Toy)) {
+    pub fn edit(&self, edit: impl FnOnce(&mut Toy)) {
         let mut toy: Toy =
             serde_json::from_slice(&fs::read(self.path("toy.json")).unwrap()).unwrap();
         edit(&mut toy);
@@ -75,11 +75,14 @@ impl Workspace {
             .args(arguments)
             .current_dir(self.folder.path())
             .env(DESCRIPTION, self.path("toy.json"));
-        command.env_remove("TITRATE_STORE").env_remove("TITRATE_WORKSPACE").stdin(Stdio::null());
+        for variable in ["STORE", "WORKSPACE", "REMOTE", "TRUST", "SIGNING_KEY"] {
+            command.env_remove(format!("TITRATE_{variable}"));
+        }
+        command.stdin(Stdio::null());
         command
     }
 
-    fn output(&self, arguments: &[&str]) -> Output {
+    pub fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
@@ -118,7 +121,7 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn stderr(output: &Output) -> String {
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

@@ -6,7 +6,9 @@
 mod command_line;
 mod queue;
 mod runs;
+mod share;
 mod torture;
+mod torture_share;
 mod toy;
 
 use std::panic::catch_unwind;
@@ -14,8 +16,21 @@ use std::process::ExitCode;
 
 use titrate::cli::{self, Pipeline};
 
-const COMMANDS: [&str; 8] =
-    ["reproduce", "plan", "status", "show", "why", "verify", "gc", "worker"];
+const COMMANDS: [&str; 13] = [
+    "reproduce",
+    "plan",
+    "status",
+    "show",
+    "why",
+    "push",
+    "pull",
+    "remote",
+    "export-run",
+    "import",
+    "verify",
+    "gc",
+    "worker",
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,7 +40,9 @@ fn main() -> ExitCode {
     let filters: Vec<&String> =
         arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut failed = Vec::new();
-    for (name, test) in [runs::TESTS, queue::TESTS, command_line::TESTS, torture::TESTS].concat() {
+    let tests =
+        [runs::TESTS, queue::TESTS, command_line::TESTS, share::TESTS, torture::TESTS].concat();
+    for (name, test) in tests {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
             let passed = catch_unwind(test).is_ok();
             println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });

@@ -1,4 +1,4 @@
-//! Kills, damage to every kind of file of a store, and two runs at once. After each a plain rerun:
+//! Kills, damage to every kind of file of a store, two runs at once, and shared stores. After each a plain rerun:
 //! every output is what it was, nothing that was finished runs again, and nothing hangs or panics.
 //!
 //! `cargo xtask torture` goes on for minutes; the suite makes each attack once.
@@ -19,6 +19,7 @@ use serde_json::Value;
 use titrate::seed::Seed;
 
 use crate::command_line::{Workspace, files, pid};
+use crate::torture_share::{self, Attacked};
 
 pub const TESTS: &[(&str, fn())] = &[("torture", torture)];
 
@@ -45,7 +46,7 @@ fn torture() {
     let minutes = std::env::var(MINUTES).ok().and_then(|text| text.parse::<f64>().ok());
     let end = Instant::now() + Duration::from_secs_f64(60.0 * minutes.unwrap_or(0.0));
     let (mut table, mut faults) = (Table::new(), Vec::new());
-    let whole = Whole::new();
+    let (whole, shared) = (Whole::new(), Attacked::new());
     for round in 0.. {
         let mut rng = Seed::of_study(round).child("torture").rng();
         for space in SPACES {
@@ -61,6 +62,16 @@ fn torture() {
             }
         }
         enter(&mut table, &mut faults, "two runs at once".into(), round, whole.two_runs());
+        for space in torture_share::SPACES {
+            for damage in DAMAGES {
+                let fault = shared.damaged(space, damage, &mut rng);
+                enter(&mut table, &mut faults, format!("shared {space}: {damage}"), round, fault);
+            }
+        }
+        for command in torture_share::KILLED {
+            let fault = shared.killed(command, Duration::from_millis(rng.random_range(1..80)));
+            enter(&mut table, &mut faults, format!("KILL of a {command}, shared"), round, fault);
+        }
         if Instant::now() >= end {
             break;
         }
@@ -95,14 +106,14 @@ fn shown(table: &Table) -> String {
 }
 
 /// How a command ended, and what it said.
-struct Ended {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 /// Waits for a command, and not forever.
-fn ended(mut command: Command) -> Result<Ended, String> {
+pub fn ended(mut command: Command) -> Result<Ended, String> {
     let said = format!("{:?}", command.get_args().collect::<Vec<_>>());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().unwrap();
@@ -124,7 +135,7 @@ fn ended(mut command: Command) -> Result<Ended, String> {
 }
 
 /// The exit code of a child that leads its group, which is killed where it hangs.
-fn waited(child: &mut Child) -> Option<Option<i32>> {
+pub fn waited(child: &mut Child) -> Option<Option<i32>> {
     let clock = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -291,13 +302,13 @@ fn label(event: &Value, kind: &str) -> Option<String> {
 }
 
 /// The report's files, without the summary of the run.
-fn report(workspace: &Workspace) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn report(workspace: &Workspace) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut report = files(&workspace.path("reports"));
     report.retain(|path, _| !path.ends_with("run.md"));
     report
 }
 
-fn inflict(damage: &str, path: &Path, other: &Path, rng: &mut impl Rng) {
+pub fn inflict(damage: &str, path: &Path, other: &Path, rng: &mut impl Rng) {
     let bytes = fs::read(path).unwrap();
     let put = |bytes: Vec<u8>| {
         fs::remove_file(path).unwrap();

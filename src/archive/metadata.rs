@@ -1,0 +1,168 @@
+//! `ro-crate-metadata.json`: RO-Crate 1.1 with the terms of the Process Run Crate profile. Each
+//! task is an action of titrate with what it read and made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::contents::{Contents, Included, receipt_name};
+use super::export::Export;
+use crate::date::iso8601;
+use crate::id::Digest;
+use crate::store::Receipt;
+
+const PROCESS: &str = "https://w3id.org/ro/wfrun/process/0.5";
+const SOFTWARE: &str = "#titrate";
+
+/// The whole document.
+pub(super) fn metadata(export: &Export, contents: &Contents) -> Value {
+    let mut graph = vec![
+        json!({
+            "@id": "ro-crate-metadata.json",
+            "@type": "CreativeWork",
+            "about": {"@id": "./"},
+            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+        }),
+        root(export, contents),
+        json!({"@id": PROCESS, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}),
+        json!({
+            "@id": SOFTWARE,
+            "@type": "SoftwareApplication",
+            "name": "titrate",
+            "softwareVersion": software_version(export),
+            "softwareRequirements": {"@id": "Cargo.lock"},
+        }),
+        file("titrate.json", "tasks, keys and digests, for titrate", "application/json"),
+        file("study.toml", "the study as it was resolved", "application/toml"),
+        file("Cargo.lock", "the versions of all crates of the program", "application/toml"),
+    ];
+    graph.extend(contents.objects.iter().map(object));
+    let made = export.results.iter().map(|(_, receipt)| receipt.output.digest());
+    let made: BTreeSet<Digest> = made.collect();
+    let mut outside: BTreeSet<&Digest> = BTreeSet::new();
+    let mut outputs = BTreeMap::new();
+    for (label, receipt) in export.results {
+        let name = receipt_name(&receipt.key);
+        graph.push(file(&name, &format!("the receipt of {label}"), "application/json"));
+        graph.push(action(label, receipt, &made));
+        outside.extend(receipt.inputs.values().filter(|input| !made.contains(input)));
+        outputs.entry(receipt.output.digest()).or_insert_with(|| output(label, receipt, contents));
+    }
+    graph.extend(outputs.into_values());
+    graph.extend(outside.into_iter().map(|digest| {
+        json!({
+            "@id": format!("#input-{digest}"),
+            "@type": "CreativeWork",
+            "name": "an input that no task of this study made",
+            "identifier": format!("blake3:{digest}"),
+        })
+    }));
+    json!({"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph})
+}
+
+fn root(export: &Export, contents: &Contents) -> Value {
+    let named = ["titrate.json", "study.toml", "Cargo.lock"].map(str::to_owned);
+    let receipts = export.results.iter().map(|(_, receipt)| receipt_name(&receipt.key));
+    let objects = contents.objects.iter().map(|object| object.path.clone());
+    let parts: Vec<Value> = named.into_iter().chain(receipts).chain(objects).map(id).collect();
+    let actions = export.results.iter().map(|(_, receipt)| id(action_id(receipt)));
+    let last = export.results.iter().map(|(_, receipt)| ended(receipt)).max().unwrap_or(0);
+    json!({
+        "@id": "./",
+        "@type": "Dataset",
+        "name": format!("{}: {}", export.study, export.title),
+        "description": format!(
+            "The results of the study {}, {} tasks with their receipts. Left out: {} files of \
+             weights and {} of images, {} bytes.",
+            export.study,
+            export.results.len(),
+            contents.left_out.weights,
+            contents.left_out.images,
+            contents.left_out.bytes,
+        ),
+        "datePublished": iso8601(last),
+        "license": "No license is stated; ask whoever gave you this archive.",
+        "conformsTo": {"@id": PROCESS},
+        "hasPart": parts,
+        "mentions": actions.collect::<Vec<_>>(),
+    })
+}
+
+/// titrate's version and the commits that the tasks ran with.
+fn software_version(export: &Export) -> String {
+    let commits = export.results.iter().filter_map(|(_, receipt)| {
+        let commit = receipt.origin.git_commit.as_ref()?;
+        Some(format!("{commit}{}", if receipt.origin.git_dirty { " with changes" } else { "" }))
+    });
+    let commits: BTreeSet<String> = commits.collect();
+    let all = commits.into_iter().collect::<Vec<_>>().join(", ");
+    let version = env!("CARGO_PKG_VERSION");
+    if all.is_empty() { version.to_owned() } else { format!("{version} ({all})") }
+}
+
+fn action(label: &str, receipt: &Receipt, made: &BTreeSet<Digest>) -> Value {
+    let input = |digest: &Digest| match made.contains(digest) {
+        true => id(output_id(digest)),
+        false => id(format!("#input-{digest}")),
+    };
+    let inputs: BTreeSet<&Digest> = receipt.inputs.values().collect();
+    json!({
+        "@id": action_id(receipt),
+        "@type": "CreateAction",
+        "name": label,
+        "description": receipt.manifest,
+        "instrument": {"@id": SOFTWARE},
+        "startTime": iso8601(receipt.cost.started_unix_ms),
+        "endTime": iso8601(ended(receipt)),
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "object": inputs.into_iter().map(input).collect::<Vec<_>>(),
+        "result": [id(output_id(&receipt.output.digest())), id(receipt_name(&receipt.key))],
+    })
+}
+
+/// The output of a task: the files of it that are here, and the names of all.
+fn output(label: &str, receipt: &Receipt, contents: &Contents) -> Value {
+    let here = |digest| contents.object(digest).map(|object| id(object.path.clone()));
+    let entries = receipt.output.entries();
+    let parts: Vec<Value> = entries.iter().filter_map(|entry| here(&entry.digest)).collect();
+    let names = entries.iter().map(|entry| format!("{} (blake3:{})", entry.name, entry.digest));
+    json!({
+        "@id": output_id(&receipt.output.digest()),
+        "@type": "Collection",
+        "name": format!("the output of {label}"),
+        "description": names.collect::<Vec<_>>().join("\n"),
+        "hasPart": parts,
+    })
+}
+
+fn object(object: &Included) -> Value {
+    json!({
+        "@id": object.path,
+        "@type": "File",
+        "name": object.path.rsplit('/').next().unwrap_or_default(),
+        "contentSize": object.size.to_string(),
+        "identifier": format!("blake3:{}", object.digest),
+    })
+}
+
+fn file(path: &str, name: &str, format: &str) -> Value {
+    json!({"@id": path, "@type": "File", "name": name, "encodingFormat": format})
+}
+
+fn id(name: String) -> Value {
+    json!({"@id": name})
+}
+
+fn action_id(receipt: &Receipt) -> String {
+    format!("#task-{}", receipt.key)
+}
+
+fn output_id(digest: &Digest) -> String {
+    format!("#output-{digest}")
+}
+
+/// When the last attempt ended, in milliseconds since the Unix epoch, as far as its receipt says:
+/// the wall time is that of all attempts.
+fn ended(receipt: &Receipt) -> u64 {
+    receipt.cost.started_unix_ms.saturating_add((receipt.cost.wall_s.max(0.0) * 1000.0) as u64)
+}
