@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Plan, Show, Which, Why};
-use crate::cli::common::{Opened, Pipeline, open, print};
+use crate::cli::common::{Opened, Pipeline, open_to_read, print, warnings};
 use crate::cli::exit::Exit;
 use crate::cli::power::power;
 use crate::cli::units::{date, duration, size};
@@ -25,7 +25,7 @@ const NAMES: usize = 3;
 const LINES: usize = 20;
 
 pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
-    let Opened { study, store, graph } = open(pipeline, &arguments.which)?;
+    let Opened { study, store, graph } = open_to_read(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let mut text = format!("{}: {}\n", study.name, tally(&assessed));
     let (mut stale, mut unknown) = (Vec::new(), Vec::new());
@@ -54,9 +54,11 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
         text.push_str("image set:\n");
         listing.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
     }
+    let warned = warnings(&study, &store)?;
+    warned.iter().for_each(|line| text.push_str(&format!("warning: {line}\n")));
     text.push_str(&to_do(&graph, &assessed));
     text.push_str(&power(&study.study, &graph, &assessed, &store)?);
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 
@@ -117,7 +119,7 @@ fn to_do(graph: &Graph, assessed: &[Assessment]) -> String {
 }
 
 pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
-    let Opened { study, store, graph } = open(pipeline, which)?;
+    let Opened { study, store, graph } = open_to_read(pipeline, which)?;
     let assessed = walk(&graph, &store)?;
     let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
     let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -160,12 +162,12 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
             "{unknown:5}  unknown until those have run: unchanged outputs leave them fresh"
         )?;
     }
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
-    let Opened { store, graph, .. } = open(pipeline, &arguments.which)?;
+    let Opened { store, graph, .. } = open_to_read(pipeline, &arguments.which)?;
     let id =
         graph.find(&arguments.label).with_context(|| format!("study {}", arguments.which.study))?;
     let assessed = walk(&graph, &store)?;
@@ -189,7 +191,7 @@ pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
             text.push_str(&last_change(&store, label, &key)?);
         }
     }
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 
@@ -209,7 +211,7 @@ fn last_change(store: &Store, label: &str, key: &Key) -> Result<String> {
 }
 
 pub(super) fn show(pipeline: &Pipeline, arguments: &Show) -> Result<Exit> {
-    let Opened { store, graph, .. } = open(pipeline, &arguments.which)?;
+    let Opened { store, graph, .. } = open_to_read(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let name = arguments.name.as_str();
     let text = match graph.by_label(name) {
@@ -219,7 +221,7 @@ pub(super) fn show(pipeline: &Pipeline, arguments: &Show) -> Result<Exit> {
         }
         None => bail!(graph.find(name).expect_err("no task has this label")),
     };
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 

@@ -20,7 +20,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::data::catalogue::value::visible;
 use crate::exec;
 use crate::wording::causes;
 use args::{Arguments, Command, Data};
@@ -44,7 +43,7 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", visible(&causes(error.as_ref())));
+            common::say(&format!("error: {}", causes(error.as_ref())));
             Exit::of_error(&error).into()
         }
     }

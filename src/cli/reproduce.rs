@@ -11,7 +11,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::cli::args::{Check, Device, Reproduce, Which};
-use crate::cli::common::{AUDIT, Opened, Pipeline, REPORT, load_study, open, print, workspace};
+use crate::cli::common::{
+    AUDIT, Opened, Pipeline, REPORT, load_study, open, print, say, warnings, workspace,
+};
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal, quoted};
 use crate::cli::{export, weights};
@@ -33,7 +35,9 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&study.name));
     let folder = workspace().join(&out);
     let clock = Instant::now();
-    let outcome = run(&graph, &store, arguments, &study.resolved)?;
+    warnings(&study, &store)?.iter().for_each(|line| say(&format!("warning: {line}")));
+    let mut terminal = terminal(arguments);
+    let outcome = run(&graph, &store, arguments, &study.resolved, &mut terminal)?;
     let report = graph.by_label(REPORT).and_then(|id| outcome.artifacts[id.index()].as_ref());
     let page = match report {
         Some(artifact) => {
@@ -50,7 +54,7 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
         {
             weights::export(&graph, &outcome, &store, &folder)?;
             let shipped = study.path.with_extension("");
-            print(&weights::comparison(&folder, &shipped)?);
+            print(&weights::comparison(&folder, &shipped)?)?;
             out.display().to_string()
         }
         None => "none".to_owned(),
@@ -67,11 +71,11 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
         "{answer}ran {} of {} tasks, {} cached, {} failed; report: {page}\n",
         counts.ran, counts.tasks, counts.cached, counts.failed
     );
-    if arguments.json {
-        eprint!("{line}")
-    } else {
-        print(&line)
+    match arguments.json {
+        true => say(line.trim_end_matches('\n')),
+        false => print(&line)?,
     }
+    terminal.check_output()?;
     Ok(Exit::of_run(outcome.stop, counts.failed))
 }
 
@@ -97,7 +101,7 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
         quiet: false,
         json: false,
     };
-    let outcome = run(&graph, &store, &asked, &study.resolved)?;
+    let outcome = run(&graph, &store, &asked, &study.resolved, &mut terminal(&asked))?;
     let exit = Exit::of_run(outcome.stop, outcome.counts.failed);
     let Some(artifact) =
         graph.by_label(AUDIT).and_then(|id| outcome.artifacts[id.index()].as_ref())
@@ -117,7 +121,8 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
             page = String::from_utf8(file.bytes)?;
         }
     }
-    print(&format!("{page}\naudit: {}\n", out.join("audit.html").display()));
+    let page = report::plain(&page);
+    print(&format!("{page}\naudit: {}\n", out.join("audit.html").display()))?;
     Ok(if audit.passes() { exit } else { Exit::Study })
 }
 
@@ -163,8 +168,23 @@ fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
     }
 }
 
+fn terminal(arguments: &Reproduce) -> Terminal {
+    let show = match (arguments.json, arguments.quiet) {
+        (true, _) => Show::Json,
+        (_, true) => Show::Nothing,
+        _ => Show::People,
+    };
+    Terminal::new(show, rerun_command(&arguments.which))
+}
+
 /// Runs the graph while showing and journalling its events.
-fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> Result<Outcome> {
+fn run(
+    graph: &Graph,
+    store: &Store,
+    arguments: &Reproduce,
+    resolved: &str,
+    terminal: &mut Terminal,
+) -> Result<Outcome> {
     refuse_absent(graph)?;
     refuse_unusable_device(graph, store)?;
     let cores = exec::cores();
@@ -175,12 +195,6 @@ fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> R
         worker: worker_arguments(store)?,
         interrupt: interrupt()?,
     };
-    let show = match (arguments.json, arguments.quiet) {
-        (true, _) => Show::Json,
-        (_, true) => Show::Nothing,
-        _ => Show::People,
-    };
-    let mut terminal = Terminal::new(show, rerun_command(&arguments.which));
     let asked: Vec<String> =
         std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let head = serde_json::json!({ "command": asked, "study": resolved, "jobs": options.jobs, "cores": cores });

@@ -22,7 +22,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use coordinator::run;
 pub use event::{Counts, Event};
-pub use journal::Journal;
+pub use journal::{Journal, recorded_keys};
 pub use worker::{Outputs, Run, StepError, serve};
 
 use crate::store::StoreError;
@@ -45,7 +45,9 @@ pub struct Options {
     pub interrupt: Arc<AtomicBool>,
 }
 
-/// The cores that this process may use: RAYON_NUM_THREADS where set, else what the system says.
+/// The cores that this process may use: RAYON_NUM_THREADS where set, else what the system says: the
+/// processors that it may run on, or fewer where a control group (a container, a job of a cluster) has
+/// a quota of their time.
 pub fn cores() -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS")
         .ok()

@@ -18,7 +18,7 @@ mod study;
 mod wording;
 
 pub use inputs::{AuditPage, Inputs};
-pub use render::{File, ReportError};
+pub use render::{File, ReportError, plain};
 pub use sections::power_sentence;
 
 /// The file with everything that was computed.

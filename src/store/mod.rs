@@ -40,7 +40,7 @@ use std::sync::Mutex;
 
 pub use artifact::{Artifact, Entry};
 pub use error::{Result, StoreError};
-pub use gc::GcReport;
+pub use gc::{Dropped, GcReport};
 pub use inbox::Inbox;
 pub use integrity::{BlobState, Damage, Integrity, VerifyReport};
 pub use lock::{Holder, host_name};
@@ -64,4 +64,6 @@ pub struct Store {
     /// The folder that was opened, by device and inode.
     identity: (u64, u64),
     _lock: lock::Lock,
+    /// Where the index of a store lies that may not be written to; removed with it.
+    _aside: Option<tempfile::TempDir>,
 }

@@ -2,6 +2,7 @@
 //! in.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -82,14 +83,63 @@ impl Store {
         let inbox = Inbox::at(root);
         let identity = identity(root).map_err(|error| StoreError::io("look at", root, error))?;
         let publishing = Mutex::new(());
-        let mut store =
-            Self { objects, receipts, inbox, index, opening, publishing, identity, _lock: lock };
+        let mut store = Self {
+            objects,
+            receipts,
+            inbox,
+            index,
+            opening,
+            publishing,
+            identity,
+            _lock: lock,
+            _aside: None,
+        };
         if let Some(cause) = damage {
             let refusals = store.rebuild_index()?;
             store.opening.index =
                 if fresh { IndexState::Created } else { IndexState::Rebuilt { cause, refusals } };
         }
         store.opening.collected = store.collect()?;
+        Ok(store)
+    }
+
+    /// Opens the store at `root` for commands that change nothing. Where there is none, an empty one
+    /// takes its place for as long as the command lasts, and no folder is made; of one that can't be
+    /// written to, objects and receipts are read in their place.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; if there is no room for temporary files.
+    pub fn open_to_read(root: impl AsRef<Path>) -> Result<Self> {
+        let root = root.as_ref();
+        match fs::read_dir(root).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => return Self::open_aside(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::open_aside(None),
+            _ => {}
+        }
+        match Self::open(root) {
+            Err(StoreError::Io { source, .. }) if is_read_only(&source) => {
+                Self::open_aside(Some(root))
+            }
+            opened => opened,
+        }
+    }
+
+    /// A store in a temporary folder, with the objects and receipts of the one at `root`.
+    pub(super) fn open_aside(root: Option<&Path>) -> Result<Self> {
+        let temporary = std::env::temp_dir();
+        let aside = tempfile::tempdir()
+            .map_err(|error| StoreError::io("make a folder in", &temporary, error))?;
+        for space in root.iter().flat_map(|_| [Space::Objects, Space::Receipts]) {
+            let whole = root.unwrap_or(aside.path()).join(space.name());
+            let linked = whole.canonicalize().and_then(|whole| {
+                std::os::unix::fs::symlink(whole, aside.path().join(space.name()))
+            });
+            linked.map_err(|error| StoreError::io("read", &whole, error))?;
+        }
+        let mut store = Self::open(aside.path())?;
+        // Nothing was lost: such an index is made for each command.
+        store.opening.index = IndexState::Opened;
+        store._aside = Some(aside);
         Ok(store)
     }
 
@@ -141,6 +191,10 @@ impl Store {
         }
         Ok(collected)
     }
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// A folder's device and inode.
