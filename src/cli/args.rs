@@ -69,7 +69,7 @@ pub(super) enum Command {
     Import(Import),
     /// Hash every object of the store again
     Verify(Which),
-    /// Drop what no study needs
+    /// Drop what no study and no run needs, after listing it
     Gc(Gc),
     /// Run one task, ordered on stdin
     #[command(hide = true)]
@@ -232,14 +232,18 @@ pub(super) struct Export {
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Gc {
-    /// The studies whose results are kept [default: all under experiments/]
+    /// The studies whose results are kept, and no others [default: all under experiments/, and all
+    /// that the runs on record made or read]
     #[arg(value_name = "STUDY")]
     pub studies: Vec<String>,
     #[command(flatten)]
     pub folder: Folder,
-    /// Only count
+    /// Only list and count
     #[arg(long)]
     pub dry_run: bool,
+    /// Drop what is listed without asking
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
 }
 
 #[cfg(test)]

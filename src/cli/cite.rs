@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::Cite;
-use crate::cli::common::{Opened, Pipeline, look, print};
+use crate::cli::common::{Opened, Pipeline, open_to_read, print};
 use crate::cli::exit::Exit;
 use crate::cli::trace::find_number;
 use crate::plan::walk;
@@ -30,7 +30,7 @@ pub(super) fn cite(pipeline: &Pipeline, arguments: &Cite) -> Result<Exit> {
     };
     let template = read(&arguments.template)?;
     let pieces = parse(&template).with_context(|| arguments.template.display().to_string())?;
-    let Opened { store, graph, .. } = look(pipeline, &arguments.which)?;
+    let Opened { store, graph, .. } = open_to_read(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let value = |id: &str, part: &str, line: usize| {
         let number = find_number(&graph, &assessed, &store, id);
@@ -44,7 +44,7 @@ pub(super) fn cite(pipeline: &Pipeline, arguments: &Cite) -> Result<Exit> {
         }
     }
     let Some(filled) = &arguments.check else {
-        print(&fill(&pieces, &values));
+        print(&fill(&pieces, &values))?;
         return Ok(Exit::Done);
     };
     let differences = compare(&pieces, &values, &read(filled)?);
@@ -57,7 +57,7 @@ pub(super) fn cite(pipeline: &Pipeline, arguments: &Cite) -> Result<Exit> {
         1 => writeln!(text, "1 place differs from the report or the template")?,
         count => writeln!(text, "{count} places differ from the report or the template")?,
     }
-    print(&text);
+    print(&text)?;
     Ok(if differences.is_empty() { Exit::Done } else { Exit::TaskFailed })
 }
 

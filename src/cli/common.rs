@@ -1,14 +1,17 @@
 //! What most commands begin and end with: the study, its store and graph opened, and the answer
 //! printed.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
 use crate::cli::args::Which;
+use crate::data::catalogue::value::visible;
 use crate::exec::Run;
 use crate::plan::Graph;
-use crate::store::{IndexState, Store, StoreError};
+use crate::sources;
+use crate::store::{IndexState, Store};
 use crate::study::{self, LoadedStudy, Study};
 
 /// The label of the task that audits a set of pictures.
@@ -60,57 +63,83 @@ pub(super) struct Opened {
 pub(super) fn open(pipeline: &Pipeline, which: &Which) -> Result<Opened> {
     let study = load_study(&which.study, &which.place.sets)?;
     let store = open_store(&which.place.folder.store)?;
-    let graph =
-        (pipeline.tasks)(&study, &store).with_context(|| format!("study {}", study.name))?;
-    Ok(Opened { study, store, graph: graph.on(which.place.device.name()) })
+    assemble(pipeline, which, study, store)
 }
 
-/// The same to be looked at: while another process has the store open, with the results that it has
-/// so far.
-pub(super) fn look(pipeline: &Pipeline, which: &Which) -> Result<Opened> {
+/// As [`open`], for commands that change nothing: a store that is not there is not made, and one
+/// that can't be written to, or that a run has open, is read.
+pub(super) fn open_to_read(pipeline: &Pipeline, which: &Which) -> Result<Opened> {
     let study = load_study(&which.study, &which.place.sets)?;
-    let store = look_at_store(&which.place.folder.store)?;
+    let store = Store::open_to_read(workspace().join(&which.place.folder.store))?;
+    if let Some(holder) = &store.opening().holder {
+        say(&format!("note: in use by {holder}: these are the results so far"));
+    }
+    tell_mended(&store);
+    assemble(pipeline, which, study, store)
+}
+
+fn assemble(
+    pipeline: &Pipeline,
+    which: &Which,
+    study: LoadedStudy,
+    store: Store,
+) -> Result<Opened> {
     let graph =
         (pipeline.tasks)(&study, &store).with_context(|| format!("study {}", study.name))?;
     Ok(Opened { study, store, graph: graph.on(which.place.device.name()) })
 }
 
-fn look_at_store(folder: &Path) -> Result<Store> {
-    match open_store(folder) {
-        Err(error) => match error.downcast_ref() {
-            Some(StoreError::Busy { holder, .. }) => {
-                eprintln!("note: in use by {holder}: these are the results so far");
-                Ok(Store::view(workspace().join(folder))?)
-            }
-            _ => Err(error),
-        },
-        opened => opened,
-    }
+/// What a study should be told before it runs: prompts that are cut, sets that may fall short.
+///
+/// # Errors
+/// If the study can't run for one of them.
+pub(super) fn warnings(study: &LoadedStudy, store: &Store) -> Result<Vec<String>> {
+    let of_study = || format!("study {}", study.name);
+    let mut all = sources::cut_prompts(study, store).with_context(of_study)?;
+    all.extend(sources::shortfalls(study, store).with_context(of_study)?);
+    Ok(all)
 }
 
 /// Opens the store and says on stderr what had to be mended.
 pub(super) fn open_store(folder: &Path) -> Result<Store> {
     let store = Store::open(workspace().join(folder))?;
-    let opening = store.opening();
-    if let IndexState::Rebuilt { cause, refusals } = &opening.index {
-        eprintln!("note: the store's index was rebuilt from its receipts: {cause}");
-        for refusal in refusals {
-            eprintln!("warning: {}: {}", refusal.path.display(), refusal.cause);
-        }
-    }
-    for refusal in &opening.collected.refusals {
-        eprintln!(
-            "warning: a result in the inbox was refused: {}; it lies at {}",
-            refusal.cause,
-            refusal.path.display()
-        );
-    }
+    tell_mended(&store);
     Ok(store)
 }
 
-/// Prints to stdout, ignoring a closed pipe.
-pub(super) fn print(text: &str) {
-    use std::io::Write;
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+fn tell_mended(store: &Store) {
+    let opening = store.opening();
+    if let IndexState::Rebuilt { cause, refusals } = &opening.index {
+        say(&format!("note: the store's index was rebuilt from its receipts: {cause}"));
+        for refusal in refusals {
+            say(&format!("warning: {}: {}", refusal.path.display(), refusal.cause));
+        }
+    }
+    for refusal in &opening.collected.refusals {
+        say(&format!(
+            "warning: a result in the inbox was refused: {}; it lies at {}",
+            refusal.cause,
+            refusal.path.display()
+        ));
+    }
+}
+
+/// Prints to stdout; control characters, as names of files may have them, are escaped. A reader that has seen enough and closed the pipe is no error.
+///
+/// # Errors
+/// If it can't be written, as to a full disk.
+pub(super) fn print(text: &str) -> Result<()> {
+    let (mut stdout, text) = (io::stdout().lock(), visible(text));
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("write to stdout")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says something on stderr. Nothing ends because nobody listens: `eprintln!` would panic where the
+/// pipe is closed.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{}", visible(text));
 }

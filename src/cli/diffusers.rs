@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Export, Which};
-use crate::cli::common::{Opened, Pipeline, look, print};
+use crate::cli::common::{Opened, Pipeline, open_to_read, print};
 use crate::cli::exit::Exit;
 use crate::cli::export;
 use crate::cli::reproduce::rerun_command;
@@ -22,7 +22,7 @@ use crate::store::{Artifact, Entry, Objects};
 
 pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
     let which = Which { study: arguments.study.clone(), place: arguments.place.clone() };
-    let Opened { store, graph, .. } = look(pipeline, &which)?;
+    let Opened { store, graph, .. } = open_to_read(pipeline, &which)?;
     let id = graph.find(&arguments.label).with_context(|| format!("study {}", which.study))?;
     let task = graph.task(id);
     if *task.kind != kinds::DreamBooth::KIND {
@@ -54,7 +54,7 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
     let folder = arguments.folder.display();
     print(&format!(
         "wrote {folder}\n  diffusers: DiffusionPipeline.from_pretrained(\"{folder}\")\n"
-    ));
+    ))?;
     Ok(Exit::Done)
 }
 
@@ -113,7 +113,8 @@ fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
     ];
     for (artifact, rooms) in rooms {
         let of_rooms = |name: &str| {
-            rooms.iter().any(|room| name.starts_with(room)) && ![VAE.1, TEXT.1].contains(&name)
+            rooms.iter().any(|room| name.starts_with(room))
+                && ![VAE.1, TEXT.0, TEXT.1].contains(&name)
         };
         let entries =
             artifact.entries().iter().filter(|entry| of_rooms(&entry.name)).cloned().collect();
@@ -128,6 +129,7 @@ fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
     let read = |artifact: &Artifact, name: &str| -> Result<String> {
         Ok(String::from_utf8(objects.read(&entry(artifact, name)?.digest)?)?)
     };
+    export::text(&folder.join(TEXT.0), &single_precision(&read(parts.text, TEXT.0)?)?)?;
     let scheduler = schedule::Config::from_json(&read(parts.text, SCHEDULER)?)?;
     export::text(&folder.join(SCHEDULER), &scheduler.to_json())?;
     if parts.text.entry(TOKENIZER_CONFIG).is_none() {
@@ -145,9 +147,41 @@ fn write(objects: &Objects, parts: &Parts, folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A text encoder's configuration that says the precision of the exported weights: transformers
+/// loads them in the one that it names, under its key or its former key.
+fn single_precision(config: &str) -> Result<String> {
+    let mut keys: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(config).context(TEXT.0)?;
+    let mut changed = false;
+    for key in ["dtype", "torch_dtype"] {
+        if let Some(dtype) = keys.get_mut(key).filter(|dtype| *dtype != "float32") {
+            *dtype = "float32".into();
+            changed = true;
+        }
+    }
+    if changed {
+        Ok(format!("{:#}\n", serde_json::Value::Object(keys)))
+    } else {
+        Ok(config.to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_exported_configuration_says_the_precision_of_the_exported_weights() {
+        for key in ["dtype", "torch_dtype"] {
+            let config = format!("{{\"{key}\": \"bfloat16\", \"vocab_size\": 9}}");
+            let exported: serde_json::Value =
+                serde_json::from_str(&single_precision(&config).unwrap()).unwrap();
+            assert_eq!(exported, serde_json::json!({ key: "float32", "vocab_size": 9 }));
+        }
+        for same in ["{\"vocab_size\":9}", "{\"dtype\":\"float32\"}"] {
+            assert_eq!(single_precision(same).unwrap(), same);
+        }
+    }
 
     #[test]
     fn an_export_that_failed_half_way_can_be_repeated() {

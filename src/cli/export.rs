@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cli::units::{duration, speed};
+use crate::data::catalogue::value::visible;
 use crate::exec::{ExecError, Outcome, Timing};
 use crate::id::Digest;
 use crate::replace::replace;
@@ -86,10 +87,15 @@ pub(super) fn summary(study: &str, outcome: &Outcome, seconds: f64) -> String {
     longest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then(a.label.cmp(&b.label)));
     text.push_str("\n| the longest | wall time |\n|---|---:|\n");
     for timing in longest.into_iter().take(10) {
-        writeln!(text, "| {} | {} |", timing.label, duration(timing.seconds))
+        writeln!(text, "| {} | {} |", cell(&timing.label), duration(timing.seconds))
             .expect("a string grows");
     }
     text
+}
+
+/// A label in a table: classes and files can have any character in their names.
+fn cell(label: &str) -> String {
+    visible(label).replace('\n', " ").replace('|', "\\|")
 }
 
 /// Empty where no task was long enough to tell.

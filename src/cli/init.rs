@@ -40,7 +40,7 @@ pub(super) fn init(arguments: &Init) -> Result<Exit> {
     let text = write(&root, &found, ignore, &base)?;
     fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     Study::load(&path, &[]).context("the study that was written")?;
-    print(&describe(&root, &found, &path, folder));
+    print(&describe(&root, &found, &path, folder))?;
     Ok(Exit::Done)
 }
 

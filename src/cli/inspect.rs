@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Plan, Show, Which, Why};
-use crate::cli::common::{Opened, Pipeline, look, print};
+use crate::cli::common::{Opened, Pipeline, open_to_read, print, warnings};
 use crate::cli::exit::Exit;
 use crate::cli::power::power;
 use crate::cli::rates::Rates;
@@ -27,7 +27,7 @@ const NAMES: usize = 3;
 const LINES: usize = 20;
 
 pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
-    let Opened { study, store, graph } = look(pipeline, &arguments.which)?;
+    let Opened { study, store, graph } = open_to_read(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let mut text = format!("{}: {}\n", study.name, tally(&assessed));
     let (mut stale, mut unknown) = (Vec::new(), Vec::new());
@@ -56,10 +56,12 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
         text.push_str("image set:\n");
         listing.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
     }
+    let warned = warnings(&study, &store)?;
+    warned.iter().for_each(|line| text.push_str(&format!("warning: {line}\n")));
     text.push_str(&to_do(&graph, &assessed));
     text.push_str(&Rates::of(&graph, &assessed, &store)?.forecast(&graph, &assessed));
     text.push_str(&power(&study.study, &graph, &assessed, &store)?);
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 
@@ -120,7 +122,7 @@ fn to_do(graph: &Graph, assessed: &[Assessment]) -> String {
 }
 
 pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
-    let Opened { study, store, graph } = look(pipeline, which)?;
+    let Opened { study, store, graph } = open_to_read(pipeline, which)?;
     let assessed = walk(&graph, &store)?;
     let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
     let mut reasons: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -163,12 +165,12 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
             "{unknown:5}  unknown until those have run: unchanged outputs leave them fresh"
         )?;
     }
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 
 pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
-    let Opened { store, graph, .. } = look(pipeline, &arguments.which)?;
+    let Opened { store, graph, .. } = open_to_read(pipeline, &arguments.which)?;
     let id =
         graph.find(&arguments.label).with_context(|| format!("study {}", arguments.which.study))?;
     let assessed = walk(&graph, &store)?;
@@ -192,7 +194,7 @@ pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
             text.push_str(&last_change(&store, label, &key)?);
         }
     }
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 
@@ -212,7 +214,7 @@ fn last_change(store: &Store, label: &str, key: &Key) -> Result<String> {
 }
 
 pub(super) fn show(pipeline: &Pipeline, arguments: &Show) -> Result<Exit> {
-    let Opened { store, graph, .. } = look(pipeline, &arguments.which)?;
+    let Opened { store, graph, .. } = open_to_read(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let name = arguments.name.as_str();
     let text = match graph.by_label(name) {
@@ -222,7 +224,7 @@ pub(super) fn show(pipeline: &Pipeline, arguments: &Show) -> Result<Exit> {
         }
         None => bail!(graph.find(name).expect_err("no task has this label")),
     };
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 

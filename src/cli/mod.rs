@@ -31,7 +31,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::data::catalogue::value::visible;
 use crate::exec;
 use crate::wording::causes;
 use args::{Arguments, Command, Data};
@@ -55,10 +54,8 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
         Command::Runs(folder) => results::runs(&folder),
         Command::Cite(arguments) => cite::cite(pipeline, &arguments),
         Command::Export(arguments) => diffusers::export(pipeline, &arguments),
-        Command::Schema => {
-            common::print(include_str!("../../experiments/study.schema.json"));
-            Ok(Exit::Done)
-        }
+        Command::Schema => common::print(include_str!("../../experiments/study.schema.json"))
+            .map(|()| Exit::Done),
         Command::Push(arguments) => share::push(pipeline, &arguments),
         Command::Pull(arguments) => share::pull(pipeline, &arguments),
         Command::Remote(arguments) => share::remote(pipeline, &arguments),
@@ -70,7 +67,7 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {}", visible(&causes(error.as_ref())));
+            common::say(&format!("error: {}", causes(error.as_ref())));
             Exit::of_error(&error).into()
         }
     }

@@ -12,7 +12,8 @@ use signal_hook::flag;
 
 use crate::cli::args::{Check, Device, Reproduce, Which};
 use crate::cli::common::{
-    AUDIT, Opened, Pipeline, REPORT, is_read_by_commands, load_study, open, print, workspace,
+    AUDIT, Opened, Pipeline, REPORT, is_read_by_commands, load_study, open, print, say, warnings,
+    workspace,
 };
 use crate::cli::exit::Exit;
 use crate::cli::share_args::Shared;
@@ -38,8 +39,10 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&study.name));
     let folder = workspace().join(&out);
     let clock = Instant::now();
+    warnings(study, store)?.iter().for_each(|line| say(&format!("warning: {line}")));
     let source = shared_source(arguments)?;
-    let outcome = run(graph, store, arguments, &study.resolved, source.as_ref())?;
+    let mut terminal = terminal(arguments);
+    let outcome = run(graph, store, arguments, &study.resolved, source.as_ref(), &mut terminal)?;
     fetch_read(graph, store, &outcome, study.study.goal, source.as_ref())?;
     let report = graph.by_label(REPORT).and_then(|id| outcome.artifacts[id.index()].as_ref());
     let page = write_results(&opened, &outcome, report, arguments, &out)?;
@@ -67,11 +70,11 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
             exit = Exit::TaskFailed;
         }
     }
-    if arguments.json {
-        eprint!("{line}")
-    } else {
-        print(&line)
+    match arguments.json {
+        true => say(line.trim_end_matches('\n')),
+        false => print(&line)?,
     }
+    terminal.check_output()?;
     Ok(exit)
 }
 
@@ -99,7 +102,7 @@ fn write_results(
         {
             weights::export(graph, outcome, store, &folder)?;
             let shipped = study.path.with_extension("");
-            print(&weights::comparison(&folder, &shipped)?);
+            print(&weights::comparison(&folder, &shipped)?)?;
             out.display().to_string()
         }
         None => "none".to_owned(),
@@ -120,7 +123,7 @@ fn shared_source(arguments: &Reproduce) -> Result<Option<Arc<Source>>> {
                  KEY, or list the keys as `trusted` in titrate.toml"
             );
         }
-        eprintln!("note: nothing is taken from {location}: titrate.toml trusts no key");
+        say(&format!("note: nothing is taken from {location}: titrate.toml trusts no key"));
         return Ok(None);
     }
     Ok(Some(Arc::new(Source::open(&location, setting.trust)?)))
@@ -181,7 +184,7 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
         quiet: false,
         json: false,
     };
-    let outcome = run(&graph, &store, &asked, &study.resolved, None)?;
+    let outcome = run(&graph, &store, &asked, &study.resolved, None, &mut terminal(&asked))?;
     let exit = Exit::of_run(outcome.stop, outcome.counts.failed);
     let Some(artifact) =
         graph.by_label(AUDIT).and_then(|id| outcome.artifacts[id.index()].as_ref())
@@ -201,7 +204,8 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
             page = String::from_utf8(file.bytes)?;
         }
     }
-    print(&format!("{page}\naudit: {}\n", out.join("audit.html").display()));
+    let page = report::plain(&page);
+    print(&format!("{page}\naudit: {}\n", out.join("audit.html").display()))?;
     Ok(if audit.passes() { exit } else { Exit::Study })
 }
 
@@ -247,6 +251,15 @@ fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
     }
 }
 
+fn terminal(arguments: &Reproduce) -> Terminal {
+    let show = match (arguments.json, arguments.quiet) {
+        (true, _) => Show::Json,
+        (_, true) => Show::Nothing,
+        _ => Show::People,
+    };
+    Terminal::new(show, rerun_command(&arguments.which))
+}
+
 /// Runs the graph while showing and journalling its events.
 fn run(
     graph: &Graph,
@@ -254,6 +267,7 @@ fn run(
     arguments: &Reproduce,
     resolved: &str,
     source: Option<&Arc<Source>>,
+    terminal: &mut Terminal,
 ) -> Result<Outcome> {
     refuse_absent(graph)?;
     match source {
@@ -270,12 +284,6 @@ fn run(
         interrupt: interrupt()?,
         elsewhere: source.map(|source| source.clone() as Arc<dyn Elsewhere>),
     };
-    let show = match (arguments.json, arguments.quiet) {
-        (true, _) => Show::Json,
-        (_, true) => Show::Nothing,
-        _ => Show::People,
-    };
-    let mut terminal = Terminal::new(show, rerun_command(&arguments.which));
     let asked: Vec<String> =
         std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let head = serde_json::json!({ "command": asked, "study": resolved, "jobs": options.jobs, "cores": cores });

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::cli::args::{Cat, Folder, Log};
-use crate::cli::common::{Opened, Pipeline, look, print, workspace};
+use crate::cli::common::{Opened, Pipeline, open_to_read, print, workspace};
 use crate::cli::exit::Exit;
 use crate::cli::units::duration;
 use crate::date::date;
@@ -21,7 +21,7 @@ const NAMES: usize = 20;
 
 /// Prints a file of a task's output, as it is.
 pub(super) fn cat(pipeline: &Pipeline, arguments: &Cat) -> Result<Exit> {
-    let opened = look(pipeline, &arguments.which)?;
+    let opened = open_to_read(pipeline, &arguments.which)?;
     let receipt = last_receipt(&opened, &arguments.label)?;
     let Some(entry) = receipt.output.entry(&arguments.file) else {
         let names = receipt.output.entries().iter().map(|entry| entry.name.as_str());
@@ -46,12 +46,13 @@ pub(super) fn cat(pipeline: &Pipeline, arguments: &Cat) -> Result<Exit> {
 
 /// Prints the log of a task's last attempt.
 pub(super) fn log(pipeline: &Pipeline, arguments: &Log) -> Result<Exit> {
-    let opened = look(pipeline, &arguments.which)?;
+    let opened = open_to_read(pipeline, &arguments.which)?;
     let Opened { store, graph, .. } = &opened;
     // An attempt that has not ended well keeps its log in its folder.
     let id = graph.find(&arguments.label)?;
     let key = walk(graph, store)?[id.index()].key();
-    let unfinished = key.map(|key| store.root().join("work").join(key.to_string()).join("log"));
+    let root = workspace().join(&arguments.which.place.folder.store);
+    let unfinished = key.map(|key| root.join("work").join(key.to_string()).join("log"));
     let text = match unfinished.filter(|path| path.is_file()) {
         Some(path) => regular::read(&path).with_context(|| format!("read {}", path.display()))?,
         None => match last_receipt(&opened, &arguments.label)?.log {
@@ -59,7 +60,7 @@ pub(super) fn log(pipeline: &Pipeline, arguments: &Log) -> Result<Exit> {
             None => Vec::new(),
         },
     };
-    print(&String::from_utf8_lossy(&text));
+    print(&String::from_utf8_lossy(&text))?;
     Ok(Exit::Done)
 }
 
@@ -98,7 +99,7 @@ pub(super) fn runs(folder: &Folder) -> Result<Exit> {
     if ids.is_empty() {
         writeln!(text, "no run is on record in {}", root.display())?;
     }
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 

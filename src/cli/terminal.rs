@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::cli::common::say;
 use crate::cli::eta::Eta;
 use crate::cli::units::{duration, speed};
 use crate::data::catalogue::value::visible;
@@ -36,6 +38,8 @@ pub(super) struct Terminal {
     last_line: Option<Instant>,
     /// The command line that runs one task alone, but for its label.
     rerun: String,
+    /// Why events could not be written to stdout.
+    lost: Option<io::Error>,
 }
 
 struct Bars {
@@ -57,6 +61,7 @@ impl Terminal {
             settled: 0,
             last_line: None,
             rerun,
+            lost: None,
         }
     }
 
@@ -64,8 +69,10 @@ impl Terminal {
     pub fn tell(&mut self, event: &Event) {
         if self.show == Show::Json {
             let line = serde_json::to_string(event).expect("an event is plain JSON");
-            // A closed pipe ends no run.
-            let _ = writeln!(io::stdout(), "{line}");
+            // A closed pipe ends no run, and is no error.
+            let written = writeln!(io::stdout(), "{line}");
+            let lost = written.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+            self.lost = self.lost.take().or(lost);
             return;
         }
         self.eta.note(event, self.begun.elapsed().as_secs_f64());
@@ -150,12 +157,22 @@ impl Terminal {
         }
     }
 
+    /// Whether all events that were to be printed were.
+    ///
+    /// # Errors
+    /// If one could not be written to stdout.
+    pub fn check_output(&mut self) -> anyhow::Result<()> {
+        match self.lost.take() {
+            Some(error) => Err(error).context("write events to stdout"),
+            None => Ok(()),
+        }
+    }
+
     /// Shows what must be seen.
     pub fn say(&self, text: &str) {
-        let text = visible(text);
         match &self.bars {
-            Some(bars) => bars.all.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bars) => bars.all.suspend(|| say(text)),
+            None => say(text),
         }
     }
 }
@@ -184,7 +201,7 @@ impl Bars {
                 let style = ProgressStyle::with_template("  {prefix}  {msg}  {elapsed}")
                     .expect("a literal template");
                 let bar =
-                    self.all.add(ProgressBar::new(0).with_style(style).with_prefix(label.clone()));
+                    self.all.add(ProgressBar::new(0).with_style(style).with_prefix(visible(label)));
                 bar.enable_steady_tick(Duration::from_secs(1));
                 self.tasks.insert(label.clone(), bar);
                 self.overall.enable_steady_tick(Duration::from_secs(1));

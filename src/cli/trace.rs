@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::cli::args::Trace;
-use crate::cli::common::{Opened, Pipeline, REPORT, look, print};
+use crate::cli::common::{Opened, Pipeline, REPORT, open_to_read, print};
 use crate::cli::exit::Exit;
 use crate::cli::reproduce::rerun_command;
 use crate::cli::units::duration;
@@ -85,7 +85,7 @@ struct Ran {
 }
 
 pub(super) fn trace(pipeline: &Pipeline, arguments: &Trace) -> Result<Exit> {
-    let Opened { study, store, graph } = look(pipeline, &arguments.which)?;
+    let Opened { study, store, graph } = open_to_read(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let id = arguments.id.as_str();
     let (number, first) = match graph.by_label(id) {
@@ -109,9 +109,9 @@ pub(super) fn trace(pipeline: &Pipeline, arguments: &Trace) -> Result<Exit> {
         tasks: tasks.map(|task| step(&graph, task, &assessed, &store)).collect::<Result<_>>()?,
     };
     if arguments.json {
-        print(&(serde_json::to_string_pretty(&traced)? + "\n"));
+        print(&(serde_json::to_string_pretty(&traced)? + "\n"))?;
     } else {
-        print(&write(&traced, arguments.all, &rerun_command(&arguments.which)));
+        print(&write(&traced, arguments.all, &rerun_command(&arguments.which)))?;
     }
     Ok(Exit::Done)
 }

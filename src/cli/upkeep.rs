@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write as _};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -9,10 +10,11 @@ use clap::ValueEnum;
 use crate::cli::args::{Device, Gc, Which};
 use crate::cli::common::{Pipeline, load_study, open, open_store, print, workspace};
 use crate::cli::exit::Exit;
-use crate::cli::units::size;
+use crate::cli::units::{date, size};
+use crate::exec::recorded_keys;
 use crate::id::Key;
 use crate::plan::{Freshness, Graph, Reason, walk};
-use crate::store::Store;
+use crate::store::{Dropped, GcReport, Store};
 
 /// Hashes everything; names the tasks of the study that have to run again.
 pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
@@ -62,17 +64,18 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
             divergence.kept, divergence.refused
         )?;
     }
-    print(&text);
+    print(&text)?;
     let readable = report.corrupt.is_empty() && report.unreadable.is_empty();
     Ok(if readable && report.unfinished.is_empty() { Exit::Done } else { Exit::Store })
 }
 
-/// Keeps what the named studies need, or all those under experiments/.
+/// Keeps what the named studies need; without names what all those under experiments/ do, and all
+/// that runs on record made or read. Lists the rest, and drops it once that is wanted.
 pub(super) fn gc(pipeline: &Pipeline, arguments: &Gc) -> Result<Exit> {
-    let names =
-        if arguments.studies.is_empty() { all_studies()? } else { arguments.studies.clone() };
+    let all = arguments.studies.is_empty();
+    let names = if all { all_studies()? } else { arguments.studies.clone() };
     let store = open_store(&arguments.folder.store)?;
-    let mut live = HashSet::new();
+    let mut live = if all { recorded_keys(&store)? } else { HashSet::new() };
     for name in &names {
         let kept = needed(pipeline, name, &store);
         live.extend(kept.with_context(|| {
@@ -81,18 +84,60 @@ pub(super) fn gc(pipeline: &Pipeline, arguments: &Gc) -> Result<Exit> {
             )
         })?);
     }
-    let report = store.gc(&live, arguments.dry_run)?;
-    let verb = if arguments.dry_run { "would drop" } else { "dropped" };
-    print(&format!(
-        "{verb} {} objects ({}), {} results and {} leftovers; kept {} objects for {}\n",
-        report.objects,
-        size(report.bytes),
-        report.receipts,
-        report.leftovers,
-        report.kept,
-        names.join(", ")
-    ));
+    let found = store.gc(&live, true)?;
+    let mut kept_for = names.join(", ");
+    if all {
+        kept_for.push_str(" and the runs on record");
+    }
+    let text = list_dropped(&found, arguments.dry_run || !arguments.yes, &kept_for);
+    let nothing = found.objects == 0 && found.receipts == 0 && found.leftovers == 0;
+    if arguments.dry_run || nothing {
+        print(&text)?;
+        return Ok(Exit::Done);
+    }
+    if !arguments.yes {
+        print(&text)?;
+        if !agreed()? {
+            print("nothing was dropped: `--yes` drops it\n")?;
+            return Ok(Exit::Study);
+        }
+    }
+    let dropped = store.gc(&live, false)?;
+    print(&list_dropped(&dropped, false, &kept_for))?;
     Ok(Exit::Done)
+}
+
+/// Results that a list of what goes shows before it only counts.
+const LISTED: usize = 40;
+
+/// What goes, a result a line, and how much it is.
+fn list_dropped(report: &GcReport, asked: bool, kept_for: &str) -> String {
+    let mut text = String::new();
+    for Dropped { label, started_unix_ms, bytes } in report.results.iter().take(LISTED) {
+        let made = date(*started_unix_ms);
+        text.push_str(&format!("  {label}  made {made}  {}\n", size(*bytes)));
+    }
+    if let Some(more) = report.results.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        let bytes = report.results[LISTED..].iter().map(|result| result.bytes).sum();
+        text.push_str(&format!("  and {} of {more} more\n", size(bytes)));
+    }
+    let verb = if asked { "would drop" } else { "dropped" };
+    let GcReport { objects, bytes, receipts, leftovers, kept, .. } = *report;
+    let bytes = size(bytes);
+    text + &format!(
+        "{verb} {objects} objects ({bytes}), {receipts} results and {leftovers} leftovers; kept {kept} objects for {kept_for}\n"
+    )
+}
+
+/// Asks on a terminal whether what was listed is to be dropped; elsewhere nobody can say so.
+fn agreed() -> Result<bool> {
+    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Ok(false);
+    }
+    let _ = write!(io::stderr(), "drop this? [y/N] ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).context("read the answer")?;
+    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 fn all_studies() -> Result<Vec<String>> {

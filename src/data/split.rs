@@ -1,7 +1,9 @@
 //! Which records of a catalogue each set of a study takes: seeded, disjoint, a patient never in two
 //! of them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use rand::Rng;
 
@@ -10,10 +12,10 @@ use crate::fst;
 use crate::seed::Seed;
 
 /// A set that a study asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// The key of the study file.
-    pub key: &'a str,
+    pub key: Cow<'a, str>,
     /// Pictures of each stratum.
     pub count: usize,
     pub strata: Strata,
@@ -32,13 +34,85 @@ pub enum Strata {
 /// A stratum with fewer pictures than a study asks for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{key}` asks for {count} pictures of {stratum}; {found} are left once the sets before it have theirs: ask for fewer"
+    "`{key}` asks for {count} pictures of {stratum}; {found} are left once the sets before it have theirs"
 )]
 pub struct TooFew {
     pub key: String,
     pub stratum: String,
     pub count: usize,
     pub found: usize,
+}
+
+/// Every stratum with fewer pictures than a study asks for, and the largest split that there is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shortfalls {
+    /// At least one.
+    pub lacking: Vec<TooFew>,
+    /// Counts that can be had of the sets in their order, each as near as all can be to the same
+    /// share of what was asked for; none where not even one picture each can.
+    pub fits: Option<Vec<(String, usize)>>,
+}
+
+impl std::error::Error for Shortfalls {}
+
+impl fmt::Display for Shortfalls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.lacking.iter().map(TooFew::to_string).collect::<Vec<_>>();
+        write!(f, "{}; {}", all.join("; "), self.way_on())
+    }
+}
+
+impl Shortfalls {
+    /// The largest split that fits, in words.
+    pub fn way_on(&self) -> String {
+        match &self.fits {
+            None => "not even one picture for each set can be had".to_owned(),
+            Some(fits) => {
+                let fits = fits.iter().map(|(key, count)| format!("{key} = {count}"));
+                format!(
+                    "the largest split of this kind that fits: {}",
+                    fits.collect::<Vec<_>>().join(", ")
+                )
+            }
+        }
+    }
+}
+
+/// The positions of each wanted set's records, as [`draw`] finds them.
+///
+/// # Errors
+/// If any set gets fewer than it asks for: all that do, and what could be had.
+pub fn split(
+    records: &[Record],
+    together: &[usize],
+    classes: &[String],
+    wanted: &[Wanted<'_>],
+    seed: Seed,
+) -> Result<Vec<Vec<usize>>, Shortfalls> {
+    let drawn = |wanted: &[Wanted<'_>]| draw(records, together, classes, wanted, seed);
+    let lacking = match drawn(wanted) {
+        Ok(taken) => return Ok(taken),
+        Err(lacking) => lacking,
+    };
+    // Shares of the largest count, so that each step changes something.
+    let whole = wanted.iter().map(|wanted| wanted.count).max().unwrap_or(0);
+    let share = |part: usize| {
+        let count = |count: usize| (count as u128 * part as u128 / whole.max(1) as u128) as usize;
+        let scaled = wanted
+            .iter()
+            .map(|wanted| Wanted { count: count(wanted.count).max(1), ..wanted.clone() });
+        scaled.collect::<Vec<_>>()
+    };
+    let (mut fits, mut beyond) = (0, whole);
+    while beyond - fits > 1 {
+        let middle = fits + (beyond - fits) / 2;
+        if drawn(&share(middle)).is_ok() { fits = middle } else { beyond = middle }
+    }
+    let fits = share(fits);
+    let fits = drawn(&fits).is_ok().then(|| {
+        fits.iter().map(|wanted| (wanted.key.clone().into_owned(), wanted.count)).collect()
+    });
+    Err(Shortfalls { lacking, fits })
 }
 
 /// The positions of each wanted set's records, class by class in the order of `classes`.
@@ -48,13 +122,13 @@ pub struct TooFew {
 /// there is of other classes, nor a set further back moves a record; and a set that asks for more
 /// has all that it had. `together` names the groups of records that belong together as a patient's
 /// do (the position of one of them, for each record).
-pub fn split(
+fn draw(
     records: &[Record],
     together: &[usize],
     classes: &[String],
     wanted: &[Wanted<'_>],
     seed: Seed,
-) -> Result<Vec<Vec<usize>>, TooFew> {
+) -> Result<Vec<Vec<usize>>, Vec<TooFew>> {
     let parted = |part| records.iter().any(|record| record.part == Some(part));
     let has = [Part::Train, Part::Validation, Part::Test].map(parted);
     let admits = |wanted: &Wanted<'_>, part: Option<Part>| match (part, wanted.part) {
@@ -88,19 +162,19 @@ pub fn split(
             }
         }
     }
+    let mut lacking = Vec::new();
     for (wanted, left) in wanted.iter().zip(left) {
-        if let Some((stratum, lacking)) = left.into_iter().find(|(_, lacking)| *lacking > 0) {
+        for (stratum, left) in left.into_iter().filter(|(_, left)| *left > 0) {
             let stratum = match wanted.strata {
                 Strata::Classes => format!("`{stratum}`"),
                 Strata::SkinTypes => format!("skin types {stratum}"),
             };
-            return Err(TooFew {
-                key: wanted.key.to_owned(),
-                stratum,
-                count: wanted.count,
-                found: wanted.count - lacking,
-            });
+            let (key, found) = (wanted.key.clone().into_owned(), wanted.count - left);
+            lacking.push(TooFew { key, stratum, count: wanted.count, found });
         }
+    }
+    if !lacking.is_empty() {
+        return Err(lacking);
     }
     let place = |at: &usize| classes.iter().position(|class| *class == records[*at].label);
     taken.iter_mut().for_each(|set| set.sort_by_key(place));
@@ -208,7 +282,7 @@ mod tests {
     }
 
     fn wanted(key: &str, count: usize, part: Part) -> Wanted<'_> {
-        Wanted { key, count, strata: Strata::Classes, part }
+        Wanted { key: key.into(), count, strata: Strata::Classes, part }
     }
 
     fn ids(records: &[Record], sets: &[Vec<usize>]) -> Vec<Vec<String>> {
@@ -234,7 +308,7 @@ mod tests {
         other.reverse();
         other.retain(|record| record.label != "c");
         assert_eq!(of(&other, &sets), first, "neither order nor other classes matter");
-        let larger = of(&records, &[sets[0], wanted("images.pool", 9, Part::Train)]);
+        let larger = of(&records, &[sets[0].clone(), wanted("images.pool", 9, Part::Train)]);
         assert_eq!(larger[0], first[0], "a larger pool moves no other set");
         assert_eq!(larger[1][..6], first[1][..6], "and begins with what it had");
     }
@@ -264,8 +338,45 @@ mod tests {
             &[wanted("images.held_out", 11, Part::Test)],
             Seed::of_study(1),
         );
-        let expected = "`images.held_out` asks for 11 pictures of `a`; 10 are left once the sets before it have theirs: ask for fewer";
+        let expected = "`images.held_out` asks for 11 pictures of `a`; 10 are left once the sets before it have theirs; `images.held_out` asks \
+                        for 11 pictures of `b`; 10 are left once the sets before it have theirs; the largest split of this kind that fits: \
+                        images.held_out = 10";
         assert_eq!(error.unwrap_err().to_string(), expected);
+    }
+
+    /// All that is too few is said at once, and what is offered instead can be had.
+    #[test]
+    fn shortfalls_are_all_named_with_the_largest_split_that_fits() {
+        let records = (0..40).map(|at| record(at, ["a", "b"][at % 2], &format!("n{}", at / 4)));
+        let records = records.collect::<Vec<_>>();
+        let asked = |counts: [usize; 3]| {
+            let [held_out, validation, pool] = counts;
+            let sets = [
+                wanted("held_out", held_out, Part::Test),
+                wanted("validation", validation, Part::Validation),
+                wanted("pool", pool, Part::Train),
+            ];
+            split(&records, &alone(&records), &classes(), &sets, Seed::of_study(1)).map(drop)
+        };
+        // Of 20 of each class, two a patient.
+        let refused = asked([12, 4, 24]).unwrap_err();
+        let lacking = refused.lacking.iter().map(|few| (few.key.as_str(), few.found));
+        assert_eq!(lacking.collect::<Vec<_>>(), [("pool", 4), ("pool", 4)]);
+        let fits = refused.fits.unwrap();
+        let counts = fits.iter().map(|(_, count)| *count).collect::<Vec<_>>();
+        assert_eq!(counts, [6, 2, 12], "half of each");
+        asked([6, 2, 12]).unwrap();
+        let all = asked([30, 30, 30]).unwrap_err();
+        assert_eq!(all.lacking.len(), 6);
+        let none = split(
+            &records[..1],
+            &[0],
+            &classes(),
+            &[wanted("pool", 3, Part::Train)],
+            Seed::of_study(1),
+        );
+        let none = none.unwrap_err().to_string();
+        assert!(none.ends_with("not even one picture for each set can be had"), "{none}");
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! The journal: a run's events as JSON lines with their time, in the store's `runs/`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::exec::ExecError;
 use crate::exec::event::Event;
+use crate::id::Key;
 use crate::store::{Runs, Store};
 
 /// Progress of one task is written at most this often.
@@ -98,6 +99,26 @@ impl Journal {
     fn path(&self) -> Result<PathBuf, ExecError> {
         Ok(self.runs.journal_path(&self.id)?)
     }
+}
+
+/// The keys of all tasks that the runs on record started: what they made, and what they were about
+/// to make.
+///
+/// # Errors
+/// If a journal can't be read.
+pub fn recorded_keys(store: &Store) -> Result<HashSet<Key>, ExecError> {
+    #[derive(Deserialize)]
+    struct Keyed {
+        key: Option<Key>,
+    }
+    let runs = Runs::at(store.root());
+    let mut keys = HashSet::new();
+    for id in runs.ids()? {
+        // The last line of a run that was killed may be torn; what it told was not done.
+        let lines = runs.journal_lines(&id)?;
+        keys.extend(lines.iter().filter_map(|line| serde_json::from_str::<Keyed>(line).ok()?.key));
+    }
+    Ok(keys)
 }
 
 fn unix_ms() -> u64 {

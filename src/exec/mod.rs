@@ -25,7 +25,7 @@ use std::sync::atomic::AtomicBool;
 pub use coordinator::run;
 pub use elsewhere::Elsewhere;
 pub use event::{Counts, Event};
-pub use journal::Journal;
+pub use journal::{Journal, recorded_keys};
 pub use worker::{Outputs, Run, StepError, serve};
 
 use crate::store::StoreError;
@@ -50,7 +50,9 @@ pub struct Options {
     pub elsewhere: Option<Arc<dyn Elsewhere>>,
 }
 
-/// The cores that this process may use: RAYON_NUM_THREADS where set, else what the system says.
+/// The cores that this process may use: RAYON_NUM_THREADS where set, else what the system says: the
+/// processors that it may run on, or fewer where a control group (a container, a job of a cluster) has
+/// a quota of their time.
 pub fn cores() -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS")
         .ok()

@@ -45,7 +45,7 @@ pub fn serve(root: &Path, run: Run) -> ExitCode {
         Err(failure) => failure,
     };
     let cause = cause_of(&*failure);
-    eprintln!("error: {}", causes(&*failure));
+    let _ = writeln!(io::stderr(), "error: {}", causes(&*failure));
     tell(&Message::Failed { cause, error: causes(&*failure) });
     ExitCode::from(cause.exit_code())
 }

@@ -104,6 +104,9 @@ pub fn count(number: usize, singular: &str) -> String {
     if let Some((head, rest)) = singular.split_once(" of ") {
         return format!("{} of {rest}", count(number, head));
     }
+    if let Some(stem) = singular.strip_suffix("sis").filter(|_| number != 1) {
+        return format!("{number} {stem}ses");
+    }
     match (number, singular.strip_suffix('s'), singular.strip_suffix('y')) {
         (1, _, _) => format!("1 {singular}"),
         (_, Some(_), _) => format!("{number} {singular}es"),
@@ -159,8 +162,8 @@ mod tests {
         assert_eq!([-20.0, 0.1 * 3.0, 0.0].map(tick), ["\u{2212}20", "0.3", "0"]);
         assert_eq!(count(3, "set of latents"), "3 sets of latents");
         assert_eq!(
-            ["class", "image", "family"].map(|name| count(2, name)),
-            ["2 classes", "2 images", "2 families"]
+            ["class", "image", "family", "analysis"].map(|name| count(2, name)),
+            ["2 classes", "2 images", "2 families", "2 analyses"]
         );
     }
 }

@@ -23,7 +23,7 @@ mod wording;
 
 pub use inputs::{AuditPage, Inputs};
 pub use numbers::Number;
-pub use render::{File, ReportError};
+pub use render::{File, ReportError, plain};
 pub use sections::power_sentence;
 
 /// The file with everything that was computed.

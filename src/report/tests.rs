@@ -471,7 +471,7 @@ fn a_study_without_synthetic_images_has_a_report_too() {
     let summary = text(&files, "report.md");
     let summary = summary.split("## Summary\n\n").nth(1).unwrap().split("\n\n## ").next().unwrap();
     expect![[r#"
-        Classifiers were trained on 4 real images per class of the image set phantom, without image transforms, 3 replicates each, and tested on 180 held-out images of 9 classes.
+        Classifiers were trained on 4 real images per class (image set: phantom), without image transforms, 3 replicates each, and tested on 180 held-out images of 9 classes.
 
         - At n = 4, no transforms: real only 25.7% [20.1, 32.3]."#]].assert_eq(summary);
 }

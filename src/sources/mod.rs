@@ -8,6 +8,7 @@
 mod absent;
 mod models;
 mod pictures;
+mod prompts;
 mod remote;
 mod shards;
 pub mod survey;
@@ -38,6 +39,7 @@ pub fn tasks(loaded: &LoadedStudy, store: &Store) -> Result<Graph> {
     }
     let base = loaded.base_folder().map(|folder| models::base(&folder, store)).transpose()?;
     let pretrained = models::pretrained(loaded, store)?;
+    prompts::check(loaded, base.as_ref(), store)?;
     let weights =
         loaded.pretrained_backbone().map(|path| remote::here(loaded, path)).transpose()?;
     let backbone = weights.map(|path| models::backbone(path, store)).transpose()?;
@@ -70,6 +72,29 @@ pub fn listing(loaded: &LoadedStudy, store: &Store) -> Result<Vec<String>> {
     let noun = if missing.len() == 1 { "that is not there" } else { "that are not there" };
     let missing = sets::count_unused("picture", noun, &missing);
     Ok(found.listing.into_iter().chain(missing).collect())
+}
+
+/// What the study's sets ask for and its pictures do not have, as a warning where pictures that are
+/// left out may change it. A study whose pictures are members of shards is asked by its tasks.
+///
+/// # Errors
+/// If the study can't run for it, and as of [`tasks`].
+pub fn shortfalls(loaded: &LoadedStudy, store: &Store) -> Result<Option<String>> {
+    match sets::of(loaded.study.images.source) {
+        ImageSet::Pictures(set) => pictures::shortfalls(loaded, set, store),
+        ImageSet::Embedded(_) => Ok(None),
+    }
+}
+
+/// What text encoders cut off the study's prompts, a sentence each.
+///
+/// # Errors
+/// As of [`tasks`].
+pub fn cut_prompts(loaded: &LoadedStudy, store: &Store) -> Result<Vec<String>> {
+    // That it is not there is for the graph to say.
+    let folder = loaded.base_folder().filter(|folder| folder.is_dir());
+    let base = folder.map(|folder| models::base(&folder, store)).transpose()?;
+    prompts::check(loaded, base.as_ref(), store)
 }
 
 #[cfg(test)]

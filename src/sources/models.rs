@@ -1,5 +1,6 @@
 //! Models from outside: shipped base weights, pretrained pipelines, a file of classifier weights.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +11,7 @@ use crate::ml::latent::{layout, unet, vae};
 use crate::plan::kinds::RATINGS;
 use crate::plan::pipeline::BaseInputs;
 use crate::plan::{Input, InputFile};
+use crate::regular;
 use crate::store::Store;
 use crate::study::{LoadedStudy, Problem, StudyError};
 use crate::vocabulary::Conditioning;
@@ -26,6 +28,9 @@ pub(super) fn pretrained(
         (Conditioning::Inpainting, "base.pretrained.inpainting", inpainting),
     ] {
         let Some(folder) = folder.map(|folder| here(loaded, folder)).transpose()? else { continue };
+        if folder.is_file() {
+            bail!("{key}: {} is {}", folder.display(), describe_file(&folder));
+        }
         let files = match folder.is_dir() {
             true => {
                 refuse_uneven_size(loaded, &folder, key)?;
@@ -36,6 +41,26 @@ pub(super) fn pretrained(
         found.push((conditioning, files));
     }
     Ok(found)
+}
+
+/// A file in the place of a pipeline's folder, and the way on.
+fn describe_file(path: &Path) -> &'static str {
+    let mut start = Vec::new();
+    let file = regular::open(path);
+    let _ = file.map(|file| file.take(1 << 16).read_to_end(&mut start));
+    let adapts = [&b"lora_"[..], b"lora.", b"_lora"]
+        .iter()
+        .any(|part| start.windows(part.len()).any(|window| window == *part));
+    match adapts {
+        true => {
+            "a low-rank adaptation (LoRA), not the folder of a pipeline: put it into its pipeline with diffusers' load_lora_weights and \
+             fuse_lora, save that with save_pretrained, and name the folder"
+        }
+        false => {
+            "a file, not the folder of a pipeline in diffusers' layout: diffusers' from_single_file opens weights in one file, and its \
+             save_pretrained writes the folder"
+        }
+    }
 }
 
 /// The table of readers' ratings.

@@ -1,6 +1,6 @@
 //! The files of an image set: its tables, and its pictures in blocks that one task each decodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -9,14 +9,15 @@ use super::absent::absent;
 use super::remote::here;
 use super::shards::{is_shard, shards};
 use crate::data::catalogue::value::visible;
-use crate::data::catalogue::{Record, Table};
+use crate::data::catalogue::{Catalogue, Record, Table};
 use crate::data::sets::{self, Contents, Embedded, Folder, TableRole};
+use crate::data::split::TooFew;
 use crate::plan::pipeline::{Block, Pictures};
 use crate::plan::{Input, InputFile};
 use crate::regular;
 use crate::store::Store;
 use crate::study::{LoadedStudy, Problem, StudyError};
-use crate::vocabulary::Unusable;
+use crate::vocabulary::{Dedupe, Unusable};
 use crate::wording::some_of;
 
 /// Bytes of squares that one task makes.
@@ -61,13 +62,59 @@ pub(super) fn pictures(
     set: &dyn sets::Pictures,
     store: &Store,
 ) -> Result<Pictures> {
+    Ok(catalogued(loaded, set, store)?.0)
+}
+
+/// What the study's sets ask for and the set does not have, where its pictures are at hand one by
+/// one: what the tasks that draw them would refuse after all has been decoded. Pictures that turn
+/// out to be unusable or copies are not known yet, so that a study that leaves those out may still
+/// fall short, and is only warned here.
+///
+/// # Errors
+/// If a study that uses every picture asks for more than there is.
+pub(super) fn shortfalls(
+    loaded: &LoadedStudy,
+    set: &dyn sets::Pictures,
+    store: &Store,
+) -> Result<Option<String>> {
+    let images = &loaded.study.images;
+    let (found, Some(catalogue)) = catalogued(loaded, set, store)? else { return Ok(None) };
+    let missing = found.missing.iter().collect::<HashSet<_>>();
+    let there = catalogue.records.into_iter().filter(|record| !missing.contains(&record.file));
+    let records = there.collect::<Vec<_>>();
+    let alone = (0..records.len()).collect::<Vec<_>>();
+    let seed = loaded.study.root_seed().child("cohort");
+    let (classes, asked) = (&images.classes, images.sets());
+    let Err(shortfalls) = sets::split(images.source, &records, &alone, classes, &asked, seed)
+    else {
+        return Ok(None);
+    };
+    if images.unusable == Unusable::Drop || images.dedupe == Dedupe::DropFromTrain {
+        return Ok(Some(shortfalls.to_string()));
+    }
+    let problem =
+        |few: &TooFew| Problem { place: loaded.place(&few.key), message: few.to_string() };
+    let mut problems = shortfalls.lacking.iter().map(problem).collect::<Vec<_>>();
+    if let Some(last) = problems.last_mut() {
+        last.message = format!("{}; {}", last.message, shortfalls.way_on());
+    }
+    Err(StudyError::Invalid(problems).into())
+}
+
+/// The pictures, and the records of those that are no members of shards, unless something of them is
+/// not there.
+fn catalogued(
+    loaded: &LoadedStudy,
+    set: &dyn sets::Pictures,
+    store: &Store,
+) -> Result<(Pictures, Option<Catalogue>)> {
     let root = here(loaded, loaded.images_folder())?;
     let packed = set.is_packed();
     let mut read = BTreeMap::new();
     let tables = tables(loaded, set, &root, store, &mut read)?;
     if !root.is_dir() || tables.iter().any(|(_, input)| matches!(input, Input::Absent(_))) {
         let blocks = absent_blocks(loaded, &root);
-        return Ok(Pictures { tables, blocks, packed, ..Pictures::default() });
+        return Ok((Pictures { tables, blocks, packed, ..Pictures::default() }, None));
     }
     let found = set.files(&root)?;
     if packed {
@@ -76,7 +123,8 @@ pub(super) fn pictures(
         let others = others.collect::<Vec<_>>();
         let listing = sets::count_unused("file", "beside the shards", &others);
         let listing = listing.into_iter().collect();
-        return Ok(Pictures { tables, blocks, packed, listing, missing: Vec::new() });
+        let missing = Vec::new();
+        return Ok((Pictures { tables, blocks, packed, listing, missing }, None));
     }
     let images = &loaded.study.images;
     let contents = Contents {
@@ -88,9 +136,13 @@ pub(super) fn pictures(
         ignored: &images.ignored_columns,
         skin_type: images.skin_type,
     };
-    let catalogue = set.catalogue(contents)?.of(&images.classes)?;
+    let catalogue = set.catalogue(contents)?;
+    catalogue.has_all(&images.exclude)?;
+    let catalogue = catalogue.of(&images.classes)?;
     let (blocks, missing) = blocks(loaded, &root, &catalogue.records, store)?;
-    Ok(Pictures { tables, blocks, packed, listing: catalogue.listing, missing })
+    let catalogue = catalogue.without(&images.exclude);
+    let listing = catalogue.listing.clone();
+    Ok((Pictures { tables, blocks, packed, listing, missing }, Some(catalogue)))
 }
 
 /// The set's tables as inputs; those that are there are also read.
@@ -139,7 +191,8 @@ fn absent_blocks(loaded: &LoadedStudy, root: &Path) -> Vec<Block> {
     images.classes.iter().map(block).collect()
 }
 
-/// The pictures of each class in blocks, and those that are not there.
+/// The pictures of each class in blocks, and those that are not there. Excluded ones stay in their
+/// blocks, so that excluding one decodes nothing anew; they may be missing.
 fn blocks(
     loaded: &LoadedStudy,
     root: &Path,
@@ -155,7 +208,7 @@ fn blocks(
             let file =
                 InputFile { name: record.file.clone(), digest: store.file_digest(&path)?, path };
             of_class.entry(&record.label).or_default().push(file);
-        } else {
+        } else if !images.exclude.contains(&record.id) {
             missing.push(record.file.clone());
         }
     }

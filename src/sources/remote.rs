@@ -1,6 +1,7 @@
 //! Paths of a study that lead to the Hugging Face hub: where their files are on this machine, and
 //! how they come here.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -41,7 +42,10 @@ pub fn fetch(loaded: &LoadedStudy, keys: &str) -> Result<()> {
         if let Some(location) = remote(&path).with_context(|| key.clone())? {
             Hub::from_env()
                 .and_then(|hub| {
-                    hub.fetch(&location, |files| wants(files), &mut |line| eprintln!("{line}"))
+                    hub.fetch(&location, |files| wants(files), &mut |line| {
+                        // A closed pipe ends no download.
+                        let _ = writeln!(std::io::stderr(), "{line}");
+                    })
                 })
                 .with_context(|| key.clone())?;
         }

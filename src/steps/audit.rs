@@ -14,6 +14,7 @@ use crate::data::duplicates::{self, Likeness, Pair};
 use crate::data::split;
 use crate::fst;
 use crate::plan::kinds;
+use crate::seed::Seed;
 use crate::stats::audit::{Audit, ClassCount, Copy, CopyGroup, PatientCount, SkinTypeCount};
 use crate::vocabulary::{Dedupe, Unusable};
 
@@ -64,15 +65,7 @@ pub fn run(params: kinds::Audit, context: &mut Context) -> Result<Outputs, StepE
         Dedupe::Keep => &alone,
         Dedupe::DropFromTrain => &joined,
     };
-    let mut sets = Vec::new();
-    match set.split(&params, together, seed) {
-        Err(too_few) => audit.shortfalls.push(too_few.to_string()),
-        Ok(found) => {
-            audit.sets = params.sets.iter().map(|(name, _)| name.clone()).collect();
-            count_sets(&mut audit, &set, &found);
-            sets = found;
-        }
-    }
+    let sets = drawn(&mut audit, &set, &params, together, seed);
     audit.patients = count_patients(records, &sets);
     // The sets that copies are in, or would be if the study did nothing about it.
     let mut set_of = vec![""; records.len()];
@@ -97,6 +90,28 @@ pub fn run(params: kinds::Audit, context: &mut Context) -> Result<Outputs, StepE
         outputs.push((THUMBNAILS.into(), sheet.to_png("duplicates")?));
     }
     Ok(outputs)
+}
+
+/// The study's sets, counted; none, and why, where there are too few pictures.
+fn drawn(
+    audit: &mut Audit,
+    set: &PictureSet,
+    params: &kinds::PictureSet,
+    together: &[usize],
+    seed: Seed,
+) -> Vec<Vec<usize>> {
+    match set.split(params, together, seed) {
+        Err(shortfalls) => {
+            audit.shortfalls.extend(shortfalls.lacking.iter().map(ToString::to_string));
+            audit.shortfalls.push(shortfalls.way_on());
+            Vec::new()
+        }
+        Ok(sets) => {
+            audit.sets = params.sets.iter().map(|(name, _)| name.clone()).collect();
+            count_sets(audit, set, &sets);
+            sets
+        }
+    }
 }
 
 /// Records that show the same.

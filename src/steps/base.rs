@@ -7,13 +7,14 @@ use super::context::Context;
 use crate::ml::classify::efficientnet::{self, EfficientNet, Normalisation};
 use crate::ml::classify::heads::Head;
 use crate::ml::classify::model::is_of_head;
+use crate::ml::latent::layout::{ADDED_TOKENS, SPECIAL_TOKENS, TOKENIZER_CONFIG};
 pub use crate::ml::latent::layout::{SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
-use crate::ml::latent::layout::{SPECIAL_TOKENS, TOKENIZER_CONFIG};
 use crate::ml::latent::schedule::{self, Schedule};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::latent::vae::{self, AutoencoderKl};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
+use crate::ml::text::settings::SettingsFiles;
 use crate::ml::text::tokenizer::ClipTokenizer;
 use crate::vocabulary::{HeadKind, NormalisationKind, Precision};
 
@@ -85,8 +86,13 @@ impl Prompts {
         let input = context.input(role)?;
         let some = |name: &str| input.entry(name).map(|_| context.read(role, name)).transpose();
         let (settings, special) = (some(TOKENIZER_CONFIG)?, some(SPECIAL_TOKENS)?);
+        let added = some(ADDED_TOKENS)?;
         let tokenizer = ClipTokenizer::new(&vocabulary, &merges, config.max_position_embeddings)?;
-        let tokenizer = tokenizer.padded_as(settings.as_deref(), special.as_deref())?;
+        let tokenizer = tokenizer.configured(SettingsFiles {
+            config: settings.as_deref(),
+            special_tokens: special.as_deref(),
+            added_tokens: added.as_deref(),
+        })?;
         let encoder = constants(context, role, TEXT.1, DType::F32)?
             .build(|vb| TextEncoder::new(&config, vb))?;
         Ok(Self { tokenizer, encoder })

@@ -7,10 +7,10 @@ use std::io::Cursor;
 use super::StepError;
 use super::context::Context;
 use super::decode::{FINGERPRINTS, PICTURES, Picture, SHARD, UNUSED, plain};
-use crate::data::catalogue::{Catalogue, Part, Record, Table};
+use crate::data::catalogue::{Catalogue, Record, Table};
 use crate::data::duplicates::{self, Fingerprint};
-use crate::data::sets::{self, Contents, HELD_OUT, ImageSet, Packed, TableRole, VALIDATION};
-use crate::data::split::{self, TooFew, Wanted};
+use crate::data::sets::{self, Contents, ImageSet, Packed, TableRole};
+use crate::data::split::{self, Shortfalls};
 use crate::data::webdataset::{self, Sample, ShardError, Unused};
 use crate::data::{Item, RgbImage};
 use crate::plan::kinds;
@@ -88,7 +88,15 @@ impl PictureSet {
             }
             blocks.push(block);
         }
-        let catalogue = catalogue(context, params, &files, &pictures)?.of(&params.classes)?;
+        let catalogue = catalogue(context, params, &files, &pictures)?;
+        if packed {
+            // What shards have is known only now.
+            catalogue.has_all(&params.exclude)?;
+        }
+        let mut catalogue = catalogue.of(&params.classes)?.without(&params.exclude);
+        if packed {
+            catalogue.notes.append(&mut catalogue.listing);
+        }
         Ok(Self { catalogue, pictures, blocks })
     }
 
@@ -140,25 +148,14 @@ impl PictureSet {
         params: &kinds::PictureSet,
         together: &[usize],
         seed: Seed,
-    ) -> Result<Vec<Vec<usize>>, TooFew> {
-        let keys = params.sets.iter().map(|(set, _)| format!("images.{set}")).collect::<Vec<_>>();
-        let wanted = params.sets.iter().zip(&keys).map(|((set, count), key)| Wanted {
-            key,
-            count: *count,
-            strata: sets::of(params.source).strata(set),
-            part: match set.as_str() {
-                HELD_OUT => Part::Test,
-                VALIDATION => Part::Validation,
-                _ => Part::Train,
-            },
-        });
-        let wanted = wanted.collect::<Vec<_>>();
-        split::split(
+    ) -> Result<Vec<Vec<usize>>, Shortfalls> {
+        sets::split(
+            params.source,
             &self.catalogue.records,
             together,
             &params.classes,
-            &wanted,
-            seed.child("split"),
+            &params.sets,
+            seed,
         )
     }
 

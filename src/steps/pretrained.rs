@@ -8,13 +8,14 @@ use candle_core::{DType, Device};
 use super::base::{SCHEDULER, TEXT, TOKENIZER, UNET, VAE};
 use super::context::Context;
 use super::{Outputs, StepError};
-use crate::ml::latent::layout::{SPECIAL_TOKENS, TOKENIZER_CONFIG};
+use crate::ml::latent::layout::{ADDED_TOKENS, SPECIAL_TOKENS, TOKENIZER_CONFIG, TOKENIZER_JSON};
 use crate::ml::latent::schedule::{self, Schedule};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::latent::vae::{self, AutoencoderKl};
-use crate::ml::params::{Params, ParamsError, StateDict};
+use crate::ml::params::{Params, ParamsError, StateDict, foreign, low_rank};
 use crate::ml::text::clip::{self, TextEncoder};
-use crate::ml::text::tokenizer::ClipTokenizer;
+use crate::ml::text::settings::SettingsFiles;
+use crate::ml::text::tokenizer::{ClipTokenizer, Vocabulary};
 use crate::plan::kinds;
 use crate::vocabulary::Conditioning;
 
@@ -25,9 +26,18 @@ pub fn run(params: kinds::Pretrained, context: &mut Context) -> Result<Outputs, 
     let mut weights: BTreeMap<String, StateDict> = BTreeMap::new();
     for file in context.files("files") {
         let (name, bytes) = file?;
+        if let Some(what) = foreign(&bytes) {
+            return Err(format!("{name}: it is {what}").into());
+        }
         if name.ends_with(".safetensors") {
             let room = name.split('/').next().unwrap_or(name).to_owned();
             let part = StateDict::read(&bytes).map_err(|error| format!("{name}: {error}"))?;
+            if let Some(kind) = low_rank(part.iter().map(|(name, _)| name)) {
+                return Err(format!(
+                    "{name}: it is {kind}, not the weights of a whole model: {FUSE}"
+                )
+                .into());
+            }
             weights
                 .entry(room)
                 .or_default()
@@ -36,6 +46,11 @@ pub fn run(params: kinds::Pretrained, context: &mut Context) -> Result<Outputs, 
         } else {
             texts.insert(name.to_owned(), bytes);
         }
+    }
+    if let Some(json) = texts.remove(TOKENIZER_JSON) {
+        let vocabulary = Vocabulary::from_tokenizer_json(&json)?;
+        texts.insert(TOKENIZER.0.to_owned(), vocabulary.vocab_json);
+        texts.insert(TOKENIZER.1.to_owned(), vocabulary.merges_txt);
     }
     let vae = weights.remove("vae").unwrap_or_default().renamed(vae::current_name)?;
     weights.insert("vae".into(), vae);
@@ -49,6 +64,9 @@ pub fn run(params: kinds::Pretrained, context: &mut Context) -> Result<Outputs, 
     }
     Ok(outputs)
 }
+
+/// The way on with a low-rank adaptation.
+const FUSE: &str = "put it into its pipeline with diffusers' load_lora_weights and fuse_lora, and save that with save_pretrained";
 
 struct Models {
     texts: BTreeMap<String, Vec<u8>>,
@@ -70,8 +88,8 @@ impl Models {
         let vae = vae::Config::from_json(self.text(VAE.0)?).map_err(|error| of(VAE.0)(&error))?;
         let unet =
             unet::Config::from_json(self.text(UNET.0)?).map_err(|error| of(UNET.0)(&error))?;
-        let text: clip::Config =
-            serde_json::from_str(self.text(TEXT.0)?).map_err(|error| of(TEXT.0)(&error))?;
+        let text =
+            clip::Config::from_json(self.text(TEXT.0)?).map_err(|error| of(TEXT.0)(&error))?;
         let scheduler = schedule::Config::from_json(self.text(SCHEDULER)?)
             .map_err(|error| of(SCHEDULER)(&error))?;
         Schedule::new(&scheduler).map_err(|error| of(SCHEDULER)(&error))?;
@@ -82,7 +100,11 @@ impl Models {
             text.max_position_embeddings,
         )?;
         let some = |name: &str| self.texts.get(name).map(Vec::as_slice);
-        tokenizer.padded_as(some(TOKENIZER_CONFIG), some(SPECIAL_TOKENS))?;
+        tokenizer.configured(SettingsFiles {
+            config: some(TOKENIZER_CONFIG),
+            special_tokens: some(SPECIAL_TOKENS),
+            added_tokens: some(ADDED_TOKENS),
+        })?;
         fits(&unet, &vae, &text, conditioning)?;
         self.build(VAE.1, |params| params.build(|vb| AutoencoderKl::new(&vae, vb)).map(drop))?;
         self.build(UNET.1, |params| {
@@ -124,6 +146,14 @@ fn fits(
         let (name, found) = (conditioning.name(), unet.in_channels);
         return Err(format!(
             "{}: {name} takes a UNet of {expected} input channels, this one has {found}{hint}",
+            UNET.0
+        )
+        .into());
+    }
+    if unet.out_channels != latents {
+        let found = unet.out_channels;
+        return Err(format!(
+            "{}: out_channels = {found} is not supported: the UNet predicts the autoencoder's {latents} latent channels and nothing else",
             UNET.0
         )
         .into());

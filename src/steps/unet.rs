@@ -158,7 +158,7 @@ fn text_config(
         max_position_embeddings: settings.context,
         hidden_act: clip::HiddenAct::QuickGelu,
         layer_norm_eps: 1e-5,
-        eos_token_id: end,
-        bos_token_id: start,
+        eos_token_id: Some(end),
+        bos_token_id: Some(start),
     }
 }

@@ -10,11 +10,24 @@ use super::error::{Result, StoreError};
 use super::objects::{Space, names};
 use super::{Divergence, Refusal, Store, work};
 
+/// A result that a collection drops.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dropped {
+    /// The label of its task when it ran.
+    pub label: String,
+    /// When its task began, in milliseconds since the Unix epoch.
+    pub started_unix_ms: u64,
+    /// Bytes of its outputs that no other result keeps.
+    pub bytes: u64,
+}
+
 /// What a collection dropped, or would drop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GcReport {
     /// Receipts and records of divergences dropped.
     pub receipts: usize,
+    /// The results dropped, in the order of their labels.
+    pub results: Vec<Dropped>,
     /// Objects dropped.
     pub objects: usize,
     /// Bytes of the objects dropped.
@@ -40,7 +53,8 @@ impl Store {
             return Err(StoreError::Doubt { count: refusals.len(), first });
         }
         let Reached { keys, objects, receipts } = self.reach(live)?;
-        let mut report = GcReport::default();
+        let mut report =
+            GcReport { results: self.dropped(&keys, &objects)?, ..GcReport::default() };
         // Receipts go first: a collection cut short leaves outputs without a receipt, never the
         // reverse.
         for (blobs, reached) in [(&self.receipts, &receipts), (&self.objects, &objects)] {
@@ -67,6 +81,23 @@ impl Store {
         report.leftovers = self.drop_leftovers(&keys, dry_run)?;
         report.leftovers += self.drop_notes(&objects, dry_run)?;
         Ok(report)
+    }
+
+    /// The results of keys that are not kept.
+    fn dropped(&self, kept: &HashSet<Key>, objects: &HashSet<Digest>) -> Result<Vec<Dropped>> {
+        let mut dropped = Vec::new();
+        for (key, indexed) in self.index.results()? {
+            if kept.contains(&key) {
+                continue;
+            }
+            let gone =
+                indexed.output.entries().iter().filter(|entry| !objects.contains(&entry.digest));
+            let bytes = gone.map(|entry| entry.size).sum();
+            let label = self.read_receipt(&indexed.receipt)?.label;
+            dropped.push(Dropped { label, started_unix_ms: indexed.started_unix_ms, bytes });
+        }
+        dropped.sort_unstable();
+        Ok(dropped)
     }
 
     /// Everything that `live` reaches through what they consumed, and what belongs to it.

@@ -36,14 +36,13 @@ mod scratch;
 #[cfg(test)]
 mod tests;
 mod transfer;
-mod view;
 mod work;
 
 use std::sync::Mutex;
 
 pub use artifact::{Artifact, Entry};
 pub use error::{Result, StoreError};
-pub use gc::GcReport;
+pub use gc::{Dropped, GcReport};
 pub use inbox::Inbox;
 pub use integrity::{BlobState, Damage, Integrity, VerifyReport};
 pub use lock::{Holder, host_name};
@@ -66,8 +65,7 @@ pub struct Store {
     publishing: Mutex<()>,
     /// The folder that was opened, by device and inode.
     identity: (u64, u64),
-    /// None where another process has the store open and this one only looks.
-    _lock: Option<lock::Lock>,
-    /// The copy of its index that is looked at then; removed after the index is closed.
-    _copy: Option<tempfile::TempDir>,
+    _lock: lock::Lock,
+    /// Where the index of a store lies that may not be written to; removed with it.
+    _aside: Option<tempfile::TempDir>,
 }

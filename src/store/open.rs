@@ -2,6 +2,7 @@
 //! in.
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -11,7 +12,7 @@ use crate::id::Key;
 use super::error::{Result, StoreError};
 use super::inbox::Inbox;
 use super::index::Index;
-use super::lock::Lock;
+use super::lock::{Holder, Lock};
 use super::objects::{Objects, Space};
 use super::results::Published;
 use super::{Store, format, scratch, work};
@@ -20,6 +21,8 @@ use super::{Store, format, scratch, work};
 #[derive(Debug)]
 pub struct Opening {
     pub index: IndexState,
+    /// The process that has the store open, where this one only reads the results so far.
+    pub holder: Option<Holder>,
     /// What an earlier run's workers had published and nobody had taken in.
     pub collected: Collected,
     /// Temporary files of processes that are gone, and empty folders of attempts, removed.
@@ -78,7 +81,7 @@ impl Store {
         let fresh = state == format::State::New;
         let (index, damage) = Index::open(&path)?;
         let opening =
-            Opening { index: IndexState::Opened, collected: Collected::default(), leftovers };
+            Opening { holder: None, index: IndexState::Opened, collected: Collected::default(), leftovers };
         let inbox = Inbox::at(root);
         let identity = identity(root).map_err(|error| StoreError::io("look at", root, error))?;
         let publishing = Mutex::new(());
@@ -90,8 +93,8 @@ impl Store {
             opening,
             publishing,
             identity,
-            _lock: Some(lock),
-            _copy: None,
+            _lock: lock,
+            _aside: None,
         };
         if let Some(cause) = damage {
             let refusals = store.rebuild_index()?;
@@ -99,6 +102,58 @@ impl Store {
                 if fresh { IndexState::Created } else { IndexState::Rebuilt { cause, refusals } };
         }
         store.opening.collected = store.collect()?;
+        Ok(store)
+    }
+
+    /// Opens the store at `root` for commands that change nothing. Where there is none, an empty one
+    /// takes its place for as long as the command lasts, and no folder is made; of one that can't be
+    /// written to, or that another process has open, objects and receipts are read in their place.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; if there is no room for temporary files.
+    pub fn open_to_read(root: impl AsRef<Path>) -> Result<Self> {
+        let root = root.as_ref();
+        match fs::read_dir(root).map(|mut entries| entries.next().is_none()) {
+            Ok(true) => return Self::open_aside(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::open_aside(None),
+            _ => {}
+        }
+        match Self::open(root) {
+            Err(StoreError::Io { source, .. }) if is_read_only(&source) => {
+                Self::open_aside(Some(root))
+            }
+            Err(StoreError::Busy { holder, .. }) => {
+                let mut store = Self::open_aside(Some(root))?;
+                store.opening.holder = Some(holder);
+                Ok(store)
+            }
+            opened => opened,
+        }
+    }
+
+    /// A store in a temporary folder, with the objects and receipts of the one at `root` and a copy of
+    /// its index, whose stamps say which objects need not be hashed again.
+    pub(super) fn open_aside(root: Option<&Path>) -> Result<Self> {
+        let temporary = std::env::temp_dir();
+        let aside = tempfile::tempdir()
+            .map_err(|error| StoreError::io("make a folder in", &temporary, error))?;
+        for space in root.iter().flat_map(|_| [Space::Objects, Space::Receipts]) {
+            let whole = root.unwrap_or(aside.path()).join(space.name());
+            let linked = whole.canonicalize().and_then(|whole| {
+                std::os::unix::fs::symlink(whole, aside.path().join(space.name()))
+            });
+            linked.map_err(|error| StoreError::io("read", &whole, error))?;
+        }
+        if let Some(root) = root {
+            let index = root.join("index");
+            copy_files(&index, &aside.path().join("index"))
+                .map_err(|error| StoreError::io("copy", &index, error))?;
+        }
+        let mut store = Self::open(aside.path())?;
+        // What another process is writing is not whole, and is derived from the receipts anew.
+        // Nothing was lost: such an index is made for each command.
+        store.opening.index = IndexState::Opened;
+        store._aside = Some(aside);
         Ok(store)
     }
 
@@ -152,8 +207,35 @@ impl Store {
     }
 }
 
+/// Copies a folder's files and those of its folders. What goes away meanwhile is left out.
+fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    fs::create_dir_all(to)?;
+    for entry in entries {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        let copied = match entry.file_type()? {
+            kind if kind.is_dir() => copy_files(&entry.path(), &to),
+            kind if kind.is_file() => fs::copy(entry.path(), &to).map(drop),
+            _ => Ok(()),
+        };
+        match copied {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
 /// A folder's device and inode.
-pub(super) fn identity(folder: &Path) -> std::io::Result<(u64, u64)> {
+fn identity(folder: &Path) -> std::io::Result<(u64, u64)> {
     fs::metadata(folder).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 

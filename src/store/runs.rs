@@ -70,6 +70,19 @@ impl Runs {
         }
     }
 
+    /// The lines of a run's journal; none where it has none.
+    ///
+    /// # Errors
+    /// If it can't be read.
+    pub fn journal_lines(&self, run_id: &str) -> Result<Vec<String>> {
+        let path = self.journal(run_id);
+        match regular::read(&path) {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(StoreError::io("read", &path, error)),
+        }
+    }
+
     /// Where a run's journal of events (JSON lines) belongs; the folder exists afterwards.
     pub fn journal_path(&self, run_id: &str) -> Result<PathBuf> {
         self.create()?;

@@ -87,6 +87,45 @@ fn flip_in(store: &Store, blobs: &Objects, digest: &Digest, later: bool) {
     }
 }
 
+#[test]
+fn reading_makes_nothing_where_nothing_is() {
+    let place = tempfile::tempdir().unwrap();
+    for root in [place.path().join("none"), place.path().to_owned()] {
+        let store = Store::open_to_read(&root).unwrap();
+        assert!(!store.root().starts_with(place.path()));
+        let aside = store.root().to_owned();
+        drop(store);
+        assert!(!aside.exists());
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+    }
+}
+
+/// As root everything can be written to, so the fallback is called by itself.
+#[test]
+fn a_store_that_cannot_be_written_to_is_read() {
+    let (place, store) = opened();
+    let (done, _) = finish(&store, "a", &[], "weights", 1);
+    drop(store);
+    let before = listed(place.path());
+    let store = Store::open_aside(Some(place.path())).unwrap();
+    assert_eq!(store.receipt(&done.key).unwrap().unwrap(), done);
+    assert_eq!(store.objects().read(&done.output.entries()[1].digest).unwrap(), b"weights");
+    assert_eq!(store.opening().index, IndexState::Opened);
+    drop(store);
+    assert_eq!(listed(place.path()), before);
+}
+
+/// Every file below a folder.
+fn listed(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(listed(&path)) } else { all.push(path) }
+    }
+    all.sort();
+    all
+}
+
 fn opened() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();

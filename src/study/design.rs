@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
-use super::schema::{DreamBooth, Experiment, Generator, Models, Rare, Study};
+use super::schema::{DreamBooth, Experiment, Generator, Images, Models, Rare, Study};
 use crate::seed::Seed;
 use crate::vocabulary::{Arm, Design, Regime, Rule, Strategy, Usage, WeightsKept};
 
@@ -28,6 +28,21 @@ pub struct Cell {
     /// The class that has fewer real images, and that alone gets what the arm adds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rare: Option<Rare>,
+}
+
+impl Images {
+    /// The sets of real images by their keys, with their counts, in the order in which they draw:
+    /// held-out first, so that a larger pool moves no other set. Those of no image are left out.
+    pub fn sets(&self) -> Vec<(String, usize)> {
+        let sets = [
+            ("held_out", self.held_out),
+            ("validation", self.validation),
+            ("plentiful", self.plentiful),
+            ("pool", self.pool),
+        ];
+        let asked = sets.into_iter().filter(|(_, count)| *count > 0);
+        asked.map(|(set, count)| (set.to_owned(), count)).collect()
+    }
 }
 
 impl Cell {

@@ -59,6 +59,11 @@ impl Said {
         self.0.contains_key(key)
     }
 
+    /// As if `key` had not been written.
+    pub fn forget(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
     /// The highest layer that wrote a key that is `wanted`.
     pub fn last(&self, wanted: impl Fn(&str) -> bool) -> Option<usize> {
         self.0.iter().filter(|(key, _)| wanted(key)).map(|(_, layer)| *layer).max()
@@ -233,6 +238,20 @@ impl Known {
             .max_by(|(a, _), (b, _)| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)))
             .map(|(_, path)| dotted(path))
     }
+}
+
+/// Gives the key at `path` its default again.
+pub(super) fn reset(merged: &mut Table, known: &Known, path: &[&str]) {
+    let (name, parents) = path.split_last().expect("a key has a name");
+    let default = known.get(path).expect("the defaults have the key").clone();
+    let mut table: &mut dyn TableLike = merged;
+    for parent in parents {
+        table = table
+            .get_mut(parent)
+            .and_then(Item::as_table_like_mut)
+            .expect("the defaults have its table");
+    }
+    table.insert(name, default);
 }
 
 /// Lays `layer` over `base`: tables merge, everything else replaces. Returns what was laid.

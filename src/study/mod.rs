@@ -65,6 +65,14 @@ impl Study {
         let mut said = keys::Said::default();
         let mut study = known.study();
         for (number, layer) in layers.iter().enumerate() {
+            if changes_images(&merged, layer) {
+                // What lower layers say in words is of other pictures.
+                for key in OF_IMAGES {
+                    keys::reset(&mut merged, known, key);
+                    places.remove(&key.join("."));
+                    said.forget(&key.join("."));
+                }
+            }
             let leaves = keys::merge(&mut merged, layer, &mut places);
             said.add(number, &leaves);
             // Layer by layer, so that what goes wrong was written in this one.
@@ -82,6 +90,24 @@ impl Study {
         )?;
         Ok(loaded)
     }
+}
+
+/// Keys that describe a study's pictures in words: a study of another image source does not inherit
+/// them from the one that it extends, whose words are of other pictures.
+const OF_IMAGES: [&[&str]; 4] = [
+    &["title"],
+    &["about"],
+    &["generator", "prompt"],
+    &["generator", "dreambooth", "prior", "prompt"],
+];
+
+/// Whether a layer names another image source than those below it.
+fn changes_images(below: &Table, layer: &layer::Layer) -> bool {
+    let source = |table: &Table| {
+        let images = table.get("images").and_then(Item::as_table_like);
+        images.and_then(|images| images.get("source")?.as_str().map(str::to_owned))
+    };
+    source(layer.document.as_table()).is_some_and(|named| Some(named) != source(below))
 }
 
 impl LoadedStudy {

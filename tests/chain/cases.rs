@@ -133,6 +133,27 @@ fn folders_and_tables_are_read_right_or_refused() {
     );
     check(
         "tables",
+        "float-flags",
+        &["images.exclude=[\"a-000\", \"b-013\"]"],
+        expect![[r#"
+        exit 0
+        a: 13 usable, 0 not
+        b: 13 usable, 0 not
+        - `float-flags.csv`: rows that name a picture that is there: 28 of 28
+        - 2 pictures are excluded by images.exclude and not used
+        skin types: 9 of 12, 9 of 34, 8 of 56
+        26 of the 26 usable pictures name 26 patients. Patients with pictures in two sets of the study: 0."#]],
+    );
+    check(
+        "tables",
+        "float-flags",
+        &["images.exclude=[\"a-999\"]"],
+        expect![[r#"
+        exit 2
+        refused: images.exclude: 1 of its ids are of no picture of the set: `a-999`. An id is the path from the set's folder without its ending, `-` for each `/` and `.`, or the key of a shard's members"#]],
+    );
+    check(
+        "tables",
         "nfdclass",
         &[],
         expect![[r#"
@@ -194,6 +215,25 @@ fn shards_are_read_right_or_refused() {
             - 28 members of the shards that end in .png are not used
             skin types: 28 of unknown
             No picture names its patient: pictures of one patient may be in two sets."#]],
+    );
+    check(
+        "maskpng",
+        &["images.exclude=[\"a0000\"]"],
+        expect![[r#"
+        exit 0
+        a: 13 usable, 0 not
+        b: 14 usable, 0 not
+        - 1 picture is excluded by images.exclude and not used
+        - 28 members of the shards that end in .png are not used
+        skin types: 27 of unknown
+        No picture names its patient: pictures of one patient may be in two sets."#]],
+    );
+    check(
+        "maskpng",
+        &["images.exclude=[\"nobody\"]"],
+        expect![[r#"
+        exit 1
+        refused: images.exclude: 1 of its ids are of no picture of the set: `nobody`. An id is the path from the set's folder without its ending, `-` for each `/` and `.`, or the key of a shard's members"#]],
     );
     check(
         "dirs",

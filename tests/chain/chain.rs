@@ -199,7 +199,8 @@ impl Chain {
         let said = String::from_utf8(output.stderr)
             .unwrap()
             .replace(&format!("{}/", self.folder.path().display()), "");
-        let line = said.lines().next().unwrap_or_default();
+        let mut lines = said.lines().skip_while(|line| line.starts_with("warning: "));
+        let line = lines.next().unwrap_or_default();
         // The key in brackets changes with every VERSION.
         let line = line.split_once(" (").map_or(line.to_owned(), |(task, rest)| {
             format!("{task}{}", rest.split_once(')').unwrap().1)

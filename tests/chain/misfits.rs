@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use expect_test::expect;
 use titrate::data::webdataset::write_shard;
 
 use crate::chain::Chain;
@@ -95,6 +96,23 @@ fn a_picture_that_cannot_be_used_is_named_and_can_be_left_out() {
         assert!(said.contains("| psoriasis | 12 | 1 |"), "{said}");
         fs::remove_file(path).unwrap();
     }
+}
+
+/// What can't be drawn is refused before anything is decoded, all of it at once; `data check` counts
+/// all the same.
+#[test]
+fn sets_that_ask_for_more_than_there_is_are_refused_at_once() {
+    let chain = Chain::new("too-much");
+    folder(&chain);
+    let much = ["images.held_out=8", "images.pool=20"];
+    expect!["2: error: study study: --set images.pool=20: `images.pool` asks for 20 pictures of `basal cell carcinoma`; 2 are left once the sets before it have theirs"].assert_eq(&chain.failure(&much, "cohort/pool"));
+    let (code, said) = chain.data_check(&much);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("| psoriasis | 12 | 0 |"), "{said}");
+    assert!(
+        said.contains("the largest split of this kind that fits: images.held_out = "),
+        "{said}"
+    );
 }
 
 /// Pictures as cameras, phones and browsers leave them are read; README says how.

@@ -29,6 +29,12 @@ fn named((name, tensor): (&str, &Tensor)) -> (String, Tensor) {
     (name.to_owned(), tensor.clone())
 }
 
+fn edit(config: &Path, change: impl FnOnce(&mut Value)) {
+    let mut json = serde_json::from_slice(&fs::read(config).unwrap()).unwrap();
+    change(&mut json);
+    fs::write(config, json.to_string()).unwrap();
+}
+
 #[test]
 fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
     let chain = Chain::new("pipelines");
@@ -69,8 +75,38 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
     }
     fs::write(&tall, config.to_string()).unwrap();
 
-    let text_to_image = ["missing", "misshapen", "extra", "strange", "cut", "lacking", "tall"]
-        .map(|name| ("text_to_image", "text-to-image", name));
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n";
+    fs::write(chain.pipeline("sd21", "pointer").join(UNET), pointer).unwrap();
+    let variance = chain.pipeline("sd21", "variance");
+    edit(&variance.join("unet/config.json"), |config| config["out_channels"] = json!(8));
+    let inverted = chain.pipeline("sd21", "inverted");
+    fs::write(inverted.join("tokenizer/added_tokens.json"), r#"{"<mole>": 529}"#).unwrap();
+    let projected = chain.pipeline("sd21", "projected");
+    let projection = json!(["CLIPTextModelWithProjection"]);
+    edit(&projected.join("text_encoder/config.json"), |config| {
+        config["architectures"] = projection
+    });
+    let adapter = chain.pipeline("sd21", "adapter");
+    let product = [("unet.conv_in.lora_A.weight".to_owned(), flat.clone())];
+    write(&adapter, product.into_iter());
+    fs::copy(adapter.join(UNET), chain.path("lora.safetensors")).unwrap();
+
+    let text_to_image = [
+        "missing",
+        "misshapen",
+        "extra",
+        "strange",
+        "cut",
+        "lacking",
+        "tall",
+        "pointer",
+        "variance",
+        "inverted",
+        "projected",
+        "adapter",
+        "lora.safetensors",
+    ]
+    .map(|name| ("text_to_image", "text-to-image", name));
     let mut said = Vec::new();
     for (key, conditioning, name) in
         text_to_image.into_iter().chain([("inpainting", "inpainting", "narrow")])
@@ -81,15 +117,38 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
     let steep = ["generator.dreambooth.learning_rate=1e38", "generator.dreambooth.steps=6"];
     said.push(chain.failure(&steep, "dreambooth/psoriasis/text-to-image"));
     expect![[r#"
-        1: error: task pretrained/text-to-image failed: unet: tensor conv_in.weight of shape [8, 4, 3, 3] is missing: the stored weights are of another model or size
-        1: error: task pretrained/text-to-image failed: unet: tensor conv_in.weight is stored with shape [8, 4] where the model has [8, 4, 3, 3]
-        1: error: task pretrained/text-to-image failed: unet: 1 stored tensors are not part of the model, the first of them control.weight
-        1: error: task pretrained/text-to-image failed: scheduler/scheduler_config.json: it is of a FlowMatchEulerDiscreteScheduler; schedules are read from those of DDIMInverseScheduler, DDIMParallelScheduler, DDIMScheduler, DDPMParallelScheduler, DDPMScheduler, DEISMultistepScheduler, DPMSolverMultistepInverseScheduler, DPMSolverMultistepScheduler, DPMSolverSDEScheduler, DPMSolverSinglestepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler, LCMScheduler, LMSDiscreteScheduler, PNDMScheduler, SASolverScheduler, TCDScheduler, UniPCMultistepScheduler
-        1: error: task pretrained/text-to-image failed: unet/diffusion_pytorch_model.safetensors: not a safetensors file: invalid header length
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
         2: error: study study: base.pretrained.text_to_image: lacking: lacking/vae/config.json is missing: a pipeline in diffusers' layout has it
         2: error: study study: --set images.size=16: `images.size` is 16; the models of base.pretrained.text_to_image need a multiple of 32
-        1: error: task pretrained/inpainting failed: unet/config.json: inpainting takes a UNet of 9 input channels, this one has 4; this one belongs under base.pretrained.text_to_image
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: error: task pretrained/text-to-image failed: the tokenizer has added tokens that its vocabulary lacks, as textual inversion makes them: `<mole>`; they are not read, so take the pipeline as it was before
+        1: error: task pretrained/text-to-image failed: text_encoder/config.json: architectures = ["CLIPTextModelWithProjection"] is not supported: the text encoder is CLIP's text model (CLIPTextModel)
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        2: error: study study: base.pretrained.text_to_image: lora.safetensors is a low-rank adaptation, not the folder of a pipeline: put it into its pipeline with diffusers' load_lora_weights and fuse_lora, save that with save_pretrained, and name the folder
+        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
         1: error: task dreambooth/psoriasis/text-to-image failed: image 0 of 4 came out as NaN: a model's answers overflow; where it computes in half precision, let it in f32"#]].assert_eq(&said.join("\n"));
+}
+
+/// A tokenizer's vocabulary as transformers 5 saves it.
+fn into_one_file(tokenizer: &Path) {
+    let vocab: Value =
+        serde_json::from_slice(&fs::read(tokenizer.join("vocab.json")).unwrap()).unwrap();
+    let merges = fs::read_to_string(tokenizer.join("merges.txt")).unwrap();
+    let merges = merges.lines().skip(1).map(|line| line.split(' ').collect::<Vec<_>>());
+    let json = json!({
+        "added_tokens": [],
+        "normalizer": { "type": "Lowercase" },
+        "pre_tokenizer": { "type": "ByteLevel" },
+        "model": { "type": "BPE", "end_of_word_suffix": "</w>", "vocab": vocab, "merges": merges.collect::<Vec<_>>() },
+    });
+    fs::write(tokenizer.join("tokenizer.json"), json.to_string()).unwrap();
+    fs::remove_file(tokenizer.join("vocab.json")).unwrap();
+    fs::remove_file(tokenizer.join("merges.txt")).unwrap();
 }
 
 /// The same weights give the same tuned model however their file is cut.
@@ -139,5 +198,9 @@ fn weights_come_whole_in_parts_and_in_half_precision() {
         ["pretrained/text-to-image"],
         "another packing of the same weights changes nothing after it"
     );
+    let one_file = chain.pipeline("sd21", "one-file");
+    into_one_file(&one_file.join("tokenizer"));
+    let ran = run("one-file");
+    assert!(ran.contains(&"pretrained/text-to-image".to_owned()), "{ran:?}");
     assert!(run("half").contains(&"dreambooth/psoriasis/text-to-image".to_owned()));
 }

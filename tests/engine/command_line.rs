@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -14,6 +14,8 @@ use tempfile::TempDir;
 use crate::toy::{self, DESCRIPTION, Toy, ToyTask};
 
 pub const TESTS: &[(&str, fn())] = &[
+    ("nobody_listening_ends_no_run", nobody_listening_ends_no_run),
+    ("commands_that_read_make_nothing", commands_that_read_make_nothing),
     (
         "a_second_run_runs_nothing_and_leaves_the_report_alone",
         a_second_run_runs_nothing_and_leaves_the_report_alone,
@@ -324,6 +326,44 @@ fn plan_status_why_and_show_explain_an_edit() {
     assert!(workspace.told(&["show", object]).contains("made by weights/b: text"));
 }
 
+/// A pipe whose reader has left, on both streams, as `2>&1 | head` leaves it; and a full disk.
+fn nobody_listening_ends_no_run() {
+    let workspace = Workspace::study();
+    let closed = || {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for arguments in
+        [&["reproduce"][..], &["reproduce", "--json"], &["plan"], &["plan", "--no-such-option"]]
+    {
+        let status =
+            workspace.command(arguments).stdout(closed()).stderr(closed()).status().unwrap();
+        let expected = if arguments.contains(&"--no-such-option") { 2 } else { 0 };
+        assert_eq!(status.code(), Some(expected), "{arguments:?}");
+    }
+    assert!(workspace.told(&["reproduce"]).starts_with("ran 0 of 11"), "all was run");
+    workspace.edit(|toy| drop(toy.task("analysis/sweep").params.insert("q".into(), json!(0.1))));
+    for arguments in [&["plan"][..], &["reproduce", "--json"], &["status"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = workspace.command(arguments).stdout(full).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{arguments:?}: {said}");
+        assert!(said.contains("to stdout: No space left on device"), "{arguments:?}: {said}");
+    }
+    assert!(workspace.told(&["reproduce"]).starts_with("ran 0 of 11"), "all was run");
+}
+
+fn commands_that_read_make_nothing() {
+    let workspace = Workspace::study();
+    let plan = workspace.told(&["plan"]);
+    workspace.told(&["status"]);
+    workspace.told(&["why", "analysis/sweep"]);
+    assert!(!workspace.path(".titrate").exists());
+    workspace.told(&["reproduce", "--only", "weights/a"]);
+    assert_ne!(workspace.told(&["plan"]), plan);
+}
+
 fn verify_finds_damage_and_gc_keeps_what_studies_need() {
     let workspace = Workspace::study();
     workspace.told(&["reproduce"]);
@@ -331,8 +371,17 @@ fn verify_finds_damage_and_gc_keeps_what_studies_need() {
     workspace.edit(|toy| drop(toy.task("analysis/sweep").params.insert("q".into(), json!(0.1))));
     workspace.told(&["reproduce"]);
     let counted = workspace.told(&["gc", "--dry-run"]);
-    assert!(!counted.starts_with("would drop 0 objects"), "{counted}");
-    assert_eq!(workspace.told(&["gc"]), counted.replace("would drop", "dropped"));
+    assert!(counted.starts_with("would drop 0 objects"), "both runs are on record: {counted}");
+    let counted = workspace.told(&["gc", "quick", "--dry-run"]);
+    assert!(counted.starts_with("  analysis/sweep  made "), "{counted}");
+    assert!(!counted.contains("would drop 0 objects"), "{counted}");
+    let before = files(&workspace.path(".titrate/objects"));
+    let unasked = workspace.output(&["gc", "quick"]);
+    assert_eq!(unasked.status.code(), Some(2), "{unasked:?}");
+    let said = String::from_utf8(unasked.stdout).unwrap();
+    assert_eq!(said, format!("{counted}nothing was dropped: `--yes` drops it\n"));
+    assert_eq!(files(&workspace.path(".titrate/objects")), before);
+    assert_eq!(workspace.told(&["gc", "quick", "--yes"]), counted.replace("would drop", "dropped"));
     assert!(workspace.told(&["reproduce"]).starts_with("ran 0 of 11"));
     let shown = workspace.told(&["show", "weights/a"]);
     let object = shown

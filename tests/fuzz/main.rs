@@ -40,6 +40,12 @@ fn fixtures(paths: &[&str]) -> Vec<Vec<u8>> {
 const RECORD: &str = r#"{"label":"psoriasis","fst":3,"malignant":false,"name":"a.png","md5hash":"5e","method":"finetune_inpaint",
     "submethod":"inpaint","generation_num":"07","tag":"generations1"}"#;
 
+/// A tokenizer.json with what else a tokenizer's files say, for all readers of them at once.
+const TOKENIZER: &str = r#"{"model":{"type":"BPE","end_of_word_suffix":"</w>","vocab":{"a":0,"<|startoftext|>":1},"merges":[["a","b"],"a b"]},
+    "normalizer":{"type":"Lowercase"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"}]},
+    "added_tokens":[{"id":2,"content":"<|endoftext|>"}],"model_max_length":77,"pad_token":{"content":"a"},
+    "model_type":"clip_text_model","eos_token_id":[2,3]}"#;
+
 fn shard() -> Vec<u8> {
     let mut shard = tar::Builder::new(Vec::new());
     for name in ["rgb.jpg", "alpha.png", "lossy.webp", "animated.gif"] {
@@ -116,6 +122,50 @@ fn shards() {
     survive("shards", &[shard()], readers::shards);
 }
 
+/// Pictures of many formats; the seeds that are mutated are small.
+#[test]
+fn pictures() {
+    let names = [
+        "alpha.png",
+        "animated.gif",
+        "animated.png",
+        "animated.webp",
+        "bilevel.png",
+        "cmyk.jpg",
+        "exif-6.jpg",
+        "exif-6.png",
+        "exif-6.webp",
+        "grey-alpha.png",
+        "grey.bmp",
+        "lossy.webp",
+        "palette.bmp",
+        "palette.png",
+        "progressive.jpg",
+        "rgb.bmp",
+        "transparent.gif",
+    ];
+    survive(
+        "pictures",
+        &fixtures(&names.map(|name| format!("pictures/{name}")).each_ref().map(String::as_str)),
+        readers::pictures,
+    );
+}
+
+#[test]
+fn studies() {
+    let names = ["quick", "smoke", "paper-sweep", "fashion-mnist", "base"];
+    let mut seeds = fixtures(
+        &names.map(|name| format!("../../experiments/{name}.toml")).each_ref().map(String::as_str),
+    );
+    // A file that is not there would be all that is read of it.
+    seeds.iter_mut().for_each(|seed| {
+        let text = String::from_utf8(std::mem::take(seed)).unwrap();
+        let kept = text.lines().filter(|line| !line.starts_with("extends"));
+        *seed = kept.collect::<Vec<_>>().join("\n").into_bytes();
+    });
+    survive("studies", &seeds, readers::studies);
+}
+
 #[test]
 fn json() {
     let mut seeds = fixtures(&[
@@ -125,6 +175,7 @@ fn json() {
         "../../experiments/base/unet/receipt.json",
     ]);
     seeds.push(RECORD.into());
+    seeds.push(TOKENIZER.into());
     seeds.push(br#"{"a":0,"b":1,"ab":2,"<|startoftext|>":3,"<|endoftext|>":4}"#.to_vec());
     seeds.push(
         br#"{"classes":["a","b"],"images":[{"id":"x","label":1,"probabilities":[0.25,0.75],"fst":3,"malignant":true,"patient":"p1"}]}"#.to_vec(),
@@ -136,7 +187,12 @@ fn json() {
 fn weights() {
     survive(
         "weights",
-        &fixtures(&["checkpoint/archive.pth", "checkpoint/legacy.pth", "checkpoint/module.pth"]),
+        &fixtures(&[
+            "checkpoint/archive.pth",
+            "checkpoint/legacy.pth",
+            "checkpoint/module.pth",
+            "checkpoint/expected.safetensors",
+        ]),
         readers::weights,
     );
 }

@@ -13,8 +13,11 @@ use titrate::data::webdataset::{self, Sample, ShardError};
 use titrate::metrics::Predictions;
 use titrate::ml::checkpoint;
 use titrate::ml::latent::{schedule, unet, vae};
-use titrate::ml::text::tokenizer::ClipTokenizer;
+use titrate::ml::text::clip;
+use titrate::ml::text::settings::SettingsFiles;
+use titrate::ml::text::tokenizer::{ClipTokenizer, Vocabulary};
 use titrate::store::{Artifact, Receipt};
+use titrate::study::Study;
 use titrate::vocabulary::SkinTypeScale;
 
 /// Annotation tables, each as every set's.
@@ -58,6 +61,25 @@ pub fn shards(bytes: &[u8]) {
     }
 }
 
+/// Pictures as they come one by one.
+pub fn pictures(bytes: &[u8]) {
+    if decode::header(bytes, "a").is_ok_and(|header| header.memory() < 1 << 20) {
+        let _ = decode::decode(bytes, "a");
+    }
+}
+
+/// Study files.
+pub fn studies(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("there is room for a study");
+    let path = folder.path().join("study.toml");
+    std::fs::write(&path, bytes).expect("there is room for a study");
+    if let Ok(loaded) = Study::load(&path, &[]) {
+        std::fs::write(&path, &loaded.resolved).expect("there is room for a study");
+        let again = Study::load(&path, &[]).expect("a resolved study loads");
+        assert!(again.study == loaded.study, "a resolved study is the study");
+    }
+}
+
 /// JSON: a shard's record, configurations of pretrained models, vocabularies, the store's own
 /// files.
 pub fn json(bytes: &[u8]) {
@@ -70,6 +92,15 @@ pub fn json(bytes: &[u8]) {
     let shard = shard.into_inner().expect("memory is written to");
     let _ = webdataset::for_each_sample(&shard[..], "a.tar", |_| Ok::<_, ShardError>(()));
     let _ = ClipTokenizer::new(bytes, b"#version: 0.2\na b\n", 77);
+    if let Ok(vocabulary) = Vocabulary::from_tokenizer_json(bytes) {
+        let files = SettingsFiles {
+            config: Some(bytes),
+            special_tokens: Some(bytes),
+            added_tokens: Some(bytes),
+        };
+        let tokenizer = ClipTokenizer::of(&vocabulary, 77);
+        let _ = tokenizer.and_then(|tokenizer| tokenizer.configured(files));
+    }
     let _ = serde_json::from_slice::<Predictions>(bytes);
     let _ = Receipt::from_bytes(bytes, "a.json");
     let _ = Artifact::from_bytes(bytes, "a");
@@ -77,6 +108,7 @@ pub fn json(bytes: &[u8]) {
         let _ = unet::Config::from_json(text);
         let _ = vae::Config::from_json(text);
         let _ = schedule::Config::from_json(text);
+        let _ = clip::Config::from_json(text);
     }
 }
 

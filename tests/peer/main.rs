@@ -21,6 +21,7 @@ use titrate::ml::latent::unet::{self, UNet2DConditionModel};
 use titrate::ml::latent::vae::{self, AutoencoderKl};
 use titrate::ml::params::{Params, StateDict};
 use titrate::ml::text::clip::{self, TextEncoder};
+use titrate::ml::text::settings::SettingsFiles;
 use titrate::ml::text::tokenizer::ClipTokenizer;
 use titrate::seed::Seed;
 use titrate::vocabulary::Solver;
@@ -96,7 +97,13 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
     let tokenizer = ClipTokenizer::new(vocabulary.as_bytes(), merges.as_bytes(), length).unwrap();
     let some = |name: &str| fs::read(folder.join(name)).ok();
     let (settings_of, special) = (some(TOKENIZER_CONFIG), some(SPECIAL_TOKENS));
-    let tokenizer = tokenizer.padded_as(settings_of.as_deref(), special.as_deref()).unwrap();
+    let tokenizer = tokenizer
+        .configured(SettingsFiles {
+            config: settings_of.as_deref(),
+            special_tokens: special.as_deref(),
+            ..SettingsFiles::default()
+        })
+        .unwrap();
     let embed = |prompt: &str| {
         let ids =
             Tensor::from_vec(tokenizer.encode(prompt).unwrap(), (1, length), &Device::Cpu).unwrap();

@@ -72,6 +72,11 @@ pub enum CatalogueError {
     )]
     Patient { patient: String, first: String, second: String },
     #[error(
+        "images.exclude: {count} of its ids are of no picture of the set: {ids}. An id is the path from the set's folder without its ending, `-` \
+         for each `/` and `.`, or the key of a shard's members"
+    )]
+    NoSuchId { count: usize, ids: String },
+    #[error(
         "images.classes has `{class}`, and no picture is of that class{nearest}; the set has {known}"
     )]
     Class { class: String, nearest: String, known: String },

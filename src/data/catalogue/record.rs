@@ -1,6 +1,6 @@
 //! One picture of a set, and all of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::error::CatalogueError;
 use super::value::{self, Part};
@@ -73,6 +73,35 @@ impl Catalogue {
         }
         self.records.retain(|record| classes.contains(&record.label));
         Ok(self)
+    }
+
+    /// Refuses ids of `images.exclude` that no record has: a slip would let a picture in.
+    ///
+    /// # Errors
+    /// If there is one; up to five are named.
+    pub fn has_all(&self, exclude: &[String]) -> Result<(), CatalogueError> {
+        let known = self.records.iter().map(|record| record.id.as_str()).collect::<HashSet<_>>();
+        let absent = exclude.iter().filter(|id| !known.contains(id.as_str()));
+        let absent = absent.map(|id| format!("`{}`", value::visible(id))).collect::<Vec<_>>();
+        match absent.len() {
+            0 => Ok(()),
+            count => Err(CatalogueError::NoSuchId { count, ids: some_of(&absent, 5, ", ") }),
+        }
+    }
+
+    /// The catalogue without the records of `images.exclude`, and a sentence in its listing that
+    /// counts them.
+    pub fn without(mut self, exclude: &[String]) -> Self {
+        let exclude = exclude.iter().map(String::as_str).collect::<HashSet<_>>();
+        let before = self.records.len();
+        self.records.retain(|record| !exclude.contains(record.id.as_str()));
+        let said = match before - self.records.len() {
+            0 => return self,
+            1 => "1 picture is excluded by images.exclude and not used".to_owned(),
+            count => format!("{count} pictures are excluded by images.exclude and not used"),
+        };
+        self.listing.push(said);
+        self
     }
 
     /// Pictures of each class.

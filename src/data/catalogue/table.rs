@@ -92,8 +92,8 @@ impl Table {
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let place = Place::Line(at as u64 + 1);
             let failed = |cause| CatalogueError::Json { place: place.clone().of(name), cause };
-            let fields: serde_json::Map<String, serde_json::Value> =
-                serde_json::from_str(line).map_err(|cause| failed(cause.to_string()))?;
+            let fields =
+                value::object(line.as_bytes()).map_err(|cause| failed(cause.to_string()))?;
             let mut cells = BTreeMap::new();
             for (field, content) in fields {
                 let cell = value::cell(&content)

@@ -1,5 +1,10 @@
 //! What a cell of a table or a field of a record says, in whichever of the usual ways it is written.
 
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
 /// The parts that sets come divided into.
@@ -99,9 +104,38 @@ pub fn visible(text: &str) -> String {
     seen
 }
 
+/// A JSON object with each of its fields once: of two of a name the last would count without a word.
+///
+/// # Errors
+/// If it is no object, or has a field twice.
+pub fn object(json: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
+    struct Once;
+    impl<'de> Visitor<'de> for Once {
+        type Value = Map<String, Value>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+            let mut object = Map::new();
+            while let Some((name, value)) = fields.next_entry::<String, Value>()? {
+                if object.contains_key(&name) {
+                    return Err(A::Error::custom(format!("`{name}` is there twice")));
+                }
+                object.insert(name, value);
+            }
+            Ok(object)
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let object = deserializer.deserialize_map(Once)?;
+    deserializer.end()?;
+    Ok(object)
+}
+
 /// A field of a JSON record as a cell; none for a list or an object.
-pub fn cell(field: &serde_json::Value) -> Option<String> {
-    use serde_json::Value;
+pub fn cell(field: &Value) -> Option<String> {
     match field {
         Value::Null => Some(String::new()),
         Value::Bool(flag) => Some(flag.to_string()),
@@ -114,6 +148,14 @@ pub fn cell(field: &serde_json::Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_of_a_record_is_there_once() {
+        assert_eq!(object(br#"{"a": 1, "b": null}"#).unwrap().len(), 2);
+        let error = object(br#"{"file": "a", "file": "b"}"#).unwrap_err().to_string();
+        assert!(error.starts_with("`file` is there twice"), "{error}");
+        assert!(object(b"[1]").is_err() && object(b"{} 1").is_err());
+    }
 
     #[test]
     fn cells_are_read_in_every_usual_spelling() {

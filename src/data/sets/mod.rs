@@ -19,7 +19,36 @@ pub use set::{
     SetError, TableRole, VALIDATION,
 };
 
+use super::catalogue::{Part, Record};
+use super::split::{self, Shortfalls, Wanted};
+use crate::seed::Seed;
 use crate::vocabulary::ImageSource;
+
+/// The positions of the records that each of a study's `sets` (their keys below `images`, and their
+/// counts) takes; `together` as [`split::split`] has it, `seed` that of cohorts.
+///
+/// # Errors
+/// If there are too few of any.
+pub fn split(
+    source: ImageSource,
+    records: &[Record],
+    together: &[usize],
+    classes: &[String],
+    sets: &[(String, usize)],
+    seed: Seed,
+) -> Result<Vec<Vec<usize>>, Shortfalls> {
+    let wanted = sets.iter().map(|(set, count)| Wanted {
+        key: format!("images.{set}").into(),
+        count: *count,
+        strata: of(source).strata(set),
+        part: match set.as_str() {
+            HELD_OUT => Part::Test,
+            VALIDATION => Part::Validation,
+            _ => Part::Train,
+        },
+    });
+    split::split(records, together, classes, &wanted.collect::<Vec<_>>(), seed.child("split"))
+}
 
 /// The set of a study's images.
 pub fn of(source: ImageSource) -> ImageSet {

@@ -59,7 +59,7 @@ impl Fields {
     /// The JSON of a member, with or without a byte order mark.
     pub(super) fn read(json: &[u8]) -> Result<Self, serde_json::Error> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-        Ok(Self(serde_json::from_slice(json)?))
+        Ok(Self(value::object(json)?))
     }
 
     /// Adds a field that another member says, unless the JSON says it.

@@ -50,6 +50,11 @@ pub enum CheckpointError {
         "the file holds {found} and not a state dict: in PyTorch, torch.save(model.state_dict(), path) writes one"
     )]
     NotStateDict { found: &'static str },
+    /// The file holds several state dicts, and which one is meant is not known.
+    #[error(
+        "the file holds several state dicts, {found}: save the one that is meant alone, with torch.save"
+    )]
+    Several { found: String },
     /// A tensor does not fit its storage.
     #[error("tensor {name}: {problem}")]
     Tensor { name: String, problem: String },
@@ -62,7 +67,8 @@ pub enum CheckpointError {
 }
 
 /// The state dict that a file's `bytes` hold, each tensor in its dtype. Counts of batches
-/// (`num_batches_tracked`) are skipped.
+/// (`num_batches_tracked`) are skipped, and what trainings wrap a state dict in is taken off: a dict
+/// that has it under a usual name, and a word that all names begin with.
 ///
 /// # Errors
 /// If the file is no checkpoint, is damaged, or holds something other than a state dict.
@@ -72,9 +78,12 @@ pub fn read(bytes: &[u8]) -> Result<StateDict, CheckpointError> {
     } else if bytes.starts_with(archive::LEGACY) {
         Archive::legacy(bytes)?
     } else {
-        return Ok(StateDict::read(bytes)?);
+        let stored = StateDict::read(bytes)?;
+        let stored = stored.iter().map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+        return Ok(without_wrapper(stored.collect()).into_iter().collect());
     };
-    let Object::Dict(entries) = archive.state.root() else {
+    let (pickle, root) = (&archive.state, archive.state.root());
+    let Object::Dict(entries) = unwrapped(pickle, root)? else {
         let found = match archive.state.root() {
             Object::Call { .. } => "a pickled module or other object",
             _ => "plain data",
@@ -102,7 +111,59 @@ pub fn read(bytes: &[u8]) -> Result<StateDict, CheckpointError> {
             return Err(problem("it is stored twice".to_owned()));
         }
     }
-    Ok(tensors.into_iter().collect())
+    Ok(without_wrapper(tensors).into_iter().collect())
+}
+
+/// Names under which trainings save a state dict beside what else they save.
+const WRAPPERS: [&str; 8] = [
+    "state_dict",
+    "model_state_dict",
+    "model_state",
+    "model",
+    "net",
+    "network",
+    "state_dict_ema",
+    "model_ema",
+];
+
+/// The dict of tensors within the dicts of a training's checkpoint, or `object` itself.
+fn unwrapped<'a>(pickle: &'a Pickle, object: &'a Object) -> Result<&'a Object, CheckpointError> {
+    let mut object = object;
+    // A checkpoint can hold a checkpoint; a pickle can hold itself.
+    for _ in 0..4 {
+        let Object::Dict(entries) = object else { break };
+        let inner = entries.iter().filter_map(|&(name, value)| {
+            let name = pickle.text(name).filter(|name| WRAPPERS.contains(name))?;
+            matches!(pickle.get(value), Object::Dict(_)).then_some((name, value))
+        });
+        match inner.collect::<Vec<_>>()[..] {
+            [] => break,
+            [(_, value)] => object = pickle.get(value),
+            ref several => {
+                let found = several.iter().map(|(name, _)| format!("`{name}`"));
+                let found = found.collect::<Vec<_>>().join(" and ");
+                return Err(CheckpointError::Several { found });
+            }
+        }
+    }
+    Ok(object)
+}
+
+/// Words that wrappers of a model put before the names of all its tensors: of several devices,
+/// compiled, or kept in a module of a training's own.
+const PREFIXES: [&str; 4] = ["module.", "_orig_mod.", "model.", "net."];
+
+fn without_wrapper(mut tensors: BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
+    let shared = |tensors: &BTreeMap<String, Tensor>| {
+        let of_all = |prefix: &&&str| tensors.keys().all(|name| name.starts_with(**prefix));
+        PREFIXES.iter().find(of_all).copied().filter(|_| !tensors.is_empty())
+    };
+    while let Some(prefix) = shared(&tensors) {
+        let bare =
+            tensors.into_iter().map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor));
+        tensors = bare.collect();
+    }
+    tensors
 }
 
 /// The values of one tensor in a storage.

@@ -1,4 +1,4 @@
-//! The part of Python's pickle format, protocol 2, that PyTorch writes state dicts in.
+//! The part of Python's pickle format, protocols 2 to 5, that PyTorch writes state dicts in.
 //!
 //! Nothing is called and nothing is imported: classes and calls stay names. Objects lie in a list
 //! and refer to one another by their places in it, so that what is read takes memory in proportion
@@ -246,12 +246,15 @@ impl<'a> Machine<'a> {
                 self.take(8)?;
                 self.push(Object::Other);
             }
-            // BINUNICODE
-            b'X' => {
-                let count = self.number::<4>()? as usize;
-                let text = std::str::from_utf8(self.take(count)?);
-                let Ok(text) = text else { return self.malformed() };
-                self.push(Object::Text(text.to_owned()));
+            // BINUNICODE, SHORT_BINUNICODE, BINUNICODE8
+            b'X' => self.text_of::<4>()?,
+            0x8c => self.text_of::<1>()?,
+            0x8d => self.text_of::<8>()?,
+            // SHORT_BINBYTES, BINBYTES
+            b'C' | b'B' => {
+                let count = if code == b'C' { self.number::<1>()? } else { self.number::<4>()? };
+                self.take(count as usize)?;
+                self.push(Object::Other);
             }
             // NONE, NEWFALSE, NEWTRUE
             b'N' | 0x89 => self.push(Object::Other),
@@ -279,6 +282,21 @@ impl<'a> Machine<'a> {
                 let items = self.since_mark()?;
                 self.extend(items)?;
             }
+            // FRAME: how long the next part is, which its operations say themselves.
+            0x95 => drop(self.take(8)?),
+            // STACK_GLOBAL
+            0x93 => {
+                let (name, module) = (self.pop()?, self.pop()?);
+                let (Object::Text(module), Object::Text(name)) =
+                    (&self.objects[module], &self.objects[name])
+                else {
+                    return self.malformed();
+                };
+                let global = format!("{module}.{name}");
+                self.push(Object::Global(global));
+            }
+            // MEMOIZE
+            0x94 => self.remember(self.memo.len() as u64)?,
             // BINPUT, LONG_BINPUT, BINGET, LONG_BINGET
             b'q' | b'r' => {
                 let key = if code == b'q' { self.number::<1>()? } else { self.number::<4>()? };
@@ -305,6 +323,15 @@ impl<'a> Machine<'a> {
     fn int<const N: usize>(&mut self) -> Result<(), PickleError> {
         let value = self.number::<N>()?;
         self.push(Object::Int(value as i64));
+        Ok(())
+    }
+
+    /// A text after its length, a number of `N` bytes.
+    fn text_of<const N: usize>(&mut self) -> Result<(), PickleError> {
+        let count = usize::try_from(self.number::<N>()?).unwrap_or(usize::MAX);
+        let text = std::str::from_utf8(self.take(count)?);
+        let Ok(text) = text else { return self.malformed() };
+        self.push(Object::Text(text.to_owned()));
         Ok(())
     }
 

@@ -92,11 +92,14 @@ fn what_is_wrong_is_named() {
     let huge = [b"K\x00".as_slice(), &huge, b"\x87", &huge, b"\x87"].concat();
     for (bytes, expected) in [
         (b"no weights".to_vec(), "not a safetensors file"),
+        (b"version https://git-lfs.github.com/spec/v1\n".to_vec(), "`git lfs pull` fetches"),
+        (b"<!DOCTYPE html>".to_vec(), "not weights but a web page"),
         (b"PK\x03\x04 and no archive".to_vec(), "not a PyTorch archive"),
         (file("module.pth"), "holds a pickled module or other object and not a state dict"),
         (pickle(b"X\xff\xff\xff\xffabc"), "the pickle of the state dict: it ends in the middle"),
         (pickle(b"cos\nsystem\nX\x02\0\0\0ls\x85R."), "holds a pickled module or other object"),
-        (pickle(b"\x93."), "is operation 0x93"),
+        (pickle(b"\x91."), "is operation 0x91"),
+        (pickle(b"NN\x93."), "takes what is not there"),
         (pickle(b"\x87."), "takes what is not there"),
         (pickle(b"(t(R."), "takes what is not there"),
         (pickle(&deep), "holds plain data"),
@@ -123,6 +126,48 @@ fn what_is_wrong_is_named() {
         let error = read(&bytes).unwrap_err().to_string();
         assert!(error.contains(expected), "{error:?} has no {expected:?}");
     }
+}
+
+/// The same tensor in what trainings and later protocols of pickle make of it.
+#[test]
+fn wrapped_state_dicts_and_later_protocols_are_read() {
+    let whole = tensor("FloatStorage", 2, b"K\x00K\x02\x85K\x01\x85");
+    let text = |text: &str| {
+        [b"X".as_slice(), &(text.len() as u32).to_le_bytes(), text.as_bytes()].concat()
+    };
+    let dict = |entries: &[(&str, &[u8])]| {
+        let items = entries.iter().flat_map(|(name, value)| [&text(name), *value, b"s"].concat());
+        [b"}".to_vec(), items.collect()].concat()
+    };
+    let plain = dict(&[("a.weight", &whole)]);
+    let parallel = dict(&[("module._orig_mod.a.weight", &whole)]);
+    let lightning =
+        dict(&[("epoch", b"K\x03"), ("state_dict", &dict(&[("model.a.weight", &whole)]))]);
+    let trainer = dict(&[("model", &plain), ("optimizer", &dict(&[("lr", b"G\0\0\0\0\0\0\0\0")]))]);
+    // Protocol 4: a frame, short texts, a class by its two names, a memo that counts itself.
+    let mut fourth = b"\x80\x04\x95\0\0\0\0\0\0\0\0}\x94\x8c\x08a.weight\x94".to_vec();
+    fourth.extend(b"\x8c\x0ctorch._utils\x94\x8c\x12_rebuild_tensor_v2\x94\x93\x94(");
+    fourth.extend(b"(\x8c\x07storage\x94\x8c\x05torch\x94\x8c\x0cFloatStorage\x94\x93\x94");
+    fourth.extend(
+        b"\x8c\x017\x94\x8c\x03cpu\x94K\x02t\x94QK\0K\x02\x85\x94K\x01\x85\x94\x89Nt\x94R\x94s.",
+    );
+    let second = |state: &[u8]| legacy(&[b"\x80\x02", state, b"."].concat(), 2);
+    for (what, bytes) in [
+        ("plain", second(&plain)),
+        ("parallel and compiled", second(&parallel)),
+        ("of Lightning", second(&lightning)),
+        ("of a training", second(&trainer)),
+        ("protocol 4", legacy(&fourth, 2)),
+    ] {
+        let read = read(&bytes).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let names = read.iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names, ["a.weight"], "{what}");
+        let values = read.get("a.weight").unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(values, [1.5, 1.5], "{what}");
+    }
+    let averaged = dict(&[("model", &plain), ("model_ema", &plain)]);
+    let error = read(&second(&averaged)).unwrap_err().to_string();
+    assert!(error.contains("several state dicts, `model` and `model_ema`"), "{error}");
 }
 
 /// Names that share a storage cost at most twice the file.

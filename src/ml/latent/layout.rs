@@ -20,11 +20,21 @@ pub const TOKENIZER: (&str, &str) = ("tokenizer/vocab.json", "tokenizer/merges.t
 pub const TOKENIZER_CONFIG: &str = "tokenizer/tokenizer_config.json";
 /// The tokenizer's special tokens.
 pub const SPECIAL_TOKENS: &str = "tokenizer/special_tokens_map.json";
+/// Tokens that were added to the vocabulary.
+pub const ADDED_TOKENS: &str = "tokenizer/added_tokens.json";
+/// The whole tokenizer in one file, which alone transformers 5 saves.
+pub const TOKENIZER_JSON: &str = "tokenizer/tokenizer.json";
+/// The files beside the vocabulary, each of which may be lacking.
+const BESIDE_VOCABULARY: [&str; 3] = [TOKENIZER_CONFIG, SPECIAL_TOKENS, ADDED_TOKENS];
 /// The scheduler's configuration.
 pub const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
 /// The diffusers whose files these are, and which tests/fixtures/stable_diffusion was made with.
 const DIFFUSERS: &str = "0.42.1";
+
+/// The way on with a low-rank adaptation.
+const LORA: &str = "; the folder has a low-rank adaptation (LoRA): put it into its pipeline with diffusers' load_lora_weights and \
+                    fuse_lora, and save that with save_pretrained";
 
 /// Why a folder is not a pipeline.
 #[derive(Debug, thiserror::Error)]
@@ -52,14 +62,16 @@ pub fn files(folder: &Path) -> Result<Vec<String>, LayoutError> {
         names.push(present(folder, config)?);
         names.extend(weight_files(folder, weights)?);
     }
-    for name in [TOKENIZER.0, TOKENIZER.1, SCHEDULER] {
+    let whole = [TOKENIZER.0, TOKENIZER.1].iter().any(|name| folder.join(name).is_file());
+    let vocabulary = match whole || !folder.join(TOKENIZER_JSON).is_file() {
+        true => &[TOKENIZER.0, TOKENIZER.1, SCHEDULER][..],
+        false => &[TOKENIZER_JSON, SCHEDULER],
+    };
+    for name in vocabulary {
         names.push(present(folder, name)?);
     }
     names.extend(
-        [TOKENIZER_CONFIG, SPECIAL_TOKENS]
-            .into_iter()
-            .filter(|name| folder.join(name).is_file())
-            .map(str::to_owned),
+        BESIDE_VOCABULARY.into_iter().filter(|name| folder.join(name).is_file()).map(str::to_owned),
     );
     Ok(names)
 }
@@ -96,7 +108,11 @@ pub fn wanted(names: &[String]) -> Vec<String> {
         ];
         wanted.extend(whole.into_iter().find(|files| !files.is_empty()).unwrap_or_default());
     }
-    for name in [TOKENIZER.0, TOKENIZER.1, TOKENIZER_CONFIG, SPECIAL_TOKENS, SCHEDULER] {
+    let vocabulary = match ends(TOKENIZER.0).is_empty() {
+        true => &[TOKENIZER_JSON][..],
+        false => &[TOKENIZER.0, TOKENIZER.1],
+    };
+    for name in vocabulary.iter().chain(&BESIDE_VOCABULARY).chain([&SCHEDULER]) {
         wanted.extend(ends(name));
     }
     wanted
@@ -104,7 +120,15 @@ pub fn wanted(names: &[String]) -> Vec<String> {
 
 fn present(folder: &Path, name: &str) -> Result<String, LayoutError> {
     let path = folder.join(name);
-    if path.is_file() { Ok(name.to_owned()) } else { Err(LayoutError::Missing { path, hint: "" }) }
+    if path.is_file() {
+        return Ok(name.to_owned());
+    }
+    let adapter = ["pytorch_lora_weights.safetensors", "adapter_model.safetensors"];
+    let hint = match adapter.iter().any(|name| folder.join(name).is_file()) {
+        true => LORA,
+        false => "",
+    };
+    Err(LayoutError::Missing { path, hint })
 }
 
 fn weight_files(folder: &Path, whole: &str) -> Result<Vec<String>, LayoutError> {
@@ -275,6 +299,27 @@ mod tests {
     }
 
     #[test]
+    fn a_tokenizer_comes_in_two_files_or_in_one() {
+        let place = pipeline(&[UNET.1, ADDED_TOKENS]);
+        let of_tokenizer = || {
+            let names = files(place.path()).unwrap();
+            names.into_iter().filter(|name| name.starts_with("tokenizer/")).collect::<Vec<_>>()
+        };
+        assert_eq!(of_tokenizer(), [TOKENIZER.0, TOKENIZER.1, ADDED_TOKENS]);
+        fs::write(place.path().join(TOKENIZER_JSON), "{}").unwrap();
+        assert_eq!(of_tokenizer(), [TOKENIZER.0, TOKENIZER.1, ADDED_TOKENS]);
+        for name in [TOKENIZER.0, TOKENIZER.1] {
+            fs::remove_file(place.path().join(name)).unwrap();
+        }
+        assert_eq!(of_tokenizer(), [TOKENIZER_JSON, ADDED_TOKENS]);
+        let named =
+            |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert!(wanted(&named(&[TOKENIZER_JSON])).contains(&TOKENIZER_JSON.to_owned()));
+        let both = named(&[TOKENIZER_JSON, TOKENIZER.0, TOKENIZER.1]);
+        assert_eq!(wanted(&both), both[1..]);
+    }
+
+    #[test]
     fn what_is_missing_is_named() {
         let complaint = |weights: &[&str]| {
             let folder = pipeline(weights);
@@ -301,5 +346,12 @@ mod tests {
         for (weights, expected) in cases {
             assert_eq!(complaint(weights), expected);
         }
+        let lora = tempfile::tempdir().unwrap();
+        fs::write(lora.path().join("pytorch_lora_weights.safetensors"), "").unwrap();
+        let said = files(lora.path()).unwrap_err().to_string();
+        assert!(
+            said.contains("vae/config.json is missing") && said.contains("fuse_lora"),
+            "{said}"
+        );
     }
 }

@@ -103,6 +103,17 @@ impl Config {
     }
 
     fn validate(&self) -> std::result::Result<(), ConfigError> {
+        for (key, channels) in
+            [("in_channels", self.in_channels), ("out_channels", self.out_channels)]
+        {
+            if channels != 3 {
+                return Err(ConfigError::Unsupported {
+                    key: key.to_owned(),
+                    value: channels.into(),
+                    hint: ": images have three channels",
+                });
+            }
+        }
         let levels = self.block_out_channels.len();
         if levels == 0
             || self.down_block_types.len() != levels

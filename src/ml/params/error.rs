@@ -10,6 +10,9 @@ pub enum ParamsError {
     /// It is not a safetensors file.
     #[error("not a safetensors file: {0}")]
     Unreadable(#[from] SafeTensorError),
+    /// It is another file in the place of weights.
+    #[error("not weights but {what}")]
+    Foreign { what: &'static str },
     /// A tensor does not hold floating-point numbers.
     #[error("tensor {name} is stored as {dtype}, not as floating point")]
     NotFloat { name: String, dtype: Dtype },

@@ -7,6 +7,7 @@
 //! trained.
 
 mod error;
+mod foreign;
 mod state_dict;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use rand::RngCore;
 
 use crate::seed::Seed;
 pub use error::ParamsError;
+pub use foreign::{foreign, low_rank};
 pub use state_dict::StateDict;
 
 /// Which tensors of a stored model are variables, by name.

@@ -8,6 +8,7 @@ use half::f16;
 use safetensors::{Dtype, SafeTensorError, SafeTensors, tensor::TensorView};
 
 use super::error::ParamsError;
+use super::foreign::foreign;
 
 /// Named values on the CPU, in the dtype that they were stored in.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,9 @@ impl StateDict {
     /// # Errors
     /// If it is not a safetensors file, or holds numbers that are not floating-point.
     pub fn read(bytes: &[u8]) -> Result<Self, ParamsError> {
+        if let Some(what) = foreign(bytes) {
+            return Err(ParamsError::Foreign { what });
+        }
         let mut tensors = BTreeMap::new();
         for (name, view) in SafeTensors::deserialize(bytes)?.iter() {
             if name.ends_with("num_batches_tracked") || name.ends_with("position_ids") {
@@ -112,7 +116,7 @@ impl StateDict {
     }
 
     /// Names and values in name order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> + Clone {
         self.0.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 

@@ -3,7 +3,7 @@
 
 use candle_core::{Result, Tensor, bail};
 use candle_nn::{Init, VarBuilder};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ml::ops;
 
@@ -17,8 +17,10 @@ pub enum HiddenAct {
     Gelu,
 }
 
-/// The keys of a `config.json` that the encoder reads; others are ignored.
+/// The keys of a `config.json` that the encoder reads; others are ignored. A key that is not there
+/// has the value of transformers' `CLIPTextConfig`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Config {
     /// Entries of the vocabulary.
     pub vocab_size: usize,
@@ -37,9 +39,77 @@ pub struct Config {
     /// Added to variances by layer normalisations.
     pub layer_norm_eps: f64,
     /// Token that begins a prompt.
-    pub bos_token_id: u32,
-    /// Token that ends a prompt.
-    pub eos_token_id: u32,
+    #[serde(deserialize_with = "token_id")]
+    pub bos_token_id: Option<u32>,
+    /// Token that ends a prompt; of several the first. Only pooling, which is not done, looks for
+    /// it.
+    #[serde(deserialize_with = "token_id")]
+    pub eos_token_id: Option<u32>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            vocab_size: 49408,
+            hidden_size: 512,
+            intermediate_size: 2048,
+            num_hidden_layers: 12,
+            num_attention_heads: 8,
+            max_position_embeddings: 77,
+            hidden_act: HiddenAct::QuickGelu,
+            layer_norm_eps: 1e-5,
+            bos_token_id: Some(49406),
+            eos_token_id: Some(49407),
+        }
+    }
+}
+
+/// A token's id: a number, the first of a list, or null.
+fn token_id<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<u32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Ids {
+        One(u32),
+        Several(Vec<u32>),
+    }
+    Ok(Option::<Ids>::deserialize(from)?.and_then(|ids| match ids {
+        Ids::One(id) => Some(id),
+        Ids::Several(ids) => ids.first().copied(),
+    }))
+}
+
+/// Why a `config.json` is not of an encoder that is implemented.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "messages name the fields")]
+pub enum ConfigError {
+    /// It is not JSON, or not with these keys.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+    /// It is of another kind of model.
+    #[error(
+        "{key} = {value} is not supported: the text encoder is CLIP's text model (CLIPTextModel)"
+    )]
+    OtherModel { key: &'static str, value: serde_json::Value },
+}
+
+impl Config {
+    /// Reads transformers' `config.json` of a `CLIPTextModel`.
+    ///
+    /// # Errors
+    /// If it is of another model, such as one with a projection.
+    pub fn from_json(json: &str) -> std::result::Result<Self, ConfigError> {
+        let keys: serde_json::Value = serde_json::from_str(json)?;
+        for (key, of_clip) in [
+            ("model_type", serde_json::json!("clip_text_model")),
+            ("architectures", serde_json::json!(["CLIPTextModel"])),
+        ] {
+            let value = &keys[key];
+            if !value.is_null() && *value != of_clip {
+                return Err(ConfigError::OtherModel { key, value: value.clone() });
+            }
+        }
+        Ok(serde_json::from_value(keys)?)
+    }
 }
 
 fn normal(stdev: f64) -> Init {
@@ -261,6 +331,24 @@ mod tests {
                 values(&again.forward(&ids()).unwrap()),
                 values(&encoder.forward(&ids()).unwrap())
             );
+        }
+    }
+
+    #[test]
+    fn configurations_of_other_text_models_are_refused_by_key() {
+        let read = |json: &str| Config::from_json(json).map_err(|error| error.to_string());
+        let several = read(
+            r#"{"model_type": "clip_text_model", "eos_token_id": [10, 2], "bos_token_id": null}"#,
+        );
+        let several = several.unwrap();
+        assert_eq!((several.eos_token_id, several.bos_token_id), (Some(10), None));
+        assert_eq!((several.max_position_embeddings, several.num_attention_heads), (77, 8));
+        for (json, key) in [
+            (r#"{"architectures": ["CLIPTextModelWithProjection"]}"#, "architectures = "),
+            (r#"{"model_type": "t5"}"#, "model_type = \"t5\""),
+        ] {
+            let error = read(json).unwrap_err();
+            assert!(error.starts_with(key) && error.contains("CLIPTextModel)"), "{error}");
         }
     }
 

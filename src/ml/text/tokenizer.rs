@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::{Lowercase, NFC, Replace, replace::ReplacePattern};
@@ -17,37 +16,13 @@ use tokenizers::{
     Tokenizer, TruncationParams,
 };
 
-const START: &str = "<|startoftext|>";
-const END: &str = "<|endoftext|>";
-const END_OF_WORD: &str = "</w>";
-const WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+pub use super::error::TokenizerError;
+use super::settings::{Settings, SettingsFiles};
 
-/// Why a vocabulary could not be read or trained, or a text not be tokenised.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "messages name the fields")]
-pub enum TokenizerError {
-    /// vocab.json cannot be read.
-    #[error("vocab.json is not a map of tokens to ids: {0}")]
-    Vocab(#[from] serde_json::Error),
-    /// Another JSON file cannot be read.
-    #[error("{name} is not JSON: {problem}")]
-    Json { name: &'static str, problem: serde_json::Error },
-    /// A line of merges.txt is not a pair.
-    #[error("merges.txt line {line} is not two tokens apart by a space")]
-    Merges { line: usize },
-    /// The vocabulary lacks a token that it needs.
-    #[error("the vocabulary lacks the token {token}")]
-    Lacking { token: String },
-    /// A vocabulary smaller than its bytes and special tokens.
-    #[error("a vocabulary of {size} has no room for the {floor} tokens of the byte alphabet")]
-    TooSmall { size: usize, floor: usize },
-    /// A context without room for a token between start and end.
-    #[error("a context of {length} tokens has no room for start and end")]
-    Context { length: usize },
-    /// The tokenizers library failed.
-    #[error("tokenizer: {0}")]
-    Library(#[from] tokenizers::Error),
-}
+pub(super) const START: &str = "<|startoftext|>";
+pub(super) const END: &str = "<|endoftext|>";
+pub(super) const END_OF_WORD: &str = "</w>";
+const WORDS: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
 /// A vocabulary in the two files of transformers' `CLIPTokenizer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,17 +73,19 @@ impl Vocabulary {
         }
         tokens.extend([START.to_owned(), END.to_owned()]);
         Ok(Self {
-            vocab_json: ordered_json(&tokens)?,
+            vocab_json: write_vocabulary(tokens.iter().zip(0u32..))?,
             merges_txt: format!("#version: 0.2\n{}\n", merges.join("\n")).into_bytes(),
         })
     }
 }
 
-/// `{token: index}` in the order of `tokens`, one a line.
-fn ordered_json(tokens: &[String]) -> Result<Vec<u8>, serde_json::Error> {
+/// vocab.json: `{token: id}` in the order of `tokens`, one a line.
+pub(super) fn write_vocabulary<'a>(
+    tokens: impl Iterator<Item = (&'a String, u32)>,
+) -> Result<Vec<u8>, serde_json::Error> {
     let mut json = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut json, PrettyFormatter::with_indent(b""));
-    serde::Serializer::collect_map(&mut serializer, tokens.iter().zip(0u32..))?;
+    serde::Serializer::collect_map(&mut serializer, tokens)?;
     Ok(json)
 }
 
@@ -179,6 +156,8 @@ fn words(caption: &str) -> Result<Vec<String>, TokenizerError> {
 /// `padding="max_length", truncation=True`.
 pub struct ClipTokenizer {
     inner: Tokenizer,
+    /// Ids of a text.
+    context: usize,
     size: usize,
     start: u32,
     end: u32,
@@ -234,47 +213,50 @@ impl ClipTokenizer {
             pad_token: END.to_owned(),
             ..Default::default()
         }));
-        Ok(Self { inner, size, start, end })
+        Ok(Self { inner, context: context_length, size, start, end })
     }
 
-    /// The same, with texts filled up by the token that the bytes of `tokenizer_config.json` and
-    /// `special_tokens_map.json` name, if one does, instead of the end's. As in transformers the
-    /// second wins over a config without `added_tokens_decoder`: so Stable Diffusion 2's texts are
-    /// filled up by `!`, which its config does not say.
+    /// The same as the files beside the vocabulary say: filled up by their padding token instead of
+    /// the end, and cut to their length where that is shorter than the context. Longer texts than
+    /// the encoder has positions for it can't take, so a longer one says nothing.
     ///
     /// # Errors
-    /// If a file is not JSON, or the vocabulary lacks the padding token.
-    pub fn padded_as(
-        mut self,
-        config: Option<&[u8]>,
-        special_tokens: Option<&[u8]>,
-    ) -> Result<Self, TokenizerError> {
-        let parsed = |name, bytes: Option<&[u8]>| -> Result<Value, TokenizerError> {
-            let of_file = |problem| TokenizerError::Json { name, problem };
-            bytes.map_or(Ok(Value::Null), |bytes| serde_json::from_slice(bytes).map_err(of_file))
-        };
-        let config = parsed("tokenizer_config.json", config)?;
-        let special = parsed("special_tokens_map.json", special_tokens)?;
-        // A string, or an object that has it as its content.
-        let padding = |of: &Value| {
-            let token = of.get("pad_token")?;
-            token.as_str().or_else(|| token.get("content")?.as_str()).map(str::to_owned)
-        };
-        let decided = config.get("added_tokens_decoder").is_some();
-        let Some(token) =
-            Some(&special).filter(|_| !decided).and_then(padding).or_else(|| padding(&config))
-        else {
-            return Ok(self);
-        };
-        let id = self
-            .inner
-            .token_to_id(&token)
-            .ok_or_else(|| TokenizerError::Lacking { token: token.clone() })?;
-        // Special tokens are no part of words.
-        self.inner.add_special_tokens([AddedToken::from(token.clone(), true)])?;
-        if let Some(padding) = self.inner.get_padding_mut() {
-            (padding.pad_id, padding.pad_token) = (id, token);
+    /// If a file is not JSON, its length has no room for a token, or the vocabulary lacks one of
+    /// their tokens.
+    pub fn configured(mut self, files: SettingsFiles<'_>) -> Result<Self, TokenizerError> {
+        let Settings { padding, length, added } = Settings::read(files)?;
+        let lacks = |token: &&String| self.inner.token_to_id(token).is_none();
+        let unknown = added.iter().filter(lacks).cloned().collect::<Vec<_>>();
+        if !unknown.is_empty() {
+            return Err(TokenizerError::Added { tokens: unknown });
         }
+        if let Some(token) = &padding {
+            let id = self.inner.token_to_id(token);
+            let id = id.ok_or_else(|| TokenizerError::Lacking { token: token.clone() })?;
+            if let Some(padding) = self.inner.get_padding_mut() {
+                (padding.pad_id, padding.pad_token) = (id, token.clone());
+            }
+        }
+        // Such tokens are no part of words.
+        let whole = added.into_iter().chain(padding).map(|token| AddedToken::from(token, true));
+        self.inner.add_special_tokens(whole)?;
+        match length {
+            Some(length) if length < self.context => self.cut_to(length),
+            _ => Ok(self),
+        }
+    }
+
+    /// The same, with texts of `length` ids.
+    fn cut_to(mut self, length: usize) -> Result<Self, TokenizerError> {
+        if length < 3 {
+            return Err(TokenizerError::Context { length });
+        }
+        self.inner
+            .with_truncation(Some(TruncationParams { max_length: length, ..Default::default() }))?;
+        if let Some(padding) = self.inner.get_padding_mut() {
+            padding.strategy = PaddingStrategy::Fixed(length);
+        }
+        self.context = length;
         Ok(self)
     }
 
@@ -284,6 +266,11 @@ impl ClipTokenizer {
     /// As [`ClipTokenizer::new`].
     pub fn of(vocabulary: &Vocabulary, context_length: usize) -> Result<Self, TokenizerError> {
         Self::new(&vocabulary.vocab_json, &vocabulary.merges_txt, context_length)
+    }
+
+    /// Ids of every text.
+    pub fn context(&self) -> usize {
+        self.context
     }
 
     /// Number of tokens.
@@ -307,6 +294,18 @@ impl ClipTokenizer {
     /// If the tokenizers library fails.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         Ok(self.inner.encode(text, true)?.get_ids().to_vec())
+    }
+
+    /// The end of `text` for which there is no room, as its tokens read; none where all of it fits.
+    ///
+    /// # Errors
+    /// If the tokenizers library fails.
+    pub fn cut(&self, text: &str) -> Result<Option<String>, TokenizerError> {
+        let mut whole = self.inner.clone();
+        whole.with_truncation(None)?.with_padding(None);
+        let ids = whole.encode(text, true)?.get_ids().to_vec();
+        let beyond = ids.get(self.context - 1..).filter(|beyond| beyond.len() > 1);
+        beyond.map(|beyond| self.decode(beyond)).transpose()
     }
 
     /// The text of `ids`, lowercase, its words a space apart, without start, end and padding.
@@ -399,6 +398,52 @@ mod tests {
         let long = tokenizer.encode("image of a skin disease image of a skin disease").unwrap();
         assert_eq!((long.len(), long[7]), (8, tokenizer.end()));
         assert_eq!(tokenizer.decode(&long).unwrap(), "image of a skin disease image");
+        let cut = tokenizer.cut("image of a skin disease image of a skin disease").unwrap();
+        assert_eq!(cut.as_deref(), Some("of a skin disease"));
+        assert_eq!(tokenizer.cut("image of a skin disease image").unwrap(), None);
+    }
+
+    fn configured(config: &str, added: Option<&str>) -> Result<ClipTokenizer, String> {
+        let files = SettingsFiles {
+            config: Some(config.as_bytes()),
+            added_tokens: added.map(str::as_bytes),
+            ..SettingsFiles::default()
+        };
+        let tokenizer = ClipTokenizer::of(&trained(600), 16).unwrap();
+        tokenizer.configured(files).map_err(|error| error.to_string())
+    }
+
+    /// diffusers pads to `model_max_length`; where nothing or more than the encoder takes is said, to
+    /// the encoder's positions.
+    #[test]
+    fn texts_are_as_long_as_the_tokenizer_says() {
+        for (config, expected) in [
+            ("{}", 16),
+            (r#"{"model_max_length": 8}"#, 8),
+            (r#"{"model_max_length": 77}"#, 16),
+            (r#"{"model_max_length": 1000000000000000019884624838656}"#, 16),
+        ] {
+            let tokenizer = configured(config, None).unwrap();
+            let ids = tokenizer.encode("skin disease").unwrap();
+            assert_eq!((ids.len(), tokenizer.context()), (expected, expected), "{config}");
+            let long = tokenizer.encode(&"skin ".repeat(40)).unwrap();
+            assert_eq!((long.len(), long[expected - 1]), (expected, tokenizer.end()), "{config}");
+        }
+        let error = configured(r#"{"model_max_length": 2}"#, None).err().unwrap();
+        assert_eq!(error, "a context of 2 tokens has no room for start and end");
+    }
+
+    #[test]
+    fn added_tokens_that_the_vocabulary_lacks_are_refused_by_name() {
+        let decoder =
+            r#"{"added_tokens_decoder": {"0": {"content": "!"}, "600": {"content": "<mole>"}}}"#;
+        let special = r#"{"additional_special_tokens": ["<mole>"]}"#;
+        let listed = r#"{"<mole>": 600}"#;
+        for (config, added) in [(decoder, None), (special, None), ("{}", Some(listed))] {
+            let error = configured(config, added).err().unwrap();
+            assert!(error.contains("added tokens") && error.contains("`<mole>`"), "{error}");
+        }
+        assert!(configured("{}", Some(r#"{"!": 0}"#)).is_ok());
     }
 
     /// CLIP's own first ids: "!" is 0, "a" is 64, "!</w>" is 256, "a</w>" is 320.

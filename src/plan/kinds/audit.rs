@@ -36,13 +36,16 @@ pub struct PictureSet {
     pub dedupe: vocabulary::Dedupe,
     /// Columns and fields that are not read.
     pub ignored_columns: Vec<String>,
+    /// Ids of pictures that are never used, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
     /// The study's sets and their counts, in the order in which they draw. A cohort is the last of
     /// them; those after it are not named.
     pub sets: Vec<(String, usize)>,
 }
 
 impl Spec for Audit {
-    const KIND: Kind = Kind { name: "audit", version: 3, noun: "audit", on_device: false };
+    const KIND: Kind = Kind { name: "audit", version: 4, noun: "audit", on_device: false };
 }
 
 impl Audit {

@@ -15,7 +15,7 @@ pub struct Import {
 
 impl Spec for Import {
     const KIND: Kind =
-        Kind { name: "import", version: 1, noun: "imported files", on_device: false };
+        Kind { name: "import", version: 1, noun: "import of files", on_device: false };
 }
 
 impl Import {

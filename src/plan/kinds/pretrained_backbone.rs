@@ -16,7 +16,7 @@ impl Spec for PretrainedBackbone {
     const KIND: Kind = Kind {
         name: "pretrained-backbone",
         version: 2,
-        noun: "pretrained-backbone",
+        noun: "pretrained backbone",
         on_device: false,
     };
 }

@@ -14,7 +14,7 @@ pub struct Prompt {
 
 impl Spec for Prompt {
     const KIND: Kind =
-        Kind { name: "prompt", version: 1, noun: "prompt embedding", on_device: true };
+        Kind { name: "prompt", version: 2, noun: "prompt embedding", on_device: true };
 }
 
 impl Prompt {

@@ -22,23 +22,10 @@ impl Builder<'_> {
         Ok(vec![role("images", import)])
     }
 
-    /// The study's sets and their counts, in the order in which they draw.
-    fn sets(&self) -> Vec<(String, usize)> {
-        let images = &self.study.images;
-        let sets = [
-            ("held_out", images.held_out),
-            ("validation", images.validation),
-            ("plentiful", images.plentiful),
-            ("pool", images.pool),
-        ];
-        sets.into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(set, count)| (set.to_owned(), count))
-            .collect()
-    }
-
     fn picture_set(&self, sets: Vec<(String, usize)>) -> kinds::PictureSet {
         let images = &self.study.images;
+        let mut exclude = images.exclude.clone();
+        exclude.sort_unstable();
         kinds::PictureSet {
             source: images.source,
             size: images.size,
@@ -47,6 +34,7 @@ impl Builder<'_> {
             unusable: images.unusable,
             dedupe: images.dedupe,
             ignored_columns: images.ignored_columns.clone(),
+            exclude,
             sets,
         }
     }
@@ -88,7 +76,7 @@ impl Builder<'_> {
             .as_ref()
             .map(|pictures| (pictures.listing.clone(), pictures.missing.clone()))
             .unwrap_or_default();
-        let set = self.picture_set(self.sets());
+        let set = self.picture_set(self.study.images.sets());
         let params = kinds::Audit { set, listing, missing };
         let seed = Some(self.seed.child("cohort"));
         let audit = self.add_once("audit".into(), &params, inputs.clone(), seed, params.work())?;
@@ -162,7 +150,7 @@ impl Builder<'_> {
         mut inputs: Inputs,
         label: &str,
     ) -> Result<TaskId, PlanError> {
-        let mut sets = self.sets();
+        let mut sets = self.study.images.sets();
         let last = sets.iter().position(|(name, _)| name == set).map_or(0, |at| at + 1);
         sets.truncate(last);
         let count = sets.last().map_or(0, |(_, count)| *count);

@@ -41,6 +41,18 @@ fn escape(text: &str) -> String {
     escaped
 }
 
+/// Markdown of these pages as it is read: without what [`escape`] put in.
+pub fn plain(markdown: &str) -> String {
+    let mut plain = String::with_capacity(markdown.len());
+    let mut letters = markdown.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let escapes =
+            letter == '\\' && letters.peek().is_some_and(|next| "\\`*_|]".contains(*next));
+        plain.push(if escapes { letters.next().unwrap_or(letter) } else { letter });
+    }
+    plain.replace("&lt;", "<").replace("&amp;", "&")
+}
+
 /// A code fence that `text` does not contain.
 fn choose_fence(text: &str) -> String {
     let mut fence = "~~~".to_owned();
@@ -58,6 +70,13 @@ mod tests {
     fn markup_is_escaped() {
         assert_eq!(escape("a|b <i> *c*\nd & `e`"), r"a\|b &lt;i> \*c\* d &amp; \`e\`");
         assert_eq!(escape("[a](b) ![a][b] <"), r"[a\](b) ![a\][b] &lt;");
+    }
+
+    #[test]
+    fn what_was_escaped_is_read_plain() {
+        for text in ["a|b <i> *c* d & `e`", r"C:\d\[x](y)", "&lt; \\* _"] {
+            assert_eq!(plain(&escape(text)), text);
+        }
     }
 
     #[test]

@@ -39,23 +39,7 @@ pub fn of(analysis: &Analysis) -> String {
     };
     let (gains, losses) = (shown(true), shown(false));
     let open = contrasts.len() - gains.len() - losses.len();
-    let all = format::count(contrasts.len(), "comparison");
-    let mut sentences = vec![match (gains.len(), losses.len()) {
-        (0, 0) => {
-            format!("Not shown: in none of {all} with real images only does accuracy differ.")
-        }
-        (0, lower) => format!(
-            "No: in none of {all} with real images only is accuracy shown to be higher, and in \
-             {lower} it is lower."
-        ),
-        (higher, 0) => {
-            format!("Yes, in {higher} of {all} with real images only: accuracy is higher.")
-        }
-        (higher, lower) => format!(
-            "It depends: in {higher} of {all} with real images only accuracy is higher, in {lower} \
-             it is lower."
-        ),
-    }];
+    let mut sentences = vec![headline(contrasts.len(), gains.len(), losses.len())];
     let most = |shown: &[&Contrast], what: &str| {
         let size = |contrast: &&&Contrast| contrast.answer.difference.abs();
         let most = shown.iter().max_by(|a, b| size(a).total_cmp(&size(b)))?;
@@ -102,4 +86,49 @@ fn describe(analysis: &Analysis, contrast: &Contrast) -> String {
         contrast.design.setting(),
         format::points(contrast.answer.difference)
     )
+}
+
+/// The answer in a sentence: of all comparisons how many show a gain and how many a loss.
+fn headline(all: usize, gains: usize, losses: usize) -> String {
+    if all == 1 {
+        let shown = match (gains, losses) {
+            (0, 0) => {
+                "Not shown: in the one comparison with real images only, no difference in accuracy is shown."
+            }
+            (0, _) => "No: in the one comparison with real images only, accuracy is lower.",
+            _ => "Yes: in the one comparison with real images only, accuracy is higher.",
+        };
+        return shown.to_owned();
+    }
+    let all = format::count(all, "comparison");
+    match (gains, losses) {
+        (0, 0) => {
+            format!("Not shown: in none of {all} with real images only does accuracy differ.")
+        }
+        (0, lower) => format!(
+            "No: in none of {all} with real images only is accuracy shown to be higher, and in \
+             {lower} it is lower."
+        ),
+        (higher, 0) => {
+            format!("Yes, in {higher} of {all} with real images only: accuracy is higher.")
+        }
+        (higher, lower) => format!(
+            "It depends: in {higher} of {all} with real images only accuracy is higher, in {lower} \
+             it is lower."
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_comparison_is_said_as_one() {
+        for (gains, losses, answer) in [(0, 0, "Not shown"), (0, 1, "No:"), (1, 0, "Yes:")] {
+            let said = headline(1, gains, losses);
+            assert!(said.starts_with(answer) && said.contains("in the one comparison"), "{said}");
+            assert!(headline(2, gains, losses).contains(" of 2 comparisons "));
+        }
+    }
 }

@@ -94,7 +94,7 @@ fn describe_design(part: Part<'_>) -> String {
         (_, most) => format::count(most.copied().unwrap_or(0), "replicate"),
     };
     format!(
-        "Classifiers were trained on {} real images per class of the image set {}{}, {}{}, \
+        "Classifiers were trained on {} real images per class (image set: {}){}, {}{}, \
          {replicates} each, and tested on {} of {}.",
         format::list(&counts),
         part.inputs.study.image_set,
@@ -119,8 +119,9 @@ fn describe_arms(rows: &[Accuracy]) -> String {
     let mut text = match arms.is_empty() {
         true => String::new(),
         false => format!(
-            ", alone or with {} synthetic images for each real one ({})",
+            ", alone or with {} synthetic {} for each real one ({})",
             format::list(&doses),
+            if doses == ["1"] { "image" } else { "images" },
             format::list(&arms)
         ),
     };

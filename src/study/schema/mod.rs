@@ -104,6 +104,10 @@ pub struct Images {
     /// Columns of the tables, or fields of the shards' records, that are not read (sources of
     /// pictures only). Any other column without a known meaning is refused.
     pub ignored_columns: Vec<String>,
+    /// Ids of pictures that are never used, each once (sources of pictures only). A picture's id is
+    /// its path from the set's folder without the ending, `-` for each `/` and `.`; in shards it is
+    /// the key of its members.
+    pub exclude: Vec<String>,
     /// Which annotation of the skin type counts (fitzpatrick17k only).
     pub skin_type: SkinTypeScale,
     /// How a picture that is not square becomes square.

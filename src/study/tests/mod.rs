@@ -42,6 +42,32 @@ fn check(cases: &[(&str, &[&str])], expected: Expect) {
     expected.assert_eq(&format!("{}\n", said.join("\n")));
 }
 
+/// Title, text and prompts of a study are of its pictures: one that extends it with pictures of its
+/// own does not take them over, one that changes anything else does.
+#[test]
+fn words_about_the_pictures_are_not_inherited_across_image_sources() {
+    let low = "title = \"Phantom skin\"\nabout = \"Rendered.\"\nseed = 7\n[generator]\nprompt = \"skin: {label}\"\n\
+               dreambooth.prior.prompt = \"skin\"\n";
+    let own = "extends = \"low.toml\"\n[images]\nsource = \"folder\"\npath = \"p\"\n";
+    let of = |text: &str, sets: &[&str]| {
+        let Study { title, about, generator, seed, .. } =
+            load(&folder(&[("study.toml", text), ("low.toml", low)]), sets).unwrap().study;
+        (title, about, generator.prompt, generator.dreambooth.prior.prompt, seed)
+    };
+    let default =
+        Study::load(&folder(&[("s.toml", "")]).path().join("s.toml"), &[]).unwrap().study.generator;
+    let inherited =
+        || ("Phantom skin".into(), "Rendered.".into(), "skin: {label}".into(), "skin".into(), 7);
+    assert_eq!(of("extends = \"low.toml\"\n[images]\nsource = \"phantom\"\n", &[]), inherited());
+    assert_eq!(of("extends = \"low.toml\"\nclassifier.epochs = 3\n", &[]), inherited());
+    let prior = default.dreambooth.prior.prompt.clone();
+    let bare = (String::new(), String::new(), default.prompt.clone(), prior.clone(), 7);
+    assert_eq!(of(own, &[]), bare);
+    let said = format!("title = \"Mine\"\n{own}[generator]\nprompt = \"a {{label}}\"\n");
+    let expected = ("Mine".into(), String::new(), "a {label}".into(), prior, 7);
+    assert_eq!(of(&said, &[]), expected);
+}
+
 /// The authors' rule: their 100 and 1,000 images are of the larger batches already.
 #[test]
 fn batches_grow_with_the_images() {
@@ -106,7 +132,7 @@ fn assignments_take_bare_words_where_a_string_belongs() {
         "",
         &[
             "title=A trial = 3",
-            "images.path=/usr/share/sets",
+            "ratings.path=/usr/share/sets",
             "base.from = ",
             "about=\"quoted\"",
             "goal=base",
@@ -117,7 +143,7 @@ fn assignments_take_bare_words_where_a_string_belongs() {
     )
     .study;
     assert_eq!(study.title, "A trial = 3");
-    assert_eq!(study.images.path, "/usr/share/sets");
+    assert_eq!(study.ratings.path, "/usr/share/sets");
     assert_eq!(
         (study.base.from.as_str(), study.about.as_str(), study.goal),
         ("", "quoted", Goal::Base)

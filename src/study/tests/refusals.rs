@@ -400,6 +400,10 @@ fn what_nothing_reads_is_refused_where_it_is_said() {
             (UNTUNED, &["generator.variants.raw.dreambooth.prior.images=3"]),
             ("[images]\nskin_type = \"centaur\"", &[]),
             (
+                "images = { path = \"p\", fit = \"pad\", unusable = \"drop\", exclude = [\"a\", \"a\"] }",
+                &[],
+            ),
+            (
                 "[images]\nsource = \"ddi\"\npath = \"p\"\nclasses = [\"benign\", \"malignant\"]\n[base]\nfrom = \"b\"",
                 &["images.skin_type=centaur"],
             ),
@@ -416,6 +420,11 @@ fn what_nothing_reads_is_refused_where_it_is_said() {
             --set generator.variants.raw.dreambooth.prior.images=3: `generator.variants.raw.dreambooth.prior.images` is 3, but dreambooth.models is "untuned": leave it out, or choose models that are tuned
             --set generator.variants.raw.dreambooth.prior.images=3: `generator.variants.raw` makes images for no arm: name one, such as "text-to-image@raw", in `arms` of an experiment
             study.toml:2:13: `images.skin_type` is "centaur"; allowed: "scale" (only the source fitzpatrick17k has another)
+            study.toml:1:19: `images.path` is "p"; allowed: "" (the source phantom has no files)
+            study.toml:1:66: `images.exclude` is ["a", "a"]; allowed: [] (the source phantom has no pictures to name)
+            study.toml:1:66: `images.exclude` has "a" twice; each value may stand once
+            study.toml:1:30: `images.fit` is "pad"; allowed: "crop" (the images of the source phantom are square already)
+            study.toml:1:48: `images.unusable` is "drop"; allowed: "refuse" (the images of the source phantom are all there)
             --set images.skin_type=centaur: `images.skin_type` is "centaur"; allowed: "scale" (only the source fitzpatrick17k has another)
         "#]],
     );

@@ -1,8 +1,8 @@
 //! The rules of the real images.
 
 use super::super::schema::*;
-use super::rules::{Rules, join};
-use crate::vocabulary::{Dedupe, ImageSource, SkinTypeScale};
+use super::rules::{Rules, join, to_toml};
+use crate::vocabulary::{Dedupe, Fit, ImageSource, SkinTypeScale, Unusable};
 
 pub(super) fn images(study: &Study, rules: &mut Rules) {
     let images = &study.images;
@@ -48,6 +48,13 @@ pub(super) fn images(study: &Study, rules: &mut Rules) {
             ),
         );
     }
+    let unread = rules.said.since("images.path", "images.source");
+    rules.require(
+        what.is_some() || images.path.is_empty() || !unread,
+        "images.path",
+        &images.path,
+        format!("\"\" (the source {} has no files)", source.name()),
+    );
     let tables = [
         ("annotations", &images.annotations, annotated),
         ("held_out_list", &images.held_out_list, listed),
@@ -64,6 +71,14 @@ pub(super) fn images(study: &Study, rules: &mut Rules) {
         &images.ignored_columns,
         allowed,
     );
+    let allowed = format!("[] (the source {} has no pictures to name)", source.name());
+    rules.require(
+        source.has_pictures() || images.exclude.is_empty(),
+        "images.exclude",
+        &images.exclude,
+        allowed,
+    );
+    rules.unique("images.exclude", &images.exclude);
     let read = source == ImageSource::Fitzpatrick17k
         || !rules.said.since("images.skin_type", "images.source");
     let allowed = "\"scale\" (only the source fitzpatrick17k has another)";
@@ -73,6 +88,19 @@ pub(super) fn images(study: &Study, rules: &mut Rules) {
         images.skin_type,
         allowed,
     );
+    for (key, value, default, said) in [
+        ("images.fit", to_toml(&images.fit), to_toml(&Fit::Crop), "are square already"),
+        ("images.unusable", to_toml(&images.unusable), to_toml(&Unusable::Refuse), "are all there"),
+    ] {
+        let read = source.has_pictures() || !rules.said.since(key, "images.source");
+        if !read && value != default {
+            let source = source.name();
+            let message = format!(
+                "`{key}` is {value}; allowed: {default} (the images of the source {source} {said})"
+            );
+            rules.refuse(key, message);
+        }
+    }
     let kept = images.dedupe == Dedupe::Keep || source.has_pictures();
     let allowed = format!("\"keep\" (the images of the source {} are not compared)", source.name());
     rules.require(kept, "images.dedupe", images.dedupe, allowed);

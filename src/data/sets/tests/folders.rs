@@ -51,6 +51,22 @@ fn said_of(root: &Path, table: Option<&Table>, classes: &[&str]) -> String {
     read.records.iter().map(record).chain(read.listing).collect::<Vec<_>>().join("\n")
 }
 
+/// Excluded pictures are counted, and an id that the set lacks is refused: a slip would let one in.
+#[test]
+fn excluded_pictures_are_left_out_by_id() {
+    let root = folder_of(&["train/a/1.x.png", "train/a/2.png", "train/b/1.png"]);
+    let read = read_folder(root.path(), None, &["a", "b"]).unwrap();
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let exclude = ids(&["train-a-1-x", "train-b-1"]);
+    read.has_all(&exclude).unwrap();
+    let left = read.clone().without(&exclude);
+    assert_eq!(left.records.iter().map(|record| &record.id).collect::<Vec<_>>(), ["train-a-2"]);
+    assert_eq!(left.listing, ["2 pictures are excluded by images.exclude and not used"]);
+    assert_eq!(read.clone().without(&[]), read);
+    let refused = read.has_all(&ids(&["train-a-2", "train-a-3", "a\u{1b}"])).unwrap_err();
+    expect!["images.exclude: 2 of its ids are of no picture of the set: `train-a-3`, `a\\u{1b}`. An id is the path from the set's folder without its ending, `-` for each `/` and `.`, or the key of a shard's members"].assert_eq(&refused.to_string());
+}
+
 #[test]
 fn folders_are_classes_with_or_without_parts() {
     let plain = folder_of(&[

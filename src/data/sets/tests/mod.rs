@@ -207,9 +207,9 @@ fn fitzpatrick17k_is_the_papers() {
         (set.of(&classes()).unwrap(), |set: &Catalogue| (0..set.records.len()).collect::<Vec<_>>());
     let wanted = |key, count, part| Wanted { key, count, strata: Strata::Classes, part };
     let sets = [
-        wanted("held_out", 40, Part::Test),
-        wanted("validation", 40, Part::Validation),
-        wanted("pool", 228, Part::Train),
+        wanted("held_out".into(), 40, Part::Test),
+        wanted("validation".into(), 40, Part::Validation),
+        wanted("pool".into(), 228, Part::Train),
     ];
     let taken =
         split(&set.records, &alone(&set), &classes(), &sets, Seed::of_study(111_108)).unwrap();
@@ -248,9 +248,14 @@ fn ddi_is_held_out_by_skin_type() {
     assert_eq!((set.records.len(), set.counts()["malignant"], set.notes.len()), (656, 171, 0));
     let classes = ddi::CLASSES.map(str::to_owned);
     let by_type = |key, part| Wanted { key, count: 32, strata: Strata::SkinTypes, part };
-    let pool = Wanted { key: "pool", count: 100, strata: Strata::Classes, part: Part::Train };
+    let pool =
+        Wanted { key: "pool".into(), count: 100, strata: Strata::Classes, part: Part::Train };
     let alone = (0..set.records.len()).collect::<Vec<_>>();
-    let sets = [by_type("held_out", Part::Test), by_type("validation", Part::Validation), pool];
+    let sets = [
+        by_type("held_out".into(), Part::Test),
+        by_type("validation".into(), Part::Validation),
+        pool,
+    ];
     let taken = split(&set.records, &alone, &classes, &sets, Seed::of_study(94_894)).unwrap();
     for (at, set_of) in taken[..2].iter().enumerate() {
         let found =

@@ -19,6 +19,7 @@ use crate::ml::loss::mse;
 use crate::ml::optim::{AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
+use crate::ml::text::settings::SettingsFiles;
 use crate::ml::text::tokenizer::ClipTokenizer;
 use crate::vocabulary::Solver;
 
@@ -126,7 +127,13 @@ fn check(name: &str, device: Device) {
     let tokenizer = ClipTokenizer::new(vocabulary.as_bytes(), merges.as_bytes(), length).unwrap();
     let some = |path: &str| std::fs::read(reference.folder.join(path)).ok();
     let (settings, special) = (some(TOKENIZER_CONFIG), some(SPECIAL_TOKENS));
-    let tokenizer = tokenizer.padded_as(settings.as_deref(), special.as_deref()).unwrap();
+    let tokenizer = tokenizer
+        .configured(SettingsFiles {
+            config: settings.as_deref(),
+            special_tokens: special.as_deref(),
+            ..SettingsFiles::default()
+        })
+        .unwrap();
     let mut ids = Vec::new();
     for case in facts["tokenizer"].as_array().unwrap() {
         let text = case["text"].as_str().unwrap();
