@@ -20,7 +20,7 @@ pub fn date(unix_ms: u64) -> String {
 
 /// The same in ISO 8601, to the second.
 pub fn iso8601(unix_ms: u64) -> String {
-    format!("{}Z", date(unix_ms).trim_end_matches(" UTC").replace(' ', "T"))
+    format!("{}+00:00", date(unix_ms).trim_end_matches(" UTC").replace(' ', "T"))
 }
 
 #[cfg(test)]
@@ -39,6 +39,6 @@ mod tests {
             2100-03-01 00:00:00 UTC
             584556019-04-03 14:25:51 UTC"#]]
         .assert_eq(&dates.join("\n"));
-        assert_eq!(iso8601(951_868_799_000), "2000-02-29T23:59:59Z");
+        assert_eq!(iso8601(951_868_799_000), "2000-02-29T23:59:59+00:00");
     }
 }

@@ -18,6 +18,10 @@ pub struct Export<'a> {
     pub sets: &'a [String],
     /// Cargo.lock of the program.
     pub lock: &'a str,
+    /// The license, as an address or in words; none: that is said.
+    pub license: Option<&'a str>,
+    /// The person or organisation whose results they are.
+    pub author: Option<&'a str>,
     /// The finished tasks: how the study calls each, and its receipt.
     pub results: &'a [(String, Receipt)],
     /// The label of the task whose output is the report.

@@ -13,6 +13,7 @@ use crate::store::Receipt;
 
 const PROCESS: &str = "https://w3id.org/ro/wfrun/process/0.5";
 const SOFTWARE: &str = "#titrate";
+const AUTHOR: &str = "#author";
 
 /// The whole document.
 pub(super) fn metadata(export: &Export, contents: &Contents) -> Value {
@@ -24,7 +25,12 @@ pub(super) fn metadata(export: &Export, contents: &Contents) -> Value {
             "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
         }),
         root(export, contents),
-        json!({"@id": PROCESS, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}),
+        json!({
+            "@id": PROCESS,
+            "@type": "CreativeWork",
+            "name": "Process Run Crate",
+            "version": "0.5",
+        }),
         json!({
             "@id": SOFTWARE,
             "@type": "SoftwareApplication",
@@ -36,7 +42,17 @@ pub(super) fn metadata(export: &Export, contents: &Contents) -> Value {
         file("study.toml", "the study as it was resolved", "application/toml"),
         file("Cargo.lock", "the versions of all crates of the program", "application/toml"),
     ];
-    graph.extend(contents.objects.iter().map(object));
+    let mut names = BTreeMap::new();
+    for (label, receipt) in export.results {
+        for entry in receipt.output.entries() {
+            names.entry(entry.digest).or_insert((entry.name.as_str(), label.as_str()));
+        }
+    }
+    graph.extend(contents.objects.iter().map(|included| {
+        let (name, label) = names[&included.digest];
+        object(included, included.path.strip_prefix("report/").unwrap_or(name), label)
+    }));
+    graph.extend(people(export));
     let made = export.results.iter().map(|(_, receipt)| receipt.output.digest());
     let made: BTreeSet<Digest> = made.collect();
     let mut outside: BTreeSet<&Digest> = BTreeSet::new();
@@ -65,9 +81,11 @@ fn root(export: &Export, contents: &Contents) -> Value {
     let receipts = export.results.iter().map(|(_, receipt)| receipt_name(&receipt.key));
     let objects = contents.objects.iter().map(|object| object.path.clone());
     let parts: Vec<Value> = named.into_iter().chain(receipts).chain(objects).map(id).collect();
-    let actions = export.results.iter().map(|(_, receipt)| id(action_id(receipt)));
+    let actions = export.results.iter().map(|(_, receipt)| action_id(receipt));
+    let outputs = export.results.iter().map(|(_, receipt)| output_id(&receipt.output.digest()));
+    let mentioned: BTreeSet<String> = actions.chain(outputs).collect();
     let last = export.results.iter().map(|(_, receipt)| ended(receipt)).max().unwrap_or(0);
-    json!({
+    let mut entity = json!({
         "@id": "./",
         "@type": "Dataset",
         "name": format!("{}: {}", export.study, export.title),
@@ -81,11 +99,33 @@ fn root(export: &Export, contents: &Contents) -> Value {
             contents.left_out.bytes,
         ),
         "datePublished": iso8601(last),
-        "license": "No license is stated; ask whoever gave you this archive.",
+        "license": match export.license {
+            Some(address) if is_address(address) => id(address.to_owned()),
+            Some(words) => words.into(),
+            None => "No license is stated; ask whoever gave you this archive.".into(),
+        },
         "conformsTo": {"@id": PROCESS},
         "hasPart": parts,
-        "mentions": actions.collect::<Vec<_>>(),
-    })
+        "mentions": one_or_many(mentioned.into_iter().map(id)),
+    });
+    if export.author.is_some() {
+        entity["author"] = id(AUTHOR.to_owned());
+    }
+    entity
+}
+
+/// The author and the license, where they are entities of their own.
+fn people(export: &Export) -> Vec<Value> {
+    let author = export.author.map(|name| json!({"@id": AUTHOR, "@type": "Person", "name": name}));
+    let license = export
+        .license
+        .filter(|text| is_address(text))
+        .map(|address| json!({"@id": address, "@type": "CreativeWork", "name": "the license"}));
+    author.into_iter().chain(license).collect()
+}
+
+fn is_address(text: &str) -> bool {
+    text.starts_with("https://") || text.starts_with("http://")
 }
 
 /// titrate's version and the commits that the tasks ran with.
@@ -114,8 +154,8 @@ fn action(label: &str, receipt: &Receipt, made: &BTreeSet<Digest>) -> Value {
         "instrument": {"@id": SOFTWARE},
         "startTime": iso8601(receipt.cost.started_unix_ms),
         "endTime": iso8601(ended(receipt)),
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
-        "object": inputs.into_iter().map(input).collect::<Vec<_>>(),
+        "actionStatus": "http://schema.org/CompletedActionStatus",
+        "object": one_or_many(inputs.into_iter().map(input)),
         "result": [id(output_id(&receipt.output.digest())), id(receipt_name(&receipt.key))],
     })
 }
@@ -131,18 +171,49 @@ fn output(label: &str, receipt: &Receipt, contents: &Contents) -> Value {
         "@type": "Collection",
         "name": format!("the output of {label}"),
         "description": names.collect::<Vec<_>>().join("\n"),
-        "hasPart": parts,
+        "hasPart": one_or_many(parts.into_iter()),
     })
 }
 
-fn object(object: &Included) -> Value {
-    json!({
+/// An object with the name that its task gave it.
+fn object(object: &Included, name: &str, label: &str) -> Value {
+    let mut entity = json!({
         "@id": object.path,
         "@type": "File",
-        "name": object.path.rsplit('/').next().unwrap_or_default(),
+        "name": name,
+        "description": format!("an output of {label}"),
         "contentSize": object.size.to_string(),
         "identifier": format!("blake3:{}", object.digest),
+    });
+    if let Some(format) = format_of(name) {
+        entity["encodingFormat"] = format.into();
+    }
+    entity
+}
+
+fn format_of(name: &str) -> Option<&'static str> {
+    Some(match name.rsplit_once('.')?.1 {
+        "html" => "text/html",
+        "md" => "text/markdown",
+        "csv" => "text/csv",
+        "tex" => "application/x-tex",
+        "txt" | "log" => "text/plain",
+        "json" => "application/json",
+        "toml" => "application/toml",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "jpg" | "jpeg" => "image/jpeg",
+        "webp" => "image/webp",
+        "tar" => "application/x-tar",
+        "safetensors" => "application/octet-stream",
+        _ => return None,
     })
+}
+
+/// A list of one is written as the one: RO-Crates are compacted.
+fn one_or_many(values: impl Iterator<Item = Value>) -> Value {
+    let mut values: Vec<Value> = values.collect();
+    if values.len() == 1 { values.remove(0) } else { values.into() }
 }
 
 fn file(path: &str, name: &str, format: &str) -> Value {

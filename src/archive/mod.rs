@@ -1,8 +1,8 @@
 //! Archives: the results of a study in one file, for a journal or a repository of data, to be read
 //! without titrate and checked with it.
 //!
-//! May import `date`, `id`, `regular`, `remote`, `replace`, `store` and `wording`. An archive is a zip file
-//! without compression and an RO-Crate:
+//! May import `date`, `id`, `regular`, `remote`, `replace`, `store` and `wording`. An archive is a
+//! zip file without compression and an RO-Crate:
 //!
 //! ```text
 //! ro-crate-metadata.json  what is in it and how it was made, for readers of RO-Crates

@@ -39,6 +39,8 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &ExportRun) -> Result<Exit>
         device: which.place.device.name(),
         sets: &which.place.sets,
         lock: LOCK,
+        license: arguments.license.as_deref(),
+        author: arguments.author.as_deref(),
         results: &results,
         report: REPORT,
         weights: arguments.weights,

@@ -84,6 +84,12 @@ pub(super) struct ExportRun {
     /// With images, and shards of them
     #[arg(long)]
     pub images: bool,
+    /// The license of the results, by its address or in words
+    #[arg(long, value_name = "TEXT")]
+    pub license: Option<String>,
+    /// Whose results they are
+    #[arg(long, value_name = "NAME")]
+    pub author: Option<String>,
     /// The file with the key that signs the receipts [default: the key in titrate.toml; without
     /// one they are not signed]
     #[arg(long, value_name = "FILE", env = "TITRATE_SIGNING_KEY")]

@@ -11,7 +11,8 @@ use crate::id::{Digest, Key};
 pub enum RemoteError {
     /// The text is no location.
     #[error(
-        "`{text}` is no shared store: {cause}; file:///folder, s3://bucket/prefix or https://host/path expected"
+        "`{text}` is no shared store: {cause}; file:///folder, s3://bucket/prefix or \
+         https://host/path expected"
     )]
     Location { text: String, cause: String },
     /// The configuration can't be used.
@@ -37,7 +38,8 @@ pub enum RemoteError {
     Receipt { place: Box<str>, label: Box<str>, key: Key, cause: Untrusted },
     /// An object that is not what its name says.
     #[error(
-        "{place}: `{name}` of {label} (cas/{}) is refused: there is nothing, or not these {size} bytes",
+        "{place}: `{name}` of {label} (cas/{}) is refused: there is nothing, or not these {size} \
+         bytes",
         digest.short()
     )]
     Object { place: Box<str>, label: Box<str>, name: Box<str>, digest: Digest, size: u64 },

@@ -109,8 +109,8 @@ impl Remote {
         Ok(Self { location: location.clone(), store })
     }
 
-    /// Makes the folder of a store that is one, so that it can be opened; others are made by whoever
-    /// runs them.
+    /// Makes the folder of a store that is one, so that it can be opened; others are made by
+    /// whoever runs them.
     ///
     /// # Errors
     /// If the folder can't be made.
@@ -263,8 +263,8 @@ impl Remote {
         }
     }
 
-    /// Whether something lies in an entry's place in a folder that is no file, such as a pipe, which
-    /// would be waited for. It counts as an entry without bytes.
+    /// Whether something lies in an entry's place in a folder that is no file, such as a pipe,
+    /// which would be waited for. It counts as an entry without bytes.
     fn is_odd(&self, path: &Path) -> bool {
         let Location::Folder(folder) = &self.location else { return false };
         let place = folder.join(path.as_ref());
