@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -10,12 +11,12 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::cli::args::{Check, Device, Reproduce, Which};
+use crate::cli::args::{Check, Device, Executor, Reproduce, Which};
 use crate::cli::common::{AUDIT, Opened, Pipeline, REPORT, load_study, open, print, workspace};
 use crate::cli::exit::Exit;
-use crate::cli::terminal::{Show, Terminal, quoted};
+use crate::cli::terminal::{Show, Terminal};
 use crate::cli::{export, weights};
-use crate::exec::{self, Event, Journal, Options, Outcome, Stop};
+use crate::exec::{self, Event, Journal, Options, Outcome, Place, Profile, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, walk};
 use crate::report;
@@ -23,6 +24,7 @@ use crate::sources;
 use crate::stats::audit::Audit;
 use crate::store::Store;
 use crate::study::Goal;
+use crate::wording::quoted;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
     sources::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
@@ -92,6 +94,8 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
         which: which.clone(),
         out: None,
         jobs: None,
+        executor: Executor::Local,
+        profile: None,
         only: Some(AUDIT.to_owned()),
         keep_going: false,
         quiet: false,
@@ -166,13 +170,16 @@ fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
 /// Runs the graph while showing and journalling its events.
 fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> Result<Outcome> {
     refuse_absent(graph)?;
-    refuse_unusable_device(graph, store)?;
-    let cores = exec::cores();
+    let (place, cores) = (place(arguments)?, exec::cores());
+    if matches!(place, Place::Here) {
+        refuse_unusable_device(graph, store)?;
+    }
     let options = Options {
-        jobs: arguments.jobs.map_or(cores, |jobs| jobs as usize),
+        jobs: arguments.jobs.map(|jobs| jobs as usize).or(place.at_once()).unwrap_or(cores),
+        place,
         cores,
         keep_going: arguments.keep_going,
-        worker: worker_arguments(store)?,
+        worker: worker_arguments(store.root())?,
         interrupt: interrupt()?,
     };
     let show = match (arguments.json, arguments.quiet) {
@@ -195,9 +202,34 @@ fn run(graph: &Graph, store: &Store, arguments: &Reproduce, resolved: &str) -> R
     exec::run(graph, store, &options, &mut emit).context("the run was given up")
 }
 
-fn worker_arguments(store: &Store) -> Result<Vec<OsString>> {
-    let root: PathBuf = std::path::absolute(store.root())
-        .with_context(|| format!("find {}", store.root().display()))?;
+/// Where tasks run.
+fn place(arguments: &Reproduce) -> Result<Place> {
+    let Some(path) = &arguments.profile else { return Ok(Place::Here) };
+    let profile = Profile::read(&workspace().join(path))?;
+    let missing = |table: &str| {
+        format!("{} has no table [{table}], which --executor {table} reads", path.display())
+    };
+    Ok(match arguments.executor {
+        Executor::Local => bail!("--profile {} is of no use without --executor", path.display()),
+        Executor::Command => Place::Command(profile.command.with_context(|| missing("command"))?),
+        Executor::Slurm => Place::Slurm(profile.slurm.with_context(|| missing("slurm"))?),
+    })
+}
+
+/// Runs a task elsewhere than on the coordinator's machine.
+pub(super) fn work(store: &Path, task: &str) -> ExitCode {
+    match worker_arguments(&workspace().join(store)) {
+        Ok(arguments) => exec::serve_task(&workspace().join(store), task, &arguments),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            Exit::Study.into()
+        }
+    }
+}
+
+fn worker_arguments(store: &Path) -> Result<Vec<OsString>> {
+    let root: PathBuf =
+        std::path::absolute(store).with_context(|| format!("find {}", store.display()))?;
     Ok(vec!["worker".into(), "--store".into(), root.into()])
 }
 

@@ -27,6 +27,8 @@ pub enum Event {
     Opened { tasks: usize, cost: f64 },
     /// A task's artifact is there already.
     Cached { label: String, key: Key, cost: f64 },
+    /// A task was handed over to be started elsewhere.
+    Submitted { label: String, kind: String, key: Key },
     Started {
         label: String,
         kind: String,
@@ -58,6 +60,8 @@ pub enum Event {
     },
     /// `label` cannot run because `behind` failed.
     Blocked { label: String, behind: String },
+    /// Something that concerns how tasks are run, such as one that is submitted again.
+    Remark { text: String },
     /// The user asked to stop.
     Interrupted,
     /// Last of a run.

@@ -3,7 +3,9 @@
 //!
 //! This program is the tests, and also the coordinator and the worker that they start.
 
+mod cluster;
 mod command_line;
+mod elsewhere;
 mod queue;
 mod runs;
 mod torture;
@@ -25,7 +27,16 @@ fn main() -> ExitCode {
     let filters: Vec<&String> =
         arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut failed = Vec::new();
-    for (name, test) in [runs::TESTS, queue::TESTS, command_line::TESTS, torture::TESTS].concat() {
+    for (name, test) in [
+        runs::TESTS,
+        queue::TESTS,
+        command_line::TESTS,
+        elsewhere::TESTS,
+        cluster::TESTS,
+        torture::TESTS,
+    ]
+    .concat()
+    {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
             let passed = catch_unwind(test).is_ok();
             println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });

@@ -67,6 +67,7 @@ impl Place {
 
     pub fn options(&self) -> Options {
         Options {
+            place: titrate::exec::Place::Here,
             jobs: 2,
             cores: 4,
             keep_going: false,
