@@ -10,6 +10,7 @@ use crate::cli::common::{Opened, Pipeline, open, print};
 use crate::cli::exit::Exit;
 use crate::cli::power::power;
 use crate::cli::units::{date, duration, size};
+use crate::exec;
 use crate::id::{Digest, Key};
 use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
 use crate::sources;
@@ -159,6 +160,9 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
             text,
             "{unknown:5}  unknown until those have run: unchanged outputs leave them fresh"
         )?;
+    }
+    if let Some(line) = exec::standing(store.root()) {
+        writeln!(text, "\n{line}")?;
     }
     print(&text);
     Ok(Exit::Done)

@@ -33,6 +33,7 @@ pub use elsewhere::serve_task;
 pub use event::{Counts, Event};
 pub use journal::Journal;
 pub use profile::{Place, Profile, ProfileError};
+pub use slurm::standing;
 pub use worker::{Outputs, Run, StepError, serve};
 
 use crate::store::StoreError;

@@ -16,12 +16,14 @@ use signal_hook::flag;
 
 use crate::exec::attempts::{Submission, drop_legacy, inherit};
 use crate::exec::protocol::{Cause, Commit, Message, Order, STOPPED};
-use crate::exec::spent::Meter;
+use crate::exec::spent::{Meter, Spent};
 use crate::exec::{log, machine};
 use crate::plan::Job;
 use crate::plan::Progress;
 use crate::regular;
-use crate::store::{Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError, host_name};
+use crate::store::{
+    Artifact, Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError, host_name,
+};
 use crate::wording::causes;
 
 /// Named outputs of a step.
@@ -143,34 +145,9 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<Ending, StepError> {
     let output = objects.put_artifact(outputs)?;
     let log = regular::read(&job.work.join(log::NAME)).ok().filter(|log| !log.is_empty());
     let log = log.map(|log| objects.put(&log)).transpose()?;
-    let files = job.files.iter().flat_map(|(role, files)| {
-        files.iter().map(move |file| (format!("{role}/{}", file.name), file.digest))
-    });
-    let spent = meter.stop();
-    let receipt = Receipt {
-        titrate_receipt: Receipt::FORMAT,
-        key: job.key,
-        manifest: job.manifest.clone(),
-        kind: job.kind.clone(),
-        version: job.version,
-        label: job.label.clone(),
-        inputs: job
-            .inputs
-            .iter()
-            .map(|(role, artifact)| (role.clone(), artifact.digest()))
-            .chain(files)
-            .collect(),
-        output,
-        cost: Cost {
-            started_unix_ms,
-            wall_s: spent.wall_s,
-            cpu_s: spent.cpu_s,
-            peak_memory: spent.peak_memory,
-        },
-        origin: origin(order.commit.as_ref(), &job.device),
-        attempt: job.attempt,
-        log,
-    };
+    let Spent { wall_s, cpu_s, peak_memory, .. } = meter.stop();
+    let cost = Cost { started_unix_ms, wall_s, cpu_s, peak_memory };
+    let receipt = Receipt { log, ..receipt(order, output, cost) };
     Inbox::at(root).publish(&objects, &receipt)?;
     if is_child {
         claim.clear()?;
@@ -180,6 +157,29 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<Ending, StepError> {
         drop_legacy(claim.folder());
     }
     Ok(Ending::Done)
+}
+
+/// The receipt of an attempt, without its log.
+fn receipt(order: &Order, output: Artifact, cost: Cost) -> Receipt {
+    let job = &order.job;
+    let artifacts = job.inputs.iter().map(|(role, artifact)| (role.clone(), artifact.digest()));
+    let files = job.files.iter().flat_map(|(role, files)| {
+        files.iter().map(move |file| (format!("{role}/{}", file.name), file.digest))
+    });
+    Receipt {
+        titrate_receipt: Receipt::FORMAT,
+        key: job.key,
+        manifest: job.manifest.clone(),
+        kind: job.kind.clone(),
+        version: job.version,
+        label: job.label.clone(),
+        inputs: artifacts.chain(files).collect(),
+        output,
+        cost,
+        origin: origin(order.commit.as_ref(), &job.device),
+        attempt: job.attempt,
+        log: None,
+    }
 }
 
 /// An earlier attempt whose coordinator was killed is dying: it is waited for.

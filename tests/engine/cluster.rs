@@ -9,7 +9,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::elsewhere::{Cluster, Run, is_alive, until, waiting};
+use crate::elsewhere::{Cluster, Run, inside, is_alive, until, waiting};
 use crate::toy::{self, Toy, ToyTask};
 
 pub const TESTS: &[(&str, fn())] = &[("a_real_cluster_gives_what_children_give", a_real_cluster)];
@@ -70,11 +70,24 @@ impl Slurm {
         Some((words.next()?.to_owned(), words.nth(1)?.to_owned()))
     }
 
-    fn restart_controller(&self) {
+    /// Brings all nodes back that are down.
+    fn resume(&self) {
+        until("all nodes", || {
+            // It refuses for those that are up.
+            let mut resume = Command::new("scontrol");
+            resume.args(["update", "nodename=n[1-2]", "state=resume"]);
+            resume.env("SLURM_CONF", self.config()).output().unwrap();
+            let states = self.says(&["sinfo", "-h", "-N", "-p", "main", "-o", "%T"]);
+            states.lines().filter(|state| ["idle", "mixed", "allocated"].contains(state)).count()
+                == 2
+        });
+    }
+
+    fn restart_controller(&self, signal: Signal) {
         let file = self.folder.join("slurmctld.pid");
         let pid: i32 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
         let pid = Pid::from_raw(pid).unwrap();
-        kill_process(pid, Signal::KILL).unwrap();
+        kill_process(pid, signal).unwrap();
         until("the controller's end", || !is_alive(pid));
         // It is its own daemon; what it says is in its log.
         self.says(&["slurmctld"]);
@@ -131,6 +144,8 @@ fn a_real_cluster() {
     requeued_while_the_controller_is_away(&slurm);
     killed_and_found_again(&slurm);
     preempted_and_out_of_time(&slurm);
+    // Last: it gives out ids again that nodes know, which are drained for that.
+    a_controller_that_crashes(&slurm);
 }
 
 fn a_study(slurm: &Slurm) {
@@ -145,7 +160,7 @@ fn a_study(slurm: &Slurm) {
 }
 
 /// The node of a job goes down, which goes on there and begins again on the other one, and the
-/// controller crashes meanwhile.
+/// controller is started again meanwhile.
 fn requeued_while_the_controller_is_away(slurm: &Slurm) {
     let real = Real::new(slurm, "", waiting);
     let run = real.start();
@@ -153,7 +168,7 @@ fn requeued_while_the_controller_is_away(slurm: &Slurm) {
     let (_, node) = slurm.running().unwrap();
     let node = format!("nodename={node}");
     slurm.says(&["scontrol", "update", &node, "state=down", "reason=test"]);
-    slurm.restart_controller();
+    slurm.restart_controller(Signal::TERM);
     until("a second worker", || real.begun() == 2);
     let (job, _) = slurm.running().unwrap();
     // And once more, by hand.
@@ -161,7 +176,19 @@ fn requeued_while_the_controller_is_away(slurm: &Slurm) {
     until("a third worker", || real.begun() == 3);
     fs::write(real.cluster.path("go"), "").unwrap();
     real_end(&real, run);
-    slurm.says(&["scontrol", "update", &node, "state=resume"]);
+    slurm.resume();
+}
+
+/// It forgets what it has not written down yet, such as a job whose id it has just given out.
+fn a_controller_that_crashes(slurm: &Slurm) {
+    let real = Real::new(slurm, "", waiting);
+    let run = real.start();
+    until("a worker", || real.begun() == 1);
+    slurm.restart_controller(Signal::KILL);
+    fs::write(real.cluster.path("go"), "").unwrap();
+    let ended = run.end();
+    ended.counts(2, 2);
+    assert!(!ended.stderr.contains("other bytes"), "{ended:?}");
 }
 
 /// Both tasks ran, once each as far as anybody can see, and both arrays were submitted once.
@@ -180,6 +207,7 @@ fn killed_and_found_again(slurm: &Slurm) {
     until("a worker", || real.begun() == 1);
     run.kill();
     let again = real.start();
+    until("the second run's journal", || inside(&real.cluster.path(".titrate/runs")).len() == 4);
     fs::write(real.cluster.path("go"), "").unwrap();
     real_end(&real, again);
     assert_eq!(slurm.jobs().len(), before + 2, "no task is submitted twice: {:?}", slurm.jobs());
@@ -198,7 +226,7 @@ fn killed_and_found_again(slurm: &Slurm) {
 fn preempted_and_out_of_time(slurm: &Slurm) {
     let count = |_: &Path| {
         Toy(vec![
-            ToyTask::new("long", "count", json!({ "to": 1500 }), &[]),
+            ToyTask::new("long", "count", json!({ "to": 800 }), &[]),
             ToyTask::new("report", "page", json!({}), &["long"]),
         ])
     };

@@ -6,6 +6,7 @@
 mod cluster;
 mod command_line;
 mod elsewhere;
+mod jobs;
 mod queue;
 mod runs;
 mod torture;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         queue::TESTS,
         command_line::TESTS,
         elsewhere::TESTS,
+        jobs::TESTS,
         cluster::TESTS,
         torture::TESTS,
     ]

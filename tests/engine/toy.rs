@@ -163,7 +163,7 @@ fn count(job: &Job) -> Result<String, StepError> {
     let from = kept.unwrap_or(0);
     eprintln!("counts from {from}");
     for number in from..to {
-        if job.halt.is_asked() {
+        if number > from && job.halt.is_asked() {
             std::fs::write(path, number.to_string())?;
             job.halt.note_kept();
             return Err("asked to end".into());

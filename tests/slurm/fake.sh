@@ -10,6 +10,7 @@
 #   shows-as      what has ended well is shown in this state
 #   purges        what has ended is not shown
 #   array-size    MaxArraySize
+#   reason        what waits does so for this reason
 F=$FAKE_SLURM
 echo "$(basename "$0") $*" >>"$F/calls"
 
@@ -87,17 +88,21 @@ show() {
     if [ -e "$F/squeue-fails" ] || [ -z "$names" ]; then echo "slurm_load_jobs error: Unable to contact slurm controller" >&2; exit 1; fi
     for folder in "$F"/jobs/*; do
         [ -e "$folder/name" ] || continue
+        reason=None
         name=$(cat "$folder/name") state=$(cat "$folder/state") element=$(cat "$folder/element")
         case $names in *,$name,*) ;; *) continue ;; esac
         case $state in
-            PENDING) [ "$each" ] || element="[$element]" ;;
+            PENDING)
+                [ "$each" ] || element="[$element]"
+                [ ! -e "$F/reason" ] || reason=$(cat "$F/reason")
+                ;;
             RUNNING) ;;
             *)
                 [ ! -e "$F/purges" ] || continue
                 [ "$state" != COMPLETED ] || [ ! -e "$F/shows-as" ] || state=$(cat "$F/shows-as")
                 ;;
         esac
-        echo "$(cat "$folder/job")|$element|$name|$state|n1|None"
+        echo "$(cat "$folder/job")|$element|$name|$state|n1|$reason"
     done
 }
 
@@ -106,9 +111,10 @@ cancel() {
         case $word in
             --name=*) wanted=${word#*=} ;;
             --state=*) only=${word#*=} ;;
+            *) id=${word/_/.} ;;
         esac
     done
-    for folder in "$F"/jobs/*; do
+    for folder in "$F"/jobs/${id:-*}; do
         state=$(cat "$folder/state")
         [ "$(cat "$folder/name")" = "$wanted" ] || continue
         [ -z "$only" ] || [ "$state" = "$only" ] || continue

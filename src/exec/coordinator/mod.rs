@@ -36,10 +36,6 @@ pub fn run(
     options: &Options,
     emit: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, ExecError> {
-    // Their workers were on their own, or killed before they could do it.
-    for (key, _) in &store.opening().collected.receipts {
-        Attempt::discard(store.root(), key);
-    }
     let outcome = open(graph, store, options)
         .and_then(|executor| Coordinator::new(graph, store, options, executor, emit).run());
     // Whatever failed first in a store that is not there any more, that is the cause.

@@ -61,6 +61,13 @@ pub(super) fn cancel(name: &str, only_waiting: bool) -> Result<(), String> {
     run(&mut command).map(drop)
 }
 
+/// Cancels one element of an array. The name is asked for as well: the id may be another job's.
+pub(super) fn cancel_element(row: &Row) -> Result<(), String> {
+    let Row { job, element, name, .. } = row;
+    let id = format!("{job}_{element}");
+    run(Command::new("scancel").arg(format!("--name={name}")).arg(id)).map(drop)
+}
+
 /// The most elements that an array may have.
 pub(super) fn array_most() -> usize {
     let config = run(Command::new("scontrol").args(["show", "config"]));

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::array::Array;
 use super::client::{self, Row};
-use super::state::{State, is_stuck, word};
-use super::{End, ExecError, Note, Slurm, Submitted, TaskId};
+use super::state::{State, is_held, is_stuck, word};
+use super::{End, ExecError, Member, Note, Slurm, Submitted, TaskId};
 use crate::exec::protocol::{Cause, Message};
 
 /// How many answers of the queue have to leave a task out until it is lost: finished elements go one
@@ -164,6 +164,11 @@ impl Slurm {
     ) -> Result<(), ExecError> {
         let log = self.log(id, true);
         let Some(member) = self.leave(id) else { return Ok(()) };
+        if let Some(row) = member.row.as_ref().filter(|row| is_held(&row.state, &row.reason))
+            && let Err(words) = client::cancel_element(row)
+        {
+            self.remark_once(format!("a job that is held cannot be cancelled: {words}"));
+        }
         let order = member.listener.submission.order()?;
         // Should its worker come back from the dead, it ends; what it has published counts.
         member.listener.submission.cancel();
@@ -191,27 +196,19 @@ impl Slurm {
 
     fn verdict(&mut self, id: TaskId) -> Verdict {
         let grace = Duration::from_secs_f64(self.profile.grace_seconds);
-        let withdrawn = self.withdrawn;
         let member = self.members.get_mut(&id).expect("asked about what is in the queue");
         let told = member.listener.end();
         if told == Some(&Message::Done) {
             return Verdict::End(End::Done);
         }
-        if let Some(Submitted::Refused(words)) =
-            self.arrays.get(&member.array).map(|entry| &entry.submission)
-        {
-            return Verdict::End(End::Failed(
-                Cause::Step,
-                format!("it was not submitted: {words}"),
-            ));
+        let entry = self.arrays.get(&member.array);
+        if let Some(Submitted::Refused(words)) = entry.map(|entry| &entry.submission) {
+            return failed(format!("it was not submitted: {words}"));
         }
-        let said = member.row.as_ref().map_or("", |row| word(&row.state));
-        let state = member.row.as_ref().map(|row| State::of(&row.state));
-        let gone = member.missing >= MISSING;
+        let state = member.state();
         let over = match state {
-            _ if gone => true,
-            None => false,
-            Some(state) => !matches!(state, State::Active | State::Unknown) && member.missing == 0,
+            None | Some(State::Active | State::Unknown) => member.is_gone(),
+            Some(_) => member.missing == 0 || member.is_gone(),
         };
         if !over {
             member.over = None;
@@ -220,46 +217,75 @@ impl Slurm {
         let since = *member.over.get_or_insert_with(Instant::now);
         match told {
             Some(Message::Failed { cause, error }) => {
-                return Verdict::End(End::Failed(*cause, error.clone()));
+                Verdict::End(End::Failed(*cause, error.clone()))
             }
             // The script's own way back into the queue was barred.
-            Some(Message::Stopped) => return Verdict::Again(None),
-            _ => {}
-        }
-        if withdrawn && (gone || state == Some(State::Cancelled)) {
-            return Verdict::End(End::Withdrawn);
-        }
-        // How it ended may have been before this run, which is to try anew.
-        let anew = member.adopted && state != Some(State::Lost);
-        let began = member.listener.attempt().is_some();
-        let failed = |error: String| Verdict::End(End::Failed(Cause::Step, error));
-        match state {
-            _ if gone && state != Some(State::Completed) => {
-                let why = "the queue does not know its job any more".to_owned();
-                Verdict::Again((!anew).then_some(why))
+            Some(Message::Stopped) => Verdict::Again(None),
+            _ if self.withdrawn && (member.is_gone() || state == Some(State::Cancelled)) => {
+                Verdict::End(End::Withdrawn)
             }
-            Some(State::Lost) => Verdict::Again(Some(format!("its job was lost ({said})"))),
+            _ if state == Some(State::Lost) => {
+                let row = member.row.as_ref().filter(|row| is_held(&row.state, &row.reason));
+                let why = row.map_or(member.word(), |row| &row.reason);
+                Verdict::Again(Some(format!("its job was lost ({why})")))
+            }
             // Files of other machines may take a while to be seen here.
             _ if since.elapsed() < grace => Verdict::Wait,
-            _ if anew => Verdict::Again(None),
+            _ => member.ended_silently(),
+        }
+    }
+}
+
+impl Member {
+    fn state(&self) -> Option<State> {
+        self.row.as_ref().map(|row| match is_held(&row.state, &row.reason) {
+            true => State::Lost,
+            false => State::of(&row.state),
+        })
+    }
+
+    /// The word of the queue for its state.
+    fn word(&self) -> &str {
+        self.row.as_ref().map_or("", |row| word(&row.state))
+    }
+
+    /// Whether the queue does not list it any more.
+    fn is_gone(&self) -> bool {
+        self.missing >= MISSING
+    }
+
+    /// Of a task whose job is over while no worker has said how it ended.
+    fn ended_silently(&self) -> Verdict {
+        let (said, has_kept) = (self.word(), self.listener.has_kept());
+        match self.state() {
+            // Where it ended before this run, that is to try anew.
+            _ if self.adopted => Verdict::Again(None),
+            None | Some(State::Active | State::Unknown | State::Lost) => {
+                Verdict::Again(Some("the queue does not know its job any more".to_owned()))
+            }
             Some(State::Completed) => {
                 failed("its job ended well, but the worker said nothing of a result".to_owned())
             }
             Some(State::Cancelled) => failed("its job was cancelled in the queue".to_owned()),
-            _ if said == "TIMEOUT" && member.listener.has_kept() => Verdict::Again(Some(
-                "its time was over (TIMEOUT), and something is kept".to_owned(),
-            )),
-            _ if said == "TIMEOUT" => failed(
-                "its time was over (TIMEOUT) before it kept anything: it needs more `time`"
-                    .to_owned(),
+            Some(State::Failed) if said == "TIMEOUT" && has_kept => {
+                Verdict::Again(Some("its time was over (TIMEOUT)".to_owned()))
+            }
+            Some(State::Failed) if said == "TIMEOUT" => failed(
+                "its time was over (TIMEOUT) before it kept anything: it needs more `time`".into(),
             ),
-            _ if began => failed(format!("its job ended ({said}) without a word of its worker")),
-            _ => {
-                let reason = member.row.as_ref().map_or("", |row| &row.reason);
+            Some(State::Failed) if self.listener.attempt().is_some() => {
+                failed(format!("its job ended ({said}) without a word of its worker"))
+            }
+            Some(State::Failed) => {
+                let reason = self.row.as_ref().map_or("", |row| &row.reason);
                 failed(format!("its job ended ({said}, {reason}) before a worker began"))
             }
         }
     }
+}
+
+fn failed(error: String) -> Verdict {
+    Verdict::End(End::Failed(Cause::Step, error))
 }
 
 /// Whether what kept an array from being submitted may pass: the controller is away, or there are

@@ -10,6 +10,7 @@
 mod array;
 mod client;
 mod follow;
+mod standing;
 mod state;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -26,6 +27,8 @@ use crate::exec::slurm::array::{Array, Record};
 use crate::exec::slurm::client::Row;
 use crate::id::{Digest, Key};
 use crate::plan::TaskId;
+
+pub use standing::standing;
 
 /// The least time between two questions to the queue, unless the profile's most is less.
 const POLL_LEAST: Duration = Duration::from_secs(1);
@@ -300,8 +303,15 @@ impl Executor for Slurm {
         Ok(notes)
     }
 
+    /// Where its job is in the queue again, after a node was given up that went on, that is not to
+    /// run; where that can't be told, its worker ends by itself.
     fn forget(&mut self, id: TaskId) {
-        self.leave(id);
+        let Some(member) = self.leave(id) else { return };
+        if let Some(row) = member.row.filter(|row| row.state == "PENDING")
+            && member.listener.attempt().is_some()
+        {
+            let _ = client::cancel_element(&row);
+        }
     }
 
     fn withdraw(&mut self) {

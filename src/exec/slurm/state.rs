@@ -37,6 +37,11 @@ pub(super) fn word(text: &str) -> &str {
     text.split(|letter: char| letter.is_whitespace() || letter == '+').next().unwrap_or_default()
 }
 
+/// Whether a job waits that no node could start, and does so until somebody releases it.
+pub(super) fn is_held(state: &str, reason: &str) -> bool {
+    word(state) == "PENDING" && reason.starts_with("launch failed")
+}
+
 /// Why a job waits that may do so for ever, if nobody looks after it.
 pub(super) fn is_stuck(reason: &str) -> bool {
     const WAITING: [&str; 9] = [
