@@ -1,4 +1,4 @@
-//! How errors and long lists are put into words.
+//! How errors, long lists and words for a shell are written.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -29,6 +29,13 @@ pub fn some_of<T: Display>(all: &[T], most: usize, between: &str) -> String {
     }
 }
 
+/// A word as the shell reads it back.
+pub fn quoted(word: &str) -> String {
+    let plain = !word.is_empty()
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +60,11 @@ mod tests {
         assert_eq!(some_of(&["a", "b"], 2, ", "), "a, b");
         assert_eq!(some_of(&["a", "b", "c", "d"], 2, ", "), "a, b and 2 more");
         assert_eq!(some_of(&["a", "b", "c"], 1, "\n  "), "a\n  and 2 more");
+    }
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        assert_eq!(quoted("a/b=c"), "a/b=c");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &ExportRun) -> Result<Exit>
             size(left_out.bytes)
         )?;
     }
-    print(&text);
+    print(&text)?;
     Ok(Exit::Done)
 }
 
@@ -157,7 +157,7 @@ pub(super) fn import(arguments: &Import) -> Result<Exit> {
             writeln!(text, "  {} {what}:\n    {}", lines.len(), some_of(lines, NAMES, "\n    "))?;
         }
     }
-    print(&text);
+    print(&text)?;
     Ok(if refused.is_empty() && diverged.is_empty() { Exit::Done } else { Exit::Store })
 }
 

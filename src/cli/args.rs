@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use crate::cli::place::{Device, Folder, Place, Which};
 use crate::cli::share_args::{ExportRun, Import, Pull, Push, Remote, Shared};
@@ -71,11 +71,15 @@ pub(super) enum Command {
     Verify(Which),
     /// Drop what no study and no run needs, after listing it
     Gc(Gc),
-    /// Run one task, ordered on stdin
-    #[command(hide = true)]
+    /// Run one task that `reproduce --executor` has ordered, on any machine that sees the store
     Worker {
-        #[arg(long)]
+        /// The store's folder
+        #[arg(long, value_name = "DIR")]
         store: PathBuf,
+        /// The file with the order, or the task's key, whose newest order counts [default: an order
+        /// on stdin]
+        #[arg(long, value_name = "FILE-OR-KEY")]
+        task: Option<String>,
     },
 }
 
@@ -95,6 +99,17 @@ pub(super) struct Init {
     pub ignore: Vec<String>,
 }
 
+/// What starts tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Executor {
+    /// Processes of this machine
+    Local,
+    /// A command a task, which starts `titrate worker` anywhere
+    Command,
+    /// Jobs of a cluster with Slurm
+    Slurm,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(super) struct Reproduce {
     #[command(flatten)]
@@ -102,9 +117,15 @@ pub(super) struct Reproduce {
     /// The report's folder [default: reports/<study>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Tasks that may run at once [default: the cores there are]
+    /// Tasks that may run at once [default: the cores there are, or what the profile says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
+    /// What starts the tasks; decides no result
+    #[arg(long, value_enum, default_value_t = Executor::Local, requires_ifs = [("command", "profile"), ("slurm", "profile")])]
+    pub executor: Executor,
+    /// How the executor starts tasks, as TOML: a table [command] or [slurm]
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
     /// Run only this task and what it is made from
     #[arg(long, value_name = "LABEL")]
     pub only: Option<String>,

@@ -11,7 +11,6 @@ use crate::cli::common::{Opened, Pipeline, open_to_read, print};
 use crate::cli::exit::Exit;
 use crate::cli::export;
 use crate::cli::reproduce::rerun_command;
-use crate::cli::terminal::quoted;
 use crate::ml::latent::layout::{self, SCHEDULER, TEXT, TOKENIZER_CONFIG, UNET, VAE};
 use crate::ml::latent::{schedule, unet};
 use crate::ml::params::StateDict;
@@ -19,6 +18,7 @@ use crate::ml::text::clip;
 use crate::plan::kinds::{self, Spec};
 use crate::plan::{Assessment, Freshness, Graph, Input, Task, walk};
 use crate::store::{Artifact, Entry, Objects};
+use crate::wording::quoted;
 
 pub(super) fn export(pipeline: &Pipeline, arguments: &Export) -> Result<Exit> {
     let which = Which { study: arguments.study.clone(), place: arguments.place.clone() };

@@ -9,10 +9,9 @@ use anyhow::{Context, Result, bail};
 use crate::cli::args::Init;
 use crate::cli::common::{experiments, print};
 use crate::cli::exit::Exit;
-use crate::cli::terminal::quoted;
 use crate::sources::survey::{FEWEST, Survey, survey};
 use crate::study::Study;
-use crate::wording::some_of;
+use crate::wording::{quoted, some_of};
 
 /// The seed of the sets that are drawn.
 const SEED: u64 = 111_108;

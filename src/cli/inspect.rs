@@ -12,6 +12,7 @@ use crate::cli::power::power;
 use crate::cli::rates::Rates;
 use crate::cli::units::{duration, size};
 use crate::date::date;
+use crate::exec;
 use crate::id::{Digest, Key};
 use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
 use crate::sources;
@@ -164,6 +165,9 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
             text,
             "{unknown:5}  unknown until those have run: unchanged outputs leave them fresh"
         )?;
+    }
+    if let Some(line) = exec::standing(store.root()) {
+        writeln!(text, "\n{line}")?;
     }
     print(&text)?;
     Ok(Exit::Done)

@@ -40,7 +40,8 @@ use exit::Exit;
 /// The program. Arguments come from the process; errors go to stderr.
 pub fn main(pipeline: &Pipeline) -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Worker { store } => return exec::serve(&store, pipeline.run),
+        Command::Worker { store, task: None } => return exec::serve(&store, pipeline.run),
+        Command::Worker { store, task: Some(task) } => return reproduce::work(&store, &task),
         Command::Init(arguments) => init::init(&arguments),
         Command::Reproduce(arguments) => reproduce::reproduce(pipeline, &arguments),
         Command::Data(Data::Check(arguments)) => reproduce::check(pipeline, &arguments),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::cli::args::{Check, Device, Reproduce, Which};
+use crate::cli::args::{Check, Device, Executor, Reproduce, Which};
 use crate::cli::common::{
     AUDIT, Opened, Pipeline, REPORT, is_read_by_commands, load_study, open, print, say, warnings,
     workspace,
@@ -18,9 +19,9 @@ use crate::cli::common::{
 use crate::cli::exit::Exit;
 use crate::cli::share_args::Shared;
 use crate::cli::source::{Source, setting};
-use crate::cli::terminal::{Show, Terminal, quoted};
+use crate::cli::terminal::{Show, Terminal};
 use crate::cli::{compare, export, weights};
-use crate::exec::{self, Elsewhere, Event, Journal, Options, Outcome, Stop};
+use crate::exec::{self, Elsewhere, Event, Journal, Options, Outcome, Place, Profile, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, walk};
 use crate::report;
@@ -28,6 +29,7 @@ use crate::sources;
 use crate::stats::audit::Audit;
 use crate::store::{Artifact, Store};
 use crate::study::Goal;
+use crate::wording::quoted;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
     sources::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
@@ -175,6 +177,8 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
         which: which.clone(),
         out: None,
         jobs: None,
+        executor: Executor::Local,
+        profile: None,
         only: Some(AUDIT.to_owned()),
         keep_going: false,
         shared: Shared::default(),
@@ -274,13 +278,16 @@ fn run(
         Some(source) => drop(source.take_receipts(graph, store)?),
         None => recall(graph, store)?,
     }
-    refuse_unusable_device(graph, store)?;
-    let cores = exec::cores();
+    let (place, cores) = (place(arguments)?, exec::cores());
+    if matches!(place, Place::Here) {
+        refuse_unusable_device(graph, store)?;
+    }
     let options = Options {
-        jobs: arguments.jobs.map_or(cores, |jobs| jobs as usize),
+        jobs: arguments.jobs.map(|jobs| jobs as usize).or(place.at_once()).unwrap_or(cores),
+        place,
         cores,
         keep_going: arguments.keep_going,
-        worker: worker_arguments(store)?,
+        worker: worker_arguments(store.root())?,
         interrupt: interrupt()?,
         elsewhere: source.map(|source| source.clone() as Arc<dyn Elsewhere>),
     };
@@ -313,9 +320,34 @@ fn recall(graph: &Graph, store: &Store) -> Result<()> {
     Ok(())
 }
 
-fn worker_arguments(store: &Store) -> Result<Vec<OsString>> {
-    let root: PathBuf = std::path::absolute(store.root())
-        .with_context(|| format!("find {}", store.root().display()))?;
+/// Where tasks run.
+fn place(arguments: &Reproduce) -> Result<Place> {
+    let Some(path) = &arguments.profile else { return Ok(Place::Here) };
+    let profile = Profile::read(&workspace().join(path))?;
+    let missing = |table: &str| {
+        format!("{} has no table [{table}], which --executor {table} reads", path.display())
+    };
+    Ok(match arguments.executor {
+        Executor::Local => bail!("--profile {} is of no use without --executor", path.display()),
+        Executor::Command => Place::Command(profile.command.with_context(|| missing("command"))?),
+        Executor::Slurm => Place::Slurm(profile.slurm.with_context(|| missing("slurm"))?),
+    })
+}
+
+/// Runs a task elsewhere than on the coordinator's machine.
+pub(super) fn work(store: &Path, task: &str) -> ExitCode {
+    match worker_arguments(&workspace().join(store)) {
+        Ok(arguments) => exec::serve_task(&workspace().join(store), task, &arguments),
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            Exit::Study.into()
+        }
+    }
+}
+
+fn worker_arguments(store: &Path) -> Result<Vec<OsString>> {
+    let root: PathBuf =
+        std::path::absolute(store).with_context(|| format!("find {}", store.display()))?;
     Ok(vec!["worker".into(), "--store".into(), root.into()])
 }
 

@@ -85,7 +85,7 @@ pub(super) fn push(pipeline: &Pipeline, arguments: &Push) -> Result<Exit> {
     if elsewhere > 0 {
         writeln!(text, "  {elsewhere} results were passed over, their outputs are not here")?;
     }
-    print(&text);
+    print(&text)?;
     Ok(exit)
 }
 
@@ -176,7 +176,7 @@ pub(super) fn pull(pipeline: &Pipeline, arguments: &Pull) -> Result<Exit> {
         writeln!(text, "  {left} outputs stay there until something reads them")?;
     }
     let exit = account(&mut text, &tally)?;
-    print(&text);
+    print(&text)?;
     Ok(exit)
 }
 
@@ -214,11 +214,11 @@ pub(super) fn remote(pipeline: &Pipeline, arguments: &Asked) -> Result<Exit> {
                 path.display(),
                 signing.public()
             );
-            print(&text);
+            print(&text)?;
             Ok(Exit::Done)
         }
         Some(RemoteCommand::PublicKey { file }) => {
-            print(&format!("{}\n", Signing::read(&workspace().join(file))?.public()));
+            print(&format!("{}\n", Signing::read(&workspace().join(file))?.public()))?;
             Ok(Exit::Done)
         }
         None => describe(pipeline, arguments),
@@ -283,6 +283,6 @@ fn describe(pipeline: &Pipeline, arguments: &Asked) -> Result<Exit> {
     if keys.len() < graph.len() {
         writeln!(text, "  the keys of the others follow from results that are not here")?;
     }
-    print(&text);
+    print(&text)?;
     Ok(if refused.is_empty() && diverged.is_empty() { Exit::Done } else { Exit::Store })
 }

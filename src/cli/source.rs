@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
-use crate::cli::common::{is_read_by_commands, workspace};
+use crate::cli::common::{say, is_read_by_commands, workspace};
 use crate::cli::share_args::Shared;
 use crate::cli::units::size;
 use crate::exec::Elsewhere;
@@ -104,14 +104,14 @@ impl Source {
     /// Says what is wrong once, and does not ask again.
     fn lose(&self, error: &RemoteError) {
         let text = error.to_string();
-        eprintln!(
+        say(&format!(
             "warning: {text}; the shared store is not asked any more, what is stale runs here"
-        );
+        ));
         self.state().tally.lost = Some(text);
     }
 
     fn refuse(&self, text: String) {
-        eprintln!("warning: {text}");
+        say(&format!("warning: {text}"));
         self.state().tally.refused.push(text);
     }
 
@@ -197,7 +197,7 @@ impl Elsewhere for Source {
                 divergence.kept.short(),
                 divergence.refused.short()
             );
-            eprintln!("warning: {text}");
+            say(&format!("warning: {text}"));
             self.state().tally.diverged.push(text);
         }
         let output = store.finished(key)?.map(|finished| finished.output);

@@ -14,6 +14,7 @@ use crate::cli::units::{duration, speed};
 use crate::data::catalogue::value::visible;
 use crate::exec::Event;
 use crate::plan::Progress;
+use crate::wording::quoted;
 
 /// Lines of what goes well come at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(2);
@@ -137,6 +138,7 @@ impl Terminal {
                 kept.short(),
                 other.short()
             )),
+            Event::Remark { text } => self.say(&format!("note: {text}")),
             Event::Interrupted => self.say("interrupted: the running tasks are stopped"),
             _ => {}
         }
@@ -237,22 +239,4 @@ fn words(progress: &Progress) -> String {
         words.push_str(&format!(", {message}"));
     }
     words
-}
-
-/// A word as the shell reads it back.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = !word.is_empty()
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_./=:,+@%".contains(&byte));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_for_the_shell() {
-        assert_eq!(quoted("a/b=c"), "a/b=c");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
 }

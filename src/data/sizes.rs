@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::catalogue::{Part, Record};
-use super::split::{Strata, TooFew, Wanted, split};
+use super::split::{Shortfalls, Strata, Wanted, split};
 use crate::seed::Seed;
 
 /// The sets of a study, their parts of the folder, and the share of a class that each takes where
@@ -20,32 +20,29 @@ const SETS: [(&str, Part, f64); 4] = [
 /// draws them.
 ///
 /// # Errors
-/// If a set gets none of a class.
+/// If not even one picture of each class can be had for each set.
 pub fn largest(
     records: &[Record],
     classes: &BTreeMap<String, usize>,
     seed: u64,
-) -> Result<[usize; 4], TooFew> {
+) -> Result<[usize; 4], Shortfalls> {
     let smallest = classes.values().copied().min().unwrap_or(0) as f64;
-    let mut sizes = SETS.map(|(_, _, share)| ((smallest * share) as usize).max(1));
+    let sizes = SETS.map(|(_, _, share)| ((smallest * share) as usize).max(1));
     let names = classes.keys().cloned().collect::<Vec<_>>();
     let alone = (0..records.len()).collect::<Vec<_>>();
-    loop {
-        let wanted = SETS.iter().zip(sizes).map(|((key, part, _), count)| Wanted {
-            key,
-            count,
-            strata: Strata::Classes,
-            part: *part,
-        });
-        let wanted = wanted.collect::<Vec<_>>();
-        let Err(few) = split(records, &alone, &names, &wanted, Seed::of_study(seed)) else {
-            return Ok(sizes);
-        };
-        // One fewer at least, so that the search ends.
-        let at = SETS.iter().position(|(key, ..)| *key == few.key).expect("it names one of these");
-        sizes[at] = few.found.min(sizes[at] - 1);
-        if sizes[at] == 0 {
-            return Err(few);
+    let wanted = SETS.iter().zip(sizes).map(|((key, part, _), count)| Wanted {
+        key: (*key).into(),
+        count,
+        strata: Strata::Classes,
+        part: *part,
+    });
+    let wanted = wanted.collect::<Vec<_>>();
+    match split(records, &alone, &names, &wanted, Seed::of_study(seed)) {
+        Ok(_) => Ok(sizes),
+        Err(Shortfalls { fits: Some(fits), .. }) => {
+            let mut fits = fits.into_iter().map(|(_, count)| count);
+            Ok(sizes.map(|asked| fits.next().unwrap_or(asked)))
         }
+        Err(none) => Err(none),
     }
 }

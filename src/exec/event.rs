@@ -31,6 +31,8 @@ pub enum Event {
     /// A task's artifact is there already. `seconds`: how long the task took when it ran, told of the
     /// first of each kind.
     Cached { label: String, kind: String, key: Key, cost: f64, seconds: Option<f64> },
+    /// A task was handed over to be started elsewhere.
+    Submitted { label: String, kind: String, key: Key },
     Started {
         label: String,
         kind: String,
@@ -62,6 +64,8 @@ pub enum Event {
     },
     /// `label` cannot run because `behind` failed.
     Blocked { label: String, behind: String },
+    /// Something that concerns how tasks are run, such as one that is submitted again.
+    Remark { text: String },
     /// The user asked to stop.
     Interrupted,
     /// Last of a run.

@@ -16,7 +16,7 @@ use crate::store::{Runs, Store};
 /// Progress of one task is written at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
-/// Writes nothing until a task starts, so that a run with nothing to do leaves no trace.
+/// Writes nothing until a task starts or is submitted, so that a run with nothing to do leaves no trace.
 pub struct Journal {
     runs: Runs,
     id: String,
@@ -63,7 +63,9 @@ impl Journal {
                 }
                 self.told.insert(label.clone(), Instant::now());
             }
-            Event::Started { .. } if self.file.is_none() => self.open()?,
+            Event::Submitted { .. } | Event::Started { .. } if self.file.is_none() => {
+                self.open()?
+            }
             _ => {}
         }
         self.waiting.push(

@@ -1,18 +1,26 @@
 //! Execution: what is stale runs, each task in a worker process of its own, as many at once as
-//! asked for.
+//! asked for; on this machine, by a command that starts it elsewhere, or as a job of a cluster.
 //!
 //! May import `id`, `plan`, `regular`, `replace`, `store` and `wording`. It is handed the code that runs a
 //! task and never talks to a terminal: it emits [`Event`]s.
 
+mod attempts;
+mod command;
 mod coordinator;
 mod earlier;
 mod elsewhere;
 mod event;
+mod executor;
 mod journal;
+mod log;
 mod machine;
+mod open;
 mod process;
+mod profile;
 mod protocol;
 mod queue;
+mod shared;
+mod slurm;
 mod spent;
 mod worker;
 
@@ -23,19 +31,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use coordinator::run;
-pub use elsewhere::Elsewhere;
+pub use elsewhere::serve_task;
 pub use event::{Counts, Event};
 pub use journal::{Journal, recorded_keys};
+pub use profile::{Place, Profile, ProfileError};
+pub use shared::Elsewhere;
+pub use slurm::standing;
 pub use worker::{Outputs, Run, StepError, serve};
 
 use crate::store::StoreError;
 
-/// The log's name in an attempt's folder.
-const LOG: &str = "log";
-
 /// How to run a graph.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Where tasks run.
+    pub place: Place,
     /// Tasks that may run at once; at least 1.
     pub jobs: usize,
     /// Threads that all running tasks may keep busy together; at least 1.
@@ -44,7 +54,7 @@ pub struct Options {
     pub keep_going: bool,
     /// The arguments that make this program a worker: it then has to call [`serve`].
     pub worker: Vec<OsString>,
-    /// Set from outside to stop: running tasks are killed, nothing finished is lost.
+    /// Set from outside to stop: running tasks are ended, nothing finished is lost.
     pub interrupt: Arc<AtomicBool>,
     /// Where results are looked for before their tasks run.
     pub elsewhere: Option<Arc<dyn Elsewhere>>,
@@ -100,6 +110,8 @@ pub enum Stop {
 pub enum ExecError {
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     #[error("cannot {action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: io::Error },
 }

@@ -1,75 +1,132 @@
-//! The coordinator's side of one worker process.
+//! Workers as processes of this machine, a child of the coordinator each.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
+use crate::exec::executor::{End, Executor, Note};
 use crate::exec::protocol::{Cause, Message, Order};
-use crate::exec::{ExecError, LOG};
-use crate::id::Key;
+use crate::exec::{ExecError, log};
 use crate::plan::TaskId;
-use crate::regular;
-use crate::replace::replace;
-
-/// How many lines of a log an error shows.
-const TAIL_LINES: usize = 20;
-const TAIL_BYTES: usize = 16 << 10;
 
 /// What the thread that reads a worker's stdout passes on.
-pub(super) enum Note {
+enum Heard {
     Told(TaskId, Message),
     /// The worker closed its stdout: it has ended.
     Closed(TaskId),
 }
 
-/// A running worker. Dropping it kills the process.
-pub(super) struct Worker {
-    child: Child,
-    pub started: Instant,
-    pub log: PathBuf,
-    /// What the worker said last about its end.
-    pub verdict: Option<Result<(), (Cause, String)>>,
+/// Starts workers as children, which die with it.
+pub(super) struct Children {
+    /// The arguments that make this program a worker.
+    arguments: Vec<OsString>,
+    running: HashMap<TaskId, Worker>,
+    heard: (Sender<Heard>, Receiver<Heard>),
 }
 
-/// How a worker ended.
-pub(super) enum End {
-    Done,
-    /// Killed by the signal that Ctrl-C sends.
-    Interrupted,
-    Failed(Cause, String),
+impl Children {
+    pub fn new(arguments: &[OsString]) -> Self {
+        Self { arguments: arguments.to_vec(), running: HashMap::new(), heard: channel() }
+    }
+
+    fn note(&mut self, heard: Heard) -> Result<Option<Note>, ExecError> {
+        let (id, message) = match heard {
+            Heard::Told(id, message) => (id, message),
+            Heard::Closed(id) => {
+                // A worker that was stopped is not there any more.
+                let Some(worker) = self.running.remove(&id) else { return Ok(None) };
+                let log = worker.log.clone();
+                return Ok(Some(Note::Ended { id, end: worker.end()?, log }));
+            }
+        };
+        let Some(worker) = self.running.get_mut(&id) else { return Ok(None) };
+        match message {
+            Message::Done => worker.verdict = Some(Ok(())),
+            Message::Failed { cause, error } => worker.verdict = Some(Err((cause, error))),
+            Message::Progress(progress) => return Ok(Some(Note::Told(id, progress))),
+            // A worker of this machine has no such thing to tell.
+            Message::Began { .. } | Message::Stopped => {}
+        }
+        Ok(None)
+    }
+}
+
+impl Executor for Children {
+    fn start(&mut self, id: TaskId, order: Order) -> Result<(), ExecError> {
+        let worker = Worker::start(id, &self.arguments, &order, self.heard.0.clone())?;
+        self.running.insert(id, worker);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ExecError> {
+        Ok(())
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<Vec<Note>, ExecError> {
+        let first = self.heard.1.recv_timeout(limit).ok();
+        let note = first.map(|heard| self.note(heard)).transpose()?.flatten();
+        Ok(note.into_iter().collect())
+    }
+
+    fn forget(&mut self, id: TaskId) {
+        self.running.remove(&id);
+    }
+
+    /// All have begun.
+    fn withdraw(&mut self) {}
+
+    fn stop(&mut self) -> Vec<String> {
+        self.running.clear();
+        Vec::new()
+    }
+}
+
+/// A running worker. Dropping it kills the process.
+struct Worker {
+    child: Child,
+    log: PathBuf,
+    /// What the worker said last about its end.
+    verdict: Option<Result<(), (Cause, String)>>,
+}
+
+/// This program as a worker that may keep `threads` threads busy: they are bounded through the
+/// environment.
+pub(super) fn worker(arguments: &[OsString], threads: usize) -> Command {
+    // Not the path of the program: it may have been rebuilt while this one runs.
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .args(arguments)
+        .env("RAYON_NUM_THREADS", threads.to_string())
+        .env("CANDLE_NUM_THREADS", "1")
+        // A training step frees and takes the same memory again; giving it back between costs a
+        // page fault each.
+        .env("MIMALLOC_PURGE_DELAY", "-1")
+        // A step runs on a thread of the pool, and a backward pass first walks down its graph by
+        // recursion.
+        .env("RUST_MIN_STACK", (16 << 20).to_string());
+    command
 }
 
 impl Worker {
-    /// Starts `program` with `arguments` on `order`. Its threads are bounded through the
-    /// environment.
+    /// Starts a worker on `order`.
     ///
     /// To be called from a thread that lives as long as the worker: the worker dies with the thread
     /// that started it.
-    pub fn start(
+    fn start(
         id: TaskId,
         arguments: &[OsString],
         order: &Order,
-        notes: Sender<Note>,
+        notes: Sender<Heard>,
     ) -> Result<Self, ExecError> {
-        let log = order.job.work.join(LOG);
+        let log = order.job.work.join(log::NAME);
         let stderr =
-            open_log(&log).map_err(|source| ExecError::io("open the log", &log, source))?;
-        // Not the path of the program: it may have been rebuilt while this one runs.
-        let mut child = Command::new("/proc/self/exe")
-            .args(arguments)
-            .env("RAYON_NUM_THREADS", order.job.threads.to_string())
-            .env("CANDLE_NUM_THREADS", "1")
-            // A training step frees and takes the same memory again; giving it back between costs a
-            // page fault each.
-            .env("MIMALLOC_PURGE_DELAY", "-1")
-            // A step runs on a thread of the pool, and a backward pass first walks down its graph
-            // by recursion.
-            .env("RUST_MIN_STACK", (16 << 20).to_string())
+            log::open(&log).map_err(|source| ExecError::io("open the log", &log, source))?;
+        let mut child = worker(arguments, order.job.threads)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
@@ -83,21 +140,21 @@ impl Worker {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 // A line that is no message is a step's stray print.
                 if let Ok(message) = serde_json::from_str(&line)
-                    && notes.send(Note::Told(id, message)).is_err()
+                    && notes.send(Heard::Told(id, message)).is_err()
                 {
                     return;
                 }
             }
-            let _ = notes.send(Note::Closed(id));
+            let _ = notes.send(Heard::Closed(id));
         });
         let order = serde_json::to_vec(order).expect("an order is plain JSON");
         // A worker that died before reading tells so by closing its stdout.
         let _ = stdin.write_all(&order);
-        Ok(Self { child, started: Instant::now(), log, verdict: None })
+        Ok(Self { child, log, verdict: None })
     }
 
     /// Waits for the process, whose stdout has closed, and says how it ended.
-    pub fn end(mut self) -> Result<End, ExecError> {
+    fn end(mut self) -> Result<End, ExecError> {
         let status = self
             .child
             .wait()
@@ -124,45 +181,5 @@ fn describe(status: ExitStatus) -> String {
         Some(9) => "the worker was killed (signal 9): often the system had no memory left; fewer --jobs need less".into(),
         Some(signal) => format!("the worker died of signal {signal}"),
         None => format!("the worker ended with {status} and no word of its result"),
-    }
-}
-
-fn open_log(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
-}
-
-/// The last lines of a log; empty where it cannot be read.
-pub(super) fn tail(log: &Path) -> Vec<String> {
-    let bytes = regular::read(log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| line.to_string()).collect()
-}
-
-/// One more than the attempts at this key that did not finish; notes it beside the log, with the
-/// key, so that another task's note counts as none.
-pub(super) fn count_attempt(work: &Path, key: Key) -> Result<u32, ExecError> {
-    let path = work.join("attempt");
-    let noted = regular::read_text(&path, 1 << 16).unwrap_or_default();
-    let earlier = noted
-        .strip_prefix(&format!("{key} "))
-        .and_then(|count| count.trim().parse::<u32>().ok())
-        .unwrap_or(0);
-    let count = earlier.saturating_add(1);
-    replace(&path, format!("{key} {count}\n").as_bytes())
-        .map_err(|source| ExecError::io("count attempts in", &path, source))?;
-    Ok(count)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn attempts_are_counted_for_their_own_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let [key, other] = [Key::of(b"task"), Key::of(b"another")];
-        let counts = [key, key, other, key].map(|key| count_attempt(folder.path(), key).unwrap());
-        assert_eq!(counts, [1, 2, 1, 1]);
     }
 }

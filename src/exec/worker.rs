@@ -1,6 +1,6 @@
 //! The worker side: one process, one attempt at one task. It reads its [`Order`] from stdin, tells
 //! its progress on stdout, logs to stderr, puts the outputs among the objects and, last of all, the
-//! receipt into the inbox.
+//! receipt into the inbox. Elsewhere than on the coordinator's machine these three are files.
 
 use std::any::Any;
 use std::error::Error;
@@ -11,14 +11,19 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::exec::machine;
-use crate::exec::protocol::{Cause, Commit, Message, Order};
-use crate::exec::spent::Meter;
-use crate::id::Key;
+use signal_hook::consts::{SIGTERM, SIGUSR2};
+use signal_hook::flag;
+
+use crate::exec::attempts::{Submission, drop_legacy, inherit};
+use crate::exec::protocol::{Cause, Commit, Message, Order, STOPPED};
+use crate::exec::spent::{Meter, Spent};
+use crate::exec::{log, machine};
 use crate::plan::Job;
 use crate::plan::Progress;
 use crate::regular;
-use crate::store::{Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError, host_name};
+use crate::store::{
+    Artifact, Attempt, Cost, Inbox, Objects, Origin, Receipt, StoreError, host_name,
+};
 use crate::wording::causes;
 
 /// Named outputs of a step.
@@ -32,15 +37,24 @@ pub type Run = fn(&Job, &Objects, &mut dyn FnMut(Progress)) -> Result<Outputs, S
 
 /// Progress is told at most this often, but for the last of a step.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+/// And so often where it goes to a file that other machines read.
+const PROGRESS_ELSEWHERE_EVERY: Duration = Duration::from_secs(5);
+/// How often a worker elsewhere looks whether there is somebody to work for.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
 
-/// Runs the task ordered on stdin with the store at `root`. The exit code is 0, or that of its
-/// cause.
+/// Runs the task ordered on stdin with the store at `root`. The exit code is 0, that of its cause,
+/// or 75 for an attempt that ended on request.
 pub fn serve(root: &Path, run: Run) -> ExitCode {
     note_panics();
     let failure = match read_order().and_then(|order| attempt(&order, root, run)) {
-        Ok(()) => {
+        Ok(Ending::Done) => {
             tell(&Message::Done);
             return ExitCode::SUCCESS;
+        }
+        Ok(Ending::Stopped) => {
+            let _ = writeln!(io::stderr(), "the attempt was asked to end; what it has so far is kept");
+            tell(&Message::Stopped);
+            return ExitCode::from(STOPPED);
         }
         Err(failure) => failure,
     };
@@ -50,12 +64,21 @@ pub fn serve(root: &Path, run: Run) -> ExitCode {
     ExitCode::from(cause.exit_code())
 }
 
+/// How an attempt ends that does not fail.
+enum Ending {
+    Done,
+    Stopped,
+}
+
 fn read_order() -> Result<Order, StepError> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let order: Order =
         serde_json::from_str(&text).map_err(|error| format!("no order on stdin: {error}"))?;
-    end_with_parent(order.coordinator)?;
+    match order.coordinator {
+        Some(coordinator) => end_with_parent(coordinator)?,
+        None => live_alone(&order.job)?,
+    }
     Ok(order)
 }
 
@@ -70,15 +93,42 @@ fn end_with_parent(coordinator: u32) -> Result<(), StepError> {
     }
 }
 
-fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
-    let job = &order.job;
-    let claim = claim(root, &job.key)?;
+/// Makes this process, which no coordinator watches, end early when it is asked to, and when there
+/// is nobody to work for.
+fn live_alone(job: &Job) -> Result<(), StepError> {
+    // Ahead of a time limit or of being preempted. The second time SIGTERM means it.
+    flag::register_conditional_shutdown(SIGTERM, 128 + SIGTERM, job.halt.asked.clone())?;
+    for signal in [SIGUSR2, SIGTERM] {
+        flag::register(signal, job.halt.asked.clone())?;
+    }
+    let folder = job.work.parent().ok_or("the attempt's folder is in no other")?;
+    let submission = Submission::at(folder.to_owned());
+    std::thread::spawn(move || {
+        while !submission.is_over() {
+            std::thread::sleep(LOOK_UP_EVERY);
+        }
+        let _ = writeln!(io::stderr(), "the task was cancelled, or another attempt has done it");
+        std::process::exit(i32::from(Cause::Step.exit_code()));
+    });
+    tell(&Message::Began { attempt: job.attempt, host: host_name() });
+    Ok(())
+}
+
+fn attempt(order: &Order, root: &Path, run: Run) -> Result<Ending, StepError> {
+    let (job, is_child) = (&order.job, order.coordinator.is_some());
+    let claim = if is_child {
+        claim(|| Attempt::claim(root, &job.key))
+    } else {
+        claim(|| Attempt::claim_folder(job.work.clone(), &job.key))
+    }?;
+    inherit(&root.join("work").join(job.key.to_string()), &job.work);
     let objects = Objects::open(root)?;
     let (started_unix_ms, meter) = (unix_ms(), Meter::start(claim.folder(), job.key));
     let mut last = None::<Instant>;
+    let every = if is_child { PROGRESS_EVERY } else { PROGRESS_ELSEWHERE_EVERY };
     let mut progress = |progress: Progress| {
         let ended = progress.total > 0 && progress.done >= progress.total;
-        if ended || last.is_none_or(|last| last.elapsed() >= PROGRESS_EVERY) {
+        if ended || last.is_none_or(|last| last.elapsed() >= every) {
             last = Some(Instant::now());
             tell(&Message::Progress(progress));
         }
@@ -87,52 +137,60 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<(), StepError> {
     // with waking one and end with waiting.
     let in_pool = || rayon::scope(|_| run(job, &objects, &mut progress));
     let outputs =
-        catch_unwind(AssertUnwindSafe(in_pool)).unwrap_or_else(|panic| Err(panicked(&*panic)))?;
+        catch_unwind(AssertUnwindSafe(in_pool)).unwrap_or_else(|panic| Err(panicked(&*panic)));
+    let outputs = match outputs {
+        Err(_) if job.halt.was_heeded() => return Ok(Ending::Stopped),
+        outputs => outputs?,
+    };
     let output = objects.put_artifact(outputs)?;
-    let log = regular::read(&job.work.join(super::LOG)).ok().filter(|log| !log.is_empty());
+    let log = regular::read(&job.work.join(log::NAME)).ok().filter(|log| !log.is_empty());
     let log = log.map(|log| objects.put(&log)).transpose()?;
+    let Spent { wall_s, cpu_s, peak_memory, .. } = meter.stop();
+    let cost = Cost { started_unix_ms, wall_s, cpu_s, peak_memory };
+    let receipt = Receipt { log, ..receipt(order, output, cost) };
+    Inbox::at(root).publish(&objects, &receipt)?;
+    if is_child {
+        claim.clear()?;
+    } else {
+        // The coordinator is still to read what this worker tells. It may have taken in the result
+        // already, and removed all of this.
+        drop_legacy(claim.folder());
+    }
+    Ok(Ending::Done)
+}
+
+/// The receipt of an attempt, without its log.
+fn receipt(order: &Order, output: Artifact, cost: Cost) -> Receipt {
+    let job = &order.job;
+    let artifacts = job.inputs.iter().map(|(role, artifact)| (role.clone(), artifact.digest()));
     let files = job.files.iter().flat_map(|(role, files)| {
         files.iter().map(move |file| (format!("{role}/{}", file.name), file.digest))
     });
-    let spent = meter.stop();
-    let receipt = Receipt {
+    Receipt {
         titrate_receipt: Receipt::FORMAT,
         key: job.key,
         manifest: job.manifest.clone(),
         kind: job.kind.clone(),
         version: job.version,
         label: job.label.clone(),
-        inputs: job
-            .inputs
-            .iter()
-            .map(|(role, artifact)| (role.clone(), artifact.digest()))
-            .chain(files)
-            .collect(),
+        inputs: artifacts.chain(files).collect(),
         output,
-        cost: Cost {
-            started_unix_ms,
-            wall_s: spent.wall_s,
-            cpu_s: spent.cpu_s,
-            peak_memory: spent.peak_memory,
-        },
+        cost,
         origin: origin(order.commit.as_ref(), &job.device),
         attempt: job.attempt,
-        log,
-    };
-    Inbox::at(root).publish(&objects, &receipt)?;
-    claim.clear()?;
-    Ok(())
+        log: None,
+    }
 }
 
 /// An earlier attempt whose coordinator was killed is dying: it is waited for.
-fn claim(root: &Path, key: &Key) -> Result<Attempt, StoreError> {
+fn claim(claim: impl Fn() -> Result<Attempt, StoreError>) -> Result<Attempt, StoreError> {
     for _ in 0..100 {
-        match Attempt::claim(root, key) {
+        match claim() {
             Err(StoreError::AttemptRunning { .. }) => std::thread::sleep(Duration::from_millis(50)),
             claimed => return claimed,
         }
     }
-    Attempt::claim(root, key)
+    claim()
 }
 
 fn origin(commit: Option<&Commit>, device: &str) -> Origin {
@@ -151,7 +209,8 @@ fn unix_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
-/// Without a coordinator there is nobody to work for.
+/// Without a coordinator there is nobody to work for; a file that cannot be written is no such sign,
+/// but then neither the result can be.
 fn tell(message: &Message) {
     let mut line = serde_json::to_vec(message).expect("a message is plain JSON");
     line.push(b'\n');

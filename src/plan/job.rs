@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +44,35 @@ pub struct Job {
     /// A folder that this attempt owns and a later attempt at the same key inherits: for
     /// checkpoints.
     pub work: PathBuf,
+    /// How the attempt is asked to end early.
+    #[serde(skip)]
+    pub halt: Halt,
+}
+
+/// A request that an attempt end early, such as before its time in a cluster is over: a step that
+/// keeps what it has so far keeps it at once and ends; any other goes on to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Halt {
+    /// Set by whoever asks.
+    pub asked: Arc<AtomicBool>,
+    kept: Arc<AtomicBool>,
+}
+
+impl Halt {
+    /// Whether the attempt is to end.
+    pub fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Notes that what the step has so far is kept, so that it may end.
+    pub fn note_kept(&self) {
+        self.kept.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the step ended on request, leaving what a later attempt goes on from.
+    pub fn was_heeded(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
+    }
 }
 
 impl Job {
@@ -74,6 +105,7 @@ impl Job {
             threads: 1,
             attempt: 1,
             work: PathBuf::new(),
+            halt: Halt::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ use candle_core::{Error, Result};
 use crate::id::{Digest, Key};
 use crate::ml::params::StateDict;
 use crate::ml::training::Keep;
+use crate::plan::Halt;
 use crate::regular;
 use crate::replace::replace_with;
 
@@ -35,12 +36,19 @@ pub struct Checkpoint {
     /// When something was last kept, and how long that took.
     last: Instant,
     took: Duration,
+    halt: Halt,
 }
 
 impl Checkpoint {
     /// The file at `path` of the task with this key.
     pub fn new(path: PathBuf, key: Key) -> Self {
-        Self { path, key, last: Instant::now(), took: Duration::ZERO }
+        let halt = Halt::default();
+        Self { path, key, last: Instant::now(), took: Duration::ZERO, halt }
+    }
+
+    /// Keeps at once, and ends the step with an error, when `halt` asks for that.
+    pub fn heeding(self, halt: &Halt) -> Self {
+        Self { halt: halt.clone(), ..self }
     }
 
     /// What is kept.
@@ -67,7 +75,16 @@ impl Checkpoint {
     }
 
     fn is_due(&self) -> bool {
-        self.last.elapsed() >= PAUSE.max(self.took * SHARE)
+        self.halt.is_asked() || self.last.elapsed() >= PAUSE.max(self.took * SHARE)
+    }
+
+    /// After something was kept: ends the step where that was asked for.
+    fn halt(&self) -> std::io::Result<()> {
+        if !self.halt.is_asked() {
+            return Ok(());
+        }
+        self.halt.note_kept();
+        Err(std::io::Error::other("the attempt was asked to end, and what it has so far is kept"))
     }
 
     /// Keeps what `bytes` gives instead if it is time to; making the bytes counts as time of
@@ -83,7 +100,7 @@ impl Checkpoint {
         let bytes = bytes()?;
         self.replace(|path| fs::write(path, bytes))?;
         (self.last, self.took) = (Instant::now(), started.elapsed());
-        Ok(())
+        Ok(self.halt()?)
     }
 
     /// Puts the file that `write` makes in the place of the one before. Not synced: a power cut
@@ -122,7 +139,7 @@ impl Keep for Checkpoint {
             safetensors::serialize_to_file(state.iter(), None, path).map_err(std::io::Error::other)
         })?;
         (self.last, self.took) = (Instant::now(), started.elapsed());
-        Ok(())
+        Ok(self.halt()?)
     }
 }
 
@@ -149,6 +166,21 @@ mod tests {
         checkpoint.took = Duration::ZERO;
         Keep::offer(&mut checkpoint, &|| Ok(values(50))).unwrap();
         assert_eq!(Keep::load(&mut checkpoint).unwrap().unwrap().bytes(), 200);
+    }
+
+    #[test]
+    fn an_attempt_that_is_to_end_keeps_at_once_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        let halt = Halt::default();
+        let mut checkpoint = Checkpoint::new(path, Key::of(b"task")).heeding(&halt);
+        let mut offer = |bytes: &[u8]| checkpoint.offer(|| std::io::Result::Ok(bytes.to_vec()));
+        offer(b"too early").unwrap();
+        halt.asked.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(!halt.was_heeded());
+        offer(b"so far").unwrap_err();
+        assert!(halt.was_heeded());
+        assert_eq!(checkpoint.read().unwrap().as_deref(), Some(&b"so far"[..]));
     }
 
     #[test]

@@ -162,7 +162,8 @@ impl<'a> Context<'a> {
 
     /// Where this task keeps what it has so far.
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint::new(self.job.work.join("checkpoint"), self.job.key)
+        let path = self.job.work.join("checkpoint");
+        Checkpoint::new(path, self.job.key).heeding(&self.job.halt)
     }
 
     /// Tells how many images are done.

@@ -245,6 +245,7 @@ mod tests {
             threads: 1,
             attempt: 1,
             work: folder.path().to_owned(),
+            halt: Default::default(),
         };
         let mut progress = |_| {};
         let context = Context::new(&job, &objects, &mut progress);

@@ -12,6 +12,7 @@
 //! index/          sled; derived from receipts/
 //! inbox/          receipts that workers published
 //! work/<key>/     running attempts
+//! slurm/          arrays of jobs that `exec` has submitted
 //! runs/           a small JSON a run
 //! tmp/            files on their way into objects/ or inbox/
 //! quarantine/     what did not match its digest

@@ -102,6 +102,10 @@ impl Store {
                 if fresh { IndexState::Created } else { IndexState::Rebuilt { cause, refusals } };
         }
         store.opening.collected = store.collect()?;
+        // Their workers were on their own, or killed before they could do it.
+        for (key, _) in &store.opening.collected.receipts {
+            work::Attempt::discard(store.root(), key);
+        }
         Ok(store)
     }
 

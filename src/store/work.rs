@@ -1,4 +1,5 @@
-//! Running attempts: a folder a key, owned by whoever holds its lock.
+//! Running attempts: a folder a key, owned by whoever holds its lock. In it, those made elsewhere
+//! than on the coordinator's machine have a folder each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,11 +22,27 @@ impl Attempt {
     /// Claims the folder, with what an earlier attempt left in it. Errors:
     /// [`StoreError::AttemptRunning`].
     pub fn claim(root: impl AsRef<Path>, key: &Key) -> Result<Self> {
-        let folder = Self::make_folder(root.as_ref(), key)?;
+        Self::claim_folder(Self::make_folder(root.as_ref(), key)?, key)
+    }
+
+    /// Claims a folder that is there: that of a single attempt at `key`, in the key's. Errors:
+    /// [`StoreError::AttemptRunning`].
+    pub fn claim_folder(folder: PathBuf, key: &Key) -> Result<Self> {
         match Lock::take(&folder)? {
             Ok(lock) => Ok(Self { folder, _lock: lock }),
             Err(_) => Err(StoreError::AttemptRunning { key: *key, path: folder }),
         }
+    }
+
+    /// Whether some process has claimed `folder`, which is there.
+    pub fn is_claimed(folder: &Path) -> Result<bool> {
+        Ok(Lock::take(folder)?.is_err())
+    }
+
+    /// Removes all that attempts at a finished key have left. What cannot be removed stays: a worker
+    /// elsewhere may be writing to it still.
+    pub fn discard(root: &Path, key: &Key) {
+        let _ = fs::remove_dir_all(folder(root, key));
     }
 
     /// The folder of a key's attempts in the store at `root`, made where absent.
@@ -56,9 +73,17 @@ pub(super) fn folder(root: &Path, key: &Key) -> PathBuf {
     root.join("work").join(key.to_string())
 }
 
-/// Whether some process holds the key's folder.
+/// Whether some process holds the key's folder, or that of an attempt in it.
 pub(super) fn is_running(root: &Path, key: &Key) -> Result<bool> {
-    Ok(Lock::take(&folder(root, key))?.is_err())
+    let mut folders = vec![folder(root, key)];
+    while let Some(folder) = folders.pop() {
+        if Attempt::is_claimed(&folder)? {
+            return Ok(true);
+        }
+        let inner = names(&folder)?.into_iter().map(|name| folder.join(name));
+        folders.extend(inner.filter(|path| path.is_dir()));
+    }
+    Ok(false)
 }
 
 /// Removes the folders of attempts that were killed before there was anything in them. Returns how

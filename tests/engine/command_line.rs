@@ -42,7 +42,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    fn new(toy: impl FnOnce(&Path) -> Toy) -> Self {
+    pub fn new(toy: impl FnOnce(&Path) -> Toy) -> Self {
         let folder = crate::folder();
         fs::create_dir(folder.path().join("experiments")).unwrap();
         fs::write(folder.path().join("experiments/quick.toml"), "title = \"toy\"\n").unwrap();

@@ -3,7 +3,10 @@
 //!
 //! This program is the tests, and also the coordinator and the worker that they start.
 
+mod cluster;
 mod command_line;
+mod elsewhere;
+mod jobs;
 mod queue;
 mod runs;
 mod share;
@@ -40,8 +43,17 @@ fn main() -> ExitCode {
     let filters: Vec<&String> =
         arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let mut failed = Vec::new();
-    let tests =
-        [runs::TESTS, queue::TESTS, command_line::TESTS, share::TESTS, torture::TESTS].concat();
+    let tests = [
+        runs::TESTS,
+        queue::TESTS,
+        command_line::TESTS,
+        share::TESTS,
+        elsewhere::TESTS,
+        jobs::TESTS,
+        cluster::TESTS,
+        torture::TESTS,
+    ]
+    .concat();
     for (name, test) in tests {
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str())) {
             let passed = catch_unwind(test).is_ok();

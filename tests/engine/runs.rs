@@ -68,6 +68,7 @@ impl Place {
     pub fn options(&self) -> Options {
         Options {
             elsewhere: None,
+            place: titrate::exec::Place::Here,
             jobs: 2,
             cores: 4,
             keep_going: false,

@@ -87,7 +87,7 @@ const fn kind(name: &'static str, on_device: bool) -> Kind {
     Kind { name, version: 1, noun: name, on_device }
 }
 
-static KINDS: [Kind; 9] = [
+static KINDS: [Kind; 10] = [
     kind("emit", false),
     kind("generate", true),
     kind("join", false),
@@ -95,6 +95,7 @@ static KINDS: [Kind; 9] = [
     kind("draw", false),
     kind("page", false),
     kind("wait", false),
+    kind("count", false),
     kind("fail", false),
     kind("panic", false),
 ];
@@ -144,6 +145,7 @@ pub fn run(
             }
             read
         }
+        "count" => count(job)?,
         "fail" => {
             eprintln!("about to fail");
             return Err(json!({ "reason": "the toy is broken" }).to_string().into());
@@ -152,6 +154,23 @@ pub fn run(
         other => unreachable!("kind {other}"),
     };
     Ok(vec![("text".into(), output.into_bytes())])
+}
+
+/// Counts slowly, and keeps how far it is when it is asked to end.
+fn count(job: &Job) -> Result<String, StepError> {
+    let (path, to) = (job.work.join("checkpoint"), job.params["to"].as_u64().expect("a number"));
+    let kept = std::fs::read_to_string(&path).ok().and_then(|text| text.parse::<u64>().ok());
+    let from = kept.unwrap_or(0);
+    eprintln!("counts from {from}");
+    for number in from..to {
+        if number > from && job.halt.is_asked() {
+            std::fs::write(path, number.to_string())?;
+            job.halt.note_kept();
+            return Err("asked to end".into());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    Ok(to.to_string())
 }
 
 /// Images, two fine-tuned models, their shards, four classifiers, analysis and report: the shape of
