@@ -15,7 +15,7 @@ use crate::exec::event::{Counts, Event};
 use crate::exec::process::{End, Note, Worker, count_attempt, tail};
 use crate::exec::protocol::{Cause, Commit, Message, Order};
 use crate::exec::queue::Queue;
-use crate::exec::{ExecError, Options, Outcome, Stop, Timing, elsewhere, machine};
+use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine, obtain};
 use crate::id::{Digest, Key};
 use crate::plan::{Freshness, Graph, Input, Job, Manifest, Reason, Task, TaskId, assess};
 use crate::store::{Artifact, Attempt, Published, Store};
@@ -177,7 +177,7 @@ impl<'a> Coordinator<'a> {
                 }
                 Freshness::Stale(reason) => {
                     let (from, task) = (&self.options.elsewhere, self.graph.task(id));
-                    match elsewhere::obtain(from, self.store, task, &manifest.key())? {
+                    match obtain::output(from, self.store, task, &manifest.key())? {
                         Some(artifact) => {
                             self.complete(id, manifest.key(), artifact, false, &mut ids)
                         }
@@ -240,7 +240,7 @@ impl<'a> Coordinator<'a> {
         let task = self.graph.task(id);
         let known = |input| self.artifact(input).expect("a ready task's inputs are known");
         let from = &self.options.elsewhere;
-        elsewhere::fetch_inputs(from, self.store, self.graph, task, known)?;
+        obtain::inputs(from, self.store, self.graph, task, known)?;
         let mut job = Job::new(task, &manifest, known);
         let root = std::path::absolute(self.store.root())
             .map_err(|source| ExecError::io("find", self.store.root(), source))?;

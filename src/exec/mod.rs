@@ -5,10 +5,10 @@
 //! task and never talks to a terminal: it emits [`Event`]s.
 
 mod coordinator;
-mod elsewhere;
 mod event;
 mod journal;
 mod machine;
+mod obtain;
 mod process;
 mod protocol;
 mod queue;
@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 pub use coordinator::run;
-pub use elsewhere::Elsewhere;
 pub use event::{Counts, Event};
 pub use journal::Journal;
+pub use obtain::Elsewhere;
 pub use worker::{Outputs, Run, StepError, serve};
 
 use crate::store::StoreError;
