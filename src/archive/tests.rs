@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use rand::Rng;
 use serde_json::Value;
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
@@ -11,6 +12,7 @@ use zip::{ZipArchive, ZipWriter};
 use super::*;
 use crate::remote::Trust;
 use crate::remote::tests::{Place, finish, signing, trust};
+use crate::seed::Seed;
 use crate::store::{Receipt, Store};
 
 /// Results of a report and of a model with weights and a picture.
@@ -155,6 +157,39 @@ fn one_byte_of_one_weight_is_named() {
         assert!(error.contains("(model: model.safetensors) is refused"), "{error}");
         assert_eq!(other.objects().stat(&weights.digest).unwrap(), None);
     }
+}
+
+/// Whatever byte of an archive is changed: what can be taken from it is what went in.
+#[test]
+fn no_changed_byte_gives_other_results() {
+    let place = Place::new();
+    let store = place.store("a");
+    let results = results(&store);
+    let path = place.folder.path().join("a.zip");
+    export(&results, true).write(&store, &path).unwrap();
+    let (honest, changed) = (fs::read(&path).unwrap(), place.folder.path().join("changed.zip"));
+    let everyone = Trust { keys: vec![], everyone: true };
+    let mut rng = Seed::of_study(23).rng();
+    let mut opened = 0;
+    for _ in 0..500 {
+        let mut bytes = honest.clone();
+        let at = rng.random_range(0..bytes.len());
+        bytes[at] ^= 1 << rng.random_range(0..8);
+        fs::write(&changed, bytes).unwrap();
+        let Ok(mut archive) = Archive::open(&changed) else { continue };
+        opened += 1;
+        for (label, receipt) in &results {
+            // One who is believed unsigned may have written anything, but not by one byte.
+            let found = archive.receipt(&everyone, label, &receipt.key);
+            assert!(found.is_err() || found.is_ok_and(|found| found == *receipt), "byte {at}");
+            for entry in receipt.output.entries() {
+                if let Ok(Some(bytes)) = archive.object(label, &entry.name, &entry.digest) {
+                    assert_eq!(crate::id::Digest::of(&bytes), entry.digest, "byte {at}");
+                }
+            }
+        }
+    }
+    assert!(opened > 100, "{opened} of 500 could be opened");
 }
 
 #[test]

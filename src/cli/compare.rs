@@ -175,7 +175,7 @@ fn judge(
         };
         match distance(name, &store.objects().read(&our.digest)?, &bytes) {
             None => return diverged("differs, and not in numbers alone"),
-            Some(far) if far > tolerance => {
+            Some(far) if far > tolerance || far.is_nan() => {
                 return diverged(&format!("differs by {far:.1e}"));
             }
             Some(far) => largest = largest.max(far),

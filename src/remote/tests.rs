@@ -9,10 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use expect_test::expect;
+use rand::Rng;
 use tempfile::TempDir;
 
 use super::*;
 use crate::id::Key;
+use crate::seed::Seed;
 use crate::store::{Cost, Origin, Published, Receipt, Store};
 
 /// A folder with a store and a shared store.
@@ -195,6 +197,32 @@ fn receipts_that_cannot_be_believed_are_refused_by_name() {
         bare: it is no signed receipt: unknown field `titrate_receipt`, expected one of `titrate_signed_receipt`, `receipt`, `seal` at line 1 column 18
     "#]]
     .assert_eq(&said);
+}
+
+/// Whatever is changed in a signed receipt: it is the same receipt still, or none.
+#[test]
+fn no_other_receipt_is_made_of_a_signed_one() {
+    let (key, place) = (signing(1), Place::new());
+    let one = finish(&place.store("a"), "one", "w");
+    let (honest, trust) = (key.sign(&one), trust(&key));
+    let mut rng = Seed::of_study(23).rng();
+    let mut believed = 0;
+    for _ in 0..20_000 {
+        let mut bytes = honest.clone();
+        for _ in 0..rng.random_range(1..4) {
+            let at = rng.random_range(0..bytes.len());
+            match rng.random_range(0..3) {
+                0 => bytes[at] ^= 1 << rng.random_range(0..8),
+                1 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, rng.random()),
+            }
+        }
+        if let Ok(receipt) = trust.receipt(&one.key, &bytes) {
+            assert_eq!(receipt, one);
+            believed += 1;
+        }
+    }
+    assert!(believed < 200, "{believed}: such as a space between two fields");
 }
 
 #[test]

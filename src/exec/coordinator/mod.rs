@@ -20,7 +20,7 @@ use crate::exec::open::{absolute, open};
 use crate::exec::profile::Place;
 use crate::exec::protocol::{Commit, Order};
 use crate::exec::queue::Queue;
-use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine, shared};
+use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine, obtain};
 use crate::id::Key;
 use crate::plan::{Freshness, Graph, Job, Manifest, Progress, Reason, Task, TaskId, assess};
 use crate::store::{Artifact, Attempt, Store};
@@ -215,7 +215,7 @@ impl<'a> Coordinator<'a> {
                 }
                 Freshness::Stale(reason) => {
                     let (from, task) = (&self.options.elsewhere, self.graph.task(id));
-                    match shared::obtain(from, self.store, task, &manifest.key())? {
+                    match obtain::obtain(from, self.store, task, &manifest.key())? {
                         Some(artifact) => {
                             self.complete(id, manifest.key(), artifact, false, &mut ids)
                         }
@@ -282,7 +282,7 @@ impl<'a> Coordinator<'a> {
         let task = self.graph.task(id);
         let known = |input| self.artifact(input).expect("a ready task's inputs are known");
         let from = &self.options.elsewhere;
-        shared::fetch_inputs(from, self.store, self.graph, task, known)?;
+        obtain::fetch_inputs(from, self.store, self.graph, task, known)?;
         let mut job = Job::new(task, &manifest, known);
         job.work = Attempt::make_folder(&absolute(self.store)?, &job.key)?;
         job.threads = self.options.place.threads(&job.kind).unwrap_or(threads);

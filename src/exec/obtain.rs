@@ -27,7 +27,7 @@ pub trait Elsewhere: Debug + Send + Sync {
 }
 
 /// The output of a stale task whose result can be had.
-pub(super) fn obtain(
+pub(super) fn output(
     from: &Option<Arc<dyn Elsewhere>>,
     store: &Store,
     task: &Task,
@@ -39,7 +39,7 @@ pub(super) fn obtain(
 
 /// Fetches what `task` reads and is noted as lying elsewhere. What can't be had is found missing
 /// by the worker, and made again.
-pub(super) fn fetch_inputs<'a>(
+pub(super) fn inputs<'a>(
     from: &Option<Arc<dyn Elsewhere>>,
     store: &Store,
     graph: &Graph,
