@@ -104,3 +104,13 @@ fn median_speed(timings: &[&Timing]) -> String {
     rates.sort_by(|a, b| a.0.total_cmp(&b.0));
     rates.get(rates.len() / 2).map_or(String::new(), |(rate, unit)| speed(*rate, unit))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_can_not_break_its_table_or_a_terminal() {
+        assert_eq!(cell("decode/\u{1b}[31m|a\nb"), "decode/\\u{1b}[31m\\|a b");
+    }
+}

@@ -27,6 +27,7 @@ mod units;
 mod upkeep;
 mod weights;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -39,7 +40,11 @@ use exit::Exit;
 
 /// The program. Arguments come from the process; errors go to stderr.
 pub fn main(pipeline: &Pipeline) -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(asked) => return show_usage(&asked),
+    };
+    let outcome = match command {
         Command::Worker { store, task: None } => return exec::serve(&store, pipeline.run),
         Command::Worker { store, task: Some(task) } => return reproduce::work(&store, &task),
         Command::Init(arguments) => init::init(&arguments),
@@ -71,5 +76,18 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
             common::say(&format!("error: {}", causes(error.as_ref())));
             Exit::of_error(&error).into()
         }
+    }
+}
+
+/// Prints help or what is wrong with the arguments. Help that can't be written, as to a full disk,
+/// is an error like any other output.
+fn show_usage(asked: &clap::Error) -> ExitCode {
+    let lost = asked.print().err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+    match lost.filter(|_| !asked.use_stderr()) {
+        Some(error) => {
+            common::say(&format!("error: write to stdout: {error}"));
+            Exit::Io.into()
+        }
+        None => ExitCode::from(u8::try_from(asked.exit_code()).unwrap_or(Exit::Study as u8)),
     }
 }

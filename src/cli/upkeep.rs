@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -19,6 +20,7 @@ use crate::store::{Dropped, GcReport, Store};
 
 /// Hashes everything; names the tasks of the study that have to run again.
 pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
+    refuse_absent(&which.place.folder.store)?;
     let opened = open(pipeline, which)?;
     let report = opened.store.verify()?;
     let mut text = format!(
@@ -75,6 +77,7 @@ pub(super) fn verify(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
 pub(super) fn gc(pipeline: &Pipeline, arguments: &Gc) -> Result<Exit> {
     let all = arguments.studies.is_empty();
     let names = if all { all_studies()? } else { arguments.studies.clone() };
+    refuse_absent(&arguments.folder.store)?;
     let store = open_store(&arguments.folder.store)?;
     let mut live = if all { recorded_keys(&store)? } else { HashSet::new() };
     for name in &names {
@@ -106,6 +109,15 @@ pub(super) fn gc(pipeline: &Pipeline, arguments: &Gc) -> Result<Exit> {
     let dropped = store.gc(&live, false)?;
     print(&list_dropped(&dropped, false, &kept_for))?;
     Ok(Exit::Done)
+}
+
+/// Refuses a store that is not there: to care for one makes none.
+fn refuse_absent(folder: &Path) -> Result<()> {
+    let folder = workspace().join(folder);
+    match folder.exists() {
+        true => Ok(()),
+        false => bail!("there is no store at {}: `--store` names one", folder.display()),
+    }
 }
 
 /// Results that a list of what goes shows before it only counts.

@@ -245,6 +245,16 @@ impl Prior {
     }
 }
 
+/// The first two prompts whose embeddings are equal.
+fn find_alike<'a>(
+    prompts: impl Iterator<Item = &'a Tensor>,
+) -> candle_core::Result<Option<(usize, usize)>> {
+    let values = prompts.map(|prompt| prompt.flatten_all()?.to_vec1::<f32>());
+    let values = values.collect::<candle_core::Result<Vec<_>>>()?;
+    let first = |at: &usize| values[..*at].iter().position(|other| *other == values[*at]);
+    Ok((0..values.len()).find_map(|at| Some((first(&at)?, at))))
+}
+
 impl Examples {
     fn read(context: &Context, params: &kinds::DreamBooth) -> Result<Self, StepError> {
         let (mut classes, mut images) = (Vec::new(), Vec::new());
@@ -266,6 +276,16 @@ impl Examples {
             }
             let (prompt, empty) = prompt::read(context, &format!("prompt/{class}"))?;
             classes.push(Class { latents, prompt, empty });
+        }
+        let prompts = classes.iter().map(|class| &class.prompt);
+        if let Some((first, second)) = find_alike(prompts)? {
+            let [first, second] =
+                [first, second].map(|at| sources.keys().nth(at).expect("it is there"));
+            return Err(format!(
+                "the prompts of `{first}` and `{second}` are one to the text encoder, as they are once both are cut to its length: \
+                 shorten generator.prompt, or name the classes otherwise"
+            )
+            .into());
         }
         Ok(Self { classes, images, views: params.views })
     }
@@ -324,5 +344,18 @@ impl Examples {
         let condition =
             if conditions.is_empty() { None } else { Some(Tensor::cat(&conditions, 0)?) };
         Ok(Batch { clean: Tensor::cat(&clean, 0)?, condition, context: Tensor::cat(&contexts, 0)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_that_are_one_to_the_text_encoder_are_found() {
+        let prompts = [[0.0_f32, 1.0], [0.5, 1.0], [0.0, 1.0]]
+            .map(|values| Tensor::new(&[values], &candle_core::Device::Cpu).unwrap());
+        assert_eq!(find_alike(prompts.iter()).unwrap(), Some((0, 2)));
+        assert_eq!(find_alike(prompts[..2].iter()).unwrap(), None);
     }
 }

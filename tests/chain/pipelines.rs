@@ -117,20 +117,20 @@ fn what_is_wrong_with_a_pipeline_is_named_before_anything_is_trained() {
     let steep = ["generator.dreambooth.learning_rate=1e38", "generator.dreambooth.steps=6"];
     said.push(chain.failure(&steep, "dreambooth/psoriasis/text-to-image"));
     expect![[r#"
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: error: task pretrained/text-to-image failed: unet: tensor conv_in.weight of shape [8, 4, 3, 3] is missing: the stored weights are of another model or size
+        1: error: task pretrained/text-to-image failed: unet: tensor conv_in.weight is stored with shape [8, 4] where the model has [8, 4, 3, 3]
+        1: error: task pretrained/text-to-image failed: unet: 1 stored tensors are not part of the model, the first of them control.weight
+        1: error: task pretrained/text-to-image failed: scheduler/scheduler_config.json: it is of a FlowMatchEulerDiscreteScheduler; schedules are read from those of DDIMInverseScheduler, DDIMParallelScheduler, DDIMScheduler, DDPMParallelScheduler, DDPMScheduler, DEISMultistepScheduler, DPMSolverMultistepInverseScheduler, DPMSolverMultistepScheduler, DPMSolverSDEScheduler, DPMSolverSinglestepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler, KDPM2AncestralDiscreteScheduler, KDPM2DiscreteScheduler, LCMScheduler, LMSDiscreteScheduler, PNDMScheduler, SASolverScheduler, TCDScheduler, UniPCMultistepScheduler
+        1: error: task pretrained/text-to-image failed: unet/diffusion_pytorch_model.safetensors: not a safetensors file: invalid header length
         2: error: study study: base.pretrained.text_to_image: lacking: lacking/vae/config.json is missing: a pipeline in diffusers' layout has it
         2: error: study study: --set images.size=16: `images.size` is 16; the models of base.pretrained.text_to_image need a multiple of 32
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: error: task pretrained/text-to-image failed: unet/diffusion_pytorch_model.safetensors: it is a pointer of Git LFS: `git lfs pull` fetches the file that it stands for
+        1: error: task pretrained/text-to-image failed: unet/config.json: out_channels = 8 is not supported: the UNet predicts the autoencoder's 4 latent channels and nothing else
         1: error: task pretrained/text-to-image failed: the tokenizer has added tokens that its vocabulary lacks, as textual inversion makes them: `<mole>`; they are not read, so take the pipeline as it was before
         1: error: task pretrained/text-to-image failed: text_encoder/config.json: architectures = ["CLIPTextModelWithProjection"] is not supported: the text encoder is CLIP's text model (CLIPTextModel)
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: error: task pretrained/text-to-image failed: unet/diffusion_pytorch_model.safetensors: it is a LoRA of diffusers or PEFT, not the weights of a whole model: put it into its pipeline with diffusers' load_lora_weights and fuse_lora, and save that with save_pretrained
         2: error: study study: base.pretrained.text_to_image: lora.safetensors is a low-rank adaptation, not the folder of a pipeline: put it into its pipeline with diffusers' load_lora_weights and fuse_lora, save that with save_pretrained, and name the folder
-        1: warning: the prompt of `basal cell carcinoma` is cut to 24 tokens: "a skin disease" is left out
+        1: error: task pretrained/inpainting failed: unet/config.json: inpainting takes a UNet of 9 input channels, this one has 4; this one belongs under base.pretrained.text_to_image
         1: error: task dreambooth/psoriasis/text-to-image failed: image 0 of 4 came out as NaN: a model's answers overflow; where it computes in half precision, let it in f32"#]].assert_eq(&said.join("\n"));
 }
 

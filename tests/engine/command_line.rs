@@ -344,7 +344,7 @@ fn nobody_listening_ends_no_run() {
     }
     assert!(workspace.told(&["reproduce"]).starts_with("ran 0 of 11"), "all was run");
     workspace.edit(|toy| drop(toy.task("analysis/sweep").params.insert("q".into(), json!(0.1))));
-    for arguments in [&["plan"][..], &["reproduce", "--json"], &["status"]] {
+    for arguments in [&["plan"][..], &["reproduce", "--json"], &["status"], &["plan", "--help"]] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let output = workspace.command(arguments).stdout(full).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
@@ -359,7 +359,19 @@ fn commands_that_read_make_nothing() {
     let plan = workspace.told(&["plan"]);
     workspace.told(&["status"]);
     workspace.told(&["why", "analysis/sweep"]);
+    for arguments in [&["verify"][..], &["gc", "--dry-run"]] {
+        let output = workspace.output(arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("there is no store at "));
+    }
     assert!(!workspace.path(".titrate").exists());
+    workspace.edit(|toy| {
+        let odd = ToyTask::new("odd/\u{1b}[31m", "emit", json!({ "text": "x" }), &[]);
+        toy.0.push(odd);
+    });
+    let odd = workspace.told(&["plan", "--all"]);
+    assert!(odd.contains(r"odd/\u{1b}[31m") && !odd.contains('\u{1b}'), "{odd}");
+    workspace.edit(|toy| drop(toy.0.pop()));
     workspace.told(&["reproduce", "--only", "weights/a"]);
     assert_ne!(workspace.told(&["plan"]), plan);
 }

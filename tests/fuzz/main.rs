@@ -5,8 +5,10 @@
 mod readers;
 
 use std::fs;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use titrate::seed::Seed;
@@ -100,16 +102,22 @@ fn mutated(seeds: &[Vec<u8>], rng: &mut impl Rng) -> Vec<u8> {
 fn survive(name: &str, seeds: &[Vec<u8>], reader: fn(&[u8])) {
     let seed = number("TITRATE_FUZZ_SEED").unwrap_or(SEED);
     let rounds = number("TITRATE_FUZZ_ROUNDS").map_or(ROUNDS, |rounds| rounds as usize);
+    // A study is a file and takes milliseconds.
+    let rounds = if name == "studies" { rounds / 5 } else { rounds };
+    let mut longest = Duration::ZERO;
     let mut rng = Seed::of_study(seed).child(name).rng();
     for round in 0..rounds {
         let bytes =
             if round < seeds.len() { seeds[round].clone() } else { mutated(seeds, &mut rng) };
+        let started = Instant::now();
         if catch_unwind(AssertUnwindSafe(|| reader(&bytes))).is_err() {
             let path = std::env::temp_dir().join(format!("titrate-fuzz-{name}-{round}"));
             fs::write(&path, &bytes).unwrap();
             panic!("{name}: round {round} is in {}", path.display());
         }
+        longest = longest.max(started.elapsed());
     }
+    let _ = writeln!(std::io::stderr(), "{name}: {rounds} inputs, the slowest took {longest:.0?}");
 }
 
 #[test]
