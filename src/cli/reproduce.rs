@@ -330,7 +330,7 @@ fn place(arguments: &Reproduce) -> Result<Place> {
     Ok(match arguments.executor {
         Executor::Local => bail!("--profile {} is of no use without --executor", path.display()),
         Executor::Command => Place::Command(profile.command.with_context(|| missing("command"))?),
-        Executor::Slurm => Place::Slurm(profile.slurm.with_context(|| missing("slurm"))?),
+        Executor::Slurm => Place::Slurm(Box::new(profile.slurm.with_context(|| missing("slurm"))?)),
     })
 }
 

@@ -32,7 +32,7 @@ pub(super) fn open(
         Place::Command(profile) => Box::new(Commands::new(profile.clone(), root)?),
         Place::Slurm(profile) => {
             check_kinds(graph, profile)?;
-            Box::new(Slurm::open(profile.clone(), root)?)
+            Box::new(Slurm::open(profile.as_ref().clone(), root)?)
         }
     })
 }

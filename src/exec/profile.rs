@@ -20,7 +20,7 @@ pub enum Place {
     /// By a command a task, which starts `titrate worker` anywhere.
     Command(Command),
     /// As jobs of a cluster with Slurm.
-    Slurm(Slurm),
+    Slurm(Box<Slurm>),
 }
 
 impl Place {
@@ -276,7 +276,7 @@ mod tests {
             options("generate"),
             "--partition=main --gres=gpu:1 --time=04:00:00 --cpus-per-task=2 --nice --exclusive"
         );
-        let place = Place::Slurm(slurm);
+        let place = Place::Slurm(Box::new(slurm));
         assert_eq!(place.threads("emit"), Some(2));
     }
 

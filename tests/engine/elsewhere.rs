@@ -75,7 +75,12 @@ impl Cluster {
     pub fn knob(&self, name: &str, text: Option<&str>) {
         let path = self.path("fake").join(name);
         match text {
-            Some(text) => fs::write(path, text).unwrap(),
+            Some(text) => {
+                // Whole at once: it may be read at any time.
+                let aside = self.path("knob");
+                fs::write(&aside, text).unwrap();
+                fs::rename(aside, path).unwrap();
+            }
             None => fs::remove_file(path).unwrap(),
         }
     }
@@ -112,6 +117,14 @@ impl Cluster {
     /// The folder of an element of the fake cluster.
     pub fn element(&self, job: u32, element: u32) -> PathBuf {
         self.path("fake/jobs").join(format!("{job}.{element}"))
+    }
+
+    /// Puts an element back into the queue, as after its node was given up: the process of before
+    /// goes on.
+    pub fn requeue(&self, element: &str) {
+        let mut requeue = Command::new(self.path("bin/scontrol"));
+        requeue.args(["requeue", element]).env("FAKE_SLURM", self.path("fake"));
+        assert!(requeue.status().unwrap().success());
     }
 
     pub fn state(&self, job: u32, element: u32) -> String {

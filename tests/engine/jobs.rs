@@ -3,18 +3,18 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
-use crate::elsewhere::{Cluster, expected, is_alive, single, until, waiting};
+use crate::elsewhere::{Cluster, expected, inside, is_alive, single, until, waiting};
 use crate::toy::{Toy, ToyTask};
 
 pub const TESTS: &[(&str, fn())] = &[
     ("a_queue_runs_what_children_run", a_queue_runs_what_children_run),
     ("success_is_a_receipt_and_no_state", success_is_a_receipt_and_no_state),
     ("a_job_back_from_the_dead_changes_nothing", a_job_back_from_the_dead_changes_nothing),
+    ("attempts_that_differ_are_a_divergence", attempts_that_differ_are_a_divergence),
     ("a_lost_answer_is_found_by_name", a_lost_answer_is_found_by_name),
     ("a_refused_array_fails_in_sbatchs_words", a_refused_array_fails_in_sbatchs_words),
     ("failures_show_the_log_of_worker_or_job", failures_show_the_log_of_worker_or_job),
@@ -81,9 +81,7 @@ fn a_job_back_from_the_dead_changes_nothing() {
     let cluster = Cluster::new(waiting);
     let run = cluster.start("slurm", &[]);
     until("a worker", || cluster.attempts().len() == 1);
-    let mut requeue = Command::new(cluster.path("bin/scontrol"));
-    requeue.args(["requeue", "1_0"]).env("FAKE_SLURM", cluster.path("fake"));
-    assert!(requeue.status().unwrap().success());
+    cluster.requeue("1_0");
     until("a second worker", || cluster.attempts().len() == 2);
     fs::write(cluster.path("go"), "").unwrap();
     let ended = run.end();
@@ -92,6 +90,27 @@ fn a_job_back_from_the_dead_changes_nothing() {
     cluster.run("slurm", &[]).counts(0, 2);
     assert_eq!(cluster.calls("sbatch").len(), 2);
     cluster.workspace.told(&["verify"]);
+}
+
+/// The first result stays, the other is on record.
+fn attempts_that_differ_are_a_divergence() {
+    let cluster = Cluster::new(|folder| {
+        let mut toy = waiting(folder);
+        toy.task("slow").params.insert("odd".into(), true.into());
+        toy
+    });
+    let run = cluster.start("slurm", &[]);
+    until("a worker", || cluster.attempts().len() == 1);
+    cluster.requeue("1_0");
+    until("a second worker", || cluster.attempts().len() == 2);
+    // Whoever is first would end the other.
+    run.signal(Signal::STOP);
+    fs::write(cluster.path("go"), "").unwrap();
+    until("two results", || inside(&cluster.path(".titrate/inbox")).len() == 2);
+    run.signal(Signal::CONT);
+    let ended = run.end();
+    ended.counts(2, 2);
+    ended.says(0, "ran again and gave other bytes");
 }
 
 fn a_lost_answer_is_found_by_name() {

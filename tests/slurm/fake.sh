@@ -20,7 +20,7 @@ put() { echo "$2" >"$1.$BASHPID" && mv "$1.$BASHPID" "$1"; }
 element() { # element FOLDER RUN
     while [ -e "$F/hold" ]; do sleep 0.02; done
     [ "$(cat "$1/state")" = PENDING ] && [ "$(cat "$1/run")" = "$2" ] || return
-    if [ -e "$F/ends-as" ]; then put "$1/state" "$(cat "$F/ends-as")"; return; fi
+    if end=$(cat "$F/ends-as" 2>/dev/null); then put "$1/state" "$end"; return; fi
     put "$1/state" RUNNING
     if ! true >>"$(cat "$1/output")"; then put "$1/state" FAILED; return; fi
     cd "$(cat "$1/chdir")" || return
@@ -49,7 +49,7 @@ submit() {
         script=$word
     done
     [ ! -e "$F/sbatch-slow" ] || sleep 1
-    if [ -e "$F/sbatch-says" ]; then cat "$F/sbatch-says" >&2; exit 1; fi
+    if words=$(cat "$F/sbatch-says" 2>/dev/null); then echo "$words" >&2; exit 1; fi
     last=${array#0-}
     last=${last%\%*}
     exec 9>"$F/lock"
@@ -94,12 +94,12 @@ show() {
         case $state in
             PENDING)
                 [ "$each" ] || element="[$element]"
-                [ ! -e "$F/reason" ] || reason=$(cat "$F/reason")
+                reason=$(cat "$F/reason" 2>/dev/null || echo None)
                 ;;
             RUNNING) ;;
             *)
                 [ ! -e "$F/purges" ] || continue
-                [ "$state" != COMPLETED ] || [ ! -e "$F/shows-as" ] || state=$(cat "$F/shows-as")
+                [ "$state" != COMPLETED ] || state=$(cat "$F/shows-as" 2>/dev/null || echo COMPLETED)
                 ;;
         esac
         echo "$(cat "$folder/job")|$element|$name|$state|n1|$reason"

@@ -98,10 +98,13 @@ struct Member {
     heard_end: bool,
 }
 
+/// The rows of the queue, or why they can't be had.
+type Answer = Result<Vec<Row>, String>;
+
 /// The questions to the queue.
 struct Poll {
     /// One that is being asked, with the time when that began.
-    asked: Option<(Instant, Receiver<Result<Vec<Row>, String>>)>,
+    asked: Option<(Instant, Receiver<Answer>)>,
     next: Instant,
     pause: Duration,
 }
