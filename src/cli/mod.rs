@@ -60,8 +60,9 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
         Command::Runs(folder) => results::runs(&folder),
         Command::Cite(arguments) => cite::cite(pipeline, &arguments),
         Command::Export(arguments) => diffusers::export(pipeline, &arguments),
-        Command::Schema => common::print(include_str!("../../experiments/study.schema.json"))
-            .map(|()| Exit::Done),
+        Command::Schema => {
+            common::print(include_str!("../../experiments/study.schema.json")).map(|()| Exit::Done)
+        }
         Command::Push(arguments) => share::push(pipeline, &arguments),
         Command::Pull(arguments) => share::pull(pipeline, &arguments),
         Command::Remote(arguments) => share::remote(pipeline, &arguments),

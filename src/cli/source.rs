@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 
-use crate::cli::common::{say, is_read_by_commands, workspace};
+use crate::cli::common::{is_read_by_commands, say, workspace};
 use crate::cli::share_args::Shared;
 use crate::cli::units::size;
 use crate::exec::Elsewhere;

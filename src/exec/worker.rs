@@ -52,7 +52,8 @@ pub fn serve(root: &Path, run: Run) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Ending::Stopped) => {
-            let _ = writeln!(io::stderr(), "the attempt was asked to end; what it has so far is kept");
+            let _ =
+                writeln!(io::stderr(), "the attempt was asked to end; what it has so far is kept");
             tell(&Message::Stopped);
             return ExitCode::from(STOPPED);
         }

@@ -80,8 +80,12 @@ impl Store {
         let path = root.join("index");
         let fresh = state == format::State::New;
         let (index, damage) = Index::open(&path)?;
-        let opening =
-            Opening { holder: None, index: IndexState::Opened, collected: Collected::default(), leftovers };
+        let opening = Opening {
+            holder: None,
+            index: IndexState::Opened,
+            collected: Collected::default(),
+            leftovers,
+        };
         let inbox = Inbox::at(root);
         let identity = identity(root).map_err(|error| StoreError::io("look at", root, error))?;
         let publishing = Mutex::new(());

@@ -215,7 +215,7 @@ impl<'a> Coordinator<'a> {
                 }
                 Freshness::Stale(reason) => {
                     let (from, task) = (&self.options.elsewhere, self.graph.task(id));
-                    match obtain::obtain(from, self.store, task, &manifest.key())? {
+                    match obtain::output(from, self.store, task, &manifest.key())? {
                         Some(artifact) => {
                             self.complete(id, manifest.key(), artifact, false, &mut ids)
                         }
@@ -282,7 +282,7 @@ impl<'a> Coordinator<'a> {
         let task = self.graph.task(id);
         let known = |input| self.artifact(input).expect("a ready task's inputs are known");
         let from = &self.options.elsewhere;
-        obtain::fetch_inputs(from, self.store, self.graph, task, known)?;
+        obtain::inputs(from, self.store, self.graph, task, known)?;
         let mut job = Job::new(task, &manifest, known);
         job.work = Attempt::make_folder(&absolute(self.store)?, &job.key)?;
         job.threads = self.options.place.threads(&job.kind).unwrap_or(threads);
