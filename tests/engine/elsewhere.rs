@@ -22,6 +22,7 @@ pub const TESTS: &[(&str, fn())] = &[
         "a_worker_takes_a_key_and_refuses_what_is_no_order",
         a_worker_takes_a_key_and_refuses_what_is_no_order,
     ),
+    ("a_worker_of_another_version_is_refused", a_worker_of_another_version_is_refused),
     ("a_lost_worker_of_a_command_is_started_again", a_lost_worker_of_a_command_is_started_again),
     (
         "a_killed_run_waits_for_the_commands_that_go_on",
@@ -322,6 +323,24 @@ fn a_worker_takes_a_key_and_refuses_what_is_no_order() {
     assert!(worker(&key).contains("there is no order for 0000"), "{}", worker(&key));
     assert!(worker("toy.json").contains("is no order in the store at"), "{}", worker("toy.json"));
     assert!(worker("nothing").contains("cannot find nothing"), "{}", worker("nothing"));
+}
+
+/// A worker of another version would publish other bytes under the same key.
+fn a_worker_of_another_version_is_refused() {
+    let cluster = Cluster::new(|_| single("emit", json!({ "text": "x" })));
+    let profile = "[command]\nrun = ['sh', '-c', 'exit 0']\ngrace_seconds = 0.0\n";
+    fs::write(cluster.path("profile.toml"), profile).unwrap();
+    cluster.run("command", &[]).says(1, "exit status: 0 before a worker began");
+    let orders = files(&cluster.path(".titrate/work")).into_iter();
+    let (path, order) = { orders }.find(|(path, _)| path.ends_with("order.json")).unwrap();
+    let mut order: Value = serde_json::from_slice(&order).unwrap();
+    order["titrate"] = "99.0.0".into();
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, order.to_string()).unwrap();
+    let task = path.display().to_string();
+    let mut worker = cluster.workspace.command(&["worker", "--store", ".titrate", "--task", &task]);
+    let said = String::from_utf8(worker.output().unwrap().stderr).unwrap();
+    assert!(said.contains("was ordered by titrate 99.0.0, and this is titrate"), "{said}");
 }
 
 fn a_lost_worker_of_a_command_is_started_again() {
