@@ -5,6 +5,7 @@ mod faults;
 mod s3;
 mod server;
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -276,6 +277,34 @@ fn another_output_for_a_key_is_a_divergence_and_never_replaces_the_first() {
     assert_eq!(b.finished(&second.key).unwrap().unwrap().output, second.output);
     assert_eq!(b.divergences().unwrap().len(), 1);
     assert_eq!(b.elsewhere(&first.output), None);
+}
+
+#[test]
+fn a_note_lives_as_long_as_its_result() {
+    let (key, place) = (signing(1), Place::new());
+    let (a, b, remote) = (place.store("a"), place.store("b"), place.remote());
+    let (one, two) = (finish(&a, "one", "w"), finish(&a, "two", "v"));
+    remote.push_all(&a, &[one.clone(), two.clone()], &key, &trust(&key)).unwrap();
+    for receipt in [&one, &two] {
+        b.adopt(receipt, "there").unwrap();
+    }
+    assert_eq!(b.rebuild_index().unwrap(), []);
+    assert_eq!(b.finished(&two.key).unwrap().unwrap().output, two.output, "after a rebuild too");
+    let live = HashSet::from([one.key]);
+    assert_eq!(b.gc(&live, true).unwrap().leftovers, 1, "only counted");
+    assert!(b.elsewhere(&two.output).is_some());
+    assert_eq!(b.gc(&live, false).unwrap().leftovers, 1);
+    assert!(b.elsewhere(&one.output).is_some() && b.elsewhere(&two.output).is_none());
+    // What was computed here after all needs no note, and what is damaged is none of it.
+    finish(&b, "one", "w");
+    assert_eq!(b.elsewhere(&one.output), None);
+    b.adopt(&finish(&a, "three", "u"), "there").unwrap();
+    let three = finish(&a, "three", "u").output;
+    let blob = b.objects().path(&three.entry("weights").unwrap().digest);
+    fs::create_dir_all(blob.parent().unwrap()).unwrap();
+    fs::write(blob, "other").unwrap();
+    let damages = b.integrity(&three).unwrap().damages;
+    assert!(!b.is_elsewhere(&three, &damages), "{damages:?}");
 }
 
 #[test]
