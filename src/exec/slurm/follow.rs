@@ -47,8 +47,8 @@ impl Slurm {
                 false
             }
         };
-        let longer = self.poll.pause.mul_f64(1.5).min(self.poll_most());
-        self.poll.pause = if changed { self.poll_least() } else { longer };
+        let (least, most) = (self.poll_least(), self.poll_most());
+        self.poll.pause = if changed { least } else { longer(self.poll.pause, most) };
         self.poll.next = Instant::now() + self.poll.pause;
         true
     }
@@ -284,6 +284,11 @@ impl Member {
     }
 }
 
+/// The pause after one in which nothing has changed.
+fn longer(pause: Duration, most: Duration) -> Duration {
+    pause.mul_f64(1.5).min(most)
+}
+
 fn failed(error: String) -> Verdict {
     Verdict::End(End::Failed(Cause::Step, error))
 }
@@ -309,7 +314,22 @@ fn may_pass(words: &str, others: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::may_pass;
+    use std::time::Duration;
+
+    use super::{longer, may_pass};
+
+    /// A day of waiting is some thousand questions, and not 86,400.
+    #[test]
+    fn a_queue_that_does_not_change_is_asked_less_and_less_often() {
+        let most = Duration::from_secs(30);
+        let (mut pause, mut time, mut questions) = (Duration::from_secs(1), Duration::ZERO, 0);
+        while time < Duration::from_secs(86_400) {
+            time += pause;
+            questions += 1;
+            pause = longer(pause, most);
+        }
+        assert!(pause == most && questions < 3_000, "{questions}");
+    }
 
     #[test]
     fn a_refusal_is_told_from_a_controller_that_is_away() {
