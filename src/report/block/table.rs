@@ -101,11 +101,14 @@ struct Row {
     origins: Vec<Origin>,
 }
 
+/// Says what the cell of a row was computed from.
+type Trace<'a, T> = Box<dyn Fn(&T) -> Origin + 'a>;
+
 /// A column of a table whose rows are made from values of type `T`.
 pub struct Column<'a, T: ?Sized> {
     head: Head,
     fill: Box<dyn Fn(&T) -> Cell + 'a>,
-    trace: Option<Box<dyn Fn(&T) -> Origin + 'a>>,
+    trace: Option<Trace<'a, T>>,
 }
 
 impl<'a, T: ?Sized> Column<'a, T> {
