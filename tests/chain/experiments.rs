@@ -30,9 +30,12 @@ const EDITS: &[(&str, &[&str])] = &[
     (
         "[experiments.count.comparisons.more]\nquestion = \"More?\"\nof = { n = [2], arms = [\"inpaint\"] }\n\
          against = { n = 4 }\n",
-        &["analysis/count", "report"],
+        &["analysis/count", "lineage", "report"],
     ),
-    ("[experiments.again]\nn = [4]\nquestion = \"Again?\"\n", &["analysis/again", "report"]),
+    (
+        "[experiments.again]\nn = [4]\nquestion = \"Again?\"\n",
+        &["analysis/again", "lineage", "report"],
+    ),
     (
         "[experiments.control]\nn = [2]\narms = [\"duplicate\", \"pool\"]\n",
         &[
@@ -41,6 +44,7 @@ const EDITS: &[(&str, &[&str])] = &[
             "classifier/n=2/duplicate-x2/transforms/r1",
             "classifier/n=2/pool-x2/transforms/r0",
             "classifier/n=2/pool-x2/transforms/r1",
+            "lineage",
             "report",
         ],
     ),
@@ -54,10 +58,11 @@ const EDITS: &[(&str, &[&str])] = &[
             "classifier/n=4/psoriasis=2/inpaint-x2/transforms/r1",
             "classifier/n=4/psoriasis=2/real/transforms/r0",
             "classifier/n=4/psoriasis=2/real/transforms/r1",
+            "lineage",
             "report",
         ],
     ),
-    ("[quality]\nsources = 2\n", &["quality", "report"]),
+    ("[quality]\nsources = 2\n", &["lineage", "quality", "report"]),
     (
         "[usages.light]\nweight = 0.5\nshare = 0.5\n[usages.best]\nchoose = \"confident\"\ncandidates = 2\n\
          [experiments.use]\nn = [2]\ndoses = [1]\narms = [\"inpaint\", \"inpaint+light\", \"inpaint+best\"]\n",
@@ -67,6 +72,7 @@ const EDITS: &[(&str, &[&str])] = &[
             "classifier/n=2/inpaint+best-x1/transforms/r1",
             "classifier/n=2/inpaint+light-x1/transforms/r0",
             "classifier/n=2/inpaint+light-x1/transforms/r1",
+            "lineage",
             "report",
         ],
     ),
@@ -86,7 +92,7 @@ fn an_edit_of_a_question_runs_what_answers_it() {
 
     let claimed = claim("It helps.", "0.0");
     let mut text = format!("{STUDY}{claimed}");
-    assert_eq!(run(&text).ran, ["analysis/count", "report"]);
+    assert_eq!(run(&text).ran, ["analysis/count", "lineage", "report"]);
     for (more, expected) in EDITS {
         text += more;
         let ran = run(&text).ran;
@@ -100,11 +106,11 @@ fn an_edit_of_a_question_runs_what_answers_it() {
     let said = text.replace(&claimed, &claim("It does.", "0.0"));
     assert_eq!(run(&said).ran, ["report"], "another statement");
     let ruled = text.replace(&claimed, &claim("It does.", "0.5"));
-    assert_eq!(run(&ruled).ran, ["analysis/count", "report"], "another rule");
+    assert_eq!(run(&ruled).ran, ["analysis/count", "lineage", "report"], "another rule");
     let analyses =
         ["again", "control", "count", "dose", "rare", "use"].map(|name| format!("analysis/{name}"));
     let corrected = run(&format!("{text}[analysis]\ncorrection = \"holm\"\n")).ran;
-    assert_eq!(corrected, [&analyses[..], &["report".to_owned()]].concat());
+    assert_eq!(corrected, [&analyses[..], &["lineage", "report"].map(str::to_owned)].concat());
 
     let files = chain.report();
     let (_, report) = files.iter().find(|(path, _)| path.ends_with("report.md")).unwrap();

@@ -133,6 +133,7 @@ fn a_variant_adds_its_own_tasks() {
         contact
         generate/text-to-image@ddim/CLASS/r0/sources-0/generations-0
         generate/text-to-image@ddim/CLASS/r1/sources-0/generations-0
+        lineage
         report"#]]
     .assert_eq(&added(
         "ddim",
@@ -152,6 +153,7 @@ fn a_variant_adds_its_own_tasks() {
         dreambooth/CLASS/text-to-image@prior
         generate/text-to-image@prior/CLASS/r0/sources-0/generations-0
         generate/text-to-image@prior/CLASS/r1/sources-0/generations-0
+        lineage
         prior/latents/text-to-image@prior
         prior/prompt/text-to-image@prior
         prior@prior
@@ -181,6 +183,7 @@ fn a_variant_adds_its_own_tasks() {
         dreambooth/CLASS/text-to-image@own/r1
         generate/text-to-image@own/CLASS/r0/sources-0/generations-0
         generate/text-to-image@own/CLASS/r1/sources-0/generations-0
+        lineage
         report"#]]
     .assert_eq(&added(
         "own",
@@ -213,11 +216,13 @@ fn an_edited_file_reruns_what_its_content_reaches() {
         "cohort/pool",
         "cohort/validation",
         "import",
+        "lineage",
+        "report",
     ];
     assert_eq!(
         chain.run(&[]).ran,
         expected,
-        "an image that is not used: the sets are drawn again, and are the same"
+        "an image that is not used: the sets are drawn again, and are the same; the report says what they are from"
     );
 }
 
