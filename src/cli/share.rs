@@ -12,7 +12,7 @@ use crate::cli::share_args::{Pull, Push, Remote as Asked, RemoteCommand, Shared}
 use crate::cli::source::{Setting, Source, Tally, setting};
 use crate::cli::units::size;
 use crate::exec::Elsewhere;
-use crate::plan::{Freshness, Graph, TaskId, distinct_task_inputs, walk};
+use crate::plan::{Freshness, Graph, TaskId, read_task_inputs, walk};
 use crate::remote::{Location, Pushed, Remote, RemoteError, Signing};
 use crate::store::{Artifact, Receipt, Store};
 use crate::wording::some_of;
@@ -198,8 +198,9 @@ fn account(text: &mut String, tally: &Tally) -> Result<Exit> {
 /// Whether a task without a result reads this one's output, and all else that it reads is known.
 fn is_read_by_stale(graph: &Graph, id: TaskId, known: &[Option<Artifact>]) -> bool {
     graph.dependants(id).iter().any(|reader| {
-        let inputs = distinct_task_inputs(graph.task(*reader));
+        let inputs = read_task_inputs(graph.task(*reader));
         known[reader.index()].is_none()
+            && inputs.contains(&id)
             && inputs.into_iter().all(|input| known[input.index()].is_some())
     })
 }

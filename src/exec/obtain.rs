@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::id::Key;
-use crate::plan::{Graph, Task, TaskId, distinct_task_inputs};
+use crate::plan::{Graph, Task, TaskId, read_task_inputs};
 use crate::store::{Artifact, Store, StoreError};
 
 /// A place that has results of tasks, such as a shared store. It answers for what it hands over:
@@ -47,7 +47,7 @@ pub(super) fn inputs<'a>(
     artifact_of: impl Fn(TaskId) -> &'a Artifact,
 ) -> Result<(), StoreError> {
     let Some(from) = from else { return Ok(()) };
-    for input in distinct_task_inputs(task) {
+    for input in read_task_inputs(task) {
         let artifact = artifact_of(input);
         if store.elsewhere(artifact).is_some() {
             from.fetch(store, &graph.task(input).label, artifact)?;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
-use crate::plan::kinds::Kind;
+use crate::plan::kinds::{Kind, Lineage, Spec};
 use crate::plan::manifest::Numerics;
 use crate::plan::work::Work;
 use crate::seed::Seed;
@@ -246,6 +246,14 @@ impl Graph {
 pub(crate) fn distinct_task_inputs(task: &Task) -> BTreeSet<TaskId> {
     let of = |input: &Input| if let Input::Task(id) = input { Some(*id) } else { None };
     task.inputs.iter().filter_map(|(_, input)| of(input)).collect()
+}
+
+/// The tasks whose outputs `task` reads. A lineage says what all others gave and reads none of it.
+pub(crate) fn read_task_inputs(task: &Task) -> BTreeSet<TaskId> {
+    match *task.kind == Lineage::KIND {
+        true => BTreeSet::new(),
+        false => distinct_task_inputs(task),
+    }
 }
 
 fn null_in(value: &serde_json::Value) -> Option<String> {

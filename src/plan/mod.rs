@@ -15,8 +15,8 @@ mod tests;
 mod work;
 
 pub use freshness::{Assessment, Freshness, Reason, assess, walk};
-pub(crate) use graph::distinct_task_inputs;
 pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
+pub(crate) use graph::{distinct_task_inputs, read_task_inputs};
 pub use job::{Halt, InputFileError, Job, Progress};
 pub use manifest::{Change, Manifest, Numerics, differences};
 pub use work::{Unit, Work};
