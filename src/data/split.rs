@@ -78,7 +78,7 @@ impl Shortfalls {
     }
 }
 
-/// The positions of each wanted set's records, as [`draw`] finds them.
+/// The positions of each wanted set's records, class by class.
 ///
 /// # Errors
 /// If any set gets fewer than it asks for: all that do, and what could be had.

@@ -41,7 +41,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Markdown of these pages as it is read: without what [`escape`] put in.
+/// Markdown of these pages as it is read: without its escapes.
 pub fn plain(markdown: &str) -> String {
     let mut plain = String::with_capacity(markdown.len());
     let mut letters = markdown.chars().peekable();
