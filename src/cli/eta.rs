@@ -89,11 +89,10 @@ impl Eta {
 
     /// Seconds to go; `None` while no task has told how fast anything goes.
     fn seconds(&self, now: f64) -> Option<f64> {
-        let usual = self.usual_rate(now)?;
-        let rate = |kind: &str| {
-            let pace = &self.kinds[kind];
-            if pace.cost > 0.0 { pace.seconds / pace.cost } else { usual }
-        };
+        let all = self.rate_of(None, now)?;
+        // A kind of which nothing has gone takes what the plan expected, or less where all others do:
+        // tasks of fixed cost are no slower because small trainings are.
+        let rate = |kind: &str| self.rate_of(Some(kind), now).unwrap_or(all.min(1.0));
         let waiting = self.kinds.iter().map(|(kind, pace)| pace.left.max(0.0) * rate(kind));
         let running = self.running.values().map(|it| {
             let whole = match it.part > TELLING {
@@ -107,13 +106,16 @@ impl Eta {
         Some(((waiting.sum::<f64>() + running.sum::<f64>()) / at_once).max(longest))
     }
 
-    /// How long tasks took for their cost, over all kinds together; for kinds of which none went.
-    fn usual_rate(&self, now: f64) -> Option<f64> {
-        let told = self.running.values().filter(|it| it.part > TELLING);
+    /// Seconds that tasks of a kind, or of all, took for their cost; of running ones only where none
+    /// has ended. None where nothing is known.
+    fn rate_of(&self, kind: Option<&str>, now: f64) -> Option<f64> {
+        let asked = |of: &str| kind.is_none_or(|kind| kind == of);
+        let add = |(cost, seconds): (f64, f64), it: (f64, f64)| (cost + it.0, seconds + it.1);
+        let ended = self.kinds.iter().filter(|(of, _)| asked(of));
+        let ended = ended.map(|(_, pace)| (pace.cost, pace.seconds)).fold((0.0, 0.0), add);
+        let told = self.running.values().filter(|it| it.part > TELLING && asked(&it.kind));
         let told = told.map(|it| (it.cost * it.part, (it.told - it.since).min(now - it.since)));
-        let went = self.kinds.values().map(|pace| (pace.cost, pace.seconds)).chain(told);
-        let (cost, seconds) =
-            went.fold((0.0, 0.0), |(cost, seconds), it| (cost + it.0, seconds + it.1));
+        let (cost, seconds) = if ended.0 > 0.0 { ended } else { told.fold((0.0, 0.0), add) };
         (cost > 0.0).then_some(seconds / cost)
     }
 
@@ -170,6 +172,18 @@ mod tests {
         eta.note(&finished("c", "quick", 1.0, 1.0), 1.0);
         // 18 tasks of 10 s and 19 of 1 s, two at once.
         assert_eq!(eta.seconds(1.0), Some(99.5));
+    }
+
+    /// A kind of which nothing has gone is expected to take what the plan says, although another takes
+    /// ten times of it.
+    #[test]
+    fn what_has_not_gone_is_no_slower_than_planned() {
+        let mut eta = Eta::default();
+        let kinds = BTreeMap::from([("first".into(), 2.0), ("last".into(), 5.0)]);
+        eta.note(&Event::Opened { tasks: 3, cost: 7.0, kinds, jobs: 1 }, 0.0);
+        eta.note(&started("a", "first", 1.0), 0.0);
+        eta.note(&finished("a", "first", 1.0, 10.0), 10.0);
+        assert_eq!(eta.seconds(10.0), Some(15.0));
     }
 
     #[test]
