@@ -21,8 +21,8 @@ fn told(output: Output) -> String {
 }
 
 /// Whether a task depends on how classifiers are trained.
-fn touched(label: &String) -> bool {
-    let after = ["lineage", "report"].contains(&label.as_str());
+fn touched(label: &str) -> bool {
+    let after = ["lineage", "report"].contains(&label);
     label.starts_with("classifier/") || label.starts_with("analysis/") || after
 }
 
@@ -52,7 +52,7 @@ fn one_machine_computes_and_another_reports() {
     assert!(a.report() == b.report(), "the reports are equal");
     // An edit of a parameter runs what it touches, and fetches what that reads.
     let ran = b.run(&["classifier.epochs=1"]).ran;
-    assert!(!ran.is_empty() && ran.iter().all(touched), "{ran:?}");
+    assert!(!ran.is_empty() && ran.iter().all(|label| touched(label)), "{ran:?}");
     // The lineage says what all tasks gave, and reads none of it.
     assert!(told(b.command(&["verify"]).output().unwrap()).contains("outputs that lie elsewhere"));
 
