@@ -47,11 +47,11 @@ impl Unit {
     fn seconds(self) -> f64 {
         match self {
             Self::AutoencoderTraining => 0.02,
-            Self::ClassifierTraining => 0.0015,
+            Self::ClassifierTraining => 0.0005,
             Self::Encodings => 0.001,
             Self::Evaluations => 0.0025,
             Self::Features => 0.0003,
-            Self::HeadTraining => 0.00002,
+            Self::HeadTraining => 0.000_006,
             Self::Images => 0.0005,
             Self::Pictures => 0.01,
             Self::UNetTraining => 0.01,
