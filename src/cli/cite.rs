@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::cli::args::Cite;
 use crate::cli::common::{Opened, Pipeline, open_to_read, print};
 use crate::cli::exit::Exit;
-use crate::cli::trace::find_number;
+use crate::cli::trace::{find_number, read_numbers};
 use crate::plan::walk;
 use crate::regular;
 use crate::report::Number;
@@ -32,15 +32,18 @@ pub(super) fn cite(pipeline: &Pipeline, arguments: &Cite) -> Result<Exit> {
     let pieces = parse(&template).with_context(|| arguments.template.display().to_string())?;
     let Opened { store, graph, .. } = open_to_read(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
-    let value = |id: &str, part: &str, line: usize| {
-        let number = find_number(&graph, &assessed, &store, id);
-        let place = || format!("{}:{line}", arguments.template.display());
-        number.and_then(|number| said(&number, part)).with_context(place)
-    };
+    let asked = pieces.iter().find_map(|piece| match piece {
+        Piece::Number { id, .. } => Some(*id),
+        Piece::Text(_) => None,
+    });
+    let numbers = asked.map(|id| read_numbers(&graph, &assessed, &store, id)).transpose()?;
+    let numbers = numbers.unwrap_or_default();
     let mut values = Vec::new();
     for piece in &pieces {
         if let Piece::Number { id, part, line } = piece {
-            values.push(value(id, part, *line)?);
+            let value = find_number(&numbers, id).and_then(|number| said(number, part));
+            let place = || format!("{}:{line}", arguments.template.display());
+            values.push(value.with_context(place)?);
         }
     }
     let Some(filled) = &arguments.check else {

@@ -129,8 +129,16 @@ fn tell_mended(store: &Store) {
 /// # Errors
 /// If it can't be written, as to a full disk.
 pub(super) fn print(text: &str) -> Result<()> {
-    let (mut stdout, text) = (io::stdout().lock(), visible(text));
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    print_bytes(visible(text).as_bytes())
+}
+
+/// Prints to stdout as it is.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_bytes(bytes: &[u8]) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("write to stdout")
         }

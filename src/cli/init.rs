@@ -1,14 +1,15 @@
 //! `titrate init`: a study of somebody's own pictures, written from a look at them.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use minijinja::{AutoEscape, context};
 
 use crate::cli::args::Init;
 use crate::cli::common::{experiments, print};
 use crate::cli::exit::Exit;
+use crate::report;
 use crate::sources::survey::{FEWEST, Survey, survey};
 use crate::study::Study;
 use crate::wording::{quoted, some_of};
@@ -47,84 +48,32 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("find {}", path.display()))
 }
 
-fn toml(text: &str) -> String {
-    toml_edit::Value::from(text).to_string()
-}
-
-/// The study file.
+/// The study file: `templates/study.toml`, filled. Names become TOML strings.
 fn write(root: &Path, found: &Survey, ignored: &[String], base: &Path) -> Result<String> {
+    let toml = |text: &str| toml_edit::Value::from(text).to_string();
+    let list =
+        |items: &[&String]| items.iter().map(|item| toml(item)).collect::<Vec<_>>().join(", ");
+    let path = |path: &Path| toml(&path.display().to_string());
     let name = root.file_name().unwrap_or_default().to_string_lossy();
     let [held_out, validation, plentiful, pool] = found.sizes;
     let counts = COUNTS.into_iter().filter(|n| *n <= pool).collect::<Vec<_>>();
-    let counts = if counts.is_empty() { vec![pool] } else { counts };
-    let list = |items: Vec<String>| items.join(", ");
-    let classes = list(found.classes.keys().map(|class| toml(class)).collect());
-    let mut text = format!(
-        "# A study of the pictures in {}. `titrate init` wrote it; whatever is said here can be changed,\n\
-         # and a run after a change makes again what depends on it and nothing else. Every key there is, with its\n\
-         # meaning: experiments/KEYS.md.\n\n\
-         title = {}\n\
-         about = \"\"\"\n\
-         Do synthetic images help a classifier of these pictures? Classifiers are trained on n real images of each class, alone \\\n\
-         and with ten synthetic images for each real one, and tested on held-out pictures.\"\"\"\n\n",
-        root.display().to_string().replace(['\n', '\r'], " "),
-        toml(&format!("Synthetic images for a classifier of {name}"))
-    );
-    writeln!(text, "[images]\nsource = \"folder\"\npath = {}", toml(&root.display().to_string()))?;
-    if let Some(table) = &found.table {
-        let table = absolute(table)?.display().to_string();
-        writeln!(text, "# What it says of each picture: class, skin type, patient.")?;
-        writeln!(text, "annotations = {}", toml(&table))?;
-    }
-    if !ignored.is_empty() {
-        let ignored = list(ignored.iter().map(|column| toml(column)).collect());
-        writeln!(text, "ignored_columns = [{ignored}]")?;
-    }
-    let smallest = found.classes.values().min().copied().unwrap_or(0);
-    text.push_str(&format!(
-        "classes = [{classes}]\n\
-         # Squares of so many pixels, for which the shipped base weights were made.\n\
-         size = 32\n\
-         # A picture that can't be read is left out and named; copies of one picture are kept in one set.\n\
-         unusable = \"drop\"\n\
-         dedupe = \"drop-from-train\"\n\
-         # Pictures of each class in each set, of the {smallest} of the smallest class. The classifiers are tested on held_out\n\
-         # and never see it; generators and classifiers learn from the pool; the judge of synthetic images learns from plentiful.\n\
-         held_out = {held_out}\n\
-         validation = {validation}\n\
-         plentiful = {plentiful}\n\
-         pool = {pool}\n\n"
-    ));
-    text.push_str(&recipe(&toml(&base.display().to_string()), &counts));
-    Ok(text)
-}
-
-/// How generators and classifiers are trained: as in the study quick.
-fn recipe(base: &str, counts: &[usize]) -> String {
-    format!(
-        "[base]\n\
-         # Small models that ship with titrate, made for pictures of skin. Stable Diffusion instead: base.pretrained.\n\
-         from = {base}\n\n\
-         [generator]\n\
-         # Say in it what the pictures are of.\n\
-         prompt = \"a photograph of {{label}}\"\n\n\
-         [generator.dreambooth]\n\
-         # One model of all classes for each replicate, so that a rerun has its own.\n\
-         models = \"all-per-replicate\"\n\
-         steps = 300\n\
-         learning_rate = 2e-3\n\n\
-         [generator.sampling]\n\
-         steps = 10\n\
-         sources_per_shard = 8\n\
-         generations_per_shard = 10\n\n\
-         [experiment]\n\
-         # Real images of each class, synthetic ones for each real one, and reruns. More replicates find smaller gains.\n\
-         n = {counts:?}\n\
-         arms = [\"text-to-image\", \"inpaint\", \"in-then-outpaint\"]\n\
-         doses = [10]\n\
-         transforms = [false, true]\n\
-         replicates = 6\n"
-    )
+    let table = found.table.as_deref().map(absolute).transpose()?;
+    let context = context! {
+        folder => root.display().to_string().replace(['\n', '\r'], " "),
+        title => toml(&format!("Synthetic images for a classifier of {name}")),
+        path => path(root),
+        table => table.as_deref().map(path),
+        ignored => list(&ignored.iter().collect::<Vec<_>>()),
+        classes => list(&found.classes.keys().collect::<Vec<_>>()),
+        smallest => found.classes.values().min(),
+        held_out, validation, plentiful, pool,
+        base => path(base),
+        counts => if counts.is_empty() { vec![pool] } else { counts },
+    };
+    // Nothing is escaped: what is filled in is TOML already.
+    let environment = report::template_environment(AutoEscape::None);
+    let template = include_str!("templates/study.toml");
+    Ok(environment.render_named_str("study.toml", template, context)?)
 }
 
 /// What was found, what was left out, and how to go on.

@@ -1,16 +1,17 @@
 //! `titrate cat`, `log` and `runs`: the outputs of tasks, their logs, and what was run.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::cli::args::{Cat, Folder, Log};
-use crate::cli::common::{Opened, Pipeline, open_to_read, print, workspace};
+use crate::cli::common::{Opened, Pipeline, open_to_read, print, print_bytes, workspace};
 use crate::cli::exit::Exit;
 use crate::cli::units::duration;
 use crate::date::date;
+use crate::exec::Event;
+use crate::id::Key;
 use crate::plan::walk;
 use crate::regular;
 use crate::store::{Receipt, Runs};
@@ -22,7 +23,8 @@ const NAMES: usize = 20;
 /// Prints a file of a task's output, as it is.
 pub(super) fn cat(pipeline: &Pipeline, arguments: &Cat) -> Result<Exit> {
     let opened = open_to_read(pipeline, &arguments.which)?;
-    let receipt = last_receipt(&opened, &arguments.label)?;
+    let key = key_of(&opened, &arguments.label)?;
+    let receipt = last_receipt(&opened, &arguments.label, key)?;
     let Some(entry) = receipt.output.entry(&arguments.file) else {
         let names = receipt.output.entries().iter().map(|entry| entry.name.as_str());
         let names = names.collect::<Vec<_>>();
@@ -33,30 +35,21 @@ pub(super) fn cat(pipeline: &Pipeline, arguments: &Cat) -> Result<Exit> {
             some_of(&names, NAMES, ", ")
         );
     };
-    let bytes = opened.store.objects().read(&entry.digest)?;
-    let mut stdout = std::io::stdout().lock();
-    // Who closed the pipe has seen enough.
-    match stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("write to stdout")
-        }
-        _ => Ok(Exit::Done),
-    }
+    print_bytes(&opened.store.objects().read(&entry.digest)?)?;
+    Ok(Exit::Done)
 }
 
 /// Prints the log of a task's last attempt.
 pub(super) fn log(pipeline: &Pipeline, arguments: &Log) -> Result<Exit> {
     let opened = open_to_read(pipeline, &arguments.which)?;
-    let Opened { store, graph, .. } = &opened;
     // An attempt that has not ended well keeps its log in its folder.
-    let id = graph.find(&arguments.label)?;
-    let key = walk(graph, store)?[id.index()].key();
     let root = workspace().join(&arguments.which.place.folder.store);
+    let key = key_of(&opened, &arguments.label)?;
     let unfinished = key.map(|key| root.join("work").join(key.to_string()).join("log"));
     let text = match unfinished.filter(|path| path.is_file()) {
         Some(path) => regular::read(&path).with_context(|| format!("read {}", path.display()))?,
-        None => match last_receipt(&opened, &arguments.label)?.log {
-            Some(log) => store.objects().read(&log)?,
+        None => match last_receipt(&opened, &arguments.label, key)?.log {
+            Some(log) => opened.store.objects().read(&log)?,
             None => Vec::new(),
         },
     };
@@ -64,12 +57,16 @@ pub(super) fn log(pipeline: &Pipeline, arguments: &Log) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The receipt of a task as the study asks for it, or else of the last one of that label.
-fn last_receipt(opened: &Opened, label: &str) -> Result<Receipt> {
-    let Opened { store, graph, .. } = opened;
-    let id = graph.find(label)?;
-    let own = walk(graph, store)?[id.index()].key();
-    let own = own.map(|key| store.receipt(&key)).transpose()?.flatten();
+/// The key of a task as the study asks for it, where what it reads is there.
+fn key_of(opened: &Opened, label: &str) -> Result<Option<Key>> {
+    let id = opened.graph.find(label)?;
+    Ok(walk(&opened.graph, &opened.store)?[id.index()].key())
+}
+
+/// The receipt of a task by its key, or else of the last one of that label.
+fn last_receipt(opened: &Opened, label: &str, key: Option<Key>) -> Result<Receipt> {
+    let store = &opened.store;
+    let own = key.map(|key| store.receipt(&key)).transpose()?.flatten();
     let found = match own {
         Some(receipt) => Some(receipt),
         None => {
@@ -92,8 +89,7 @@ pub(super) fn runs(folder: &Folder) -> Result<Exit> {
         let words = command.unwrap_or_default();
         let words = words.iter().skip(1).filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
         let began = id.split('-').next().and_then(|digits| digits.parse().ok()).map(date);
-        let journal = regular::read(&runs.journal_path(id)?).unwrap_or_default();
-        let ended = end(&String::from_utf8_lossy(&journal));
+        let ended = end(&runs.journal_lines(id)?);
         writeln!(text, "{}  {words}\n    {ended}", began.unwrap_or_else(|| id.clone()))?;
     }
     if ids.is_empty() {
@@ -104,14 +100,15 @@ pub(super) fn runs(folder: &Folder) -> Result<Exit> {
 }
 
 /// How a run ended, from the last lines of its journal.
-fn end(journal: &str) -> String {
-    let events = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+fn end(journal: &[String]) -> String {
+    // The last line of a run that was killed may be torn.
+    let events = journal.iter().filter_map(|line| serde_json::from_str::<Event>(line).ok());
     let (mut finished, mut failed, mut closed) = (0, Vec::new(), None);
     for event in events {
-        match event["event"].as_str() {
-            Some("finished") => finished += 1,
-            Some("failed") => failed.extend(event["label"].as_str().map(str::to_owned)),
-            Some("closed") => closed = event["seconds"].as_f64(),
+        match event {
+            Event::Finished { .. } => finished += 1,
+            Event::Failed { label, .. } => failed.push(label),
+            Event::Closed { seconds, .. } => closed = Some(seconds),
             _ => {}
         }
     }
@@ -129,14 +126,36 @@ fn end(journal: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exec::Counts;
+    use crate::id::Digest;
 
     #[test]
     fn a_journal_tells_how_a_run_ended() {
-        let finished = r#"{"at":1,"event":"finished","label":"a"}"#;
-        let failed = r#"{"at":2,"event":"failed","label":"b"}"#;
-        let closed = r#"{"at":3,"event":"closed","seconds":12.0}"#;
-        assert_eq!(end(finished), "ran 1 task; not ended, or killed");
-        let all = [finished, finished, failed, closed, "{cut"].join("\n");
+        let key = Key::of(b"");
+        let finished = Event::Finished {
+            label: "a".into(),
+            kind: "toy".into(),
+            key,
+            artifact: Digest::of(b""),
+            seconds: 1.0,
+            cost: 1.0,
+        };
+        let failed = Event::Failed {
+            label: "b".into(),
+            kind: "toy".into(),
+            key,
+            error: String::new(),
+            log: "log".into(),
+            log_tail: Vec::new(),
+        };
+        let closed = Event::Closed { counts: Counts::default(), seconds: 12.0 };
+        let line = |event: &Event| {
+            let mut line = serde_json::to_value(event).unwrap();
+            line["at"] = 1.into();
+            line.to_string()
+        };
+        assert_eq!(end(&[line(&finished)]), "ran 1 task; not ended, or killed");
+        let all = [line(&finished), line(&finished), line(&failed), line(&closed), "{cut".into()];
         assert_eq!(end(&all), "ran 2 tasks; failed: b; ended after 12 s");
     }
 }

@@ -91,7 +91,8 @@ pub(super) fn trace(pipeline: &Pipeline, arguments: &Trace) -> Result<Exit> {
     let (number, first) = match graph.by_label(id) {
         Some(task) => (None, vec![task]),
         None => {
-            let number = find_number(&graph, &assessed, &store, id)?;
+            let numbers = read_numbers(&graph, &assessed, &store, id)?;
+            let number = find_number(&numbers, id)?.clone();
             let task = graph.find(&number.task)?;
             // Where a number was computed from some of a task's inputs, the others are not behind it.
             let from = number.from.iter().map(|label| graph.find(label));
@@ -111,18 +112,20 @@ pub(super) fn trace(pipeline: &Pipeline, arguments: &Trace) -> Result<Exit> {
     if arguments.json {
         print(&(serde_json::to_string_pretty(&traced)? + "\n"))?;
     } else {
-        print(&write(&traced, arguments.all, &rerun_command(&arguments.which)))?;
+        let mut elsewhere = arguments.which.clone();
+        elsewhere.place.folder.store = "EMPTY".into();
+        print(&write(&traced, arguments.all, &rerun_command(&elsewhere)))?;
     }
     Ok(Exit::Done)
 }
 
-/// The number of that id in the report.
-pub(super) fn find_number(
+/// The numbers of the study's report, of which one is called `id`.
+pub(super) fn read_numbers(
     graph: &Graph,
     assessed: &[Assessment],
     store: &Store,
     id: &str,
-) -> Result<Number> {
+) -> Result<Vec<Number>> {
     let report = graph.by_label(REPORT);
     let Some(report) = report else { bail!(graph.find(id).expect_err("no task has this label")) };
     let Freshness::Fresh(artifact) = &assessed[report.index()].freshness else {
@@ -132,12 +135,15 @@ pub(super) fn find_number(
         );
     };
     let entry = artifact.entry(NUMBERS).context("the report has no numbers")?;
-    let numbers: Vec<Number> = serde_json::from_slice(&store.objects().read(&entry.digest)?)?;
+    Ok(serde_json::from_slice(&store.objects().read(&entry.digest)?)?)
+}
+
+/// The number called `id`.
+pub(super) fn find_number<'n>(numbers: &'n [Number], id: &str) -> Result<&'n Number> {
     let likeness = |number: &&Number| strsim::jaro(id, &number.id);
     let near = numbers.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     let hint = near.map(|near| format!("; is it `{}`?", near.id)).unwrap_or_default();
-    let found = numbers.iter().find(|number| number.id == id).cloned();
-    found.with_context(|| {
+    numbers.iter().find(|number| number.id == id).with_context(|| {
         format!(
             "no task and no number of the report is called `{id}`{hint} ({NUMBERS} beside the \
              report lists the {} that there are)",
@@ -249,21 +255,12 @@ fn write(traced: &Traced, all: bool, rerun: &str) -> String {
     text.push_str(&origins(&traced.tasks));
     let label = &traced.computed_by[traced.computed_by.len() - 1];
     writeln!(text, "\nmake the output of a task again, in an empty store: the digest is the same")
-        .and_then(|()| writeln!(text, "  {} {label}", in_new_store(rerun)))
+        .and_then(|()| writeln!(text, "  {} {label}", rerun))
         .and_then(|()| {
             writeln!(text, "what it read and what it gave, in full\n  titrate show {label}")
         })
         .expect("a string grows");
     text
-}
-
-/// The command with another store.
-fn in_new_store(rerun: &str) -> String {
-    let mut words = rerun.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    if let Some(place) = words.iter().position(|word| word == "--store") {
-        words[place + 1] = "EMPTY".into();
-    }
-    words.join(" ")
 }
 
 /// The steps of each kind, those nearest to the number first.

@@ -29,7 +29,7 @@ const ORDER: &str = "order.json";
 const CANCELLED: &str = "cancelled";
 const MESSAGES: &str = "messages";
 /// What an attempt leaves to the next one at the same key.
-const LEGACY: [&str; 2] = ["checkpoint", "spent"];
+const KEPT: [&str; 2] = ["checkpoint", "spent"];
 
 /// One more than the attempts at this key that did not finish; notes it beside the log, with the
 /// key, so that another task's note counts as none.
@@ -51,7 +51,7 @@ pub(super) fn count_attempt(work: &Path, key: Key) -> Result<u32, ExecError> {
 pub(super) fn inherit(task: &Path, own: &Path) {
     let attempts: Vec<PathBuf> =
         submissions(task).iter().flat_map(|submission| submission.attempts()).collect();
-    for name in LEGACY {
+    for name in KEPT {
         let age = |folder: &Path| {
             fs::metadata(folder.join(name)).and_then(|metadata| metadata.modified()).ok()
         };
@@ -73,8 +73,8 @@ pub(super) fn inherit(task: &Path, own: &Path) {
 }
 
 /// Removes what only an unfinished attempt needs.
-pub(super) fn drop_legacy(own: &Path) {
-    for name in LEGACY {
+pub(super) fn drop_kept(own: &Path) {
+    for name in KEPT {
         let _ = fs::remove_file(own.join(name));
     }
 }
@@ -238,7 +238,7 @@ impl Listener {
 
     /// Whether the last attempt has left something to go on from.
     pub fn has_kept(&self) -> bool {
-        self.last.as_ref().is_some_and(|folder| folder.join(LEGACY[0]).exists())
+        self.last.as_ref().is_some_and(|folder| folder.join(KEPT[0]).exists())
     }
 
     /// The last attempt's log.

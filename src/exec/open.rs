@@ -9,16 +9,8 @@ use crate::exec::profile::{Place, ProfileError, Slurm as Profile};
 use crate::exec::slurm::Slurm;
 use crate::exec::{ExecError, Options};
 use crate::plan::Graph;
-use crate::plan::kinds::{self, Spec, for_each_kind};
+use crate::plan::kinds;
 use crate::store::Store;
-
-macro_rules! names {
-    ($($file:ident::$spec:ident,)*) => {
-        /// The kinds that studies can have.
-        const KINDS: &[&str] = &[$(kinds::$spec::KIND.name),*];
-    };
-}
-for_each_kind!(names);
 
 /// The executor that the options ask for.
 pub(super) fn open(
@@ -40,7 +32,7 @@ pub(super) fn open(
 /// A kind that a profile misspells would ask for nothing.
 fn check_kinds(graph: &Graph, profile: &Profile) -> Result<(), ProfileError> {
     let mut known: Vec<&str> = graph.ids().map(|id| graph.task(id).kind.name).collect();
-    known.extend(KINDS);
+    known.extend(kinds::ALL.iter().map(|kind| kind.name));
     known.sort();
     known.dedup();
     match profile.kinds.keys().find(|kind| !known.contains(&kind.as_str())) {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use signal_hook::consts::{SIGTERM, SIGUSR2};
 use signal_hook::flag;
 
-use crate::exec::attempts::{Submission, drop_legacy, inherit};
+use crate::exec::attempts::{Submission, drop_kept, inherit};
 use crate::exec::protocol::{Cause, Commit, Message, Order, STOPPED};
 use crate::exec::spent::{Meter, Spent};
 use crate::exec::{log, machine};
@@ -155,7 +155,7 @@ fn attempt(order: &Order, root: &Path, run: Run) -> Result<Ending, StepError> {
     } else {
         // The coordinator is still to read what this worker tells. It may have taken in the result
         // already, and removed all of this.
-        drop_legacy(claim.folder());
+        drop_kept(claim.folder());
     }
     Ok(Ending::Done)
 }

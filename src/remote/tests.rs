@@ -16,7 +16,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::id::Key;
 use crate::seed::Seed;
-use crate::store::{Cost, Origin, Published, Receipt, Store};
+use crate::store::tests::{files, receipt};
+use crate::store::{Published, Receipt, Store};
 
 /// A folder with a store and a shared store.
 pub struct Place {
@@ -63,32 +64,11 @@ pub fn trust(signing: &Signing) -> Trust {
 
 /// A finished task called `name`, published to the store, whose outputs have this content.
 pub fn finish(store: &Store, name: &str, content: &str) -> Receipt {
-    let files = vec![
-        ("shared".to_owned(), b"the same in all".to_vec()),
-        ("weights".to_owned(), content.as_bytes().to_vec()),
-    ];
-    let manifest = format!("kind test\nname {name}\n");
+    let output = store.objects().put_artifact(files(content)).unwrap();
     let receipt = Receipt {
-        titrate_receipt: Receipt::FORMAT,
-        key: Key::of(manifest.as_bytes()),
-        manifest,
-        kind: "test".into(),
-        version: 1,
         label: format!("test/{name}"),
-        inputs: Default::default(),
-        output: store.objects().put_artifact(files).unwrap(),
-        cost: Cost { started_unix_ms: 1, wall_s: 0.1, cpu_s: 0.3, peak_memory: 1 << 20 },
-        origin: Origin {
-            host: "host".into(),
-            cpu: "cpu".into(),
-            gpu: None,
-            toolchain: "rustc".into(),
-            titrate: "0.1.0".into(),
-            git_commit: None,
-            git_dirty: false,
-        },
-        attempt: 1,
         log: Some(store.objects().put(format!("log of {name}").as_bytes()).unwrap()),
+        ..receipt(name, &[], output, 1)
     };
     store.publish(&receipt).unwrap();
     receipt

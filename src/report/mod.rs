@@ -23,6 +23,7 @@ mod wording;
 
 pub use inputs::{AuditPage, Inputs};
 pub use numbers::Number;
+pub use render::environment as template_environment;
 pub use render::{File, ReportError, plain};
 pub use sections::power_sentence;
 

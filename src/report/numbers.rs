@@ -44,8 +44,7 @@ pub struct Number {
 pub fn number(page: &mut Page, study: &str, lineage: &Lineage) -> (Vec<Number>, Proofs) {
     let (mut ids, mut numbers) = (BTreeSet::new(), Vec::new());
     let (mut origins, mut proofs) = (Vec::<Origin>::new(), Vec::new());
-    for (section, table) in page.tables_mut() {
-        let section = section.to_owned();
+    for (_, table) in page.tables_mut() {
         let name = table.name.clone();
         for number in table.numbers_mut() {
             let row = number.row.iter().map(|name| slug(name)).collect::<Vec<_>>().join(".");
@@ -55,7 +54,7 @@ pub fn number(page: &mut Page, study: &str, lineage: &Lineage) -> (Vec<Number>, 
             let known = origins.iter().position(|origin| *origin == number.origin);
             let proof = known.unwrap_or_else(|| {
                 origins.push(number.origin.clone());
-                proofs.push(prove(&number.origin, &section, lineage));
+                proofs.push(prove(&number.origin, lineage));
                 proofs.len() - 1
             });
             let Parts { value, ends } = Parts::of(number.cell);
@@ -81,8 +80,8 @@ pub fn number(page: &mut Page, study: &str, lineage: &Lineage) -> (Vec<Number>, 
 }
 
 /// The tasks behind an origin. The analysis of an experiment is called `analysis/<experiment>`.
-fn prove(origin: &Origin, section: &str, lineage: &Lineage) -> Proof {
-    let experiment = origin.task.strip_prefix("analysis/").unwrap_or(section);
+fn prove(origin: &Origin, lineage: &Lineage) -> Proof {
+    let experiment = origin.task.strip_prefix("analysis/").unwrap_or_default();
     let cell = |design: &Design| ProvedCell {
         name: design.to_string(),
         tasks: ranges(&lineage.classifiers_of(experiment, design)),

@@ -35,7 +35,7 @@ mod results;
 mod runs;
 mod scratch;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transfer;
 mod work;
 

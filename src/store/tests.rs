@@ -14,7 +14,13 @@ use tempfile::TempDir;
 use super::*;
 use crate::id::{Digest, Key};
 
-fn receipt(name: &str, inputs: &[&Artifact], output: Artifact, started_unix_ms: u64) -> Receipt {
+/// The receipt of a made-up task called `name`, of a valid key.
+pub(crate) fn receipt(
+    name: &str,
+    inputs: &[&Artifact],
+    output: Artifact,
+    started_unix_ms: u64,
+) -> Receipt {
     let manifest = format!("kind test\nname {name}\n");
     Receipt {
         titrate_receipt: Receipt::FORMAT,
@@ -44,7 +50,8 @@ fn receipt(name: &str, inputs: &[&Artifact], output: Artifact, started_unix_ms: 
     }
 }
 
-fn files(content: &str) -> Vec<(String, Vec<u8>)> {
+/// The outputs of a made-up task; the first is the same whatever `content` is.
+pub(crate) fn files(content: &str) -> Vec<(String, Vec<u8>)> {
     vec![
         ("shared".into(), b"the same in all".to_vec()),
         ("weights".into(), content.as_bytes().to_vec()),

@@ -3,7 +3,6 @@
 
 use expect_test::expect_file;
 use serde_json::{Map, Value, json};
-use toml_edit::{Item, Table};
 
 use crate::keys::{Member, Types, is_enum, kebab, read_types};
 
@@ -16,7 +15,8 @@ const OF_MANY_FORMS: [&str; 1] = ["Rule"];
 #[test]
 fn the_schema_has_every_key() {
     let (types, defaults) = read_types();
-    let mut schema = object(&types, "Study", Some(defaults.as_table()), &[]);
+    let defaults: Value = toml_edit::de::from_str(defaults.raw()).unwrap();
+    let mut schema = object(&types, "Study", &defaults, &[]);
     let extends = json!({
         "type": "string",
         "description": "Another study file, whose keys this one changes. Relative to this file.",
@@ -32,23 +32,23 @@ fn the_schema_has_every_key() {
 
 /// The schema of a table that the type called `name` reads. `around`: the keys and types of the
 /// table and of those that it stands in.
-fn object(types: &Types, name: &str, defaults: Option<&Table>, around: &[(&str, &str)]) -> Value {
+fn object(types: &Types, name: &str, defaults: &Value, around: &[(&str, &str)]) -> Value {
     let property = |member: &Member| {
-        let default = defaults.and_then(|table| table.get(&member.name));
+        let default = &defaults[&member.name];
         let is_table = types.get(&member.of).is_some_and(|of| !is_enum(of))
             && !OF_MANY_FORMS.contains(&member.of.as_str())
             && !STRINGS.contains(&member.of.as_str());
         let mut schema = if is_table && !around.iter().any(|(_, of)| *of == member.of) {
             let around = [around, &[(member.name.as_str(), member.of.as_str())]].concat();
-            object(types, &member.of, default.and_then(Item::as_table), &around)
+            object(types, &member.of, default, &around)
         } else {
             of_type(types, &member.of, around)
         };
         if !member.doc.is_empty() {
             schema["description"] = member.doc.clone().into();
         }
-        if let Some(value) = default.and_then(Item::as_value) {
-            schema["default"] = plain(value);
+        if !is_table && !default.is_null() {
+            schema["default"] = default.clone();
         }
         (member.name.clone(), schema)
     };
@@ -95,23 +95,10 @@ fn of_type(types: &Types, of: &str, around: &[(&str, &str)]) -> Value {
                 let value = |variant: &Member| kebab(&variant.name);
                 json!({ "enum": listed.members.iter().map(value).collect::<Vec<_>>() })
             }
-            Some(_) => reference(name, around).unwrap_or_else(|| object(types, name, None, around)),
+            Some(_) => {
+                reference(name, around).unwrap_or_else(|| object(types, name, &Value::Null, around))
+            }
             None => panic!("no schema for values of type `{name}`"),
         },
-    }
-}
-
-/// A TOML value as JSON.
-fn plain(value: &toml_edit::Value) -> Value {
-    match value {
-        toml_edit::Value::String(text) => text.value().clone().into(),
-        toml_edit::Value::Integer(number) => (*number.value()).into(),
-        toml_edit::Value::Float(number) => (*number.value()).into(),
-        toml_edit::Value::Boolean(flag) => (*flag.value()).into(),
-        toml_edit::Value::Array(items) => items.iter().map(plain).collect(),
-        toml_edit::Value::InlineTable(table) => {
-            table.iter().map(|(key, value)| (key.to_owned(), plain(value))).collect()
-        }
-        toml_edit::Value::Datetime(date) => date.to_string().into(),
     }
 }

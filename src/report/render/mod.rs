@@ -11,6 +11,7 @@ mod template;
 use super::block::Page;
 pub use file::{File, ReportError};
 pub use markdown::plain;
+pub use template::environment;
 
 /// The files of a page: itself as HTML, complete in one file, as Markdown with the figures that it
 /// links to, and its tables for other programs.
