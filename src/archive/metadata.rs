@@ -15,33 +15,18 @@ const PROCESS: &str = "https://w3id.org/ro/wfrun/process/0.5";
 const SOFTWARE: &str = "#titrate";
 const AUTHOR: &str = "#author";
 
+/// What the document lies beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Around {
+    /// Everything of an archive.
+    Archive,
+    /// The files of a report and the resolved study.
+    Report,
+}
+
 /// The whole document.
-pub(super) fn metadata(export: &Export, contents: &Contents) -> Value {
-    let mut graph = vec![
-        json!({
-            "@id": "ro-crate-metadata.json",
-            "@type": "CreativeWork",
-            "about": {"@id": "./"},
-            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
-        }),
-        root(export, contents),
-        json!({
-            "@id": PROCESS,
-            "@type": "CreativeWork",
-            "name": "Process Run Crate",
-            "version": "0.5",
-        }),
-        json!({
-            "@id": SOFTWARE,
-            "@type": "SoftwareApplication",
-            "name": "titrate",
-            "softwareVersion": software_version(export),
-            "softwareRequirements": {"@id": "Cargo.lock"},
-        }),
-        file("titrate.json", "tasks, keys and digests, for titrate", "application/json"),
-        file("study.toml", "the study as it was resolved", "application/toml"),
-        file("Cargo.lock", "the versions of all crates of the program", "application/toml"),
-    ];
+pub(super) fn metadata(export: &Export, contents: &Contents, around: Around) -> Value {
+    let mut graph = head(export, contents, around);
     let mut names = BTreeMap::new();
     for (label, receipt) in export.results {
         for entry in receipt.output.entries() {
@@ -50,7 +35,11 @@ pub(super) fn metadata(export: &Export, contents: &Contents) -> Value {
     }
     graph.extend(contents.objects.iter().map(|included| {
         let (name, label) = names[&included.digest];
-        object(included, included.path.strip_prefix("report/").unwrap_or(name), label)
+        let name = match around {
+            Around::Archive => included.path.strip_prefix("report/").unwrap_or(name),
+            Around::Report => &included.path,
+        };
+        object(included, name, label)
     }));
     graph.extend(people(export));
     let made = export.results.iter().map(|(_, receipt)| receipt.output.digest());
@@ -58,9 +47,11 @@ pub(super) fn metadata(export: &Export, contents: &Contents) -> Value {
     let mut outside: BTreeSet<&Digest> = BTreeSet::new();
     let mut outputs = BTreeMap::new();
     for (label, receipt) in export.results {
-        let name = receipt_name(&receipt.key);
-        graph.push(file(&name, &format!("the receipt of {label}"), "application/json"));
-        graph.push(action(label, receipt, &made));
+        graph.push(action(label, receipt, &made, around));
+        if around == Around::Archive {
+            let name = receipt_name(&receipt.key);
+            graph.push(file(&name, &format!("the receipt of {label}"), "application/json"));
+        }
         outside.extend(receipt.inputs.values().filter(|input| !made.contains(input)));
         outputs.entry(receipt.output.digest()).or_insert_with(|| output(label, receipt, contents));
     }
@@ -76,11 +67,50 @@ pub(super) fn metadata(export: &Export, contents: &Contents) -> Value {
     json!({"@context": "https://w3id.org/ro/crate/1.1/context", "@graph": graph})
 }
 
-fn root(export: &Export, contents: &Contents) -> Value {
-    let named = ["titrate.json", "study.toml", "Cargo.lock"].map(str::to_owned);
-    let receipts = export.results.iter().map(|(_, receipt)| receipt_name(&receipt.key));
-    let objects = contents.objects.iter().map(|object| object.path.clone());
-    let parts: Vec<Value> = named.into_iter().chain(receipts).chain(objects).map(id).collect();
+/// The document itself, the root, the profile, the program, and the files that belong to no task.
+fn head(export: &Export, contents: &Contents, around: Around) -> Vec<Value> {
+    let mut software = json!({
+        "@id": SOFTWARE,
+        "@type": "SoftwareApplication",
+        "name": "titrate",
+        "softwareVersion": software_version(export),
+    });
+    if around == Around::Archive {
+        software["softwareRequirements"] = id("Cargo.lock".to_owned());
+    }
+    let mut graph = vec![
+        json!({
+            "@id": "ro-crate-metadata.json",
+            "@type": "CreativeWork",
+            "about": {"@id": "./"},
+            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+        }),
+        root(export, contents, around),
+        json!({
+            "@id": PROCESS,
+            "@type": "CreativeWork",
+            "name": "Process Run Crate",
+            "version": "0.5",
+        }),
+        software,
+        file("study.toml", "the study as it was resolved", "application/toml"),
+    ];
+    if around == Around::Archive {
+        graph.extend([
+            file("titrate.json", "tasks, keys and digests, for titrate", "application/json"),
+            file("Cargo.lock", "the versions of all crates of the program", "application/toml"),
+        ]);
+    }
+    graph
+}
+
+fn root(export: &Export, contents: &Contents, around: Around) -> Value {
+    let mut parts = vec![id("study.toml".to_owned())];
+    if around == Around::Archive {
+        parts.extend(["titrate.json", "Cargo.lock"].map(|name| id(name.to_owned())));
+        parts.extend(export.results.iter().map(|(_, receipt)| id(receipt_name(&receipt.key))));
+    }
+    parts.extend(contents.objects.iter().map(|object| id(object.path.clone())));
     let actions = export.results.iter().map(|(_, receipt)| action_id(receipt));
     let outputs = export.results.iter().map(|(_, receipt)| output_id(&receipt.output.digest()));
     let mentioned: BTreeSet<String> = actions.chain(outputs).collect();
@@ -89,15 +119,7 @@ fn root(export: &Export, contents: &Contents) -> Value {
         "@id": "./",
         "@type": "Dataset",
         "name": format!("{}: {}", export.study, export.title),
-        "description": format!(
-            "The results of the study {}, {} tasks with their receipts. Left out: {} files of \
-             weights and {} of images, {} bytes.",
-            export.study,
-            export.results.len(),
-            contents.left_out.weights,
-            contents.left_out.images,
-            contents.left_out.bytes,
-        ),
+        "description": description(export, contents, around),
         "datePublished": iso8601(last),
         "license": match export.license {
             Some(address) if is_address(address) => id(address.to_owned()),
@@ -112,6 +134,20 @@ fn root(export: &Export, contents: &Contents) -> Value {
         entity["author"] = id(AUTHOR.to_owned());
     }
     entity
+}
+
+fn description(export: &Export, contents: &Contents, around: Around) -> String {
+    let (study, tasks, left_out) = (export.study, export.results.len(), contents.left_out);
+    match around {
+        Around::Archive => format!(
+            "The results of the study {study}, {tasks} tasks with their receipts. Left out: {} \
+             files of weights and {} of images, {} bytes.",
+            left_out.weights, left_out.images, left_out.bytes,
+        ),
+        Around::Report => {
+            format!("The report of the study {study}, and the {tasks} tasks behind it.")
+        }
+    }
 }
 
 /// The author and the license, where they are entities of their own.
@@ -140,12 +176,16 @@ fn software_version(export: &Export) -> String {
     if all.is_empty() { version.to_owned() } else { format!("{version} ({all})") }
 }
 
-fn action(label: &str, receipt: &Receipt, made: &BTreeSet<Digest>) -> Value {
+fn action(label: &str, receipt: &Receipt, made: &BTreeSet<Digest>, around: Around) -> Value {
     let input = |digest: &Digest| match made.contains(digest) {
         true => id(output_id(digest)),
         false => id(format!("#input-{digest}")),
     };
     let inputs: BTreeSet<&Digest> = receipt.inputs.values().collect();
+    let mut results = vec![id(output_id(&receipt.output.digest()))];
+    if around == Around::Archive {
+        results.push(id(receipt_name(&receipt.key)));
+    }
     json!({
         "@id": action_id(receipt),
         "@type": "CreateAction",
@@ -156,7 +196,7 @@ fn action(label: &str, receipt: &Receipt, made: &BTreeSet<Digest>) -> Value {
         "endTime": iso8601(ended(receipt)),
         "actionStatus": "http://schema.org/CompletedActionStatus",
         "object": one_or_many(inputs.into_iter().map(input)),
-        "result": [id(output_id(&receipt.output.digest())), id(receipt_name(&receipt.key))],
+        "result": one_or_many(results.into_iter()),
     })
 }
 
@@ -196,6 +236,7 @@ fn format_of(name: &str) -> Option<&'static str> {
         "html" => "text/html",
         "md" => "text/markdown",
         "csv" => "text/csv",
+        "gz" => "application/gzip",
         "tex" => "application/x-tex",
         "txt" | "log" => "text/plain",
         "json" => "application/json",

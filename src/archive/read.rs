@@ -76,6 +76,16 @@ impl Archive {
         Ok(())
     }
 
+    /// The study with every key written out, as TOML.
+    ///
+    /// # Errors
+    /// If it is missing or is no text.
+    pub fn study(&mut self) -> Result<String, ArchiveError> {
+        let name = "study.toml";
+        let bytes = text(&mut self.zip, name).map_err(|cause| self.refused(name, cause))?;
+        String::from_utf8(bytes).map_err(|error| self.refused(name, error.to_string()))
+    }
+
     /// The receipt of a task.
     ///
     /// # Errors

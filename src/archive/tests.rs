@@ -229,9 +229,18 @@ fn the_metadata_names_every_member_and_nothing_else() {
     let path = place.folder.path().join("a.zip");
     export(&results, true).write(&store, &path).unwrap();
     let mut zip = ZipArchive::new(File::open(&path).unwrap()).unwrap();
-    let mut members: Vec<_> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
+    let members = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
     let text = std::io::read_to_string(zip.by_name("ro-crate-metadata.json").unwrap()).unwrap();
-    let document: Value = serde_json::from_str(&text).unwrap();
+    check_metadata(&text, members);
+    // Beside a report it names the report's files and no receipts.
+    let text = String::from_utf8(export(&results, true).beside_report()).unwrap();
+    let report = results.iter().find(|(label, _)| label == "report").unwrap().1.output.entries();
+    let files = report.iter().map(|entry| entry.name.clone());
+    check_metadata(&text, files.chain(["study.toml".to_owned()]).collect());
+}
+
+fn check_metadata(text: &str, mut members: Vec<String>) {
+    let document: Value = serde_json::from_str(text).unwrap();
     let graph = document["@graph"].as_array().unwrap();
     let of = |id: &str| graph.iter().find(|entity| entity["@id"] == id).unwrap();
     assert_eq!(of("ro-crate-metadata.json")["about"]["@id"], "./");

@@ -11,7 +11,7 @@ use zip::{CompressionMethod, ZipWriter};
 use super::contents::{self, Contents, Included, LeftOut, Named, receipt_name};
 use super::error::ArchiveError;
 use super::export::{Export, Exported};
-use super::metadata::metadata;
+use super::metadata::{Around, metadata};
 use crate::remote::unsigned;
 use crate::replace::replace_with;
 use crate::store::{Entry, Receipt, Store};
@@ -41,7 +41,7 @@ impl Export<'_> {
     /// If an object is not whole in the store, or the file can't be written.
     pub fn write(&self, store: &Store, path: &Path) -> Result<Exported, ArchiveError> {
         let contents = self.contents();
-        let crate_metadata = metadata(self, &contents);
+        let crate_metadata = metadata(self, &contents, Around::Archive);
         let failed = |source| ArchiveError::Io { action: "write", path: path.to_owned(), source };
         let mut failure = None;
         let written = replace_with(path, |aside| {
@@ -77,6 +77,17 @@ impl Export<'_> {
         written.map_err(failed)?;
         let bytes = contents.objects.iter().map(|object| object.size).sum();
         Ok(Exported { objects: contents.objects.len(), bytes, left_out: contents.left_out })
+    }
+
+    /// The text of `ro-crate-metadata.json` for the folder that has the report's files and the
+    /// resolved study: what they are, and which tasks they were made by.
+    pub fn beside_report(&self) -> Vec<u8> {
+        let mut contents = self.contents();
+        contents.objects.retain_mut(|object| {
+            let name = object.path.strip_prefix("report/").map(str::to_owned);
+            name.map(|name| object.path = name).is_some()
+        });
+        pretty(&metadata(self, &contents, Around::Report))
     }
 
     /// The report's files by name, and the objects of all others by digest, each once.

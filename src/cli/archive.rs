@@ -6,22 +6,26 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::archive::{Archive, ArchiveError, Export};
-use crate::cli::args::Which;
+use crate::cli::args::{Place, Which};
 use crate::cli::common::{Opened, Pipeline, REPORT, open, open_store, print, workspace};
 use crate::cli::exit::Exit;
+use crate::cli::export;
 use crate::cli::share_args::{ExportRun, Import};
 use crate::cli::units::size;
 use crate::plan::{Freshness, Graph, walk};
 use crate::remote::{Config, Signing, Trust};
 use crate::store::{Published, Receipt, Store};
+use crate::study::LoadedStudy;
 use crate::wording::some_of;
 
 /// What the program was built from.
 const LOCK: &str = include_str!("../../Cargo.lock");
+/// The file that makes a folder an RO-Crate.
+pub(super) const CRATE: &str = "ro-crate-metadata.json";
 /// How many of a kind are named before they are only counted.
 const NAMES: usize = 20;
 
-pub(super) fn export(pipeline: &Pipeline, arguments: &ExportRun) -> Result<Exit> {
+pub(super) fn export_run(pipeline: &Pipeline, arguments: &ExportRun) -> Result<Exit> {
     let path = workspace().join(&arguments.file);
     if path.exists() {
         bail!("{} is there already; give the archive another name", path.display());
@@ -33,19 +37,12 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &ExportRun) -> Result<Exit>
     let Opened { study, store, graph } = open(pipeline, &which)?;
     let results = results(&graph, &store, &study.name)?;
     let exported = Export {
-        study: &study.name,
-        title: &study.study.title,
-        resolved: &study.resolved,
-        device: which.place.device.name(),
-        sets: &which.place.sets,
-        lock: LOCK,
         license: arguments.license.as_deref(),
         author: arguments.author.as_deref(),
-        results: &results,
-        report: REPORT,
         weights: arguments.weights,
         images: arguments.images,
         signing: signing.as_ref(),
+        ..of_study(&study, &which.place, &results)
     }
     .write(&store, &path)
     .with_context(|| format!("{}{}", arguments.file.display(), hint(&store)))?;
@@ -70,6 +67,37 @@ pub(super) fn export(pipeline: &Pipeline, arguments: &ExportRun) -> Result<Exit>
     }
     print(&text)?;
     Ok(Exit::Done)
+}
+
+/// A study's results, with nothing that only its owner can say, and without weights and images.
+fn of_study<'a>(
+    study: &'a LoadedStudy,
+    place: &'a Place,
+    results: &'a [(String, Receipt)],
+) -> Export<'a> {
+    Export {
+        study: &study.name,
+        title: &study.study.title,
+        resolved: &study.resolved,
+        device: place.device.name(),
+        sets: &place.sets,
+        lock: LOCK,
+        license: None,
+        author: None,
+        results,
+        report: REPORT,
+        weights: false,
+        images: false,
+        signing: None,
+    }
+}
+
+/// Writes an RO-Crate's metadata into the folder that has a study's report.
+pub(super) fn describe_report(opened: &Opened, place: &Place, folder: &Path) -> Result<()> {
+    let Opened { study, store, graph } = opened;
+    let results = results(graph, store, &study.name)?;
+    let text = of_study(study, place, &results).beside_report();
+    Ok(export::bytes(&folder.join(CRATE), &text)?)
 }
 
 /// The way on where outputs may be missing because nobody has fetched them.

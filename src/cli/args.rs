@@ -10,7 +10,7 @@ use crate::cli::share_args::{ExportRun, Import, Pull, Push, Remote, Shared};
 const EXIT_CODES: &str = "\
 Exit codes:
   0    everything asked for is done
-  1    a task failed, or came out otherwise than in the archive that it was held against
+  1    a task failed, or something that was compared is otherwise
   2    usage, or a study that cannot be run as it is
   3    the store: in use by another process, of another format, deleted under a run, or damaged beyond repair (verify: damage was found; push, pull, import: something was refused)
   4    no space left, or reading or writing failed
@@ -46,10 +46,14 @@ pub(super) enum Command {
     Trace(Trace),
     /// Print a file of a task's output, as it is
     Cat(Cat),
+    /// Lay the images of a task's output out on a sheet
+    Images(Images),
     /// Print the log of a task's last attempt
     Log(Log),
     /// List the runs on record: when, what was asked for, how they ended
     Runs(Folder),
+    /// Compare two results of a study: its keys, the outputs of its tasks, the report's numbers
+    Diff(Diff),
     /// Fill a text's `{{ ID }}` with numbers of the report, or check a text that was filled before
     Cite(Cite),
     /// Write a tuned model with all that belongs to it as a folder that diffusers' from_pretrained
@@ -57,6 +61,17 @@ pub(super) enum Command {
     Export(Export),
     /// Print the JSON Schema of study files, for editors
     Schema,
+    /// Print a script that completes titrate's commands and options in a shell
+    Completions {
+        /// The shell that reads it
+        shell: clap_complete::Shell,
+    },
+    /// Write titrate's manual pages, one a command
+    Man {
+        /// The folder to write them into, such as ~/.local/share/man/man1
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
     /// Put the results of a study that are here into a shared store
     Push(Push),
     /// Take the results of a study from a shared store, where they are signed by a trusted key
@@ -144,12 +159,23 @@ pub(super) struct Reproduce {
     /// How far a number may lie from the archive's, as a part of the larger one
     #[arg(long, value_name = "PART", default_value_t = 1e-3, requires = "against")]
     pub tolerance: f64,
+    /// Afterwards compute a sample of the results that were there again, such as 5% of them drawn
+    /// anew each time, and compare
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub check: Option<f64>,
     /// Print the last line and errors only
     #[arg(long)]
     pub quiet: bool,
     /// Print events as JSON lines on stdout; the last line goes to stderr
     #[arg(long, conflicts_with = "quiet")]
     pub json: bool,
+}
+
+/// A part of something, written as "5%" or "5".
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim().parse::<f64>();
+    let percent = number.ok().filter(|percent| *percent > 0.0 && *percent <= 100.0);
+    percent.map(|percent| percent / 100.0).ok_or_else(|| "it is no percentage such as 5%".into())
 }
 
 #[derive(Clone, Debug, Args)]
@@ -218,11 +244,58 @@ pub(super) struct Cat {
 }
 
 #[derive(Clone, Debug, Args)]
+pub(super) struct Images {
+    /// The label of a task that makes or draws images, such as cohort/pool
+    pub label: String,
+    /// The PNG file to write
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub which: Which,
+    /// How many images to show, the first ones; 0: all
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub most: usize,
+    /// Images in a row
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub columns: u16,
+}
+
+#[derive(Clone, Debug, Args)]
 pub(super) struct Log {
     /// A task's label
     pub label: String,
     #[command(flatten)]
     pub which: Which,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Diff {
+    /// A report's folder, an archive, a store's folder, or the id of a run that `titrate runs` lists
+    #[arg(value_name = "BEFORE")]
+    pub before: String,
+    /// Another of them
+    #[arg(value_name = "AFTER")]
+    pub after: String,
+    /// Of a store: a name under experiments/, or a path to a study file
+    #[arg(long, default_value = "quick")]
+    pub study: String,
+    #[command(flatten)]
+    pub place: Place,
+    /// How far a number may lie from the other, as a part of the larger one where that is above 1
+    #[arg(long, value_name = "PART", default_value_t = 1e-3)]
+    pub tolerance: f64,
+    /// List everything that differs
+    #[arg(long, conflicts_with = "json")]
+    pub all: bool,
+    /// Print what differs as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Diff {
+    /// The study whose report a store is asked for, and the store whose runs have ids.
+    pub fn which(&self) -> Which {
+        Which { study: self.study.clone(), place: self.place.clone() }
+    }
 }
 
 #[derive(Clone, Debug, Args)]

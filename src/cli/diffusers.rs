@@ -10,7 +10,7 @@ use crate::cli::args::{Export, Which};
 use crate::cli::common::{Opened, Pipeline, open_to_read, print};
 use crate::cli::exit::Exit;
 use crate::cli::export;
-use crate::cli::reproduce::rerun_command;
+use crate::cli::launch::rerun_command;
 use crate::ml::latent::layout::{self, SCHEDULER, TEXT, TOKENIZER_CONFIG, UNET, VAE};
 use crate::ml::latent::{schedule, unet};
 use crate::ml::params::StateDict;

@@ -2,22 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Plan, Show, Which, Why};
-use crate::cli::common::{Opened, Pipeline, open_to_read, print, warnings};
+use crate::cli::common::{Opened, Pipeline, open_to_read, print, warnings, workspace};
 use crate::cli::exit::Exit;
 use crate::cli::power::power;
 use crate::cli::rates::Rates;
+use crate::cli::study_keys;
 use crate::cli::units::{duration, size};
 use crate::date::date;
 use crate::exec;
 use crate::id::{Digest, Key};
-use crate::plan::{Assessment, Freshness, Graph, Input, TaskId, Work, differences, walk};
+use crate::plan::{Assessment, Freshness, Graph, Input, Reason, TaskId, Work, differences, walk};
 use crate::sources;
 use crate::store::{Artifact, Receipt, Store};
-use crate::study::{Goal, Study};
+use crate::study::{Goal, LoadedStudy, Study};
 use crate::vocabulary::Arm;
 use crate::wording::some_of;
 
@@ -31,26 +33,12 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
     let Opened { study, store, graph } = open_to_read(pipeline, &arguments.which)?;
     let assessed = walk(&graph, &store)?;
     let mut text = format!("{}: {}\n", study.name, tally(&assessed));
-    let (mut stale, mut unknown) = (Vec::new(), Vec::new());
-    for id in graph.ids() {
-        let label = &graph.task(id).label;
-        match &assessed[id.index()].freshness {
-            Freshness::Fresh(artifact) if arguments.all => {
-                writeln!(text, "fresh    {label}  {}", artifact.digest().short())?
-            }
-            Freshness::Fresh(_) => {}
-            Freshness::Stale(reason) => stale.push(format!("stale    {label}  {reason}\n")),
-            Freshness::Unknown(roles) => unknown
-                .push(format!("unknown  {label}  waits for {}\n", awaited(&graph, id, roles))),
-        }
-    }
-    for (lines, state) in [(stale, "stale"), (unknown, "unknown")] {
-        let shown = if arguments.all { lines.len() } else { LINES.min(lines.len()) };
-        lines[..shown].iter().for_each(|line| text.push_str(line));
-        if shown < lines.len() {
-            writeln!(text, "{state:7}  {} more; `--all` lists them", lines.len() - shown)?;
-        }
-    }
+    text.push_str(&match arguments.all {
+        true => every_task(&graph, &assessed),
+        false => to_run(&graph, &assessed),
+    });
+    let root = workspace().join(&arguments.which.place.folder.store);
+    text.push_str(&changed_keys(&graph, &assessed, &study, &store, &root)?);
     text.push_str(&experiments(&study.study));
     let listing = sources::listing(&study, &store)?;
     if !listing.is_empty() {
@@ -64,6 +52,95 @@ pub(super) fn plan(pipeline: &Pipeline, arguments: &Plan) -> Result<Exit> {
     text.push_str(&power(&study.study, &graph, &assessed, &store)?);
     print(&text)?;
     Ok(Exit::Done)
+}
+
+/// A line for each task.
+fn every_task(graph: &Graph, assessed: &[Assessment]) -> String {
+    let line = |id: TaskId| {
+        let label = &graph.task(id).label;
+        match &assessed[id.index()].freshness {
+            Freshness::Fresh(artifact) => {
+                format!("fresh    {label}  {}\n", artifact.digest().short())
+            }
+            Freshness::Stale(reason) => format!("stale    {label}  {reason}\n"),
+            Freshness::Unknown(roles) => {
+                format!("unknown  {label}  waits for {}\n", awaited(graph, id, roles))
+            }
+        }
+    };
+    graph.ids().map(line).collect()
+}
+
+/// The tasks that are to run, those that have one reason together.
+fn to_run(graph: &Graph, assessed: &[Assessment]) -> String {
+    let mut stale: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut unknown: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut waiting = Vec::new();
+    for id in graph.ids() {
+        let task = graph.task(id);
+        match &assessed[id.index()].freshness {
+            Freshness::Fresh(_) => {}
+            Freshness::Stale(reason) => enter(&mut stale, reason.to_string(), &task.label),
+            Freshness::Unknown(roles) => {
+                enter(&mut unknown, task.kind.name, &task.label);
+                let awaited = awaited(graph, id, roles);
+                waiting.push(format!("unknown  {}  waits for {awaited}", task.label));
+            }
+        }
+    }
+    let stale = stale.iter().map(|(reason, labels)| match labels.as_slice() {
+        [label] => format!("stale    {label}  {reason}"),
+        labels => {
+            format!("stale    {} tasks  {reason}: {}", labels.len(), some_of(labels, NAMES, ", "))
+        }
+    });
+    let stale = stale.collect::<Vec<_>>();
+    let unknown = unknown.iter().map(|(kind, labels)| {
+        format!("unknown  {} of kind {kind}: {}", labels.len(), some_of(labels, NAMES, ", "))
+    });
+    let unknown = if waiting.len() > LINES { unknown.collect() } else { waiting };
+    let mut text = String::new();
+    for lines in [stale, unknown].into_iter().filter(|lines| !lines.is_empty()) {
+        text.push_str(&some_of(&lines, LINES, "\n"));
+        text.push('\n');
+    }
+    if !text.is_empty() {
+        text.push_str("`--all` lists each task, `titrate why LABEL` says more of one\n");
+    }
+    text
+}
+
+/// Adds a label to the group of its kin.
+fn enter<'l, K: PartialEq>(groups: &mut Vec<(K, Vec<&'l str>)>, of: K, label: &'l str) {
+    match groups.iter_mut().find(|(known, _)| *known == of) {
+        Some((_, labels)) => labels.push(label),
+        None => groups.push((of, vec![label])),
+    }
+}
+
+/// The keys of the study whose change made tasks stale, each once.
+fn changed_keys(
+    graph: &Graph,
+    assessed: &[Assessment],
+    study: &LoadedStudy,
+    store: &Store,
+    root: &Path,
+) -> Result<String> {
+    let (mut reasons, mut lines) = (BTreeSet::new(), BTreeSet::new());
+    for id in graph.ids() {
+        let freshness = &assessed[id.index()].freshness;
+        if let Freshness::Stale(reason @ Reason::Changed(_)) = freshness
+            && reasons.insert(reason.to_string())
+        {
+            let keys = study_keys::behind(&graph.task(id).label, freshness, study, store, root)?;
+            lines.extend(keys.iter().map(ToString::to_string));
+        }
+    }
+    let lines = lines.into_iter().collect::<Vec<_>>();
+    Ok(match lines.is_empty() {
+        true => String::new(),
+        false => format!("changed in the study:\n  {}\n", some_of(&lines, LINES, "\n  ")),
+    })
 }
 
 /// The experiments of a study that names them: their classifiers, and how many of these another
@@ -174,21 +251,30 @@ pub(super) fn status(pipeline: &Pipeline, which: &Which) -> Result<Exit> {
 }
 
 pub(super) fn why(pipeline: &Pipeline, arguments: &Why) -> Result<Exit> {
-    let Opened { store, graph, .. } = open_to_read(pipeline, &arguments.which)?;
+    let Opened { study, store, graph } = open_to_read(pipeline, &arguments.which)?;
     let id =
         graph.find(&arguments.label).with_context(|| format!("study {}", arguments.which.study))?;
+    let root = workspace().join(&arguments.which.place.folder.store);
+    let keys = |id: TaskId, freshness: &Freshness| -> Result<String> {
+        let label = &graph.task(id).label;
+        let keys = study_keys::behind(label, freshness, &study, &store, &root)?;
+        Ok(keys.iter().map(|key| format!("  in the study: {key}\n")).collect())
+    };
     let assessed = walk(&graph, &store)?;
     let label = &arguments.label;
     let mut text = String::new();
     match &assessed[id.index()].freshness {
         Freshness::Stale(reason) => {
-            writeln!(text, "{label} is stale\n  {}", reason.to_string().replace("; ", "\n  "))?
+            writeln!(text, "{label} is stale\n  {}", reason.to_string().replace("; ", "\n  "))?;
+            text.push_str(&keys(id, &assessed[id.index()].freshness)?);
         }
         Freshness::Unknown(roles) => {
             writeln!(text, "{label} is unknown: it waits for {}", awaited(&graph, id, roles))?;
             for behind in stale_ancestors(&graph, id, &assessed) {
-                if let Freshness::Stale(reason) = &assessed[behind.index()].freshness {
+                let freshness = &assessed[behind.index()].freshness;
+                if let Freshness::Stale(reason) = freshness {
                     writeln!(text, "  {} is stale: {reason}", graph.task(behind).label)?;
+                    text.push_str(&keys(behind, freshness)?);
                 }
             }
         }

@@ -7,20 +7,26 @@ mod args;
 mod cite;
 mod common;
 mod compare;
+mod diff;
 mod diffusers;
 mod eta;
 mod exit;
 mod export;
+mod images;
 mod init;
 mod inspect;
+mod launch;
+mod manual;
 mod place;
 mod power;
 mod rates;
+mod recheck;
 mod reproduce;
 mod results;
 mod share;
 mod share_args;
 mod source;
+mod study_keys;
 mod terminal;
 mod trace;
 mod units;
@@ -56,17 +62,21 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
         Command::Why(arguments) => inspect::why(pipeline, &arguments),
         Command::Trace(arguments) => trace::trace(pipeline, &arguments),
         Command::Cat(arguments) => results::cat(pipeline, &arguments),
+        Command::Images(arguments) => images::images(pipeline, &arguments),
         Command::Log(arguments) => results::log(pipeline, &arguments),
         Command::Runs(folder) => results::runs(&folder),
+        Command::Diff(arguments) => diff::diff(pipeline, &arguments),
         Command::Cite(arguments) => cite::cite(pipeline, &arguments),
         Command::Export(arguments) => diffusers::export(pipeline, &arguments),
         Command::Schema => {
             common::print(include_str!("../../experiments/study.schema.json")).map(|()| Exit::Done)
         }
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { folder } => manual::pages(&folder),
         Command::Push(arguments) => share::push(pipeline, &arguments),
         Command::Pull(arguments) => share::pull(pipeline, &arguments),
         Command::Remote(arguments) => share::remote(pipeline, &arguments),
-        Command::ExportRun(arguments) => archive::export(pipeline, &arguments),
+        Command::ExportRun(arguments) => archive::export_run(pipeline, &arguments),
         Command::Import(arguments) => archive::import(&arguments),
         Command::Verify(which) => upkeep::verify(pipeline, &which),
         Command::Gc(arguments) => upkeep::gc(pipeline, &arguments),

@@ -1,27 +1,24 @@
 //! `titrate reproduce`: run what is stale, export the report, say how it came out.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
-use crate::cli::args::{Check, Device, Executor, Reproduce, Which};
+use crate::cli::args::{Check, Device, Executor, Reproduce};
 use crate::cli::common::{
     AUDIT, Opened, Pipeline, REPORT, is_read_by_commands, load_study, open, print, say, warnings,
     workspace,
 };
 use crate::cli::exit::Exit;
+use crate::cli::launch::{interrupt, place, terminal, worker_arguments};
 use crate::cli::share_args::Shared;
 use crate::cli::source::{Source, setting};
-use crate::cli::terminal::{Show, Terminal};
-use crate::cli::{compare, export, weights};
-use crate::exec::{self, Elsewhere, Event, Journal, Options, Outcome, Place, Profile, Stop};
+use crate::cli::terminal::Terminal;
+use crate::cli::{archive, compare, export, recheck, weights};
+use crate::exec::{self, Elsewhere, Event, Journal, Options, Outcome, Place, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, walk};
 use crate::report;
@@ -29,7 +26,6 @@ use crate::sources;
 use crate::stats::audit::Audit;
 use crate::store::{Artifact, Store};
 use crate::study::Goal;
-use crate::wording::quoted;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
     sources::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
@@ -48,9 +44,8 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
     fetch_read(graph, store, &outcome, study.study.goal, source.as_ref())?;
     let report = graph.by_label(REPORT).and_then(|id| outcome.artifacts[id.index()].as_ref());
     let page = write_results(&opened, &outcome, report, arguments, &out)?;
-    if report.is_some() && outcome.counts.ran > 0 {
-        let summary = export::summary(&study.name, &outcome, clock.elapsed().as_secs_f64());
-        export::text(&folder.join("run.md"), &summary)?;
+    if report.is_some() {
+        describe(&opened, &outcome, arguments, &folder, clock.elapsed().as_secs_f64())?;
     }
     let counts = outcome.counts;
     let answer = report.and_then(|artifact| artifact.entry(report::ANSWER));
@@ -63,21 +58,60 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
     if let Some(taken) = source.and_then(|source| source.line()) {
         line = format!("{taken}\n{line}");
     }
-    let mut exit = Exit::of_run(outcome.stop, counts.failed);
-    if let Some(archive) = &arguments.against {
-        let (path, artifacts) = (workspace().join(archive), &outcome.artifacts);
-        let found = compare::against(&path, graph, artifacts, store, arguments.tolerance)?;
-        line.push_str(&found.text);
-        if exit == Exit::Done && !found.agrees {
-            exit = Exit::TaskFailed;
-        }
-    }
+    let (found, exit) = compared(&opened, &outcome, arguments)?;
+    line.push_str(&found);
     match arguments.json {
         true => say(line.trim_end_matches('\n')),
         false => print(&line)?,
     }
     terminal.check_output()?;
     Ok(exit)
+}
+
+/// Writes what a report's folder has beside the report: the summary of the run, where it ran
+/// anything, and an RO-Crate's metadata.
+fn describe(
+    opened: &Opened,
+    outcome: &Outcome,
+    arguments: &Reproduce,
+    folder: &Path,
+    seconds: f64,
+) -> Result<()> {
+    if outcome.counts.ran > 0 {
+        let summary = export::summary(&opened.study.name, outcome, seconds);
+        export::text(&folder.join("run.md"), &summary)?;
+    } else if folder.join(archive::CRATE).is_file() {
+        return Ok(());
+    }
+    let is_whole = outcome.artifacts.iter().all(Option::is_some) && arguments.only.is_none();
+    if is_whole {
+        archive::describe_report(opened, &arguments.which.place, folder)?;
+    }
+    Ok(())
+}
+
+/// What holding the results against an archive and computing some of them again found, where that
+/// was asked for, and the exit code of it all.
+fn compared(opened: &Opened, outcome: &Outcome, arguments: &Reproduce) -> Result<(String, Exit)> {
+    let mut text = String::new();
+    let mut exit = Exit::of_run(outcome.stop, outcome.counts.failed);
+    if let Some(archive) = &arguments.against {
+        let (path, artifacts) = (workspace().join(archive), &outcome.artifacts);
+        let (graph, store) = (&opened.graph, &opened.store);
+        let found = compare::against(&path, graph, artifacts, store, arguments.tolerance)?;
+        text.push_str(&found.text);
+        if exit == Exit::Done && !found.agrees {
+            exit = Exit::TaskFailed;
+        }
+    }
+    if let Some(part) = arguments.check
+        && exit == Exit::Done
+    {
+        let again = recheck::recheck(opened, outcome, part, arguments)?;
+        text.push_str(&again.text);
+        exit = again.exit;
+    }
+    Ok((text, exit))
 }
 
 /// Writes the report's files, or a base study's weights; returns the page to open.
@@ -185,6 +219,7 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
         no_remote: true,
         against: None,
         tolerance: 0.0,
+        check: None,
         quiet: false,
         json: false,
     };
@@ -255,15 +290,6 @@ fn refuse_unusable_device(graph: &Graph, store: &Store) -> Result<()> {
     }
 }
 
-fn terminal(arguments: &Reproduce) -> Terminal {
-    let show = match (arguments.json, arguments.quiet) {
-        (true, _) => Show::Json,
-        (_, true) => Show::Nothing,
-        _ => Show::People,
-    };
-    Terminal::new(show, rerun_command(&arguments.which))
-}
-
 /// Runs the graph while showing and journalling its events.
 fn run(
     graph: &Graph,
@@ -320,20 +346,6 @@ fn recall(graph: &Graph, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Where tasks run.
-fn place(arguments: &Reproduce) -> Result<Place> {
-    let Some(path) = &arguments.profile else { return Ok(Place::Here) };
-    let profile = Profile::read(&workspace().join(path))?;
-    let missing = |table: &str| {
-        format!("{} has no table [{table}], which --executor {table} reads", path.display())
-    };
-    Ok(match arguments.executor {
-        Executor::Local => bail!("--profile {} is of no use without --executor", path.display()),
-        Executor::Command => Place::Command(profile.command.with_context(|| missing("command"))?),
-        Executor::Slurm => Place::Slurm(Box::new(profile.slurm.with_context(|| missing("slurm"))?)),
-    })
-}
-
 /// Runs a task elsewhere than on the coordinator's machine.
 pub(super) fn work(store: &Path, task: &str) -> ExitCode {
     match worker_arguments(&workspace().join(store)) {
@@ -343,37 +355,4 @@ pub(super) fn work(store: &Path, task: &str) -> ExitCode {
             Exit::Study.into()
         }
     }
-}
-
-fn worker_arguments(store: &Path) -> Result<Vec<OsString>> {
-    let root: PathBuf =
-        std::path::absolute(store).with_context(|| format!("find {}", store.display()))?;
-    Ok(vec!["worker".into(), "--store".into(), root.into()])
-}
-
-/// Set by the first SIGINT or SIGTERM; the second ends the process at once.
-fn interrupt() -> Result<Arc<AtomicBool>> {
-    let interrupt = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, interrupt.clone())
-            .context("handle signals")?;
-        flag::register(signal, interrupt.clone()).context("handle signals")?;
-    }
-    Ok(interrupt)
-}
-
-/// The command that a label completes to the one that runs its task alone.
-pub(super) fn rerun_command(which: &Which) -> String {
-    let mut command = format!(
-        "titrate reproduce {} --store {}",
-        quoted(&which.study),
-        quoted(&which.place.folder.store.display().to_string())
-    );
-    if which.place.device != Device::Cpu {
-        command.push_str(&format!(" --device {}", which.place.device.name()));
-    }
-    for set in &which.place.sets {
-        command.push_str(&format!(" --set {}", quoted(set)));
-    }
-    command + " --only"
 }

@@ -58,13 +58,13 @@ pub(super) fn log(pipeline: &Pipeline, arguments: &Log) -> Result<Exit> {
 }
 
 /// The key of a task as the study asks for it, where what it reads is there.
-fn key_of(opened: &Opened, label: &str) -> Result<Option<Key>> {
+pub(super) fn key_of(opened: &Opened, label: &str) -> Result<Option<Key>> {
     let id = opened.graph.find(label)?;
     Ok(walk(&opened.graph, &opened.store)?[id.index()].key())
 }
 
 /// The receipt of a task by its key, or else of the last one of that label.
-fn last_receipt(opened: &Opened, label: &str, key: Option<Key>) -> Result<Receipt> {
+pub(super) fn last_receipt(opened: &Opened, label: &str, key: Option<Key>) -> Result<Receipt> {
     let store = &opened.store;
     let own = key.map(|key| store.receipt(&key)).transpose()?.flatten();
     let found = match own {
@@ -90,7 +90,7 @@ pub(super) fn runs(folder: &Folder) -> Result<Exit> {
         let words = words.iter().skip(1).filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
         let began = id.split('-').next().and_then(|digits| digits.parse().ok()).map(date);
         let ended = end(&runs.journal_lines(id)?);
-        writeln!(text, "{}  {words}\n    {ended}", began.unwrap_or_else(|| id.clone()))?;
+        writeln!(text, "{}  {words}\n    {ended}; id {id}", began.unwrap_or_default())?;
     }
     if ids.is_empty() {
         writeln!(text, "no run is on record in {}", root.display())?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::cli::args::Trace;
 use crate::cli::common::{Opened, Pipeline, REPORT, open_to_read, print};
 use crate::cli::exit::Exit;
-use crate::cli::reproduce::rerun_command;
+use crate::cli::launch::rerun_command;
 use crate::cli::units::duration;
 use crate::date::date;
 use crate::id::{Digest, Key};

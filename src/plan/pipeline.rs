@@ -306,6 +306,7 @@ impl Builder<'_> {
             let analysis = self.analysis(name, experiment, &classifiers)?;
             inputs.push(role(&format!("analysis/{name}"), analysis));
         }
+        inputs.push(role("predictions", self.predictions(&classifiers)?));
 
         let trainings = models.iter().map(|model| model.training.clone()).collect();
         let params = self.report(name, resolved, trainings);

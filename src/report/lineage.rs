@@ -10,6 +10,7 @@ use crate::vocabulary::Design;
 
 /// The tasks that a report was made from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Lineage {
     /// The tasks in the order of the plan, each after those that it was made from.
@@ -20,6 +21,7 @@ pub struct Lineage {
 
 /// A task and what it made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Made {
     /// The task's label, e.g. "dreambooth/psoriasis/text-to-image".
@@ -30,6 +32,7 @@ pub struct Made {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<String>,
     /// The digest of its output.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub digest: Digest,
     /// The output's size in bytes.
     pub bytes: u64,
@@ -42,6 +45,7 @@ pub struct Made {
 
 /// A classifier of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Trained {
     /// The classifier's design.

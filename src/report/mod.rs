@@ -5,8 +5,6 @@
 //! Stored results (`inputs`) become sections of blocks (`sections`, `audit`), and blocks become
 //! files (`render`). Sections know no markup, renderers no statistics.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 pub mod audit;
@@ -15,13 +13,16 @@ mod figure;
 mod format;
 pub mod inputs;
 pub mod lineage;
+mod metrics;
 mod numbers;
 mod render;
+mod schemas;
 mod sections;
 mod study;
 mod wording;
 
 pub use inputs::{AuditPage, Inputs};
+use metrics::Metrics;
 pub use numbers::Number;
 pub use render::environment as template_environment;
 pub use render::{File, ReportError, plain};
@@ -34,7 +35,7 @@ const METRICS: &str = "data/metrics.json";
 pub const NUMBERS: &str = "data/numbers.json";
 
 /// The file with all tasks that the report was made from.
-const LINEAGE: &str = "data/lineage.json";
+pub const LINEAGE: &str = "data/lineage.json";
 
 /// The file with the study's answer in plain words, which is the report's first sentence too, and
 /// with what became of its claims.
@@ -51,31 +52,14 @@ pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
     let mut answer = format!("{}\n", sections::answer(inputs));
     answer.extend(sections::rulings(&inputs.claims).map(|rulings| format!("{rulings}\n")));
     files.push(File { path: ANSWER.into(), bytes: answer.into_bytes() });
-    files.push(File { path: METRICS.into(), bytes: metrics(inputs)? });
+    files.push(File { path: METRICS.into(), bytes: json(&Metrics::of(inputs))? });
     files.push(File { path: NUMBERS.into(), bytes: json(&numbers)? });
     files.push(File { path: LINEAGE.into(), bytes: json(&inputs.lineage)? });
+    files.extend(schemas::files());
     if let Some(AuditPage { audit, thumbnails }) = &inputs.audit {
         files.extend(audit::render(audit, thumbnails.as_deref())?);
     }
     Ok(files)
-}
-
-/// Everything that was computed, as JSON: each experiment's analysis, the claims with their
-/// verdicts, and the generator check. Rates and differences are from -1 to 1.
-fn metrics(inputs: &Inputs) -> Result<Vec<u8>, ReportError> {
-    let experiments = inputs.experiments.iter().map(|it| (it.name.as_str(), &it.analysis));
-    let claims = inputs.claims.iter().map(|it| {
-        let claim = serde_json::json!({ "claim": it.claim, "verdict": it.verdict });
-        (it.name.as_str(), claim)
-    });
-    let metrics = serde_json::json!({
-        "study": inputs.study.name,
-        "seed": inputs.study.seed,
-        "experiments": experiments.collect::<BTreeMap<_, _>>(),
-        "claims": claims.collect::<BTreeMap<_, _>>(),
-        "check": inputs.check,
-    });
-    json(&metrics)
 }
 
 fn json<T: Serialize>(content: &T) -> Result<Vec<u8>, ReportError> {

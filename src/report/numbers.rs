@@ -16,6 +16,7 @@ const DIGITS: usize = 16;
 
 /// A number of the report, for other programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Number {
     /// The number's id: table, row and column, such as

@@ -465,7 +465,10 @@ fn a_study_without_synthetic_images_has_a_report_too() {
             "answer.txt",
             "data/metrics.json",
             "data/numbers.json",
-            "data/lineage.json"
+            "data/lineage.json",
+            "data/lineage.schema.json",
+            "data/metrics.schema.json",
+            "data/numbers.schema.json"
         ]
     );
     let summary = text(&files, "report.md");

@@ -6,6 +6,7 @@ use super::interval::{Interval, quantile, wilson};
 
 /// The generator check: a probe, trained on plentiful real images, judges the synthetic ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     /// The rate of recognition by guessing, one over the number of classes.
@@ -51,6 +52,7 @@ impl Check {
 
 /// The generator check of one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ClassCheck {
     /// Name of the class.
@@ -72,6 +74,7 @@ pub struct ClassCheck {
 
 /// Recognition of one strategy's images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StrategyCheck {
     /// E.g. "text-to-image".
@@ -82,6 +85,7 @@ pub struct StrategyCheck {
 
 /// Number of images recognised as the class that they were made for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Recognition {
     /// Rate, 0 to 1.
@@ -105,6 +109,7 @@ impl Recognition {
 
 /// Nearest-image distances of a set of images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Distances {
     /// The median distance.
@@ -128,6 +133,7 @@ impl Distances {
 /// Whether images keep their class through the autoencoder: top-1 accuracy, 0 to 1, on the same
 /// held-out study images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Reconstruction {
     /// Accuracy on the real images.

@@ -43,6 +43,7 @@ pub struct Crossed {
 
 /// The population that an inference generalises to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
     /// New images and new replicates.
@@ -85,6 +86,7 @@ pub struct Inference {
 
 /// Components of the variance of a statistic, each a variance; negative estimates are set to 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Components {
     /// Between replicates.

@@ -40,6 +40,7 @@ const GRID: usize = 400;
 
 /// The shape of a curve over the dose x, in rising number of parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Shape {
     /// e0
@@ -96,6 +97,7 @@ impl Shape {
 
 /// A shape fitted to arm means.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Fit {
     /// The shape.
@@ -121,6 +123,7 @@ impl Fit {
 
 /// The fitted curve of arms over doses, or the reason that there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "dose-curve")]
 pub enum DoseCurve {
     /// There is one.
@@ -151,6 +154,7 @@ pub enum DoseCurve {
 
 /// The dose that brings 90% of what the plateau adds to dose 0, for better or worse.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "most-of-plateau")]
 pub enum MostOfPlateau {
     /// It lies within the doses.

@@ -9,6 +9,7 @@ use super::interval::Interval;
 
 /// The answer on equivalence of a difference of rates.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Equivalence {
     /// The population that the answer generalises to.

@@ -47,6 +47,7 @@ pub struct WithSynthetic<'a> {
 
 /// The exchange rate, or the reason that there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "exchange")]
 pub enum Exchange {
     /// There is a curve to compare with.
@@ -74,6 +75,7 @@ pub enum Exchange {
 /// The number of real images alone that an arm is worth, and the rate in real per synthetic image:
 /// below 0 where the arm is worse than its real images alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "point")]
 pub enum Point {
     /// Within the sizes.
@@ -112,6 +114,7 @@ pub enum Point {
 
 /// What a power law says of an arm that is more accurate than every size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "extrapolated")]
 pub enum Extrapolated {
     /// So many real images would be as good.
@@ -130,6 +133,7 @@ pub enum Extrapolated {
 
 /// The rates that are not rejected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "interval")]
 pub enum RateInterval {
     /// Both ends lie within the sizes.

@@ -20,6 +20,7 @@ pub const SHRUNK_FROM: usize = 4;
 
 /// The treatment of a family's mean squares between replicates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "rule")]
 pub enum Rule {
     /// Each is raised to the value that it would have if replicates did not differ, if it is below.
@@ -31,6 +32,7 @@ pub enum Rule {
 /// The prior of a family's mean squares, in units of the mean square that replicates would have if
 /// they did not differ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Prior {
     /// Degrees of freedom that the family adds to a contrast's own; none: infinitely many, the mean
     /// squares differ by chance alone.

@@ -26,6 +26,7 @@ const SAME: f64 = 1e-12;
 
 /// How intervals are made to hold together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// By the distribution of the largest of the correlated t statistics, with the smallest number
@@ -37,6 +38,7 @@ pub enum Method {
 
 /// Intervals of groups that hold together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Simultaneous {
     /// How they are made to.
@@ -49,6 +51,7 @@ pub struct Simultaneous {
 
 /// A group's mean over replicates among others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// The population that the answer generalises to.
@@ -177,6 +180,7 @@ fn max_t(places: &[usize], statistics: &[Statistic], groups: &mut [Group], confi
 
 /// The end of a ranking that is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
     /// The group with the largest mean.
@@ -187,6 +191,7 @@ pub enum End {
 
 /// Whether the group whose mean is largest (or smallest) is shown to be so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "leader")]
 pub enum Leader {
     /// It is: its difference to every other ranked group is significant, all together.
@@ -221,6 +226,7 @@ pub enum Leader {
 
 /// Differences of one group to others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Differences {
     /// Places of the others.
@@ -273,6 +279,7 @@ impl Leader {
 
 /// The gap between the ranked groups with the largest and the smallest mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Gap {
     /// Place of the group with the largest mean.

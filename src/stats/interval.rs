@@ -5,6 +5,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 /// The two ends of an interval, in the units of what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Interval {
     /// The lower end.
     pub low: f64,

@@ -25,6 +25,7 @@ const DRAWN: usize = 6_000;
 
 /// A design as its test sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Design {
     /// Of a contrast.
@@ -42,6 +43,7 @@ pub struct Design {
 /// The power of a design, and the requirements of smaller gains. All gains are differences of
 /// rates, 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Power {
     /// The design.
@@ -57,6 +59,7 @@ pub struct Power {
 
 /// The requirements of detecting a gain in the family.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Need {
     /// The gain, a difference of rates, 0 to 1.

@@ -14,6 +14,7 @@ pub const INTERVAL_FROM: usize = 5;
 
 /// Spearman's rank correlation of pairs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub enum RankCorrelation {
     /// It is defined.

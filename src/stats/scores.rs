@@ -20,6 +20,7 @@ pub const THRESHOLD: f64 = 0.5;
 
 /// A mean over replicates.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
     /// The mean.
@@ -79,6 +80,7 @@ impl Estimate {
 
 /// Scores of the replicates of one design.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
     /// The true class is among the [`AMONG`] most probable.
@@ -99,6 +101,7 @@ pub struct Scores {
 /// How well malignant classes are told from benign ones, by the sum of the malignant classes'
 /// probabilities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Malignancy {
     /// Area under the receiver operating characteristic, 0 to 1.

@@ -31,6 +31,7 @@ mod lineage;
 mod picture_set;
 #[cfg(test)]
 mod pictures;
+mod predictions;
 mod pretrained;
 mod pretrained_backbone;
 mod previews;

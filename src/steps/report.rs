@@ -9,14 +9,14 @@ use super::dreambooth::LOSSES;
 use super::lineage::LINEAGE;
 use super::{Outputs, StepError};
 use crate::data::sets;
-use crate::plan::kinds;
+use crate::plan::kinds::{self, PREDICTIONS};
 use crate::report;
 use crate::report::inputs::{
     AuditPage, Claimed, Experiment, Inputs, Sheet, Size, Source, StudyInfo, TaskCount, Training,
 };
 use crate::vocabulary::Claim;
 
-/// Outputs: index.html, report.md, figures/*.
+/// Outputs: index.html, report.md, figures/*, data/*.
 pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, StepError> {
     let sheet = |png: &str, legend: &str| -> Result<Sheet, StepError> {
         let Legend { rows, columns } = context.json("contact", legend)?;
@@ -65,8 +65,9 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
         lineage: context.json("lineage", LINEAGE)?,
         study: study(params),
     };
-    let files = report::render(&inputs)?;
-    Ok(files.into_iter().map(|file| (file.path.into_owned(), file.bytes)).collect())
+    let files = report::render(&inputs)?.into_iter();
+    let table = (format!("data/{PREDICTIONS}"), context.read("predictions", PREDICTIONS)?);
+    Ok(files.map(|file| (file.path.into_owned(), file.bytes)).chain([table]).collect())
 }
 
 /// The claims with their verdicts.

@@ -67,6 +67,14 @@ pub struct Store {
     /// The folder that was opened, by device and inode.
     identity: (u64, u64),
     _lock: lock::Lock,
-    /// Where the index of a store lies that may not be written to; removed with it.
-    _aside: Option<tempfile::TempDir>,
+    /// The folder of a store that lasts as long as a command; removed with it.
+    _aside: Option<Aside>,
+}
+
+/// A folder for a store that lasts as long as a command.
+enum Aside {
+    /// In the system's folder for temporary files.
+    Temporary { _folder: tempfile::TempDir },
+    /// Among the temporary files of another store.
+    Within { _folder: scratch::Scratch },
 }

@@ -15,7 +15,8 @@ use super::index::Index;
 use super::lock::{Holder, Lock};
 use super::objects::{Objects, Space};
 use super::results::Published;
-use super::{Store, format, scratch, work};
+use super::scratch::Scratch;
+use super::{Aside, Store, format, scratch, work};
 
 /// What opening a store found and mended.
 #[derive(Debug)]
@@ -161,7 +162,25 @@ impl Store {
         // What another process is writing is not whole, and is derived from the receipts anew.
         // Nothing was lost: such an index is made for each command.
         store.opening.index = IndexState::Opened;
-        store._aside = Some(aside);
+        store._aside = Some(Aside::Temporary { _folder: aside });
+        Ok(store)
+    }
+
+    /// A store in which tasks of this one can run again: it has this one's objects and none of its
+    /// results, and is gone when it is dropped.
+    ///
+    /// # Errors
+    /// If there is no room for temporary files.
+    pub fn for_reruns(&self) -> Result<Self> {
+        let folder = Scratch::claim(self.root())?;
+        let mut store = Self::open(folder.folder())?;
+        let (own, objects) = (folder.folder().join(Space::Objects.name()), self.root());
+        let linked = objects.join(Space::Objects.name()).canonicalize().and_then(|objects| {
+            fs::remove_dir(&own)?;
+            std::os::unix::fs::symlink(objects, &own)
+        });
+        linked.map_err(|error| StoreError::io("link", &own, error))?;
+        store._aside = Some(Aside::Within { _folder: folder });
         Ok(store)
     }
 

@@ -10,6 +10,7 @@ use super::Conditioning;
 
 /// How synthetic images are made from real ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Strategy {
     /// An image is made from the prompt alone.
@@ -94,6 +95,7 @@ pub struct Synthetic {
 
 /// The images that a classifier is trained on beside the real ones. The order is that of tables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum Arm {
     /// Nothing: the arm that the others are compared with.

@@ -7,6 +7,7 @@ use super::{Arm, Design, Regime};
 
 /// A statement that a study tests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// The statement, in a sentence.
@@ -25,6 +26,7 @@ pub struct Claim {
 
 /// A rule for one or more contrasts of accuracies. Differences and margins are rates from -1 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "is", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Rule {
     /// Some arm at some n is more accurate than real only, by more than the margin.
@@ -136,6 +138,7 @@ pub enum Rule {
 
 /// Held-out images that an accuracy is measured on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Among {
     /// All of them.

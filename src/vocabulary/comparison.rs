@@ -7,6 +7,7 @@ use super::{Arm, Design, Regime};
 /// A comparison, made for each design that `of` selects: with the same design but for what
 /// `against` changes. All of them are one family, corrected together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
     /// The question that it answers.
@@ -22,6 +23,7 @@ pub struct Comparison {
 
 /// The designs with these values; what is left out may be anything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
     /// Numbers of real images per class.
@@ -43,6 +45,7 @@ pub struct Selection {
 
 /// What is different in a design; what is left out stays.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// Real images per class.

@@ -9,6 +9,7 @@ use super::{Arm, Regime};
 /// The design of a classifier: a cell without its replicate. Ordered as tables are: by setting, n,
 /// arm and dose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Design {
     /// Real images per class.
     pub n: usize,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The course of a learning rate after its warm-up, as in diffusers' `get_scheduler`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LearningRateSchedule {
     /// It stays.
@@ -17,6 +18,7 @@ pub enum LearningRateSchedule {
 /// The number format of a UNet's computations. Trained weights and sums over many values are always
 /// in single precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// Single precision, 32 bits.
@@ -37,6 +39,7 @@ impl Precision {
 
 /// The numerical method from noise to an image, with the timesteps of its reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Solver {
     /// DPM-Solver++ (2M), multistep in data prediction (Lu et al. 2022, arXiv 2211.01095, algorithm
@@ -53,6 +56,7 @@ pub enum Solver {
 /// The transforms of a view, in this order: torchvision's RandomResizedCrop, horizontal flip and
 /// ColorJitter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TuningTransforms {
     /// Least and largest area of the crop as a share of the image's, both more than 0. A crop that
@@ -70,6 +74,7 @@ pub struct TuningTransforms {
 /// The mask of an inpainting model's training view: one rectangle or ellipse, anywhere in the
 /// image.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TuningMask {
     /// Probability of a rectangle instead of an ellipse, 0 to 1.
@@ -81,6 +86,7 @@ pub struct TuningMask {
 /// Low-rank adaptation (Hu et al. 2021): each target layer's weights stay frozen, and a product of
 /// two narrow matrices is added to them and tuned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Lora {
     /// Rank of the products. 0: no adaptation, the whole UNet is tuned.
@@ -94,6 +100,7 @@ pub struct Lora {
 
 /// What a UNet is trained to predict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PredictionType {
     /// The noise (Ho et al. 2020).
@@ -104,6 +111,7 @@ pub enum PredictionType {
 
 /// What a UNet is given beside the noisy latents and the prompt.
 #[derive(Hash, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Conditioning {
     /// Nothing.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An image set, or a layout that image sets have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageSource {
     /// Rendered skin; it needs no files.
@@ -44,6 +45,7 @@ impl ImageSource {
 
 /// An annotation of the skin type in Fitzpatrick17k.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SkinTypeScale {
     /// The column `fitzpatrick_scale`.
@@ -54,6 +56,7 @@ pub enum SkinTypeScale {
 
 /// How a picture becomes a square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
     /// Its largest centred square is cut out.
@@ -66,6 +69,7 @@ pub enum Fit {
 
 /// What happens to pictures that are missing or cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Unusable {
     /// No task runs that needs one of them.
@@ -76,6 +80,7 @@ pub enum Unusable {
 
 /// What happens to copies of the same picture, as the audit finds them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Dedupe {
     /// They are only reported.

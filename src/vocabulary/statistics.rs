@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The correction of a family of p values for multiple comparisons.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Correction {
     /// It bounds the false discovery rate where hypotheses are independent or positively dependent

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The course of a classifier's learning rate over its steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassifierSchedule {
     /// It rises for ten steps, then falls along half a cosine to 0 at the last step of the last
@@ -16,6 +17,7 @@ pub enum ClassifierSchedule {
 
 /// Which weights a classifier's training ends with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WeightsKept {
     /// Those with the lowest validation loss (the authors' dose experiment).
@@ -27,6 +29,7 @@ pub enum WeightsKept {
 
 /// The layers that turn a backbone's features into class scores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HeadKind {
     /// torchvision's: average pooling, dropout, one linear layer.
@@ -39,6 +42,7 @@ pub enum HeadKind {
 
 /// The normalisation of a classifier's input images, whose values are in [0, 1].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NormalisationKind {
     /// That which the backbone was trained with.
@@ -52,6 +56,7 @@ pub enum NormalisationKind {
 
 /// Which of a picture's largest squares is shown in training. Tests always show the centre.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Crop {
     /// The one in the centre.
@@ -65,6 +70,7 @@ pub enum Crop {
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Regime {
     /// Everything.
@@ -91,6 +97,7 @@ impl Regime {
 /// fastai's `aug_transforms`, whose defaults the authors used and are the defaults here. Classifiers
 /// train on images transformed so where `experiment.transforms` is `true`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Transforms {
     /// Probability of a horizontal flip, 0 to 1.

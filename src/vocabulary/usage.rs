@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A use of synthetic images. Arms name one after a `+`, as in `text-to-image+light`; without one,
 /// the first images of each real one are trained on like real ones.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Usage {
     /// Weight of a synthetic image in the training loss, more than 0; that of a real one is 1.
@@ -74,6 +75,7 @@ fn round(percent: f64) -> f64 {
 
 /// Which of the synthetic images of a real one an arm takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
     /// Those that were made first.
@@ -100,6 +102,7 @@ impl Choice {
 
 /// How the batches of a training are made of synthetic and real images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Mixture {
     /// Weight of a synthetic image in the loss; that of a real one is 1.

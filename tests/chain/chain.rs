@@ -285,7 +285,9 @@ impl Chain {
     pub fn report(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         collect(&self.path("report"), &mut files);
-        files.retain(|path, _| !path.ends_with("run.md"));
+        files.retain(|path, _| {
+            !path.ends_with("run.md") && !path.ends_with("ro-crate-metadata.json")
+        });
         files
             .into_iter()
             .map(|(path, bytes)| (path.strip_prefix(self.folder.path()).unwrap().to_owned(), bytes))

@@ -148,7 +148,10 @@ fn a_second_run_runs_nothing_and_leaves_the_report_alone() {
         .keys()
         .map(|path| path.strip_prefix(workspace.path("reports/quick")).unwrap().to_str().unwrap())
         .collect();
-    assert_eq!(names, ["figures/one.svg", "index.html", "run.md", "study.toml"]);
+    assert_eq!(
+        names,
+        ["figures/one.svg", "index.html", "ro-crate-metadata.json", "run.md", "study.toml"]
+    );
     let runs = files(&workspace.path(".titrate/runs"));
     assert_eq!(
         workspace.told(&["reproduce", "quick"]),
@@ -308,7 +311,8 @@ fn plan_status_why_and_show_explain_an_edit() {
         unknown  shards/b  waits for weights/b\n\
         unknown  classifier/ab-augmented  waits for shards/b\n\
         unknown  analysis/sweep  waits for classifier/ab-augmented\n\
-        unknown  report  waits for analysis/sweep\n";
+        unknown  report  waits for analysis/sweep\n\
+        `--all` lists each task, `titrate why LABEL` says more of one\n";
     assert_eq!(plan(), planned);
     let status = workspace.told(&["status"]);
     assert!(status.contains("join         7      4      1        2\n"), "{status}");

@@ -139,7 +139,11 @@ impl Cluster {
         let all = files(&root).into_iter();
         let named = all.map(|(path, bytes)| (path.strip_prefix(&root).unwrap().to_owned(), bytes));
         // The run's own times are no result.
-        named.filter(|(path, _)| !path.ends_with("run.md")).collect()
+        named
+            .filter(|(path, _)| {
+                !path.ends_with("run.md") && !path.ends_with("ro-crate-metadata.json")
+            })
+            .collect()
     }
 
     /// A receipt's lines, as `show` prints them.

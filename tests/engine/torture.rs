@@ -304,7 +304,7 @@ fn label(event: &Value, kind: &str) -> Option<String> {
 /// The report's files, without the summary of the run.
 pub fn report(workspace: &Workspace) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut report = files(&workspace.path("reports"));
-    report.retain(|path, _| !path.ends_with("run.md"));
+    report.retain(|path, _| !path.ends_with("run.md") && !path.ends_with("ro-crate-metadata.json"));
     report
 }
 

@@ -242,7 +242,7 @@ fn joined(module: &[String], rest: &[String]) -> Vec<String> {
     [module, rest].concat()
 }
 
-/// `tokens` without documentation and test-only items; `tests` gets the names of test-only modules
+/// `tokens` without documentation, test-only items and test-only attributes; `tests` gets the names of test-only modules
 /// in other files.
 fn shipped(tokens: TokenStream, tests: &mut Vec<String>) -> TokenStream {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
@@ -255,7 +255,7 @@ fn shipped(tokens: TokenStream, tests: &mut Vec<String>) -> TokenStream {
         let attribute = attribute
             .map(|tree| tree.to_string().replace(char::is_whitespace, ""))
             .unwrap_or_default();
-        if attribute.starts_with("[doc=") {
+        if attribute.starts_with("[doc=") || attribute.starts_with("[cfg_attr(test,") {
             at += 2 + bang;
         } else if attribute == "[cfg(test)]" && bang == 0 {
             at = past_item(&tokens, at + 2, tests);

@@ -378,6 +378,7 @@ fn only_code_counts() {
     ));
     assert!(same(&STEP.replace("(x, 2.0)", "(\n  x,\n  2.0,\n)")));
     assert!(same(&format!("{STEP}#[cfg(test)]\nmod tests {{ fn t() {{ assert!(true) }} }}")));
+    assert!(same(&format!("#[cfg_attr(test, derive(Debug))]\n{STEP}")));
     assert!(!same(&STEP.replace("2.0", "3.0")));
     assert!(!same(&STEP.replace("x: f64", "y: f64")));
 }

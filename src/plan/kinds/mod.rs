@@ -20,6 +20,7 @@ mod inpainting;
 mod kind;
 mod latents;
 mod lineage;
+mod predictions;
 mod pretrained;
 mod pretrained_backbone;
 mod prior;
@@ -52,6 +53,7 @@ pub use inpainting::Inpainting;
 pub use kind::{Kind, ShardSet, Spec};
 pub use latents::Latents;
 pub use lineage::{Classifiers, Lineage, Planned};
+pub use predictions::{Predictions, TABLE as PREDICTIONS, Tabulated};
 pub use pretrained::Pretrained;
 pub use pretrained_backbone::PretrainedBackbone;
 pub use prior::{PRIOR, Prior};
@@ -97,6 +99,7 @@ macro_rules! for_each_kind {
             contact::Contact,
             quality::Quality,
             analysis::Analysis,
+            predictions::Predictions,
             lineage::Lineage,
             report::Report,
         }

@@ -336,6 +336,25 @@ impl Builder<'_> {
         self.add(format!("analysis/{name}"), &params, inputs, None, params.work())
     }
 
+    /// The predictions of all classifiers as one table.
+    pub(super) fn predictions(
+        &mut self,
+        classifiers: &BTreeMap<Cell, TaskId>,
+    ) -> Result<TaskId, PlanError> {
+        let mut tabulated = BTreeMap::<Cell, Vec<String>>::new();
+        for (name, experiment) in self.study.experiments() {
+            for cell in experiment.cells() {
+                tabulated.entry(cell).or_default().push(name.to_owned());
+            }
+        }
+        let named = |(cell, experiments): (Cell, Vec<String>)| {
+            (cell.label(), kinds::Tabulated { cell, experiments })
+        };
+        let inputs = classifiers.iter().map(|(cell, task)| role(&cell.label(), *task)).collect();
+        let params = kinds::Predictions { classifiers: tabulated.into_iter().map(named).collect() };
+        self.add("predictions".into(), &params, inputs, None, params.work())
+    }
+
     /// Tasks of each kind, in the order of the plan, and how many of them the classifiers share.
     pub(super) fn counts(&self) -> Vec<kinds::KindCount> {
         let mut needs: Vec<BTreeSet<TaskId>> = Vec::with_capacity(self.graph.len());

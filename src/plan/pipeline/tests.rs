@@ -221,7 +221,7 @@ fn a_control_differs_from_real_only_by_its_seed() {
     for label in labels(&plain) {
         let (before, after) = (plain.task(plain.by_label(&label).unwrap()), of(&label));
         let same = (&before.params, before.seed) == (&after.params, after.seed);
-        let after = ["analysis/sweep", "lineage", "report"];
+        let after = ["analysis/sweep", "predictions", "lineage", "report"];
         assert_eq!(same, !after.contains(&label.as_str()), "{label}");
     }
 }
@@ -241,6 +241,7 @@ fn without_a_strategy_nothing_is_generated_checked_or_shown() {
         kinds::Classifier::KIND,
         kinds::Head::KIND,
         kinds::Analysis::KIND,
+        kinds::Predictions::KIND,
         kinds::Lineage::KIND,
         kinds::Report::KIND,
     ];

@@ -32,6 +32,7 @@ pub struct Cell {
 
 /// Losses at the end of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Losses {
     /// Epochs that ran.

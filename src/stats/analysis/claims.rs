@@ -18,6 +18,7 @@ use crate::vocabulary::{Among, Bound, Design, LinearContrast, Quantifier, Rule, 
 
 /// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Ruling {
     /// The intervals lie on the claim's side.
@@ -32,6 +33,7 @@ pub enum Ruling {
 
 /// What became of a claim.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// The outcome.
     pub ruling: Ruling,
@@ -44,6 +46,7 @@ pub struct Verdict {
 
 /// The scale of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Measure {
     /// A difference of accuracies.
@@ -54,6 +57,7 @@ pub enum Measure {
 
 /// A contrast of a rule, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The contrast in words.
     pub name: String,

@@ -14,6 +14,7 @@ use crate::vocabulary::Design;
 /// The primary analysis of a difference. It holds for new replicates on new images unless `basis`
 /// is narrower.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Answer {
     /// The population that the answer generalises to.
     pub basis: Basis,
@@ -54,6 +55,7 @@ impl Answer {
 /// an arm of a variant of the generator against the generator's, at the same dose too; all
 /// differences arm less baseline.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Contrast {
     /// The arm.
     #[serde(flatten)]
@@ -82,6 +84,7 @@ pub struct Contrast {
 
 /// A contrast on the held-out images of one pair of Fitzpatrick skin types.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SkinTypeContrast {
     /// "12", "34" or "56".
     pub skin_types: String,
@@ -94,6 +97,7 @@ pub struct SkinTypeContrast {
 
 /// The hypotheses that are corrected together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Family {
     /// Name of the family, for reports.
     pub name: String,

@@ -15,6 +15,7 @@ use crate::vocabulary::{Arm, Design};
 
 /// The exchange rate of a design with synthetic images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExchangeRate {
     /// The design.
     #[serde(flatten)]
@@ -25,6 +26,7 @@ pub struct ExchangeRate {
 
 /// The accuracy of an arm over its doses, dose 0 being real images only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Doses {
     /// The design at the smallest dose above 0.
     #[serde(flatten)]

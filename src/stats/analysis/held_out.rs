@@ -12,6 +12,7 @@ use crate::vocabulary::Correction;
 
 /// Settings of the analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Coverage of the intervals, between 0 and 1.

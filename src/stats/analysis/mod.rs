@@ -37,6 +37,7 @@ use crate::vocabulary::{Arm, Comparison, Design, Regime, Rule};
 
 /// The analysis of a study; its JSON is the same bytes for the same cells in any order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Analysis {
     /// The settings of the analysis.
     pub config: Config,
@@ -80,6 +81,7 @@ pub struct Analysis {
 
 /// A comparison that the study declares.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Declared {
     /// Each of a design with another, in the order of tables.
     pub contrasts: Vec<Contrast>,
@@ -109,6 +111,7 @@ impl Analysis {
 
 /// Top-1 accuracy of one design, all rates 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Accuracy {
     /// The design.
     #[serde(flatten)]
