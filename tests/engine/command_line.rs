@@ -29,6 +29,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_store_in_use_is_refused_with_its_holder", a_store_in_use_is_refused_with_its_holder),
     ("failures_name_the_command_that_reruns_them", failures_name_the_command_that_reruns_them),
     ("usage_and_store_errors_have_their_codes", usage_and_store_errors_have_their_codes),
+    ("a_check_computes_results_again", a_check_computes_results_again),
     ("plan_status_why_and_show_explain_an_edit", plan_status_why_and_show_explain_an_edit),
     (
         "verify_finds_damage_and_gc_keeps_what_studies_need",
@@ -286,6 +287,36 @@ fn usage_and_store_errors_have_their_codes() {
     fs::create_dir(workspace.path("other")).unwrap();
     fs::write(workspace.path("other/file"), "").unwrap();
     check(&["reproduce", "--store", "other"], 3, "not a titrate store");
+}
+
+fn a_check_computes_results_again() {
+    let workspace = Workspace::study();
+    let check = |part: &str, code: i32| {
+        let output = workspace.output(&["reproduce", "--quiet", "--check", part]);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = check("100%", 0);
+    assert!(said.contains("check: no result was there before"), "all of them ran just now: {said}");
+    let before = files(&workspace.path(".titrate/receipts"));
+    let said = check("100%", 0);
+    let all = "check: 11 of 11 results computed again: 11 the same, 0 otherwise, 0 not computed";
+    assert!(said.contains(all), "{said}");
+    assert!(check("9%", 0).contains("check: 1 of 11 results"), "one at least");
+    assert_eq!(files(&workspace.path(".titrate/receipts")), before, "a check leaves nothing");
+    assert_eq!(workspace.output(&["reproduce", "--check", "0"]).status.code(), Some(2));
+    // Its output says where it was computed.
+    let until = workspace.path("source");
+    workspace.edit(|toy| {
+        let params = json!({ "until": until, "odd": true });
+        toy.0.insert(0, ToyTask::new("odd", "wait", params, &[]));
+    });
+    workspace.told(&["reproduce"]);
+    let said = check("100", 1);
+    assert!(said.contains("11 the same, 1 otherwise") && said.contains("odd: text"), "{said}");
+    let said = String::from_utf8(workspace.output(&["verify"]).stdout).unwrap();
+    assert!(said.contains("odd"), "the divergence is on record: {said}");
+    assert!(workspace.told(&["reproduce"]).starts_with("ran 0 of 12"), "the first result stays");
 }
 
 fn plan_status_why_and_show_explain_an_edit() {
