@@ -165,6 +165,7 @@ mod tests {
             value: "57.1".into(),
             low: Some("53.6".into()),
             high: None,
+            p: None,
             task: "analysis/sweep".into(),
             from: Vec::new(),
         }

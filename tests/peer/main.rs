@@ -3,6 +3,7 @@
 //! torch, diffusers, transformers and webdataset: the one that TITRATE_PEER_PYTHON names, or
 //! `python3`; without them a test says so and passes.
 
+mod report;
 mod shards;
 
 use std::fs;

@@ -130,7 +130,10 @@ fn numbers(before: &[Number], after: &[Number], tolerance: f64) -> Numbers {
             only_after.push(theirs.id.clone());
             continue;
         };
-        let said = |it: &Number| (it.value.clone(), it.low.clone(), it.high.clone());
+        let said = |it: &Number| {
+            [Some(&it.value), it.low.as_ref(), it.high.as_ref(), it.p.as_ref()]
+                .map(|part| part.cloned())
+        };
         if said(ours) == said(theirs) {
             same += 1;
         } else if apart(ours, theirs).is_some_and(|far| far <= tolerance) {
@@ -269,7 +272,17 @@ mod tests {
         let ends = ends.map(|ends| ends.map(str::to_owned));
         let [low, high] = ends.map_or([None, None], |ends| ends.map(Some));
         let (row, column, task) = (vec![], String::new(), "analysis/sweep".into());
-        Number { id: id.into(), row, column, value: value.into(), low, high, task, from: vec![] }
+        Number {
+            id: id.into(),
+            row,
+            column,
+            value: value.into(),
+            low,
+            high,
+            p: None,
+            task,
+            from: vec![],
+        }
     }
 
     fn made(label: &str, output: &str) -> Made {

@@ -57,12 +57,14 @@ impl Cell {
     }
 }
 
-/// What a cell holds, apart: its text, and the ends of an interval.
+/// What a cell holds, apart: its text, the ends of an interval, and a p value.
 pub struct Parts {
     /// The text, or a number as programs read it.
     pub value: String,
     /// The ends of the interval.
     pub ends: Option<[String; 2]>,
+    /// The p value after the interval, such as "0.034" or "<0.001".
+    pub p: Option<String>,
 }
 
 impl Parts {
@@ -75,25 +77,36 @@ impl Parts {
         // A number and its interval may be one text.
         let (value, interval) = match (value.split_once(" ["), interval) {
             (_, Some(interval)) => (value, Some(interval)),
-            (Some((number, rest)), None) if rest.ends_with(']') => {
+            (Some((number, rest)), None) if Sure::of(&format!("[{rest}")).is_some() => {
                 (number.to_owned(), Some(format!("[{rest}")))
             }
-            _ if value.starts_with('[') && value.ends_with(']') => {
-                let interval = value.clone();
-                (String::new(), Some(interval))
-            }
+            _ if Sure::of(&value).is_some() => (String::new(), Some(value)),
             (_, None) => (value, None),
         };
-        let ends = interval.as_deref().and_then(ends);
-        Self { value: number(&value), ends }
+        let (ends, p) = match interval.as_deref().and_then(Sure::of) {
+            Some(Sure { ends, p }) => (Some(ends), p),
+            None => (None, None),
+        };
+        Self { value: number(&value), ends, p }
     }
 }
 
-/// The two ends of `[low, high]`, whatever follows.
-fn ends(interval: &str) -> Option<[String; 2]> {
-    let (inner, _) = interval.strip_prefix('[')?.split_once(']')?;
-    let (low, high) = inner.split_once(", ")?;
-    Some([number(low), number(high)])
+/// How sure an estimate is: `[low, high]`, or `[low, high], p = 0.034`.
+struct Sure {
+    ends: [String; 2],
+    p: Option<String>,
+}
+
+impl Sure {
+    fn of(text: &str) -> Option<Self> {
+        let (inner, rest) = text.strip_prefix('[')?.split_once(']')?;
+        let (low, high) = inner.split_once(", ")?;
+        let p = match rest {
+            "" => None,
+            _ => Some(rest.strip_prefix(", p ")?.trim_start_matches("= ").replace("< ", "<")),
+        };
+        Some(Self { ends: [number(low), number(high)], p })
+    }
 }
 
 /// A number as programs read it: without the typographic minus, sign, percent and dash; other text

@@ -19,32 +19,40 @@ pub fn files(page: &Page) -> Result<Vec<File>, ReportError> {
     Ok(files)
 }
 
-/// Comma-separated, in UTF-8: a column for each of the table's, and two more after one with
-/// intervals; the heading of a group of rows is the first column.
+/// Comma-separated, in UTF-8: a column for each of the table's, two more after one with intervals, and
+/// one more after one with p values; the heading of a group of rows is the first column.
 fn csv(table: &Table) -> Result<Vec<u8>, ReportError> {
     let rows = table.rows().collect::<Vec<_>>();
     let grouped = rows.iter().any(|(heading, _)| heading.is_some());
     let cells = |row: &[Cell]| row.iter().map(Parts::of).collect::<Vec<_>>();
     let rows = rows.into_iter().map(|(heading, row)| (heading, cells(row))).collect::<Vec<_>>();
-    let has_ends = (0..table.heads().count())
-        .map(|column| rows.iter().any(|(_, row)| row[column].ends.is_some()))
-        .collect::<Vec<_>>();
+    let has = |of: fn(&Parts) -> bool| {
+        let columns = 0..table.heads().count();
+        columns.map(|column| rows.iter().any(|(_, row)| of(&row[column]))).collect::<Vec<_>>()
+    };
+    let (has_ends, has_p) = (has(|parts| parts.ends.is_some()), has(|parts| parts.p.is_some()));
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut head = if grouped { vec!["group".to_owned()] } else { Vec::new() };
-    for (name, has_ends) in table.heads().zip(&has_ends) {
+    for (column, name) in table.heads().enumerate() {
         head.push(name.to_owned());
-        if *has_ends {
+        if has_ends[column] {
             head.extend([format!("{name} low"), format!("{name} high")]);
+        }
+        if has_p[column] {
+            head.push(format!("{name} p"));
         }
     }
     let mut records = vec![head];
     for (heading, row) in rows {
         let mut record =
             if grouped { vec![heading.unwrap_or_default().to_owned()] } else { Vec::new() };
-        for (parts, has_ends) in row.into_iter().zip(&has_ends) {
+        for (column, parts) in row.into_iter().enumerate() {
             record.push(parts.value);
-            if *has_ends {
+            if has_ends[column] {
                 record.extend(parts.ends.unwrap_or_default());
+            }
+            if has_p[column] {
+                record.push(parts.p.unwrap_or_default());
             }
         }
         records.push(record);

@@ -1,0 +1,81 @@
+"""Reads what lies beside a report as another program would, and computes some of its numbers anew.
+
+    python read_report.py REPORT_FOLDER
+
+JSON files against their schemas (jsonschema), every CSV file and the predictions (pandas), accuracies and differences of accuracies
+from the predictions, and the RO-Crate (rocrate-validator). Prints what was checked.
+"""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import jsonschema
+import pandas
+
+folder = pathlib.Path(sys.argv[1])
+data = folder / "data"
+
+
+def check_schemas():
+    for schema in sorted(data.glob("*.schema.json")):
+        document = data / schema.name.replace(".schema", "")
+        rules = json.loads(schema.read_text())
+        jsonschema.Draft202012Validator.check_schema(rules)
+        jsonschema.Draft202012Validator(rules).validate(json.loads(document.read_text()))
+        print(f"{document.name}: valid")
+
+
+def check_tables():
+    tables = sorted(data.glob("*.csv"))
+    for table in tables:
+        frame = pandas.read_csv(table)
+        assert len(frame) and not any(str(name).startswith("Unnamed") for name in frame.columns), table
+    print(f"{len(tables)} CSV files read")
+
+
+def check_numbers():
+    predictions = pandas.read_csv(data / "predictions.csv.gz", dtype={"image": str, "source": str})
+    probabilities = [name for name in predictions.columns if name.startswith("p ")]
+    assert (predictions[probabilities].sum(axis=1) - 1).abs().max() < 1e-3
+    most = predictions[probabilities].idxmax(axis=1).str.removeprefix("p ")
+    assert (most == predictions["predicted"]).all()
+    right = most == predictions["class"]
+    assert (right == predictions["correct"]).all()
+    # Of each classifier, by the label of its task.
+    accuracy = (100 * right.groupby("classifier/" + predictions["classifier"]).mean()).to_dict()
+    arms = predictions.assign(label="classifier/" + predictions["classifier"]).groupby("label")["arm"].first()
+
+    def mean(labels):
+        return sum(accuracy[label] for label in labels) / len(labels)
+
+    compared = {"accuracy": 0, "difference": 0}
+    for number in json.loads((data / "numbers.json").read_text()):
+        labels = [label for label in number.get("from", []) if label in accuracy]
+        if number["id"].startswith("accuracy-accuracy-table/"):
+            kind, expected = "accuracy", mean(labels)
+        elif number["id"].startswith("contrasts-") and number["column"] == "difference":
+            real = [label for label in labels if arms[label] == "real"]
+            others = [label for label in labels if arms[label] != "real"]
+            kind, expected = "difference", mean(others) - mean(real)
+        else:
+            continue
+        assert abs(float(number["value"]) - expected) <= 0.05 + 1e-9, (number, expected)
+        compared[kind] += 1
+    assert all(compared.values()), compared
+    print(f"{len(predictions)} predictions give {compared['accuracy']} accuracies and {compared['difference']} differences again")
+
+
+def check_crate():
+    validator = pathlib.Path(sys.executable).with_name("rocrate-validator")
+    command = [validator, "-y", "--disable-color", "validate", "--no-paging", "--offline", "--skip-availability-check", folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print("the RO-Crate is valid")
+
+
+check_schemas()
+check_tables()
+check_numbers()
+check_crate()
