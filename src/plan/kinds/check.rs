@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, ShardSet, Spec};
-use crate::plan::work::Work;
+use crate::plan::work::{Unit, Work};
 use crate::vocabulary::Arm;
 
 /// The shards of a class and strategy are the inputs whose role begins with `<strategy>/<class>/`,
@@ -28,8 +28,10 @@ impl Spec for Check {
 }
 
 impl Check {
-    /// One task's work.
-    pub fn work(&self) -> Work {
-        Work::about(10.0)
+    /// The work of judging `images` images, of which `encoded` go through the autoencoder.
+    pub fn work(&self, images: usize, encoded: usize) -> Work {
+        let mut work = Work::of([(Unit::Features, images), (Unit::Encodings, encoded)]);
+        work.add(&Work::about(0.2));
+        work
     }
 }

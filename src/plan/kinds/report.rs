@@ -104,6 +104,6 @@ impl Spec for Report {
 impl Report {
     /// One task's work.
     pub fn work(&self) -> Work {
-        Work::about(1.0)
+        Work::about(0.5)
     }
 }

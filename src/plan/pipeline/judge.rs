@@ -256,7 +256,10 @@ impl Builder<'_> {
             inputs.push(role("autoencoder", &first.autoencoder));
         }
         inputs.extend(shown);
-        self.add("check".into(), &params, inputs, None, params.work())
+        let held_out = study.images.held_out * study.images.classes.len();
+        let made = shards.values().flatten().map(|shard| shard.images).sum::<usize>();
+        let work = params.work(made + 2 * held_out, held_out);
+        self.add("check".into(), &params, inputs, None, work)
     }
 
     pub(super) fn contact(
@@ -333,7 +336,8 @@ impl Builder<'_> {
         if params.claims.values().any(rated) {
             inputs.extend(self.ratings.as_ref().map(|ratings| role("ratings", ratings)));
         }
-        self.add(format!("analysis/{name}"), &params, inputs, None, params.work())
+        let images = self.study.images.held_out * self.study.images.classes.len();
+        self.add(format!("analysis/{name}"), &params, inputs, None, params.work(images))
     }
 
     /// The predictions of all classifiers as one table.

@@ -255,7 +255,7 @@ fn without_a_strategy_nothing_is_generated_checked_or_shown() {
     let report = of_kind(&graph, kinds::Report::KIND.name).next().unwrap();
     assert_eq!(
         report.inputs.iter().map(|(role, _)| role.as_str()).collect::<Vec<_>>(),
-        ["analysis/sweep", "lineage"]
+        ["analysis/sweep", "predictions", "lineage"]
     );
     assert!(report.params["trainings"].as_array().unwrap().is_empty());
 }

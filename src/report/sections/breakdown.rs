@@ -59,7 +59,7 @@ fn table(
     parts: &[(Option<String>, Vec<Part>)],
 ) -> Table {
     let mut columns = vec![
-        Column::text("", |part: &Part| part.label.clone()).heading_rows(),
+        Column::text("part", |part: &Part| part.label.clone()).heading_rows(),
         Column::number("images", |part: &Part| part.images),
     ];
     for (arm, name) in arms {

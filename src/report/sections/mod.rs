@@ -17,6 +17,7 @@ mod method;
 mod power;
 mod provenance;
 mod quality;
+mod reporting;
 mod scores;
 mod skin_types;
 mod summary;
@@ -63,6 +64,7 @@ const SECTIONS: &[About] = &[
     Study(method::section),
     Study(tasks::section),
     Study(provenance::section),
+    Study(reporting::section),
 ];
 
 /// Sections of an experiment that stand open where a report has several; the others are folded.

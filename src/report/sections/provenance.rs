@@ -7,7 +7,7 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     let study = &inputs.study;
     let sizes = vec![
         Column::text("size", |size: &Size| size.what.clone()).heading_rows(),
-        Column::number("", |size: &Size| size.count),
+        Column::number("count", |size: &Size| size.count),
     ];
     let sources = vec![
         Column::text("task", |source: &Source| source.task.clone()).heading_rows(),
