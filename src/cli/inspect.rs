@@ -1,6 +1,6 @@
 //! `titrate plan`, `status`, `show` and `why`: what stands where, and why. Nothing runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -452,6 +452,7 @@ fn tally(assessed: &[Assessment]) -> String {
 
 /// The labels of the tasks behind the inputs called `roles`.
 fn awaited(graph: &Graph, id: TaskId, roles: &[String]) -> String {
+    let roles = roles.iter().collect::<HashSet<_>>();
     let named = graph.task(id).inputs.iter().filter(|(role, _)| roles.contains(role));
     let labels: Vec<&str> = named
         .filter_map(|(_, input)| match input {

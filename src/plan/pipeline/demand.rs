@@ -5,19 +5,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::Place;
 use crate::study::{Cell, Study};
-use crate::vocabulary::{Arm, Conditioning, Strategy};
+use crate::vocabulary::{Conditioning, Strategy};
 
 /// The synthetic images that cells take.
 pub struct Demand<'a> {
     study: &'a Study,
-    taken: Vec<Taken>,
+    /// By the generator's variant.
+    variants: BTreeMap<String, Variant>,
 }
 
-/// Synthetic images that some cells take, or choose from.
+/// What is taken of a variant's images.
+#[derive(Default)]
+struct Variant {
+    /// By replicate.
+    taken: BTreeMap<usize, Vec<Taken>>,
+    most_sources: usize,
+    most_dose: usize,
+}
+
+/// Synthetic images that some cells of a replicate take, or choose from.
 struct Taken {
-    /// In its plain use.
-    arm: Arm,
-    replicate: usize,
+    strategy: Strategy,
     /// Real images of a class that they are made from.
     n: usize,
     /// The only class that they are of; none: all.
@@ -51,33 +59,33 @@ impl<'a> Demand<'a> {
                 *most = dose.max(*most);
             }
         }
-        let taken = doses.into_iter().map(|((arm, replicate, n, class), dose)| Taken {
-            arm,
-            replicate,
-            n,
-            class,
-            dose,
-        });
-        Self { study, taken: taken.collect() }
+        let mut variants = BTreeMap::<String, Variant>::new();
+        for ((arm, replicate, n, class), dose) in doses {
+            let Some(synthetic) = arm.synthetic() else { continue };
+            let variant = variants.entry(synthetic.variant.clone()).or_default();
+            variant.most_sources = variant.most_sources.max(n);
+            variant.most_dose = variant.most_dose.max(dose);
+            let strategy = synthetic.strategy;
+            let taken = variant.taken.entry(replicate).or_default();
+            taken.push(Taken { strategy, n, class, dose });
+        }
+        Self { study, variants }
     }
 
-    /// What is taken of a variant's images, with the strategy.
-    fn of_variant(&self, variant: &str) -> impl Iterator<Item = (Strategy, &Taken)> + use<'_> {
-        let variant = variant.to_owned();
-        self.taken.iter().filter_map(move |taken| {
-            let synthetic = taken.arm.synthetic().filter(|it| it.variant == variant)?;
-            Some((synthetic.strategy, taken))
-        })
+    /// What is taken of a variant's images, with the replicate.
+    fn of_variant(&self, variant: &str) -> impl Iterator<Item = (usize, &Taken)> {
+        let taken = self.variants.get(variant).into_iter().flat_map(|it| &it.taken);
+        taken.flat_map(|(replicate, all)| all.iter().map(|taken| (*replicate, taken)))
     }
 
     /// The most real images of a class that images of the variant are made from.
     pub fn most_sources(&self, variant: &str) -> usize {
-        self.of_variant(variant).map(|(_, taken)| taken.n).max().unwrap_or(0)
+        self.variants.get(variant).map_or(0, |it| it.most_sources)
     }
 
     /// The largest dose of the variant's images.
     pub fn most_dose(&self, variant: &str) -> usize {
-        self.of_variant(variant).map(|(_, taken)| taken.dose).max().unwrap_or(0)
+        self.variants.get(variant).map_or(0, |it| it.most_dose)
     }
 
     /// The numbers of real images that the variant's arms have.
@@ -87,28 +95,33 @@ impl<'a> Demand<'a> {
 
     /// The replicates that the variant's arms have.
     pub fn replicates(&self, variant: &str) -> BTreeSet<usize> {
-        self.of_variant(variant).map(|(_, taken)| taken.replicate).collect()
+        self.variants.get(variant).into_iter().flat_map(|it| it.taken.keys().copied()).collect()
     }
 
     /// The samples of real images, a replicate and an n each, that the variant's models of a
     /// conditioning make images from.
     pub fn samples(&self, variant: &str, of: Conditioning) -> BTreeSet<(usize, usize)> {
         self.of_variant(variant)
-            .filter(|(strategy, ..)| strategy.conditioning() == of)
-            .map(|(_, taken)| (taken.replicate, taken.n))
+            .filter(|(_, taken)| taken.strategy.conditioning() == of)
+            .map(|(replicate, taken)| (replicate, taken.n))
             .collect()
     }
 
     /// Whether a cell takes images of the arm at a place.
     pub fn takes(&self, strategy: Strategy, variant: &str, place: &Place) -> bool {
-        self.of_variant(variant).any(|(of, taken)| {
-            let Taken { replicate, n, class, dose, .. } = taken;
-            of == strategy
+        let Some(variant) = self.variants.get(variant) else { return false };
+        let replicates = match place.replicate {
+            Some(only) => variant.taken.range(only..=only),
+            None => variant.taken.range(..),
+        };
+        let mut all = replicates.flat_map(|(at, all)| all.iter().map(|taken| (*at, taken)));
+        all.any(|(replicate, taken)| {
+            let Taken { strategy: of, n, class, dose } = taken;
+            *of == strategy
                 && place.first < *dose
                 && class.as_ref().is_none_or(|class| class == place.class)
                 && place.n.is_none_or(|only| only == *n)
-                && place.replicate.is_none_or(|only| only == *replicate)
-                && self.samples_of(place, *replicate, *n)
+                && self.samples_of(place, replicate, *n)
         })
     }
 

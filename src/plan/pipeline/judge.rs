@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::place::{SHOWN, Shard, prefix};
+use super::place::{SHOWN, Shard, of_replicate, prefix};
 use super::recipe::Model;
 use super::scores::{Judges, of_steps};
 use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
@@ -74,7 +74,8 @@ fn synthetic<'a>(study: &'a Study, cell: &Cell, shards: &'a Shards) -> Vec<(&'a 
     let of_class = |class: &'a String| {
         let dose = images.dose_of(class);
         let made = if dose > 0 { images.candidates.unwrap_or(dose) } else { 0 };
-        let all = shards.get(&(Some(cell.arm.plain()), class.clone())).into_iter().flatten();
+        let of_arm = shards.get(&(Some(cell.arm.plain()), class.clone()));
+        let all = of_replicate(of_arm.map_or(&[], Vec::as_slice), cell.replicate);
         all.filter(|shard| shard.serves(cell, &images.sources[class], made))
             .map(|shard| (class.as_str(), shard))
             .collect::<Vec<_>>()

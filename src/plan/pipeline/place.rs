@@ -82,6 +82,14 @@ pub struct Shard {
     pub images: usize,
 }
 
+/// The shards of a list that cells of a replicate may use. A list has those of all replicates first,
+/// then those of each in the order of replicates.
+pub fn of_replicate(shards: &[Shard], replicate: usize) -> impl Iterator<Item = &Shard> {
+    let below = |limit: Option<usize>| shards.partition_point(move |it| it.replicate < limit);
+    let (all, from) = (below(Some(0)), below(Some(replicate)));
+    shards[..all].iter().chain(&shards[from..below(Some(replicate + 1))])
+}
+
 impl Shard {
     /// Whether some of its images are made from one of these of the pool.
     pub fn is_of(&self, positions: &[usize]) -> bool {
