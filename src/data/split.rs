@@ -122,6 +122,10 @@ pub fn split(
 /// there is of other classes, nor a set further back moves a record; and a set that asks for more
 /// has all that it had. `together` names the groups of records that belong together as a patient's
 /// do (the position of one of them, for each record).
+///
+/// A set that has equal numbers of something else than the set before it draws anew from those that
+/// are left: in the same order, it would have more of whatever the sets before it were full of first,
+/// as more pictures of frequent skin types than there are on average.
 fn draw(
     records: &[Record],
     together: &[usize],
@@ -139,28 +143,37 @@ fn draw(
     };
     let mut left = wanted.iter().map(|wanted| needs(records, classes, wanted)).collect::<Vec<_>>();
     let mut taken = vec![Vec::new(); wanted.len()];
-    for group in groups(records, together, classes, seed) {
-        // What a set's own division calls test stays test, whoever else belongs to it.
-        let part = group.iter().map(|&at| records[at].part).max().flatten();
-        let serves = |set: &usize| {
-            admits(&wanted[*set], part)
-                && group.iter().any(|&at| {
-                    records[at].part == part
-                        && left[*set]
-                            .get(stratum(&records[at], wanted[*set].strata))
-                            .is_some_and(|n| *n > 0)
-                })
-        };
-        let Some(set) = (0..wanted.len()).find(serves) else { continue };
-        for at in group.into_iter().filter(|&at| records[at].part == part) {
-            if let Some(lacking) = left[set]
-                .get_mut(stratum(&records[at], wanted[set].strata))
-                .filter(|lacking| **lacking > 0)
-            {
-                *lacking -= 1;
-                taken[set].push(at);
+    let mut groups = groups(records, together, classes);
+    let mut first = 0;
+    for alike in wanted.chunk_by(|one, next| one.strata == next.strata) {
+        let seed = if first == 0 { seed } else { seed.child(&alike[0].key) };
+        order(&mut groups, records, seed);
+        let sets = first..first + alike.len();
+        groups.retain(|group| {
+            // What a set's own division calls test stays test, whoever else belongs to it.
+            let part = group.iter().map(|&at| records[at].part).max().flatten();
+            let serves = |set: &usize| {
+                admits(&wanted[*set], part)
+                    && group.iter().any(|&at| {
+                        records[at].part == part
+                            && left[*set]
+                                .get(stratum(&records[at], wanted[*set].strata))
+                                .is_some_and(|n| *n > 0)
+                    })
+            };
+            let Some(set) = sets.clone().find(serves) else { return true };
+            for &at in group.iter().filter(|&&at| records[at].part == part) {
+                if let Some(lacking) = left[set]
+                    .get_mut(stratum(&records[at], wanted[set].strata))
+                    .filter(|lacking| **lacking > 0)
+                {
+                    *lacking -= 1;
+                    taken[set].push(at);
+                }
             }
-        }
+            false
+        });
+        first += alike.len();
     }
     let mut lacking = Vec::new();
     for (wanted, left) in wanted.iter().zip(left) {
@@ -205,13 +218,8 @@ fn stratum(record: &Record, strata: Strata) -> &str {
     }
 }
 
-/// The records of `classes` by patient, patients in the order drawn, a patient's records by id.
-fn groups(
-    records: &[Record],
-    together: &[usize],
-    classes: &[String],
-    seed: Seed,
-) -> Vec<Vec<usize>> {
+/// The records of `classes` by patient, a patient's records by their positions.
+fn groups(records: &[Record], together: &[usize], classes: &[String]) -> Vec<Vec<usize>> {
     let mut leaders = (0..records.len()).collect::<Vec<_>>();
     let mut patients = HashMap::<&str, usize>::new();
     for (at, record) in records.iter().enumerate() {
@@ -225,13 +233,15 @@ fn groups(
     for at in (0..records.len()).filter(|&at| classes.contains(&records[at].label)) {
         groups.entry(leader(&mut leaders, at)).or_default().push(at);
     }
-    let draw = |group: &[usize]| {
+    groups.into_values().collect()
+}
+
+/// Puts patients into an order that is drawn for each by name.
+fn order(groups: &mut [Vec<usize>], records: &[Record], seed: Seed) {
+    groups.sort_by_cached_key(|group| {
         let name = group.iter().map(|&at| name(&records[at])).min().unwrap_or_default();
         (seed.child(name).rng().random::<u64>(), name.to_owned())
-    };
-    let mut drawn = groups.into_values().map(|group| (draw(&group), group)).collect::<Vec<_>>();
-    drawn.sort_unstable();
-    drawn.into_iter().map(|(_, group)| group).collect()
+    });
 }
 
 /// The patient, or the picture where nothing is known of one.
@@ -388,6 +398,27 @@ mod tests {
         for fst in [12, 34, 56] {
             assert_eq!(taken[0].iter().filter(|&&at| records[at].fst == fst).count(), 7);
         }
+    }
+
+    /// Of 60 pictures of skin types 12, 300 of 34 and 60 of 56, sets with 20 of each leave 40, 280 and 40; what
+    /// a pool of one class has is of these a tenth, and not what was left over first.
+    #[test]
+    fn a_set_of_classes_after_one_of_skin_types_has_what_is_left_in_proportion() {
+        let fst = |at: usize| [12, 34, 34, 34, 34, 34, 56][at % 7];
+        let records = (0..420).map(|at| Record { fst: fst(at), ..record(at, "a", "") });
+        let records = records.collect::<Vec<_>>();
+        let by_type = Wanted { strata: Strata::SkinTypes, ..wanted("held_out", 20, Part::Test) };
+        let sets = [by_type, wanted("pool", 36, Part::Train)];
+        let mut found = [0; 2];
+        for seed in 0..40 {
+            let (together, seed) = (alone(&records), Seed::of_study(seed));
+            let taken = split(&records, &together, &classes()[..1], &sets, seed).unwrap();
+            for (count, fst) in found.iter_mut().zip([12, 56]) {
+                *count += taken[1].iter().filter(|&&at| records[at].fst == fst).count();
+            }
+        }
+        // 160 of each are expected, with a standard deviation of 11.
+        assert!(found.iter().all(|count| (115..=205).contains(count)), "{found:?}");
     }
 
     proptest! {

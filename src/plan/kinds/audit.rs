@@ -45,7 +45,7 @@ pub struct PictureSet {
 }
 
 impl Spec for Audit {
-    const KIND: Kind = Kind { name: "audit", version: 4, noun: "audit", on_device: false };
+    const KIND: Kind = Kind { name: "audit", version: 5, noun: "audit", on_device: false };
 }
 
 impl Audit {

@@ -29,7 +29,7 @@ pub struct Cohort {
 
 impl Spec for Cohort {
     const KIND: Kind =
-        Kind { name: "cohort", version: 4, noun: "real image set", on_device: false };
+        Kind { name: "cohort", version: 5, noun: "real image set", on_device: false };
 }
 
 impl Cohort {
