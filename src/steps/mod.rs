@@ -28,6 +28,7 @@ mod import;
 mod inpainting;
 mod latents;
 mod lineage;
+mod pairs;
 mod picture_set;
 #[cfg(test)]
 mod pictures;
@@ -41,6 +42,7 @@ mod quality;
 mod released;
 mod report;
 mod scores;
+mod sheets;
 mod training_set;
 mod unet;
 mod unpack;
