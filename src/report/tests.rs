@@ -73,7 +73,7 @@ fn files_are_the_same_bytes_each_time_and_all_that_is_linked() {
     }
     let (data, others): (Vec<_>, Vec<_>) =
         files.iter().partition(|file| file.path.starts_with("data/"));
-    assert_eq!(others.len(), 12);
+    assert_eq!(others.len(), 16);
     let metrics: serde_json::Value =
         serde_json::from_str(&text(&files, "data/metrics.json")).unwrap();
     assert_eq!(metrics["experiments"]["sweep"], serde_json::to_value(analysis()).unwrap());
@@ -147,7 +147,11 @@ fn a_study_without_synthetic_images_has_a_report_too() {
     expect![[r#"
         Classifiers were trained on 4 real images per class (image set: phantom), without image transforms, 3 replicates each, and tested on 180 held-out images of 9 classes.
 
-        - At n = 4, no transforms: real only 25.7% [20.1, 32.3]."#]].assert_eq(summary);
+        - At n = 4, no transforms: real only 25.7% [20.1, 32.3].
+
+        ![Top-1 accuracy against real images per class, by arm](figures/answer.svg)
+
+        Accuracy. Markers: means; bars: 95% intervals; dots: replicates."#]].assert_eq(summary);
 }
 
 #[test]

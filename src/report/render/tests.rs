@@ -239,8 +239,8 @@ fn figures_in_both_formats() {
         </figure>
         <figure>
         <div class="scroll" tabindex="0" role="group" aria-label="Sheet">
-        <div class="sheet">
-        <div class="columns"><span>a</span><span>b</span></div>
+        <div class="sheet" data-across="1" data-together="row">
+        <div class="heads"><span>a</span><span>b</span></div>
         <div class="rows"><span>r</span></div>
         <img src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAAD" width="2" height="3" alt="Images">
         </div>
