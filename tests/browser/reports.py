@@ -59,7 +59,9 @@ FIGURES = """(legible) => {
       return own.width + own.height > 0;
     });
     if (40 > box.width || 40 > box.height) found.push(`figure ${name}: ${box.width} by ${box.height} px`);
-    if (3 > marks.length) found.push(`figure ${name}: ${marks.length} marks`);
+    // A path may be many dots.
+    const count = marks.reduce((sum, mark) => sum + (mark.getAttribute('d')?.match(/M/g)?.length ?? 1), 0);
+    if (3 > count) found.push(`figure ${name}: ${count} marks`);
     const view = svg.viewBox.baseVal;
     const all = svg.getBBox();
     const over = Math.max(-all.x, -all.y, all.x + all.width - view.width, all.y + all.height - view.height);

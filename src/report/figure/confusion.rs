@@ -10,13 +10,13 @@ use crate::stats::analysis::{Accuracy, Analysis};
 pub const MOST_CLASSES: usize = 24;
 
 const WIDTH: f64 = 440.0;
-const LEFT: f64 = 178.0;
+const LEFT: f64 = 192.0;
 const RIGHT: f64 = 8.0;
 const TOP: f64 = 62.0;
 const BELOW: f64 = 8.0;
 const TALLEST: f64 = 26.0;
 /// Letters of a class that fit beside its row.
-const LETTERS: usize = 26;
+const LETTERS: usize = 23;
 /// Shares of a row are painted in this many steps.
 const STEPS: usize = 5;
 /// Steps on which counts are in the paper's colour.

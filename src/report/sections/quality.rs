@@ -178,7 +178,7 @@ fn show_pairs(quality: &Quality, sheet: &Sheet) -> Gallery {
     let pairs = quality.arms.iter().flat_map(|arm| &arm.set.closest);
     let distance = |pair: &Pair| format::significant(pair.distance);
     let rows = sheet.rows.iter().zip(pairs);
-    let rows = rows.map(|(arm, pair)| format!("{arm}, {}", distance(pair)));
+    let rows = rows.map(|(arm, pair)| format!("{arm}, distance {}", distance(pair)));
     let labels = Labels { rows: rows.collect(), ..label(sheet, Together::Row) };
     Gallery {
         path: "figures/closest-pairs.png".into(),
@@ -186,8 +186,8 @@ fn show_pairs(quality: &Quality, sheet: &Sheet) -> Gallery {
         label: "Closest pairs",
         alt: format!("The closest pairs (rows): {} (columns)", sheet.columns.join(", ")),
         caption: "Each synthetic image with the real one that it was made for, the part of that \
-                  which was painted anew (white; none for images made from a prompt alone), and \
-                  the nearest of the pool. Beside a row, the distance to that."
+                  which was painted anew (white; all of it where a prompt alone made the image), \
+                  and the nearest of the pool."
             .into(),
         labels: Some(labels),
         enlarged: false,
