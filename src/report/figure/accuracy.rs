@@ -12,8 +12,10 @@ const RIGHT: f64 = 14.0;
 const BELOW: f64 = 44.0;
 const LEGEND_ROW: f64 = 18.0;
 const LEGEND_COLUMNS: usize = 2;
-/// Between the points of neighbouring series at the same n.
-const DODGE: f64 = 9.0;
+/// Between the points of neighbouring series at the same n, at most.
+const DODGE: f64 = 14.0;
+/// From the outermost n to the ends of the plot.
+const MARGIN: f64 = 34.0;
 /// From a marker to the dots of its replicates.
 const ASIDE: f64 = 6.0;
 
@@ -184,17 +186,19 @@ impl<'a> Plot<'a> {
         (self.dodge() / 2.0).min(ASIDE)
     }
 
-    /// Points of one n stay nearer to each other than to those of the next.
+    /// Points of one n stay nearer to each other than to those of the next, and within the plot.
     fn dodge(&self) -> f64 {
         let gaps = self.counts.windows(2).map(|pair| self.x(pair[1]) - self.x(pair[0]));
-        gaps.fold(f64::INFINITY, f64::min).min(DODGE * 2.0 * self.series.len() as f64)
-            / (2.0 * self.series.len() as f64)
+        let series = self.series.len() as f64;
+        let between = gaps.fold(f64::INFINITY, f64::min) / (2.0 * series);
+        let within = 2.0 * (MARGIN - ASIDE) / (series - 1.0).max(1.0);
+        DODGE.min(between).min(within)
     }
 
     fn x(&self, count: usize) -> f64 {
         let log = |count: usize| (count.max(1) as f64).log2();
         let (first, last) = (log(self.counts[0]), log(self.counts[self.counts.len() - 1]));
-        let (left, right) = (LEFT + 34.0, self.right() - 34.0);
+        let (left, right) = (LEFT + MARGIN, self.right() - MARGIN);
         if last == first {
             (left + right) / 2.0
         } else {
