@@ -59,7 +59,15 @@
   const chosen = { experiment: "", arm: "", n: "" };
   const names = { experiment: "experiment", arm: "arm", n: "real images, n" };
   const differs = (element, key) => chosen[key] && element.dataset[key] && element.dataset[key] !== chosen[key];
-  const count = (some, what) => (some === 1 ? `1 ${what} is` : `${some} ${what}s are`);
+  const count = (some, what) => (some === 1 ? `1 ${what}` : `${some} ${what}s`);
+  // "1 row is hidden", "2 rows and 3 columns are hidden"; empty where nothing is.
+  const tell = (counts) => {
+    const parts = Object.entries(counts).filter(([, some]) => some);
+    if (!parts.length) return "";
+    const all = parts.map(([what, some]) => count(some, what));
+    const listed = all.length > 1 ? `${all.slice(0, -1).join(", ")} and ${all.at(-1)}` : all[0];
+    return `${listed} ${parts.length === 1 && parts[0][1] === 1 ? "is" : "are"} hidden`;
+  };
   const status = make("p", { className: "soft" });
   status.setAttribute("role", "status");
   const note = (place, text) => {
@@ -92,15 +100,14 @@
           if (row.cells.length === table.tHead.rows[0].cells.length) row.cells[column].hidden = hidden;
         }
       });
-      const said = [own && count(own, "row"), across && count(across, "column")].filter((part) => part);
-      note(table.parentElement, said.length && `${said.join(" and ")} hidden by the filter.`);
+      const said = tell({ row: own, column: across });
+      note(table.parentElement, said && `${said} by the filter.`);
       rows += own;
       columns += across;
     }
-    const said = [rows && count(rows, "row"), columns && count(columns, "column"), parts && count(parts, "experiment")];
-    const hidden = said.filter((part) => part);
-    status.textContent = hidden.length ? `${hidden.join(", ")} hidden.` : "Nothing is hidden.";
-    reset.disabled = !hidden.length;
+    const said = tell({ row: rows, column: columns, experiment: parts });
+    status.textContent = said ? `${said}.` : "Nothing is hidden.";
+    reset.disabled = !said;
   };
   const reset = make("button", { type: "button" }, "Show all");
   const form = make("form", { className: "filter" });
