@@ -2,7 +2,7 @@
 
     python reports.py [--screenshots FOLDER] [--pdf FOLDER] REPORT.html ...
 
-Each report is opened at two sizes, in light, dark and print, with JavaScript and without. Whatever is wrong is a line on the standard
+Each report is opened at the sizes of a laptop and a phone, in light, dark and print, with JavaScript and without. Whatever is wrong is a line on the standard
 output; the exit status is 1 where anything is. TITRATE_CHROMIUM names the browser, /usr/bin/chromium by default.
 """
 
@@ -15,8 +15,9 @@ from pathlib import Path
 import axe_playwright_python
 from playwright.sync_api import sync_playwright
 
-SIZES = [(1280, 800), (390, 844)]
-MEDIA = [("light", "screen"), ("dark", "screen"), ("light", "print")]
+DESK, PHONE, A4 = (1280, 800), (390, 844), (718, 1016)
+VIEWS = [(size, scheme, "screen") for size in (DESK, PHONE) for scheme in ("light", "dark")]
+VIEWS += [(size, "light", "print") for size in (DESK, PHONE, A4)]
 # The first screen ends here: a laptop's window has its own bars.
 FIRST = 700
 # Text of a figure that scales with the page is still read at this size, in pixels.
@@ -89,6 +90,8 @@ class Page:
         self.context = browser.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, java_script_enabled=script
         )
+        # A machine may be busy; what never comes still ends the test.
+        self.context.set_default_timeout(300_000)
         self.page = self.context.new_page()
         self.page.emulate_media(media=media, color_scheme=scheme)
         self.page.on("console", lambda message: message.type in ("error", "warning") and self.expect(False, f"console: {message.text}"))
@@ -313,34 +316,33 @@ def without_script(view):
 
 def check(browser, report, folder):
     totals = []
-    for size in SIZES:
-        for scheme, media in MEDIA:
-            view = Page(browser, report, size, scheme, media)
-            if media == "screen" and view.is_report:
-                first_screen(view, size)
-            if folder:
-                name = f"{report.parent.name}-{size[0]}-{media if media == 'print' else scheme}"
-                view.page.screenshot(path=folder / f"{name}-first.png")
-            view.page.evaluate(ALL_OPEN)
-            view.none(view.page.evaluate(CLIPPED))
-            view.none(view.page.evaluate(FIGURES, LEGIBLE if media == "screen" else 0))
-            if media == "screen":
-                skips(view)
-                axe(view, "as it is")
-            if (scheme, media) == ("light", "screen"):
-                sorting(view)
-                filtering(view)
-                if view.is_report:
-                    pointing(view, touch=size[0] < 500)
-                panels(view)
-            if folder:
-                view.page.screenshot(path=folder / f"{name}.png", full_page=True)
-            totals.append(view.close())
-    view = Page(browser, report, SIZES[0], script=False)
+    for size, scheme, media in VIEWS:
+        view = Page(browser, report, size, scheme, media)
+        if media == "screen" and view.is_report:
+            first_screen(view, size)
+        if folder:
+            name = f"{report.parent.name}-{size[0]}-{media if media == 'print' else scheme}"
+            view.page.screenshot(path=folder / f"{name}-first.png")
+        view.page.evaluate(ALL_OPEN)
+        view.none(view.page.evaluate(CLIPPED))
+        view.none(view.page.evaluate(FIGURES, LEGIBLE if media == "screen" else 0))
+        if media == "screen":
+            skips(view)
+            axe(view, "as it is")
+        if (scheme, media) == ("light", "screen"):
+            sorting(view)
+            filtering(view)
+            if view.is_report:
+                pointing(view, touch=size[0] < 500)
+            panels(view)
+        if folder:
+            view.page.screenshot(path=folder / f"{name}.png", full_page=True)
+        totals.append(view.close())
+    view = Page(browser, report, DESK, script=False)
     without_script(view)
     totals.append(view.close())
     if folder:
-        view = Page(browser, report, SIZES[0])
+        view = Page(browser, report, DESK)
         view.page.pdf(path=folder / f"{report.parent.name}.pdf", format="A4")
         view.close()
     return [sum(column) for column in zip(*totals)]
