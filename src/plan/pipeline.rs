@@ -299,8 +299,9 @@ impl Builder<'_> {
             .plentiful
             .map(|plentiful| self.check(base, &real, plentiful, &shards))
             .transpose()?;
-        let contact = has_synthetic.then(|| self.contact(pool, &shards, &models)).transpose()?;
         let quality = self.quality(base, &real, &shards)?;
+        let contact =
+            has_synthetic.then(|| self.contact(pool, &shards, &models, quality)).transpose()?;
         let mut inputs = Vec::new();
         for (name, experiment) in study.experiments() {
             let analysis = self.analysis(name, experiment, &classifiers)?;

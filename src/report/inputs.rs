@@ -31,6 +31,11 @@ pub struct Inputs {
     pub audit: Option<AuditPage>,
     /// Real beside synthetic images; none without synthetic ones.
     pub sheet: Option<Sheet>,
+    /// An image of each class (columns), real and by each arm (rows); none without synthetic ones.
+    pub strip: Option<Sheet>,
+    /// The closest pairs of a synthetic image and one of the pool; none where no quality is asked
+    /// for.
+    pub pairs: Option<Sheet>,
     /// A row of images for each model, drawn at stages of its training; none if models drew none.
     pub previews: Option<Sheet>,
     /// The tuned models' trainings, in the order of the plan.
@@ -88,6 +93,11 @@ impl Inputs {
             experiment,
             analysis: &experiment.analysis,
         })
+    }
+
+    /// The share of images that a guess has right, where a generator check says it.
+    pub fn chance(&self) -> Option<f64> {
+        self.check.as_ref().map(|check| check.chance)
     }
 
     /// What all experiments say alike: the held-out images and their classes, the settings.
@@ -169,8 +179,7 @@ pub struct Size {
 }
 
 /// A sheet of images in a grid: a band of equal height for each row label and one of equal width
-/// for each column label, no margins. The images are the first of each class and column, not
-/// chosen: the report says so.
+/// for each column label, no margins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sheet {
     /// The image file.
@@ -179,6 +188,8 @@ pub struct Sheet {
     pub rows: Vec<String>,
     /// Column labels, e.g. "real" and the strategies, from the left.
     pub columns: Vec<String>,
+    /// Images of a row under each column label.
+    pub across: usize,
 }
 
 /// The plan's tasks of one kind, and how many more there would be if classifiers shared none.

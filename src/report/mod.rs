@@ -49,7 +49,7 @@ pub const ANSWER: &str = "answer.txt";
 pub fn render(inputs: &Inputs) -> Result<Vec<File>, ReportError> {
     let (page, numbers) = study::page(inputs);
     let mut files = render::files(&page)?;
-    let mut answer = format!("{}\n", sections::answer(inputs));
+    let mut answer = format!("{}\n", sections::answer(inputs).join(" "));
     answer.extend(sections::rulings(&inputs.claims).map(|rulings| format!("{rulings}\n")));
     files.push(File { path: ANSWER.into(), bytes: answer.into_bytes() });
     files.push(File { path: METRICS.into(), bytes: json(&Metrics::of(inputs))? });
@@ -68,5 +68,7 @@ fn json<T: Serialize>(content: &T) -> Result<Vec<u8>, ReportError> {
     Ok(bytes)
 }
 
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod tests;

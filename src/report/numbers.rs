@@ -121,7 +121,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::report::tests::inputs;
+    use crate::report::sample::inputs;
     use crate::report::{NUMBERS, render};
 
     /// The texts between `before` and the next quotation mark.

@@ -9,17 +9,21 @@ use super::{audit, sections};
 /// its tables.
 pub fn page(inputs: &Inputs) -> (Page, Vec<Number>) {
     let study = &inputs.study;
-    let answer = Text::strong_if(true, sections::answer(inputs));
-    let mut head =
-        vec![Block::lead(answer), Block::soft(identify(inputs)), Block::paragraph(&study.about)];
+    let mut sentences = sections::answer(inputs).into_iter();
+    let headline = Text::strong_if(true, sentences.next().unwrap_or_default());
+    let answer = sentences.fold(headline, |text, sentence| text.then(format!(" {sentence}")));
+    let mut head = vec![Block::soft(identify(inputs)), Block::lead(answer)];
     if study.phantom {
         head.push(Block::notice(Text::strong_if(true, "These images are phantoms:").then(
-            " rendered by a program, not photographed. The results show how the method behaves \
-                 on them. They are no dermatology and say nothing of skin disease in people.",
+            " rendered by a program, not photographed. They are no dermatology and say nothing of \
+             skin disease in people.",
         )));
     }
     let sections = sections::write(inputs);
     let mut page = Page::new(("index.html", "report.md"), study.title.clone(), head, sections);
+    if let [_, _, ..] = inputs.experiments.as_slice() {
+        page.experiments = inputs.experiments.iter().map(|it| it.name.clone()).collect();
+    }
     let (numbers, proofs) = number(&mut page, &study.name, &inputs.lineage);
     page.sections.push(Section {
         id: "proofs".into(),

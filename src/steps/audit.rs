@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::contact::laid_out;
 use super::context::{Context, json_output};
 use super::picture_set::PictureSet;
+use super::sheets::laid_out;
 use super::{Outputs, StepError};
 use crate::data::catalogue::{Record, value};
 use crate::data::duplicates::{self, Likeness, Pair};

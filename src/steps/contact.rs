@@ -1,28 +1,14 @@
 //! The contact sheet: real images beside the synthetic ones made from them, class by class.
 
-use serde::{Deserialize, Serialize};
-
 use super::context::{Context, json_output};
 use super::dreambooth::PREVIEWS;
 use super::images::shard;
+use super::pairs::Pairs;
+use super::sheets::{Legend, laid_out};
 use super::{Outputs, StepError, previews};
-use crate::data::fit;
 use crate::data::{Item, RgbImage, sheet};
 use crate::plan::kinds::{self, ShardSet};
-use crate::vocabulary::{Arm, Fit};
-
-/// Screen pixels for one image pixel.
-const SCALE: usize = 2;
-/// Sides of shown images in pixels, at most: a page of photographs is to be looked at, not
-/// searched.
-const SIDE: usize = 128;
-
-/// What the sheet's rows and bands of columns show.
-#[derive(Serialize, Deserialize)]
-pub struct Legend {
-    pub rows: Vec<String>,
-    pub columns: Vec<String>,
-}
+use crate::vocabulary::Arm;
 
 /// A white image of the same size.
 fn blank(image: &RgbImage) -> RgbImage {
@@ -30,64 +16,67 @@ fn blank(image: &RgbImage) -> RgbImage {
 }
 
 /// Outputs: contact.png (a row a class; a band of columns for the real images, each strategy and
-/// the untuned model) and legend.json; where models drew previews, training.png (a row a model, a
-/// column a stage) and training.json.
+/// the untuned model) and legend.json; strip.png and strip.json, the first of each class and band,
+/// a row a band; where synthetic images are compared with the pool, pairs.png and pairs.json, the
+/// closest pairs; where models drew previews, training.png (a row a model, a column a stage) and
+/// training.json.
 pub fn run(params: kinds::Contact, context: &mut Context) -> Result<Outputs, StepError> {
     let pool = shard(context, "pool")?;
-    let mut columns = params.arms.iter().map(Some).collect::<Vec<_>>();
+    let mut arms = params.arms.iter().map(Some).collect::<Vec<_>>();
     if params.shards.iter().any(|set| set.arm.is_none()) {
-        columns.push(None);
+        arms.push(None);
     }
-    let mut images = Vec::new();
+    let mut pairs = Pairs::read(context)?;
+    let across = params.sources.values().map(Vec::len).max().unwrap_or(1);
+    // By class, then by band.
+    let mut images = Vec::<Vec<Vec<RgbImage>>>::new();
     for class in &params.classes {
         let of_class = pool.iter().filter(|item| item.label == *class).collect::<Vec<_>>();
-        let real = params.sources[class]
-            .iter()
-            .map(|&position| of_class[position].clone())
-            .collect::<Vec<_>>();
-        images.extend(real.iter().map(|item| item.image.clone()));
-        for arm in &columns {
+        let real = params.sources[class].iter().map(|&position| of_class[position]);
+        let real = real.collect::<Vec<_>>();
+        let mut bands = vec![real.iter().map(|item| item.image.clone()).collect::<Vec<_>>()];
+        for arm in &arms {
             let made = shards(context, &params.shards, *arm, class)?;
-            if made.is_empty() {
-                // The arm is one that adds to another class alone.
-                images.extend(real.iter().map(|item| blank(&item.image)));
-                continue;
-            }
-            for source in &real {
-                let found = made.iter().find(|item| {
-                    item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id)
-                });
-                let found = found.ok_or_else(|| {
-                    format!("no {} image was made from `{}`", name(arm), source.id)
-                })?;
-                images.push(found.image.clone());
-            }
+            bands.push(made_for(&real, &made, *arm)?);
+            pairs.keep(*arm, made);
         }
+        images.push(bands);
     }
-    let across = (1 + columns.len()) * params.sources.values().map(Vec::len).max().unwrap_or(1);
-    let sheet = laid_out(&images, across);
-    let columns = std::iter::once("real".to_owned()).chain(columns.iter().map(name)).collect();
-    let legend = Legend { rows: params.classes, columns };
+    let columns = std::iter::once("real".to_owned()).chain(arms.iter().map(name));
+    let columns = columns.collect::<Vec<_>>();
+    let first = (0..columns.len()).flat_map(|band| images.iter().map(move |bands| &bands[band]));
+    let first = first.filter_map(|band| band.first().cloned()).collect::<Vec<_>>();
+    let all = images.iter().flatten().flatten().cloned().collect::<Vec<_>>();
+    let sheet = laid_out(&all, across * columns.len());
+    let strip = laid_out(&first, params.classes.len());
+    let (rows, classes) = (params.classes.clone(), params.classes.clone());
     let mut outputs = vec![
         ("contact.png".into(), sheet.to_png("contact sheet")?),
-        json_output("legend.json", &legend),
+        json_output("legend.json", &Legend { rows, columns: columns.clone(), across }),
+        ("strip.png".into(), strip.to_png("first images")?),
+        json_output("strip.json", &Legend { rows: columns, columns: classes, across: 1 }),
     ];
+    outputs.extend(pairs.write(&pool)?);
     if !params.trainings.is_empty() {
         outputs.extend(training(context, &params.trainings)?);
     }
     Ok(outputs)
 }
 
-/// A sheet of squares, those that are too large made smaller.
-pub fn laid_out(images: &[RgbImage], columns: usize) -> RgbImage {
-    let large = images.iter().any(|image| image.width > SIDE);
-    let smaller = images
-        .iter()
-        .filter(|_| large)
-        .map(|image| fit::fit(image, SIDE, Fit::Squish))
-        .collect::<Vec<_>>();
-    let (images, scale) = if large { (smaller.as_slice(), 1) } else { (images, SCALE) };
-    sheet::contact_sheet(&images.iter().collect::<Vec<_>>(), columns, scale)
+/// Of each real image the one that an arm made for it; white ones where the arm adds to another
+/// class alone.
+fn made_for(real: &[&Item], made: &[Item], arm: Option<&Arm>) -> Result<Vec<RgbImage>, StepError> {
+    let of = |source: &&Item| {
+        if made.is_empty() {
+            return Ok(blank(&source.image));
+        }
+        let is_for =
+            |item: &&Item| item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id);
+        let found = made.iter().find(is_for);
+        let missing = || format!("no {} image was made from `{}`", name(&arm), source.id);
+        Ok(found.ok_or_else(missing)?.image.clone())
+    };
+    real.iter().map(of).collect()
 }
 
 /// The first image of each preview of each model.
@@ -104,7 +93,7 @@ fn training(context: &Context, trainings: &[kinds::Training]) -> Result<Outputs,
     let sheet = laid_out(&images, stages);
     Ok(vec![
         ("training.png".into(), sheet.to_png("previews")?),
-        json_output("training.json", &Legend { rows, columns }),
+        json_output("training.json", &Legend { rows, columns, across: 1 }),
     ])
 }
 

@@ -28,6 +28,7 @@ mod import;
 mod inpainting;
 mod latents;
 mod lineage;
+mod pairs;
 mod picture_set;
 #[cfg(test)]
 mod pictures;
@@ -42,6 +43,7 @@ mod quality;
 mod released;
 mod report;
 mod scores;
+mod sheets;
 mod training_set;
 mod unet;
 mod unpack;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::audit;
-use super::contact::Legend;
 use super::context::Context;
 use super::dreambooth::LOSSES;
 use super::lineage::LINEAGE;
+use super::sheets::Legend;
 use super::{Outputs, StepError};
 use crate::data::sets;
 use crate::plan::kinds::{self, PREDICTIONS};
@@ -19,12 +19,15 @@ use crate::vocabulary::Claim;
 /// Outputs: index.html, report.md, figures/*, data/*.
 pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, StepError> {
     let sheet = |png: &str, legend: &str| -> Result<Sheet, StepError> {
-        let Legend { rows, columns } = context.json("contact", legend)?;
-        Ok(Sheet { png: context.read("contact", png)?, rows, columns })
+        let Legend { rows, columns, across } = context.json("contact", legend)?;
+        Ok(Sheet { png: context.read("contact", png)?, rows, columns, across })
     };
     // A study without synthetic images has nothing to show.
     let has_sheet = context.has_input("contact");
-    let has_previews = has_sheet && context.input("contact")?.entry("training.png").is_some();
+    let has = |name: &str| -> Result<bool, StepError> {
+        Ok(has_sheet && context.input("contact")?.entry(name).is_some())
+    };
+    let (has_pairs, has_previews) = (has("pairs.png")?, has("training.png")?);
     let analyses = params.experiments.iter().map(|it| analysis_role(&it.name)).collect::<Vec<_>>();
     let others =
         ["check", "quality", "contact", "audit"].into_iter().filter(|role| context.has_input(role));
@@ -53,6 +56,8 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
             .then(|| context.json("quality", "quality.json"))
             .transpose()?,
         sheet: has_sheet.then(|| sheet("contact.png", "legend.json")).transpose()?,
+        strip: has_sheet.then(|| sheet("strip.png", "strip.json")).transpose()?,
+        pairs: has_pairs.then(|| sheet("pairs.png", "pairs.json")).transpose()?,
         previews: has_previews.then(|| sheet("training.png", "training.json")).transpose()?,
         audit: audit(context)?,
         trainings: params

@@ -26,7 +26,7 @@ pub struct Contact {
 
 impl Spec for Contact {
     const KIND: Kind =
-        Kind { name: "contact", version: 3, noun: "contact sheet", on_device: false };
+        Kind { name: "contact", version: 4, noun: "contact sheet", on_device: false };
 }
 
 impl Contact {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{SHOWN, Shard, of_replicate, prefix};
+use super::quality::shown_sources;
 use super::recipe::Model;
 use super::scores::{Judges, of_steps};
 use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
@@ -268,6 +269,7 @@ impl Builder<'_> {
         pool: TaskId,
         shards: &Shards,
         models: &[Model],
+        quality: Option<TaskId>,
     ) -> Result<TaskId, PlanError> {
         let study = self.study;
         let most = |arm: &Option<Arm>| {
@@ -293,11 +295,17 @@ impl Builder<'_> {
             |model: &&Model| model.previews > 0 && Some(model.training.conditioning) == first;
         let previewed = models.iter().filter(previewed).collect::<Vec<_>>();
         let sources = study.images.classes.iter().map(order).collect::<BTreeMap<_, _>>();
+        // The closest pairs are among the images that were compared.
+        let compared = match quality {
+            Some(_) => shown_sources(study, shards),
+            None => BTreeMap::new(),
+        };
         // Of leak-free models the ones that saw most.
         let is_shown = |arm: &Option<Arm>, class: &String, shard: &Shard| {
             shard.n.is_none_or(|n| n == most(arm))
                 && shard.replicate.is_none_or(|replicate| replicate == 0)
-                && shard.is_of(&sources[class])
+                && (shard.is_of(&sources[class])
+                    || compared.get(class).is_some_and(|compared| shard.is_of(compared)))
                 && shard.first == 0
         };
         let (sets, made) = shard_sets(shards, is_shown);
@@ -309,6 +317,7 @@ impl Builder<'_> {
             sources,
         };
         let mut inputs = vec![role("pool", pool)];
+        inputs.extend(quality.map(|quality| role("quality", quality)));
         inputs.extend(previewed.iter().map(|model| role(&model.training.role, model.task)));
         inputs.extend(made);
         self.add("contact".into(), &params, inputs, None, params.work())

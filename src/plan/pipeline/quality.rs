@@ -28,7 +28,7 @@ fn of<'a>(shards: &'a Shards, arm: &Arm, class: &str) -> &'a [Shard] {
 
 /// The first `quality.sources` pool positions in the first replicate's order of which every arm has
 /// images, by class; classes without any are left out.
-fn shown_sources(study: &Study, shards: &Shards) -> BTreeMap<String, Vec<usize>> {
+pub(super) fn shown_sources(study: &Study, shards: &Shards) -> BTreeMap<String, Vec<usize>> {
     let arms = study.arms();
     let of_class = |class: &String| {
         let has = |arm: &Arm, source: usize| {

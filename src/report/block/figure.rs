@@ -27,8 +27,6 @@ pub enum Drawing {
         #[serde(skip)]
         whole: String,
     },
-    /// One drawing that narrow pages shrink.
-    Flexible { svg: String },
     /// One drawing that narrow pages scroll, as its text would become too small.
     Wide { svg: String },
 }
@@ -37,7 +35,7 @@ impl Drawing {
     /// The drawing as one SVG file.
     pub fn whole(&self) -> &str {
         match self {
-            Self::Panels { whole: svg, .. } | Self::Flexible { svg } | Self::Wide { svg } => svg,
+            Self::Panels { whole: svg, .. } | Self::Wide { svg } => svg,
         }
     }
 }
@@ -64,4 +62,18 @@ pub struct Gallery {
 pub struct Labels {
     pub rows: Vec<String>,
     pub columns: Vec<String>,
+    /// Images of a row under each column label, at least 1.
+    pub across: usize,
+    /// The images that belong together, and that a page shows side by side when it enlarges one.
+    pub together: Together,
+}
+
+/// A line of a gallery's grid.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Together {
+    /// Images of a row, of each column label the one at the same place.
+    Row,
+    /// Images of a column.
+    Column,
 }

@@ -13,10 +13,10 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 pub use cell::{Cell, Parts};
-pub use figure::{Drawing, Figure, Gallery, Labels};
+pub use figure::{Drawing, Figure, Gallery, Labels, Together};
 pub use slug::{slug, unused};
 pub use table::{Anchor, Column, Origin, Table};
-pub use text::{Span, Text};
+pub use text::{Span, Text, Tint};
 
 /// A page and the names of its files.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +29,8 @@ pub struct Page {
     /// Between the title and the first section.
     pub head: Vec<Block>,
     pub sections: Vec<Section>,
+    /// The ids of the sections that are each about an experiment, where there are several.
+    pub experiments: Vec<String>,
 }
 
 /// A part of a page that its table of contents lists.
@@ -70,6 +72,10 @@ pub enum Block {
     },
     Figure(Figure),
     Gallery(Gallery),
+    /// Blocks that a wide page sets side by side.
+    Columns {
+        columns: Vec<Vec<Block>>,
+    },
     /// Blocks that few readers need; a page shows the summary and opens the rest on demand.
     Details {
         summary: String,
@@ -177,6 +183,15 @@ impl Block {
         Self::Notice { text: text.into() }
     }
 
+    /// The blocks inside this one, in the lists that it has them in.
+    fn inner(&self) -> Vec<&[Self]> {
+        match self {
+            Self::Details { blocks, .. } => vec![blocks.as_slice()],
+            Self::Columns { columns } => columns.iter().map(Vec::as_slice).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// A flat list; none without items.
     pub fn list<T: Into<Text>>(ordered: bool, items: impl IntoIterator<Item = T>) -> Option<Self> {
         let items = items.into_iter().map(Item::from).collect::<Vec<_>>();
@@ -207,10 +222,12 @@ impl Page {
         head: Vec<Block>,
         sections: Vec<Section>,
     ) -> Self {
-        let mut page = Self { html, markdown, title, head, sections };
+        let experiments = Vec::new();
+        let mut page = Self { html, markdown, title, head, sections, experiments };
         let mut names = BTreeSet::new();
         for (section, table) in page.tables_mut() {
             table.name = unused(&mut names, &format!("{section}-{}", slug(&table.label)));
+            table.say_subjects();
         }
         page
     }
@@ -266,10 +283,7 @@ impl Page {
         next.reverse();
         while let Some(blocks) = next.pop() {
             found.extend(blocks);
-            next.extend(blocks.iter().filter_map(|block| match block {
-                Block::Details { blocks, .. } => Some(blocks.as_slice()),
-                _ => None,
-            }));
+            next.extend(blocks.iter().flat_map(Block::inner));
         }
         found
     }
@@ -283,6 +297,9 @@ pub fn tables_of(blocks: &mut [Block]) -> Vec<&mut Table> {
             Block::Table(table) => found.push(table),
             Block::Tables { tables } => found.extend(tables),
             Block::Details { blocks, .. } => found.extend(tables_of(blocks)),
+            Block::Columns { columns } => {
+                columns.iter_mut().for_each(|blocks| found.extend(tables_of(blocks)));
+            }
             _ => {}
         }
     }

@@ -68,6 +68,29 @@ struct Head {
     /// Whether the column says where its cells are from, and so has numbers whatever its kind.
     #[serde(skip)]
     traces: bool,
+    /// What all numbers of the column are about, where columns differ in it.
+    about: About,
+}
+
+/// The arm and the number of real images that numbers are about, by which readers filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct About {
+    arm: Option<String>,
+    n: Option<usize>,
+}
+
+impl About {
+    /// What the subjects of numbers have in common: of each, the first of its origin's designs.
+    fn common<'o>(origins: impl Iterator<Item = &'o Origin>) -> Self {
+        let mut subjects = origins.filter_map(|origin| origin.designs.first());
+        let Some(first) = subjects.next() else { return Self::default() };
+        let (mut arm, mut n) = (Some(&first.arm), Some(first.n));
+        for design in subjects {
+            arm = arm.filter(|arm| **arm == design.arm);
+            n = n.filter(|n| *n == design.n);
+        }
+        Self { arm: arm.map(ToString::to_string), n }
+    }
 }
 
 /// The type of a column's cells, which decides their alignment.
@@ -94,6 +117,8 @@ struct Group {
 struct Row {
     /// Whether the row stands out; its important cells are strong text as well.
     marked: bool,
+    /// What all numbers of the row are about.
+    about: About,
     cells: Vec<Cell>,
     /// The anchor of each cell that is a number.
     anchors: Vec<Option<Anchor>>,
@@ -132,8 +157,14 @@ impl<'a, T: ?Sized> Column<'a, T> {
         kind: Kind,
         fill: impl Fn(&T) -> C + 'a,
     ) -> Self {
-        let head =
-            Head { text: head.into(), kind, heads_rows: false, names_rows: false, traces: false };
+        let head = Head {
+            text: head.into(),
+            kind,
+            heads_rows: false,
+            names_rows: false,
+            traces: false,
+            about: About::default(),
+        };
         Self { head, fill: Box::new(move |row| fill(row).into()), trace: None }
     }
 
@@ -179,6 +210,7 @@ impl Table {
         };
         let fill = |row: &T| Row {
             marked: false,
+            about: About::default(),
             cells: columns.iter().map(|column| (column.fill)(row)).collect(),
             anchors: vec![None; columns.len()],
             origins: columns.iter().map(|column| trace(column, row)).collect(),
@@ -233,6 +265,26 @@ impl Table {
             if origin.task.is_empty() {
                 task.clone_into(&mut origin.task);
             }
+        }
+    }
+
+    /// Says of rows, and of columns in which rows differ, what their numbers are about.
+    pub fn say_subjects(&mut self) {
+        let rows = self.groups.iter_mut().flat_map(|group| &mut group.rows);
+        for row in rows {
+            row.about = About::common(row.origins.iter());
+        }
+        let rows = || self.groups.iter().flat_map(|group| &group.rows);
+        let mixed = rows().any(|row| {
+            row.about.arm.is_none() && row.origins.iter().any(|origin| !origin.designs.is_empty())
+        });
+        if !mixed {
+            return;
+        }
+        let about = |column: usize| About::common(rows().map(|row| &row.origins[column]));
+        let abouts = (0..self.heads.len()).map(about).collect::<Vec<_>>();
+        for (head, about) in self.heads.iter_mut().zip(abouts) {
+            head.about = About { n: None, ..about };
         }
     }
 

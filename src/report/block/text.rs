@@ -22,12 +22,26 @@ pub enum Span {
     Code {
         text: String,
     },
+    /// A short verdict: strong text that a page may tint.
+    Chip {
+        text: String,
+        tint: Tint,
+    },
     /// A link to another page of the report, in the format of the page that links to it.
     Page {
         text: String,
         html: &'static str,
         markdown: &'static str,
     },
+}
+
+/// The colour behind a verdict, which never says what its words don't.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tint {
+    For,
+    Against,
+    Open,
 }
 
 impl Text {
@@ -41,14 +55,14 @@ impl Text {
     pub fn plain(&self) -> String {
         let text = |span: &Span| match span {
             Span::Plain { text } | Span::Strong { text } | Span::Code { text } => text.clone(),
-            Span::Page { text, .. } => text.clone(),
+            Span::Chip { text, .. } | Span::Page { text, .. } => text.clone(),
         };
         self.spans.iter().map(text).collect()
     }
 
     /// Whether it begins in strong text.
     pub fn is_strong(&self) -> bool {
-        matches!(self.spans.first(), Some(Span::Strong { .. }))
+        matches!(self.spans.first(), Some(Span::Strong { .. } | Span::Chip { .. }))
     }
 
     pub fn code(text: impl Into<String>) -> Self {

@@ -1,7 +1,8 @@
 //! Accuracy over doses, a panel for each arm at each n, with the fitted curve.
 
+use super::points::{REPLICATE, ends, say_accuracy};
 use super::svg::{Anchor, Canvas, ticks};
-use crate::stats::Interval;
+use crate::report::wording::name_arm;
 use crate::stats::analysis::{Accuracy, Analysis, Doses};
 use crate::stats::dose_curve::{DoseCurve, Fit, Shape};
 
@@ -11,25 +12,24 @@ const RIGHT: f64 = 18.0;
 const TOP: f64 = 34.0;
 const PLOT: f64 = 210.0;
 const BELOW: f64 = 44.0;
+/// From a marker to the dots of its replicates.
+const ASIDE: f64 = 8.0;
 /// Points of a drawn curve.
 const FINE: usize = 60;
 
 /// A panel for each of the analysis's dose curves.
 pub fn draw(analysis: &Analysis) -> Vec<String> {
     let rows = |doses| analysis.accuracies(doses);
-    let all = analysis.doses.iter().flat_map(rows).map(ends).collect::<Vec<_>>();
-    let low = all.iter().map(|interval| interval.low).fold(f64::INFINITY, f64::min);
-    let high = all.iter().map(|interval| interval.high).fold(0.0, f64::max);
+    let all = || analysis.doses.iter().flat_map(rows);
+    let replicates = || all().flat_map(|row| row.replicates.iter().copied());
+    let low = all().map(|row| ends(row).low).chain(replicates()).fold(f64::INFINITY, f64::min);
+    let high = all().map(|row| ends(row).high).chain(replicates()).fold(0.0, f64::max);
     let ticks = ticks(low * 100.0, high * 100.0, 8);
     analysis
         .doses
         .iter()
         .map(|doses| Panel { doses, rows: rows(doses), ticks: &ticks }.draw())
         .collect()
-}
-
-fn ends(row: &Accuracy) -> Interval {
-    row.accuracy.interval.unwrap_or(Interval { low: row.accuracy.mean, high: row.accuracy.mean })
 }
 
 struct Panel<'a> {
@@ -55,8 +55,13 @@ impl Panel<'_> {
             }
             for row in &self.rows {
                 let x = self.x(row.design.dose as f64);
-                canvas.whisker((x, self.y(ends(row).low)), (x, self.y(ends(row).high)));
-                canvas.marker((x, self.y(row.accuracy.mean)), 1, row.design.dose > 0);
+                canvas.saying(&say_accuracy(&name_arm(&row.design, true), row), |canvas| {
+                    canvas.whisker((x, self.y(ends(row).low)), (x, self.y(ends(row).high)));
+                    let dot = |rate: &f64| (x + ASIDE, self.y(*rate));
+                    let dots = row.replicates.iter().map(dot).collect::<Vec<_>>();
+                    canvas.dots(&dots, REPLICATE);
+                    canvas.marker((x, self.y(row.accuracy.mean)), 1, row.design.dose > 0);
+                });
             }
         });
         canvas.document(WIDTH, TOP + PLOT + BELOW, &format!("Accuracy over doses: {title}."))

@@ -1,6 +1,7 @@
 //! The contrasts as a forest plot: a row each, grouped by n and setting; filled where the null
 //! hypothesis is rejected.
 
+use super::points::REPLICATE;
 use super::series::{Series, list_series};
 use super::svg::{Anchor, Canvas, ticks};
 use crate::report::format;
@@ -15,6 +16,8 @@ const ROW: f64 = 20.0;
 const HEADING: f64 = 26.0;
 const TOP: f64 = 30.0;
 const BELOW: f64 = 46.0;
+/// From the middle of a row down to the dots of replicates.
+const BESIDE: f64 = 6.0;
 
 /// The forest plot of the analysis's contrasts.
 pub fn draw(analysis: &Analysis) -> String {
@@ -55,8 +58,9 @@ struct Plot {
 impl Plot {
     fn of(analysis: &Analysis) -> Self {
         let ends = analysis.contrasts.iter().map(ends);
-        let low = ends.clone().map(|ends| ends.low).fold(0.0, f64::min);
-        let high = ends.map(|ends| ends.high).fold(0.0, f64::max);
+        let replicates = || analysis.contrasts.iter().flat_map(|it| it.replicates.iter().copied());
+        let low = ends.clone().map(|ends| ends.low).chain(replicates()).fold(0.0, f64::min);
+        let high = ends.map(|ends| ends.high).chain(replicates()).fold(0.0, f64::max);
         Self {
             ticks: ticks(low * 100.0, high * 100.0, 7),
             series: list_series(&analysis.accuracy),
@@ -89,6 +93,19 @@ impl Plot {
         canvas.faint((WIDTH - 8.0, TOP - 10.0), Anchor::End, "adj. p");
     }
 
+    /// "inpaint less real only, n = 4, with transforms: +1.5 [-2.4, +5.3], adjusted p = 0.45".
+    fn say(&self, contrast: &Contrast, points: &str) -> String {
+        let design = &contrast.design;
+        let adjusted = contrast.answer.p_adjusted.map(|p| format::p_phrase("adjusted p", p));
+        format!(
+            "{} less real only, n = {}, {}: {points} points{}",
+            name_arm(design, self.several_doses),
+            design.n,
+            design.setting(),
+            adjusted.map_or(String::new(), |adjusted| format!(", {adjusted}")),
+        )
+    }
+
     fn draw_row(&self, canvas: &mut Canvas, contrast: &Contrast, centre: f64) {
         let answer = &contrast.answer;
         let known = self.series.iter().find(|series| series.holds(&contrast.design));
@@ -97,11 +114,16 @@ impl Plot {
         let arm = name_arm(&contrast.design, self.several_doses);
         canvas.text((20.0, baseline), Anchor::Start, &arm);
         let Interval { low, high } = ends(contrast);
-        canvas.colour(style, |canvas| {
-            canvas.whisker((self.x(low), centre), (self.x(high), centre));
-            canvas.marker((self.x(answer.difference), centre), style, answer.rejected);
-        });
         let points = format!("{} {}", format::points(answer.difference), interval(answer));
+        canvas.saying(&self.say(contrast, &points), |canvas| {
+            canvas.colour(style, |canvas| {
+                canvas.whisker((self.x(low), centre), (self.x(high), centre));
+                let dot = |difference: &f64| (self.x(*difference), centre + BESIDE);
+                let dots = contrast.replicates.iter().map(dot).collect::<Vec<_>>();
+                canvas.dots(&dots, REPLICATE);
+                canvas.marker((self.x(answer.difference), centre), style, answer.rejected);
+            });
+        });
         canvas.text((RIGHT + 20.0, baseline), Anchor::Start, &points);
         let adjusted = answer.p_adjusted.map(format::p).unwrap_or_default();
         canvas.text((WIDTH - 8.0, baseline), Anchor::End, &adjusted);

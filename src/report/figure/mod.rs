@@ -3,8 +3,10 @@
 //! `fig-paper` the background.
 
 pub mod accuracy;
+pub mod confusion;
 pub mod doses;
 pub mod forest;
+mod points;
 pub mod quality;
 mod series;
 mod svg;

@@ -72,6 +72,14 @@ impl Canvas {
         self.put("</g>");
     }
 
+    /// What `draw` paints, with what it says in words: pages show it to who points at it or goes
+    /// there with the arrow keys, and other readers of SVG to who points at it.
+    pub fn saying(&mut self, words: &str, draw: impl FnOnce(&mut Self)) {
+        self.put(&format!(r#"<g class="says"><title>{}</title>"#, escape(words)));
+        draw(self);
+        self.put("</g>");
+    }
+
     /// A line through the points, dashed by the series' variant.
     pub fn polyline(&mut self, points: &[(f64, f64)], variant: usize) {
         let points =
@@ -91,6 +99,32 @@ impl Canvas {
         let path = points.iter().map(|(x, y)| format!("M{x:.1} {y:.1}h0")).collect::<String>();
         let stroke = r#"stroke="currentColor" stroke-width="3.6" stroke-linecap="round""#;
         self.put(&format!(r#"<path d="{path}" {stroke} stroke-opacity="{opacity}"/>"#));
+    }
+
+    /// Filled squares of one shade.
+    pub fn squares(&mut self, corners: &[(f64, f64)], side: f64, opacity: f64) {
+        let square =
+            |(x, y): &(f64, f64)| format!("M{x:.1} {y:.1}h{side:.1}v{side:.1}h-{side:.1}z");
+        let path = corners.iter().map(square).collect::<String>();
+        if !path.is_empty() {
+            self.put(&format!(r#"<path d="{path}" fill-opacity="{opacity:.2}"/>"#));
+        }
+    }
+
+    /// The outline of a square.
+    pub fn frame(&mut self, (x, y): (f64, f64), side: f64) {
+        let stroke = r#"fill="none" stroke="currentColor" stroke-opacity="0.4""#;
+        self.put(&format!(
+            r#"<rect x="{x:.1}" y="{y:.1}" width="{side:.1}" height="{side:.1}" {stroke}/>"#
+        ));
+    }
+
+    /// A small number in the middle of a square, in the paper's colour where the square is dark.
+    pub fn count(&mut self, (x, y): (f64, f64), count: usize, on_dark: bool) {
+        let paint = if on_dark { r##" class="fig-paper" fill="#ffffff""## } else { "" };
+        self.put(&format!(
+            r#"<text x="{x:.1}" y="{y:.1}" text-anchor="middle" font-size="10"{paint}>{count}</text>"#
+        ));
     }
 
     /// An interval with caps, along one of the axes.

@@ -14,8 +14,16 @@ const LEGEND_COLUMNS: usize = 2;
 /// Lines of one colour differ in their dashes.
 const COLOURS: usize = 6;
 
+/// The curves of all `trainings`.
+pub struct Curves {
+    /// A panel for each kind of UNet.
+    pub apart: Vec<String>,
+    /// The panels in a row.
+    pub together: String,
+}
+
 /// The curves of all `trainings`, or nothing where there are none.
-pub fn draw(trainings: &[Training]) -> Option<String> {
+pub fn draw(trainings: &[Training]) -> Option<Curves> {
     let mut groups = Vec::<&str>::new();
     for training in trainings {
         if !groups.contains(&training.group.as_str()) {
@@ -30,18 +38,26 @@ pub fn draw(trainings: &[Training]) -> Option<String> {
     let ticks = ticks(low, high, 6);
     let most = groups.iter().map(|group| of(trainings, group).len()).max().unwrap_or(0);
     let height = TOP + PLOT + BELOW + LEGEND_ROW * most.div_ceil(LEGEND_COLUMNS) as f64;
+    let draw = |canvas: &mut Canvas, group: &str| {
+        panel(canvas, group, &of(trainings, group), &ticks);
+    };
+    let summarise = |models: usize, of: &str| {
+        format!("The denoising loss over the training of {models} models: {of}.")
+    };
+    let alone = |group: &&str| {
+        let mut canvas = Canvas::default();
+        draw(&mut canvas, group);
+        canvas.document(WIDTH, height, &summarise(of(trainings, group).len(), group))
+    };
     let mut canvas = Canvas::default();
     for (place, group) in groups.iter().enumerate() {
-        canvas.moved(place as f64 * WIDTH, 0.0, |canvas| {
-            panel(canvas, group, &of(trainings, group), &ticks)
-        });
+        canvas.moved(place as f64 * WIDTH, 0.0, |canvas| draw(canvas, group));
     }
-    let summary = format!(
-        "The denoising loss over the training of {} models: {}.",
-        trainings.len(),
-        groups.join(", ")
-    );
-    Some(canvas.document(WIDTH * groups.len() as f64, height, &summary))
+    let summary = summarise(trainings.len(), &groups.join(", "));
+    Some(Curves {
+        apart: groups.iter().map(alone).collect(),
+        together: canvas.document(WIDTH * groups.len() as f64, height, &summary),
+    })
 }
 
 fn of<'a>(trainings: &'a [Training], group: &str) -> Vec<&'a Training> {
@@ -77,9 +93,21 @@ fn panel(canvas: &mut Canvas, group: &str, trainings: &[&Training], ticks: &[f64
         let left = LEFT + column * (place % LEGEND_COLUMNS) as f64;
         let row = bottom + BELOW + LEGEND_ROW * (place / LEGEND_COLUMNS) as f64;
         canvas.colour(place % COLOURS, |canvas| {
-            canvas.polyline(&points, place / COLOURS);
+            canvas.saying(&say(training), |canvas| canvas.polyline(&points, place / COLOURS));
             canvas.polyline(&[(left, row), (left + 24.0, row)], place / COLOURS);
         });
         canvas.text((left + 30.0, row + 4.0), Anchor::Start, &training.model);
     }
+}
+
+/// "psoriasis: from 0.90 over the first 10 steps to 0.52 over the last of 200".
+fn say(training: &Training) -> String {
+    let (Some(first), Some(last)) = (training.losses.first(), training.losses.last()) else {
+        return training.model.clone();
+    };
+    let stretch = training.steps / training.losses.len();
+    format!(
+        "{}: from {first:.2} over the first {stretch} steps to {last:.2} over the last of {}",
+        training.model, training.steps
+    )
 }

@@ -11,6 +11,14 @@ use super::file::ReportError;
 use super::template::{environment, fill};
 use crate::report::block::{Gallery, Page};
 
+/// The page's scripts, each by itself and in this order.
+const SCRIPTS: [&str; 4] = [
+    include_str!("templates/tables.js"),
+    include_str!("templates/proofs.js"),
+    include_str!("templates/figures.js"),
+    include_str!("templates/images.js"),
+];
+
 /// The page as HTML.
 pub fn render(page: &Page) -> Result<String, ReportError> {
     let pictures = page
@@ -23,7 +31,7 @@ pub fn render(page: &Page) -> Result<String, ReportError> {
         pictures => Value::from(Serde(&pictures)),
         version => env!("CARGO_PKG_VERSION"),
         css => include_str!("templates/style.css"),
-        script => include_str!("templates/script.js"),
+        scripts => SCRIPTS,
     };
     let template = include_str!("templates/page.html");
     fill(&environment(AutoEscape::Html), "page.html", template, context)

@@ -5,6 +5,7 @@ use expect_test::expect;
 use super::files;
 use crate::report::block::{
     Block, Cell, Column, Drawing, Figure, Gallery, Item, Labels, Page, Section, Span, Table, Text,
+    Together,
 };
 
 /// The first bytes of a PNG file of 2 by 3 pixels.
@@ -135,7 +136,7 @@ fn tables() -> Vec<Block> {
 #[test]
 fn tables_in_both_formats() {
     expect![[r#"
-        <div class="scroll" tabindex="0" role="region" aria-label="Rates">
+        <div class="scroll" tabindex="0" role="group" aria-label="Rates">
         <table class="few">
         <caption>Rates of all.</caption>
         <thead><tr><td></td><th scope="col" class="number">rate</th><th scope="col" class="text">note</th></tr></thead>
@@ -147,7 +148,7 @@ fn tables_in_both_formats() {
         </table>
         </div>
         <div class="tables">
-        <div class="scroll" tabindex="0" role="region" aria-label="Rates by time">
+        <div class="scroll" tabindex="0" role="group" aria-label="Rates by time">
         <table class="few">
         <thead><tr><td></td><th scope="col" class="number">rate</th><th scope="col" class="text">note</th></tr></thead>
         <tbody>
@@ -195,7 +196,12 @@ fn figures_and_galleries() -> Vec<Block> {
             enlarged: true,
         })
     };
-    let labels = Labels { rows: vec!["r".into()], columns: vec!["a".into(), "b".into()] };
+    let labels = Labels {
+        rows: vec!["r".into()],
+        columns: vec!["a".into(), "b".into()],
+        across: 1,
+        together: Together::Row,
+    };
     let panels = Drawing::Panels { panels: vec!["<svg/>".into()], whole: "<svg></svg>".into() };
     let hidden = gallery("hidden.png", None);
     vec![
@@ -226,15 +232,15 @@ fn figures_in_both_formats() {
         <figcaption>It rises.</figcaption>
         </figure>
         <figure>
-        <div class="scroll wide" tabindex="0" role="region" aria-label="A curve">
+        <div class="scroll wide" tabindex="0" role="group" aria-label="A curve">
         <svg/>
         </div>
         <figcaption>It rises.</figcaption>
         </figure>
         <figure>
-        <div class="scroll" tabindex="0" role="region" aria-label="Sheet">
-        <div class="sheet">
-        <div class="columns"><span>a</span><span>b</span></div>
+        <div class="scroll" tabindex="0" role="group" aria-label="Sheet">
+        <div class="sheet" data-across="1" data-together="row">
+        <div class="heads"><span>a</span><span>b</span></div>
         <div class="rows"><span>r</span></div>
         <img src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAAD" width="2" height="3" alt="Images">
         </div>
@@ -244,7 +250,7 @@ fn figures_in_both_formats() {
         <details>
         <summary>More</summary>
         <figure>
-        <div class="scroll" tabindex="0" role="region" aria-label="Sheet">
+        <div class="scroll" tabindex="0" role="group" aria-label="Sheet">
         <img src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAIAAAAD" width="2" height="3" alt="Images">
         </div>
         <figcaption>Not chosen.</figcaption>
@@ -283,7 +289,12 @@ fn a_grid_without_rows_is_refused() {
         label: "Sheet",
         alt: "Images".into(),
         caption: "Not chosen.".into(),
-        labels: Some(Labels { rows: Vec::new(), columns: vec!["a".into()] }),
+        labels: Some(Labels {
+            rows: Vec::new(),
+            columns: vec!["a".into()],
+            across: 1,
+            together: Together::Row,
+        }),
         enlarged: true,
     };
     let error = files(&page(vec![Block::Gallery(gallery)])).unwrap_err().to_string();

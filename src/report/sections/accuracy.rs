@@ -2,7 +2,7 @@
 
 use super::columns::{arms, find, groups, of_design, percent};
 use crate::report::block::{Block, Column, Drawing, Figure, Section, Table};
-use crate::report::figure::accuracy::Plot;
+use crate::report::figure::accuracy::{Plot, Room};
 use crate::report::inputs::Part;
 use crate::report::wording::{interval_and_scope, interval_name, scope};
 use crate::stats::analysis::{Accuracy, Analysis};
@@ -24,14 +24,15 @@ pub fn section(part: Part<'_>) -> Option<Section> {
 
 fn figure(part: Part<'_>) -> Figure {
     let analysis = part.analysis;
-    let plot = Plot::of(analysis, part.inputs.check.as_ref().map(|check| check.chance));
+    let plot = Plot::of(analysis, part.inputs.chance(), Room::WIDE);
     Figure {
         path: part.figure("accuracy.svg"),
         drawing: Drawing::Panels { panels: plot.apart(), whole: plot.together() },
         alt: "Top-1 accuracy against real images per class, by arm",
         caption: format!(
-            "Top-1 accuracy on held-out images against real images per class, by arm. Points: \
-             means over replicates; bars: {}s for {}. Points of one n are set side by side.",
+            "Top-1 accuracy on held-out images against real images per class, by arm. Markers: \
+             means over replicates; bars: {}s for {}; dots: replicates. Those of one n are set side \
+             by side.",
             interval_name(analysis),
             scope(analysis)
         )

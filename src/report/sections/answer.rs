@@ -2,34 +2,48 @@
 //! alone, where, by how much and how sure. Every word of it follows from the numbers by rule.
 
 use crate::report::format;
-use crate::report::inputs::Inputs;
+use crate::report::inputs::{Inputs, Part};
 use crate::report::wording::{have_several_doses, interval_name, name_arm};
 use crate::stats::analysis::{Analysis, Contrast};
 use crate::stats::crossed::Basis;
 
-/// The answer of the study: that of its first experiment with an arm of synthetic images, or else
-/// of its first.
-pub fn of_study(inputs: &Inputs) -> String {
-    let is_synthetic = |analysis: &&Analysis| {
-        analysis.contrasts.iter().any(|contrast| contrast.design.arm.synthetic().is_some())
+/// The experiment whose answer is that of the study: the first with an arm of synthetic images, or
+/// else the first.
+pub fn leading(inputs: &Inputs) -> Part<'_> {
+    let is_synthetic = |part: &Part<'_>| {
+        let contrasts = &part.analysis.contrasts;
+        contrasts.iter().any(|contrast| contrast.design.arm.synthetic().is_some())
     };
-    let analyses = || inputs.experiments.iter().map(|experiment| &experiment.analysis);
-    of(analyses().find(is_synthetic).unwrap_or(inputs.first()))
+    let experiment = &inputs.experiments[0];
+    let first = Part { inputs, experiment, analysis: &experiment.analysis };
+    inputs.parts().find(is_synthetic).unwrap_or(first)
+}
+
+/// The answer of the study, in sentences.
+pub fn of_study(inputs: &Inputs) -> Vec<String> {
+    sentences(leading(inputs).analysis)
 }
 
 /// Whether synthetic images help, in one experiment.
 pub fn of(analysis: &Analysis) -> String {
+    sentences(analysis).join(" ")
+}
+
+/// The answer, the shortest of it first.
+fn sentences(analysis: &Analysis) -> Vec<String> {
     let is_synthetic = |contrast: &&Contrast| contrast.design.arm.synthetic().is_some();
     let (synthetic, controls): (Vec<_>, Vec<_>) = analysis.contrasts.iter().partition(is_synthetic);
     // A study of controls alone asks about these.
     let contrasts = if synthetic.is_empty() { &controls } else { &synthetic };
     if contrasts.is_empty() {
-        return "The study has no synthetic arm, so nothing is compared.".into();
+        return vec!["The study has no synthetic arm, so nothing is compared.".into()];
     }
     if contrasts.iter().all(|contrast| contrast.answer.basis == Basis::OneReplicate) {
-        return "With one replicate, nothing can be said of reruns: no comparison is called \
-                significant, and intervals and p concern these trained classifiers on new images."
-            .into();
+        return vec![
+            "With one replicate, nothing can be said of reruns: no comparison is called \
+             significant, and intervals and p concern these trained classifiers on new images."
+                .into(),
+        ];
     }
     let shown = |gain: bool| {
         let side = move |contrast: &&Contrast| {
@@ -55,7 +69,7 @@ pub fn of(analysis: &Analysis) -> String {
         let controls = controls.collect::<Vec<_>>();
         sentences.push(format!("Controls beside that: {}.", format::list(&controls)));
     }
-    sentences.join(" ")
+    sentences
 }
 
 /// "pool +14.9 points".

@@ -1,7 +1,8 @@
 //! Accuracy by class and by skin type, a small table for each n and setting.
 
 use super::columns::{arms, find, groups, of_design, percent};
-use crate::report::block::{Block, Column, Section, Table};
+use crate::report::block::{Block, Column, Drawing, Figure, Section, Table};
+use crate::report::figure::confusion::{self, MOST_CLASSES};
 use crate::report::inputs;
 use crate::report::wording::interval_and_scope;
 use crate::stats::analysis::{Accuracy, Analysis};
@@ -48,8 +49,32 @@ pub fn section(part: inputs::Part<'_>) -> Option<Section> {
     ];
     let arms = arms(analysis);
     let tables = groups(analysis).map(|rows| table(rows, &arms, &parts)).collect();
-    let blocks = vec![Block::paragraph(prose), Block::Tables { tables }];
+    let blocks = vec![Block::paragraph(prose), Block::Tables { tables }, confusions(part)];
     Some(Section { id: "breakdown".into(), title: title.into(), short: title.into(), blocks })
+}
+
+/// How often images of each class were called which, folded.
+fn confusions(part: inputs::Part<'_>) -> Block {
+    let analysis = part.analysis;
+    let classes = analysis.classes.len();
+    let blocks = match classes > MOST_CLASSES {
+        true => vec![Block::paragraph(format!(
+            "A matrix of {classes} classes can't be read here: data/metrics.json has the counts."
+        ))],
+        false => vec![Block::Figure(Figure {
+            path: part.figure("confusion.svg"),
+            drawing: Drawing::Panels {
+                panels: confusion::apart(analysis),
+                whole: confusion::together(analysis),
+            },
+            alt: "Confusion matrices",
+            caption: "Held-out images by their class (rows) and the class that they were called \
+                      (columns), summed over replicates. The darker, the larger the share of the \
+                      row."
+                .into(),
+        })],
+    };
+    Block::Details { summary: "Which classes are taken for which".into(), blocks }
 }
 
 /// The table of one n and setting, whose designs are `designs`.

@@ -1,6 +1,6 @@
 //! The claims of a study: what became of each, by the rule that was fixed for it beforehand.
 
-use crate::report::block::{Block, Cell, Column, Origin, Section, Table, Text};
+use crate::report::block::{Block, Cell, Column, Origin, Section, Span, Table, Text, Tint};
 use crate::report::format;
 use crate::report::inputs::{Claimed, Inputs};
 use crate::report::wording::{DASH, interval_name};
@@ -64,6 +64,14 @@ fn word(ruling: Ruling) -> &'static str {
     }
 }
 
+fn tint(ruling: Ruling) -> Tint {
+    match ruling {
+        Ruling::Replicated => Tint::For,
+        Ruling::NotReplicated => Tint::Against,
+        Ruling::Inconclusive | Ruling::NotTested => Tint::Open,
+    }
+}
+
 fn table(inputs: &Inputs) -> Table {
     let finding = |claimed: &Claimed| {
         leading(claimed).map(|finding| Cell::estimate(value(finding), Some(interval(finding))))
@@ -71,7 +79,8 @@ fn table(inputs: &Inputs) -> Table {
     let columns = vec![
         Column::text("claim", |claimed: &Claimed| claimed.claim.statement.clone()).heading_rows(),
         Column::line("verdict", |claimed: &Claimed| {
-            Text::strong_if(true, word(claimed.verdict.ruling))
+            let ruling = claimed.verdict.ruling;
+            Text::from(Span::Chip { text: word(ruling).into(), tint: tint(ruling) })
         }),
         Column::text("this study", finding),
         Column::text("the paper", |claimed: &Claimed| match claimed.claim.published.as_str() {
@@ -124,6 +133,9 @@ fn explain(claimed: &Claimed, inputs: &Inputs) -> Vec<Block> {
         claim.fixed
     );
     let mut blocks = vec![Block::paragraph(said)];
+    if !claim.published.is_empty() {
+        blocks.push(Block::paragraph(format!("The paper: {}.", claim.published)));
+    }
     if let Some(reason) = reason {
         blocks.push(Block::paragraph(format!("Not tested: {reason}.")));
         return blocks;

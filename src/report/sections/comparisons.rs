@@ -53,7 +53,7 @@ fn figure(part: Part<'_>) -> Figure {
         alt: "Forest plot of the differences",
         caption: format!(
             "Each synthetic arm less real only at the same n and in the same training, in \
-             percentage points. Bars: {}s. Filled markers: significant at {}; hollow: not \
+             percentage points. Bars: {}s; dots: replicates. Filled markers: significant at {}; hollow: not \
              significant.",
             interval_name(analysis),
             rate(analysis)

@@ -36,8 +36,8 @@ fn figure(part: Part<'_>) -> Figure {
         drawing: Drawing::Panels { panels, whole },
         alt: "Accuracy over synthetic images per real image",
         caption: format!(
-            "Top-1 accuracy over doses; dose 0 is real images only. Points: means over replicates; \
-             bars: {}s; line: the shape that fits best (Emax, broken stick, line or constant, by \
+            "Top-1 accuracy over doses; dose 0 is real images only. Markers: means over \
+             replicates; bars: {}s; dots: replicates; line: the shape that fits best (Emax, broken stick, line or constant, by \
              AICc).",
             interval_name(part.analysis)
         )

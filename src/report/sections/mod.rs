@@ -1,8 +1,10 @@
 //! The sections of a study's report, a file each. A section reads the report's inputs, says its
 //! prose, tables and figures as blocks, and is absent from studies that have nothing for it.
 
+mod about;
 mod accuracy;
 mod answer;
+mod answers;
 mod breakdown;
 mod claims;
 mod columns;
@@ -11,6 +13,7 @@ mod declared;
 mod doses;
 mod endings;
 mod exchange;
+mod first;
 mod generator_check;
 mod images;
 mod method;
@@ -45,6 +48,7 @@ use About::{Experiment, Study};
 /// Every section, in the order of a report of one experiment.
 const SECTIONS: &[About] = &[
     Study(claims::section),
+    Study(answers::section),
     Experiment(summary::section),
     Experiment(accuracy::section),
     Experiment(doses::section),
@@ -73,6 +77,13 @@ const OPEN: [&str; 6] = ["summary", "accuracy", "doses", "contrasts", "declared"
 /// The sections that the study has something for. Where it has several experiments, each is a
 /// section of its own, after the claims and before what else is said of the study.
 pub fn write(inputs: &Inputs) -> Vec<Section> {
+    let mut sections = list(inputs).into_iter();
+    let first = sections.next().map(|first| first::lay_out(first, inputs));
+    first.into_iter().chain(about::section(inputs)).chain(sections).collect()
+}
+
+/// The sections, each as it is by itself.
+fn list(inputs: &Inputs) -> Vec<Section> {
     let about_study = |section: &About| match section {
         Study(section) => write_study(*section, inputs),
         Experiment(_) => None,
@@ -85,7 +96,9 @@ pub fn write(inputs: &Inputs) -> Vec<Section> {
         };
         return SECTIONS.iter().filter_map(write).collect();
     }
-    let (first, others) = SECTIONS.split_at(1);
+    let is_summary = |section: &About| matches!(section, Experiment(_));
+    let summary = SECTIONS.iter().position(is_summary).unwrap_or(0);
+    let (first, others) = SECTIONS.split_at(summary);
     let mut sections = first.iter().filter_map(about_study).collect::<Vec<_>>();
     sections.extend(inputs.parts().map(write_experiment));
     sections.extend(others.iter().filter_map(about_study));

@@ -1,9 +1,12 @@
 //! Quality and copying: how near synthetic images are to real ones as features of the backbone.
 
-use crate::report::block::{Block, Cell, Column, Drawing, Figure, Section, Table};
+use super::images::label;
+use crate::report::block::{
+    Block, Cell, Column, Drawing, Figure, Gallery, Labels, Section, Table, Together,
+};
 use crate::report::figure::quality::Scatter;
 use crate::report::format;
-use crate::report::inputs::Inputs;
+use crate::report::inputs::{Inputs, Sheet};
 use crate::stats::quality::{
     NEIGHBOURS, PERMUTATIONS, Pair, Paired, Quality, SetQuality, VERY_NEAR,
 };
@@ -20,9 +23,10 @@ pub fn section(inputs: &Inputs) -> Option<Section> {
     blocks.extend(compare_sources(quality).map(Block::paragraph));
     blocks.push(Block::Figure(figure(quality, inputs)));
     blocks.push(Block::Table(table(quality)));
+    let shown = inputs.pairs.as_ref().map(|sheet| Block::Gallery(show_pairs(quality, sheet)));
     blocks.push(Block::Details {
         summary: "The closest pairs of a synthetic image and one of the pool".into(),
-        blocks: vec![Block::Table(pairs(quality))],
+        blocks: shown.into_iter().chain([Block::Table(pairs(quality))]).collect(),
     });
     Some(Section {
         id: "quality".into(),
@@ -167,6 +171,27 @@ fn caption(quality: &Quality) -> String {
          of images. The other columns are of all images of the set.",
         quality.compared, quality.compared,
     )
+}
+
+/// The images of the closest pairs, in the order of their table.
+fn show_pairs(quality: &Quality, sheet: &Sheet) -> Gallery {
+    let pairs = quality.arms.iter().flat_map(|arm| &arm.set.closest);
+    let distance = |pair: &Pair| format::significant(pair.distance);
+    let rows = sheet.rows.iter().zip(pairs);
+    let rows = rows.map(|(arm, pair)| format!("{arm}, distance {}", distance(pair)));
+    let labels = Labels { rows: rows.collect(), ..label(sheet, Together::Row) };
+    Gallery {
+        path: "figures/closest-pairs.png".into(),
+        png: sheet.png.clone(),
+        label: "Closest pairs",
+        alt: format!("The closest pairs (rows): {} (columns)", sheet.columns.join(", ")),
+        caption: "Each synthetic image with the real one that it was made for, the part of that \
+                  which was painted anew (white; all of it where a prompt alone made the image), \
+                  and the nearest of the pool."
+            .into(),
+        labels: Some(labels),
+        enlarged: false,
+    }
 }
 
 fn pairs(quality: &Quality) -> Table {

@@ -1,15 +1,16 @@
 //! The training of the tuned models: their losses, and an image of each at stages of it.
 
-use crate::report::block::{Block, Drawing, Figure, Gallery, Labels, Section};
-use crate::report::figure::training;
+use super::images::label;
+use crate::report::block::{Block, Drawing, Figure, Gallery, Section, Together};
+use crate::report::figure::training::{self, Curves};
 use crate::report::inputs::{Inputs, Sheet};
 
 /// None where no model was tuned.
 pub fn section(inputs: &Inputs) -> Option<Section> {
-    let svg = training::draw(&inputs.trainings)?;
+    let Curves { apart, together } = training::draw(&inputs.trainings)?;
     let losses = Figure {
         path: "figures/training.svg".into(),
-        drawing: Drawing::Flexible { svg },
+        drawing: Drawing::Panels { panels: apart, whole: together },
         alt: "Losses of the tuned models",
         caption: "The denoising loss of each tuned model, means over stretches of its steps. It \
                   says that a training went on, not how good its images are: that is the \
@@ -34,7 +35,7 @@ fn previews(sheet: &Sheet) -> Gallery {
         alt: "An image of each model (rows) at stages of its training (columns)".into(),
         caption: "One image of each model, always from the same noise, after so many of its steps."
             .into(),
-        labels: Some(Labels { rows: sheet.rows.clone(), columns: sheet.columns.clone() }),
+        labels: Some(label(sheet, Together::Row)),
         enlarged: false,
     }
 }
