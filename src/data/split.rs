@@ -175,6 +175,17 @@ fn draw(
         });
         first += alike.len();
     }
+    let lacking = shortfalls(wanted, left);
+    if !lacking.is_empty() {
+        return Err(lacking);
+    }
+    let place = |at: &usize| classes.iter().position(|class| *class == records[*at].label);
+    taken.iter_mut().for_each(|set| set.sort_by_key(place));
+    Ok(taken)
+}
+
+/// The strata of which sets lack pictures still.
+fn shortfalls(wanted: &[Wanted<'_>], left: Vec<BTreeMap<&str, usize>>) -> Vec<TooFew> {
     let mut lacking = Vec::new();
     for (wanted, left) in wanted.iter().zip(left) {
         for (stratum, left) in left.into_iter().filter(|(_, left)| *left > 0) {
@@ -186,12 +197,7 @@ fn draw(
             lacking.push(TooFew { key, stratum, count: wanted.count, found });
         }
     }
-    if !lacking.is_empty() {
-        return Err(lacking);
-    }
-    let place = |at: &usize| classes.iter().position(|class| *class == records[*at].label);
-    taken.iter_mut().for_each(|set| set.sort_by_key(place));
-    Ok(taken)
+    lacking
 }
 
 /// Pictures that a set lacks, by stratum.
