@@ -24,12 +24,13 @@ use crate::cli::{compare, export, weights};
 use crate::exec::{self, Elsewhere, Event, Journal, Options, Outcome, Place, Profile, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, walk};
+use crate::replace::tidy;
 use crate::report;
 use crate::sources;
 use crate::stats::audit::Audit;
 use crate::store::{Artifact, Store};
 use crate::study::Goal;
-use crate::wording::quoted;
+use crate::wording::{causes, quoted};
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
     sources::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
@@ -51,6 +52,8 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
     if report.is_some() && outcome.counts.ran > 0 {
         let summary = export::summary(&study.name, &outcome, clock.elapsed().as_secs_f64());
         export::text(&folder.join("run.md"), &summary)?;
+    } else {
+        tidy(&folder.join("run.md"));
     }
     let counts = outcome.counts;
     let answer = report.and_then(|artifact| artifact.entry(report::ANSWER));
@@ -298,7 +301,8 @@ fn run(
     let mut emit = |event: &Event| {
         terminal.tell(event);
         if let Some(Err(error)) = journal.as_mut().map(|journal| journal.write(event)) {
-            terminal.say(&format!("warning: {error}; the run goes on without a journal"));
+            let cause = causes(&error);
+            terminal.say(&format!("warning: {cause}; the run goes on without a journal"));
             journal = None;
         }
     };
