@@ -370,6 +370,8 @@ int fdatasync(int file)
 int sync_file_range(int file, off64_t from, off64_t length, unsigned flags)
 {
     REAL(sync_file_range);
+    /* Linux never interrupts it. */
+    if (deed == FAIL && error == EINTR) return real(file, from, length, flags);
     SYNCED(real(file, from, length, flags));
 }
 
