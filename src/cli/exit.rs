@@ -81,8 +81,11 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             _ => Exit::Study,
         });
     }
-    if let Some(crate::study::StudyError::Read { .. }) = cause.downcast_ref() {
-        return Some(Exit::Study);
+    if let Some(crate::study::StudyError::Read { source, .. }) = cause.downcast_ref() {
+        // What is no file, or none that may be read, is one that should not have been named.
+        let is_of_the_disk = source.kind() == io::ErrorKind::StaleNetworkFileHandle
+            || source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+        return Some(if is_of_the_disk { Exit::Io } else { Exit::Study });
     }
     cause.downcast_ref().map(of_io_error)
 }
@@ -104,7 +107,7 @@ fn of_remote_error(error: &RemoteError) -> Exit {
 fn of_store_error(error: &StoreError) -> Exit {
     match error {
         StoreError::Io { source, .. } => of_io_error(source),
-        StoreError::NoSpace { .. } => Exit::Io,
+        StoreError::NoSpace { .. } | StoreError::Disk { .. } => Exit::Io,
         _ => Exit::Store,
     }
 }

@@ -9,7 +9,7 @@ use crate::cli::units::{duration, speed};
 use crate::data::catalogue::value::visible;
 use crate::exec::{ExecError, Outcome, Timing};
 use crate::id::Digest;
-use crate::replace::replace;
+use crate::replace::{make_folders, replace};
 use crate::store::{Artifact, Objects};
 
 /// Writes an artifact's entries as files below `folder`. Files that have the right bytes are not
@@ -52,7 +52,7 @@ fn has_bytes(path: &Path, size: u64, digest: &Digest) -> bool {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), ExecError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let written = fs::create_dir_all(folder).and_then(|()| replace(path, bytes));
+    let written = make_folders(folder).and_then(|()| replace(path, bytes));
     written.map_err(|source| ExecError::Io { action: "write", path: path.to_owned(), source })
 }
 

@@ -21,11 +21,13 @@ use crate::cli::{archive, compare, export, recheck, weights};
 use crate::exec::{self, Elsewhere, Event, Journal, Options, Outcome, Place, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, walk};
+use crate::replace::tidy;
 use crate::report;
 use crate::sources;
 use crate::stats::audit::Audit;
 use crate::store::{Artifact, Store};
 use crate::study::Goal;
+use crate::wording::causes;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
     sources::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
@@ -80,8 +82,12 @@ fn describe(
     if outcome.counts.ran > 0 {
         let summary = export::summary(&opened.study.name, outcome, seconds);
         export::text(&folder.join("run.md"), &summary)?;
-    } else if folder.join(archive::CRATE).is_file() {
-        return Ok(());
+    } else {
+        tidy(&folder.join("run.md"));
+        if folder.join(archive::CRATE).is_file() {
+            tidy(&folder.join(archive::CRATE));
+            return Ok(());
+        }
     }
     let is_whole = outcome.artifacts.iter().all(Option::is_some) && arguments.only.is_none();
     if is_whole {
@@ -324,7 +330,8 @@ fn run(
     let mut emit = |event: &Event| {
         terminal.tell(event);
         if let Some(Err(error)) = journal.as_mut().map(|journal| journal.write(event)) {
-            terminal.say(&format!("warning: {error}; the run goes on without a journal"));
+            let cause = causes(&error);
+            terminal.say(&format!("warning: {cause}; the run goes on without a journal"));
             journal = None;
         }
     };

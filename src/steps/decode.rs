@@ -25,7 +25,9 @@ pub const FINGERPRINTS: &str = "fingerprints.bin";
 pub const UNUSED: &str = "unused.json";
 
 /// Pictures decoded side by side, at most.
-pub const ABREAST: usize = 64;
+const ABREAST: usize = 64;
+/// Bytes that the files of pictures may have together that are decoded side by side.
+const HELD: usize = 64 << 20;
 /// Bytes that decoded pictures may take together; a larger one is decoded alone.
 pub const DECODED: usize = 512 << 20;
 
@@ -74,13 +76,15 @@ pub fn run(params: kinds::Decode, context: &mut Context) -> Result<Outputs, Step
         }
     } else {
         for (at, file) in files.iter().enumerate() {
-            let bytes = file.read()?;
-            block.push(Waiting {
-                id: id_of(&file.name),
-                file: file.name.clone(),
-                bytes,
-                fields: BTreeMap::new(),
-            })?;
+            let (id, name) = (id_of(&file.name), file.name.clone());
+            let length = Checked::open(file)?.length()?;
+            if length > decode::MOST_BYTES {
+                Checked::open(file)?.finish(file)?;
+                block.refuse(id, name, length)?;
+            } else {
+                let (bytes, fields) = (file.read()?, BTreeMap::new());
+                block.push(Waiting { id, file: name, bytes, fields })?;
+            }
             if block.waiting.is_empty() {
                 context.images(at + 1, files.len());
             }
@@ -135,7 +139,26 @@ impl<'a> Block<'a> {
 
     fn push(&mut self, waiting: Waiting) -> Result<(), StepError> {
         self.waiting.push(waiting);
-        if self.waiting.len() == ABREAST { self.flush() } else { Ok(()) }
+        if is_enough(self.waiting.iter().map(|waiting| &waiting.bytes)) {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    /// Enters a picture whose file is too large to be read.
+    fn refuse(&mut self, id: String, file: String, bytes: u64) -> Result<(), StepError> {
+        self.flush()?;
+        let error = PictureError::LargeFile { name: file.clone(), bytes };
+        self.pictures.push(Picture {
+            id,
+            file,
+            bytes,
+            error: Some(error.to_string()),
+            size: None,
+            format: None,
+            fields: BTreeMap::new(),
+        });
+        Ok(())
     }
 
     /// Decodes what waits; one picture's fault is its own.
@@ -202,6 +225,11 @@ fn decoded(
     }
 }
 
+/// Whether so many files of pictures wait that they are to be decoded before another is read.
+pub fn is_enough<'a>(waiting: impl ExactSizeIterator<Item = &'a Vec<u8>>) -> bool {
+    waiting.len() == ABREAST || waiting.map(Vec::len).sum::<usize>() > HELD
+}
+
 /// What `make` makes of a picture, while there is memory for it as it came.
 pub fn with_picture<T>(
     bytes: &[u8],
@@ -233,6 +261,11 @@ impl Checked {
             source: io::BufReader::with_capacity(1 << 20, opened),
             hasher: blake3::Hasher::new(),
         })
+    }
+
+    /// Bytes of the file.
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.source.get_ref().metadata()?.len())
     }
 
     /// Whether what was read is what the plan saw.

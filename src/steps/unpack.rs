@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, json_output};
-use super::decode::{ABREAST, Checked, DECODED, plain, square, with_picture};
+use super::decode::{Checked, DECODED, is_enough, plain, square, with_picture};
 use super::{Outputs, StepError};
 use crate::data::decode::Memory;
 use crate::data::webdataset::{self, Sample, ShardWriter};
@@ -61,7 +61,7 @@ pub fn run(params: kinds::Unpack, context: &mut Context) -> Result<Outputs, Step
                     (entry(strategy, class), format!("{shard}/{}", sample.member));
                 waiting.push(Waiting { entry, class: class.to_owned(), member, sample });
             }
-            if waiting.len() == ABREAST {
+            if is_enough(waiting.iter().map(|waiting| &waiting.sample.picture)) {
                 taken.decode(std::mem::take(&mut waiting))?;
                 context.images(taken.unpacked.samples, 0);
             }

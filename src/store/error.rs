@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use crate::id::{Digest, Key};
 
 use super::lock::Holder;
@@ -15,7 +17,7 @@ pub enum StoreError {
     Io { action: &'static str, path: PathBuf, source: io::Error },
     /// The disk or the quota is used up. Nothing partial stays behind. `wanted` is 0 where the size
     /// is not known.
-    #[error("no space left on the disk of {} ({wanted} bytes wanted); free some and run again, finished tasks are kept", path.display())]
+    #[error("no space left on the disk of {}{}; free some and run again, finished tasks are kept", path.display(), size(*wanted))]
     NoSpace { path: PathBuf, wanted: u64 },
     /// The bytes are not those that the digest names. The file has been moved to `moved_to`, so the
     /// next plan makes it again.
@@ -27,6 +29,10 @@ pub enum StoreError {
     /// its permissions do not let it be read.
     #[error("object {digest} can't be read: {}: {source}", path.display())]
     Unreadable { digest: Digest, path: PathBuf, source: io::Error },
+    /// The disk, or the network behind it, failed. That says nothing of the file and may pass, so
+    /// nothing is computed again for it.
+    #[error("{} can't be read: {source}; run again, and if it stays so, move that file out of the store: its task then runs again", path.display())]
+    Disk { path: PathBuf, source: io::Error },
     /// The folder that was opened is not there any more.
     #[error("the store {} was deleted or moved while it was in use; what was finished in it went with it", root.display())]
     Gone { root: PathBuf },
@@ -55,6 +61,32 @@ pub enum StoreError {
     Receipt { label: String, key: Key, cause: String },
     #[error("index {}: {source}; delete the folder, it is rebuilt from the objects", path.display())]
     Index { path: PathBuf, source: sled::Error },
+}
+
+/// How much was to be written, where that is known.
+fn size(wanted: u64) -> String {
+    if wanted == 0 { String::new() } else { format!(" ({wanted} bytes wanted)") }
+}
+
+/// Whether an error is one of the disk, the network behind it or the system, and says nothing of what
+/// is stored.
+pub(super) fn is_of_the_disk(error: &io::Error) -> bool {
+    let known = [
+        Errno::IO,
+        Errno::STALE,
+        Errno::TIMEDOUT,
+        Errno::AGAIN,
+        Errno::INTR,
+        Errno::NOMEM,
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NODEV,
+        Errno::NXIO,
+        Errno::NOTCONN,
+        Errno::HOSTDOWN,
+        Errno::REMOTEIO,
+    ];
+    error.raw_os_error().is_some_and(|code| known.iter().any(|known| known.raw_os_error() == code))
 }
 
 impl StoreError {

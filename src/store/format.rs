@@ -9,10 +9,9 @@ use std::io;
 use std::path::Path;
 
 use crate::regular;
-use crate::replace::replace_with;
 
 use super::error::{Result, StoreError};
-use super::objects::{Space, names, sync_folder, write_synced};
+use super::objects::{Space, names, replace_synced, sync_folder};
 
 const NAME: &str = "titrate-store";
 const VERSION: u32 = 2;
@@ -46,7 +45,7 @@ pub(super) fn state(root: &Path) -> Result<State> {
     }
     let receipts = root.join(Space::Receipts.name());
     let copy = read(&receipts)?.and_then(|text| check(root, &text));
-    let is_store = receipts.is_dir() && root.join(Space::Objects.name()).is_dir();
+    let is_store = is_folder(&receipts)? && is_folder(&root.join(Space::Objects.name()))?;
     match copy {
         Some(verdict) => verdict.map(|()| State::Damaged),
         None if is_store => Ok(State::Damaged),
@@ -57,6 +56,15 @@ pub(super) fn state(root: &Path) -> Result<State> {
                 None => format!("its file `{FILE}` names another format"),
             },
         }),
+    }
+}
+
+fn is_folder(path: &Path) -> Result<bool> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(StoreError::io("look at", path, error))
+        }
+        found => Ok(found.is_ok_and(|found| found.is_dir())),
     }
 }
 
@@ -88,14 +96,10 @@ fn text() -> String {
 }
 
 fn write_into(folder: &Path) -> Result<()> {
-    let (path, text) = (folder.join(FILE), text());
+    let path = folder.join(FILE);
     // An empty folder in its place; what is in another is somebody's.
     let _ = fs::remove_dir(&path);
-    let written = replace_with(&path, |aside| {
-        let _ = fs::remove_file(aside);
-        write_synced(aside, text.as_bytes(), 0o644)
-    });
-    written.map_err(|error| StoreError::write("write", &path, text.len() as u64, error))?;
+    replace_synced(&path, text().as_bytes())?;
     sync_folder(folder)
 }
 

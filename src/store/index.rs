@@ -4,11 +4,13 @@
 //! receipt -> divergence blob; `stamps` digest -> stamp at its last verification; `files` path ->
 //! stamp and digest of an input file.
 
+use std::cell::Cell;
 use std::fs;
+use std::io::ErrorKind::AlreadyExists;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -17,7 +19,7 @@ use crate::regular;
 
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
-use super::objects::{Space, Stamp, sync_folder, write_synced};
+use super::objects::{Space, Stamp, replace_synced, sync_folder};
 
 /// Raised when the meaning of an entry changes: an index of another version is rebuilt.
 const VERSION: u32 = 2;
@@ -29,16 +31,21 @@ const CACHE_BYTES: u64 = 16 << 20;
 
 pub(super) struct Index {
     path: PathBuf,
+    /// There until it is dropped.
+    trees: Option<Trees>,
+    /// Whether [`WHOLE`] is gone.
+    changed: Mutex<bool>,
+    /// Whether the index is being filled: until that is done it is not whole, however it ends.
+    partial: AtomicBool,
+}
+
+struct Trees {
     db: sled::Db,
     results: sled::Tree,
     history: sled::Tree,
     divergences: sled::Tree,
     stamps: sled::Tree,
     files: sled::Tree,
-    /// Whether [`WHOLE`] is gone.
-    changed: Mutex<bool>,
-    /// Whether the index is being filled: until that is done it is not whole, however it ends.
-    partial: AtomicBool,
 }
 
 /// What the index knows of a finished key.
@@ -60,25 +67,36 @@ impl Index {
     /// Opens the index at `path`, with the reason why its derived trees are to be filled again, if
     /// they are. An index that cannot be read is replaced by an empty one.
     pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
-        if !path.exists() {
+        if !path.try_exists().map_err(|error| StoreError::io("look at", path, error))? {
             return Ok((Self::create(path)?, Some("there was none".to_owned())));
         }
         if let Some(name) = odd_entry(path) {
             return Ok((Self::create(path)?, Some(format!("its `{name}` is no file"))));
         }
         // sled 0.34 panics on some damaged files instead of returning an error.
-        let opened = panic::catch_unwind(AssertUnwindSafe(|| {
-            let index = Self::open_trees(path)?;
-            let counted = index.results.iter().collect::<sled::Result<Vec<_>>>()?.len();
-            Ok((index, counted))
-        }));
+        let open = || {
+            quietly(|| {
+                let index = Self::open_trees(path)?;
+                let counted = index.trees().results.iter().collect::<sled::Result<Vec<_>>>()?.len();
+                Ok((index, counted))
+            })
+        };
+        let opened = match open() {
+            // A folder that it can't look at is one that exists, to sled.
+            Ok(Err(sled::Error::Io(error))) if error.kind() == AlreadyExists => open(),
+            opened => opened,
+        };
         let damage = match opened {
             Ok(Ok((index, counted))) => match regular::read_text(&path.join(WHOLE), 256) {
                 Ok(text) if text == whole(counted) => return Ok((index, None)),
-                Ok(_) => "it lost entries".to_owned(),
-                Err(_) => {
+                Ok(_) => "entries of it are gone, or could not be read".to_owned(),
+                Err(error) => {
                     index.partial.store(true, Ordering::Relaxed);
-                    return Ok((index, Some("it was not closed".to_owned())));
+                    let cause = match error.kind() {
+                        std::io::ErrorKind::NotFound => "it was not closed".to_owned(),
+                        _ => format!("its file `{WHOLE}` can't be read: {error}"),
+                    };
+                    return Ok((index, Some(cause)));
                 }
             },
             Ok(Err(sled::Error::Io(error))) if is_locked(&error) || !is_damage(&error) => {
@@ -92,7 +110,10 @@ impl Index {
 
     /// An empty index in place of whatever lies at `path`.
     fn create(path: &Path) -> Result<Self> {
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        let removed = fs::symlink_metadata(path).and_then(|there| match there.is_dir() {
+            true => fs::remove_dir_all(path),
+            false => fs::remove_file(path),
+        });
         match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StoreError::io("remove", path, error));
@@ -120,17 +141,24 @@ impl Index {
         }
         let db = db?;
         let tree = |name: &str| db.open_tree(name);
-        Ok(Self {
-            path: path.to_owned(),
+        let trees = Trees {
             results: tree("results")?,
             history: tree("history")?,
             divergences: tree("divergences")?,
             stamps: tree("stamps")?,
             files: tree("files")?,
+            db,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            trees: Some(trees),
             changed: Mutex::new(false),
             partial: AtomicBool::new(false),
-            db,
         })
+    }
+
+    fn trees(&self) -> &Trees {
+        self.trees.as_ref().expect("they are there until the index is dropped")
     }
 
     /// To be called before the first change of a derived tree.
@@ -158,23 +186,23 @@ impl Index {
 
     /// Writes everything to the disk, and marks the index as whole if it is.
     pub fn complete(&self) -> Result<()> {
-        self.done(self.db.flush())?;
+        self.done(self.trees().db.flush())?;
         if self.partial.load(Ordering::Relaxed) {
             return Ok(());
         }
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         let mark = self.path.join(WHOLE);
         if *changed {
-            let text = whole(self.results.len());
-            write_synced(&mark, text.as_bytes(), 0o644)
-                .map_err(|error| StoreError::write("write", &mark, text.len() as u64, error))?;
+            replace_synced(&mark, whole(self.trees().results.len()).as_bytes())?;
         }
         *changed = false;
         Ok(())
     }
 
     pub fn result(&self, key: &Key) -> Result<Option<Indexed>> {
-        let Some(value) = self.done(self.results.get(key.as_bytes()))? else { return Ok(None) };
+        let Some(value) = self.done(self.trees().results.get(key.as_bytes()))? else {
+            return Ok(None);
+        };
         Ok(decode_indexed(&value))
     }
 
@@ -183,12 +211,12 @@ impl Index {
         let mut value = indexed.receipt.as_bytes().to_vec();
         value.extend(indexed.started_unix_ms.to_be_bytes());
         value.extend(indexed.output.to_bytes());
-        self.done(self.results.insert(key.as_bytes(), value)).map(drop)
+        self.done(self.trees().results.insert(key.as_bytes(), value)).map(drop)
     }
 
     pub fn results(&self) -> Result<Vec<(Key, Indexed)>> {
         let mut all = Vec::new();
-        for item in self.results.iter() {
+        for item in self.trees().results.iter() {
             let (key, value) = self.done(item)?;
             if let (Ok(key), Some(indexed)) = (<[u8; 32]>::try_from(&*key), decode_indexed(&value))
             {
@@ -201,7 +229,7 @@ impl Index {
     /// Oldest first; a key comes as often as it was published with the label.
     pub fn history(&self, label: &str) -> Result<Vec<Publication>> {
         let mut all = Vec::new();
-        for item in self.history.scan_prefix(Digest::of(label.as_bytes()).as_bytes()) {
+        for item in self.trees().history.scan_prefix(Digest::of(label.as_bytes()).as_bytes()) {
             let (entry, _) = self.done(item)?;
             all.extend(decode_publication(&entry));
         }
@@ -213,13 +241,13 @@ impl Index {
         let mut entry = Digest::of(label.as_bytes()).as_bytes().to_vec();
         entry.extend(publication.started_unix_ms.to_be_bytes());
         entry.extend(publication.key.as_bytes());
-        self.done(self.history.insert(entry, &[])).map(drop)
+        self.done(self.trees().history.insert(entry, &[])).map(drop)
     }
 
     /// Receipts that lost against another of their key, each with the blob that records it.
     pub fn divergences(&self) -> Result<Vec<(Digest, Digest)>> {
         let mut all = Vec::new();
-        for item in self.divergences.iter() {
+        for item in self.trees().divergences.iter() {
             let (refused, record) = self.done(item)?;
             all.extend(decode_digest(&refused).zip(decode_digest(&record)));
         }
@@ -227,29 +255,30 @@ impl Index {
     }
 
     pub fn is_refused(&self, receipt: &Digest) -> Result<bool> {
-        self.done(self.divergences.contains_key(receipt.as_bytes()))
+        self.done(self.trees().divergences.contains_key(receipt.as_bytes()))
     }
 
     pub fn add_divergence(&self, refused: &Digest, record: &Digest) -> Result<()> {
         self.change()?;
-        self.done(self.divergences.insert(refused.as_bytes(), record.as_bytes())).map(drop)
+        self.done(self.trees().divergences.insert(refused.as_bytes(), record.as_bytes())).map(drop)
     }
 
     pub fn stamp(&self, space: Space, digest: &Digest) -> Result<Option<Stamp>> {
-        let value = self.done(self.stamps.get(in_space(space, digest)))?;
+        let value = self.done(self.trees().stamps.get(in_space(space, digest)))?;
         Ok(value.and_then(|value| decode_stamp(&value)))
     }
 
     pub fn set_stamp(&self, space: Space, digest: &Digest, stamp: &Stamp) -> Result<()> {
-        self.done(self.stamps.insert(in_space(space, digest), &encode_stamp(stamp))).map(drop)
+        self.done(self.trees().stamps.insert(in_space(space, digest), &encode_stamp(stamp)))
+            .map(drop)
     }
 
     pub fn remove_stamp(&self, space: Space, digest: &Digest) -> Result<()> {
-        self.done(self.stamps.remove(in_space(space, digest))).map(drop)
+        self.done(self.trees().stamps.remove(in_space(space, digest))).map(drop)
     }
 
     pub fn file(&self, path: &[u8]) -> Result<Option<(Stamp, Digest)>> {
-        let value = self.done(self.files.get(path))?;
+        let value = self.done(self.trees().files.get(path))?;
         Ok(value.and_then(|value| {
             Some((decode_stamp(value.get(..32)?)?, decode_digest(value.get(32..)?)?))
         }))
@@ -258,14 +287,14 @@ impl Index {
     pub fn set_file(&self, path: &[u8], stamp: &Stamp, digest: &Digest) -> Result<()> {
         let mut value = encode_stamp(stamp).to_vec();
         value.extend(digest.as_bytes());
-        self.done(self.files.insert(path, value)).map(drop)
+        self.done(self.trees().files.insert(path, value)).map(drop)
     }
 
     /// Forgets what the objects tell, and keeps the stamps, which they do not.
     pub fn clear_derived(&self) -> Result<()> {
         self.change()?;
         self.partial.store(true, Ordering::Relaxed);
-        [&self.results, &self.history, &self.divergences]
+        [&self.trees().results, &self.trees().history, &self.trees().divergences]
             .into_iter()
             .try_for_each(|tree| self.done(tree.clear()))
     }
@@ -277,12 +306,38 @@ impl Index {
     /// All that [`Index::clear_derived`] forgets, for comparison.
     #[cfg(test)]
     pub fn derived(&self) -> Vec<(sled::IVec, sled::IVec)> {
-        [&self.results, &self.history, &self.divergences]
+        [&self.trees().results, &self.trees().history, &self.trees().divergences]
             .into_iter()
             .flat_map(|tree| tree.iter())
             .map(Result::unwrap)
             .collect()
     }
+}
+
+impl Drop for Index {
+    /// sled 0.34 panics where its last sync fails. What is not synced is derived anew.
+    fn drop(&mut self) {
+        let trees = self.trees.take();
+        let _ = quietly(move || drop(trees));
+    }
+}
+
+/// Catches a panic, of which nothing is printed.
+fn quietly<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
+    thread_local!(static QUIET: Cell<bool> = const { Cell::new(false) });
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                print(info);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(false);
+    done
 }
 
 /// A name in an index's folder that is no file, nor sled's folder of large values: sled would wait
@@ -316,7 +371,7 @@ fn in_space(space: Space, digest: &Digest) -> Vec<u8> {
 /// permissions.
 fn is_damage(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{
-        AlreadyExists, InvalidData, InvalidInput, IsADirectory, NotADirectory, Other, UnexpectedEof,
+        InvalidData, InvalidInput, IsADirectory, NotADirectory, Other, UnexpectedEof,
     };
     matches!(
         error.kind(),

@@ -11,7 +11,7 @@ use crate::wording::causes;
 
 use super::Store;
 use super::artifact::Artifact;
-use super::error::{Result, StoreError};
+use super::error::{Result, StoreError, is_of_the_disk};
 use super::objects::{Objects, Stamp};
 
 /// A file changed this recently may change again without a new time stamp: file systems' clocks
@@ -63,7 +63,7 @@ impl fmt::Display for Damage {
 pub enum BlobState {
     Intact,
     Missing,
-    /// The disk, or its permissions, do not let it be read.
+    /// Its permissions do not let it be read, or it is no file.
     Unreadable {
         cause: String,
     },
@@ -91,6 +91,10 @@ pub struct VerifyReport {
 impl Store {
     /// Whether every entry is there, unchanged since it was last verified; what changed is hashed
     /// again, and moved aside if wrong.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Disk`]: whether it is there is not known now.
     pub fn integrity(&self, artifact: &Artifact) -> Result<Integrity> {
         let mut integrity = Integrity::default();
         for entry in artifact.entries() {
@@ -142,21 +146,30 @@ impl Store {
                 let Some(stamp) = blobs.stat(&digest)? else { continue };
                 report.objects += 1;
                 report.bytes += stamp.size;
-                match self.hash_blob(blobs, &digest, &stamp)? {
-                    BlobState::Corrupt { moved_to } => report.corrupt.push((digest, moved_to)),
-                    BlobState::Unreadable { cause } => report.unreadable.push((digest, cause)),
-                    BlobState::Intact | BlobState::Missing => {}
+                match self.hash_blob(blobs, &digest, &stamp) {
+                    Ok(BlobState::Corrupt { moved_to }) => report.corrupt.push((digest, moved_to)),
+                    Ok(BlobState::Unreadable { cause }) => report.unreadable.push((digest, cause)),
+                    Ok(BlobState::Intact | BlobState::Missing) => {}
+                    Err(StoreError::Disk { source, .. }) => {
+                        report.unreadable.push((digest, source.to_string()));
+                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
         for (key, indexed) in self.index.results()? {
-            let damages = self.integrity(&indexed.output)?.damages;
-            if self.finished(&key)?.is_none() {
-                report.unfinished.push(key);
-            } else if self.is_elsewhere(&indexed.output, &damages) {
-                report.elsewhere += 1;
-            } else if !damages.is_empty() {
-                report.unfinished.push(key);
+            let looked = self
+                .integrity(&indexed.output)
+                .and_then(|integrity| Ok((integrity.damages, self.finished(&key)?.is_some())));
+            match looked {
+                Ok((damages, true)) if damages.is_empty() => {}
+                Ok((damages, true)) if self.is_elsewhere(&indexed.output, &damages) => {
+                    report.elsewhere += 1;
+                }
+                Ok(_) => report.unfinished.push(key),
+                // What it can't read is among the unreadable, and no reason to run anything.
+                Err(StoreError::Disk { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(report)
@@ -172,15 +185,23 @@ impl Store {
         }
     }
 
-    /// Hashes a blob and records `stamp`, taken before, when it matches.
+    /// Hashes a blob and records `stamp`, taken before, when it matches. Errors:
+    /// [`StoreError::Disk`].
     fn hash_blob(&self, blobs: &Objects, digest: &Digest, stamp: &Stamp) -> Result<BlobState> {
-        match hash_file(&blobs.path(digest)) {
+        let path = blobs.path(digest);
+        match regular::open(&path).and_then(Digest::of_reader) {
             Ok(found) if found == *digest => {
                 self.index.set_stamp(blobs.space(), digest, stamp)?;
                 return Ok(BlobState::Intact);
             }
             Ok(_) => self.index.remove_stamp(blobs.space(), digest)?,
-            Err(error) => return Ok(BlobState::Unreadable { cause: causes(&error) }),
+            Err(source) if is_of_the_disk(&source) => {
+                return Err(StoreError::Disk { path, source });
+            }
+            Err(error) => {
+                let cause = causes(&StoreError::io("read", &path, error));
+                return Ok(BlobState::Unreadable { cause });
+            }
         }
         Ok(BlobState::Corrupt { moved_to: blobs.quarantine(digest)? })
     }

@@ -10,9 +10,10 @@ use std::sync::{Arc, OnceLock};
 
 use crate::id::{Digest, Digesting};
 use crate::regular;
+use crate::replace::replace_with;
 
 use super::artifact::{Artifact, Entry};
-use super::error::{Result, StoreError};
+use super::error::{Result, StoreError, is_of_the_disk};
 use super::scratch::Scratch;
 
 /// The blobs of a store. Cheap to clone; every clone writes its temporary files into the same
@@ -153,6 +154,7 @@ impl Objects {
         let (digest, path) = (*digest, self.path(digest));
         match source.kind() {
             io::ErrorKind::NotFound => StoreError::Missing { digest, path },
+            _ if is_of_the_disk(&source) => StoreError::Disk { path, source },
             _ => StoreError::Unreadable { digest, path, source },
         }
     }
@@ -360,10 +362,15 @@ impl Objects {
 /// Makes a folder where there is none. Those above it have to be there: a store that was deleted is
 /// not begun again by whoever still works for it.
 pub(super) fn make_folder(path: &Path) -> Result<()> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        made => made.map_err(|error| StoreError::io("create", path, error)),
-    }
+    let made = match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::metadata(path) {
+            Ok(there) if there.is_dir() => Ok(()),
+            Err(cause) if is_of_the_disk(&cause) => Err(cause),
+            _ => Err(error),
+        },
+        made => made,
+    };
+    made.map_err(|error| StoreError::io("create", path, error))
 }
 
 /// Creates `path` with `mode`, writes `bytes` and syncs them to the disk.
@@ -371,6 +378,15 @@ pub(super) fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<(
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Puts `bytes` in the place of `path`, durably but for its name: see [`sync_folder`].
+pub(super) fn replace_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = replace_with(path, |aside| {
+        let _ = fs::remove_file(aside);
+        write_synced(aside, bytes, 0o644)
+    });
+    written.map_err(|error| StoreError::write("write", path, bytes.len() as u64, error))
 }
 
 /// Makes the renames and removals in a folder durable.

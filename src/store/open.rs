@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::id::Key;
+use crate::replace::make_folders;
 
-use super::error::{Result, StoreError};
+use super::error::{Result, StoreError, is_of_the_disk};
 use super::inbox::Inbox;
 use super::index::Index;
 use super::lock::{Holder, Lock};
@@ -67,7 +68,7 @@ impl Store {
     /// [`StoreError::NotAStore`]. A lost or damaged index is no error: see [`Store::opening`].
     pub fn open(root: impl AsRef<Path>) -> Result<Self> {
         let root = root.as_ref();
-        fs::create_dir_all(root).map_err(|error| StoreError::io("create", root, error))?;
+        make_folders(root).map_err(|error| StoreError::io("create", root, error))?;
         let state = format::state(root)?;
         let lock = Lock::take(root)?
             .map_err(|holder| StoreError::Busy { root: root.to_owned(), holder })?;
@@ -190,10 +191,12 @@ impl Store {
     ///
     /// [`StoreError::Gone`].
     pub fn check_present(&self) -> Result<()> {
-        if identity(self.root()).is_ok_and(|found| found == self.identity) {
-            return Ok(());
+        match identity(self.root()) {
+            Ok(found) if found == self.identity => Ok(()),
+            // A disk that fails says nothing of what is there.
+            Err(error) if is_of_the_disk(&error) => Ok(()),
+            _ => Err(StoreError::Gone { root: self.root().to_owned() }),
         }
-        Err(StoreError::Gone { root: self.root().to_owned() })
     }
 
     /// What opening found and mended, to be reported.

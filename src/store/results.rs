@@ -215,14 +215,18 @@ impl Store {
         Ok(refusals)
     }
 
-    /// Reads all receipts and records of divergences. A file that can't be read hides no other.
+    /// Reads all receipts and records of divergences. A file that can't be read hides no other; a
+    /// disk that fails hides nothing that it had: that is an error.
     fn scan(&self) -> Result<Scan> {
         let mut scan = Scan::default();
         for digest in self.receipts.list()? {
             let bytes = match self.receipts.stat(&digest) {
                 Ok(None) => Err("it is no file".to_owned()),
-                Ok(Some(_)) => self.receipts.read(&digest).map_err(|error| causes(&error)),
-                Err(error) => Err(causes(&error)),
+                Ok(Some(_)) => match self.receipts.read(&digest) {
+                    Err(error @ StoreError::Disk { .. }) => return Err(error),
+                    read => read.map_err(|error| causes(&error)),
+                },
+                Err(error) => return Err(error),
             };
             let path = self.receipts.path(&digest);
             if let Err(cause) = bytes.and_then(|bytes| scan.enter(digest, &bytes, &path)) {

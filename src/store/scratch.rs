@@ -1,7 +1,7 @@
 //! Temporary files: each process has a locked folder under `tmp/`, so that what a crash left is
 //! told from what is in use.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,8 +40,12 @@ impl Scratch {
                 .map_err(failed)?;
             // A cleaner may have found the file between its creation and its lock; then it is
             // locked or already removed.
-            if lock.try_lock().is_err() || !lock_path.exists() {
-                continue;
+            match lock.try_lock() {
+                Ok(()) if lock_path.try_exists().map_err(failed)? => {}
+                Ok(()) | Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(error)) => {
+                    return Err(StoreError::io("lock", &lock_path, error));
+                }
             }
             let folder = tmp.join(&name);
             // A dead process of the same number may have left its files.

@@ -257,8 +257,11 @@ pub fn find(argument: &str, experiments: &Path) -> Result<PathBuf, StudyError> {
         return Ok(path.to_owned());
     }
     let named = experiments.join(format!("{argument}.toml"));
-    if named.is_file() {
-        return Ok(named);
+    match fs::metadata(&named) {
+        Ok(there) if there.is_file() => return Ok(named),
+        // One that can't be looked at is there; reading it says why.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Ok(named),
+        _ => {}
     }
     let known = match names(experiments) {
         Ok(names) if !names.is_empty() => format!("has {}", names.join(", ")),

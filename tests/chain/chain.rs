@@ -274,6 +274,13 @@ impl Chain {
         receipts.map(|it| (it["label"].as_str().unwrap().to_owned(), it)).collect()
     }
 
+    /// What `verify` says of the store.
+    pub fn verified(&self) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
+        let output = command.args(["verify", "--store"]).arg(self.path("store")).output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    }
+
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
         command.args(words).arg(self.path("study.toml")).arg("--store").arg(self.path("store"));

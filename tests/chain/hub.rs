@@ -1,9 +1,17 @@
 //! A study whose shards are in the hub: planned without the network, downloaded when it runs, found
 //! again without the network.
 
+#[allow(dead_code, reason = "tests/engine uses the rest of it")]
+#[path = "../engine/faults/power_cut.rs"]
+pub mod power_cut;
+#[path = "../engine/faults/preload.rs"]
+pub mod preload;
 #[allow(dead_code, reason = "the room's own tests use the rest of it")]
 #[path = "../../src/hub/server.rs"]
 mod server;
+
+use std::collections::HashMap;
+use std::os::unix::process::CommandExt;
 
 use server::{FIRST, Server};
 use titrate::data::webdataset::write_shard;
@@ -64,4 +72,54 @@ fn shards_come_from_the_hub() {
     std::fs::remove_file(chain.path(&shard)).unwrap();
     let planned = chain.plan_with(&[endpoint, hub]);
     assert!(planned.contains("is not downloaded"), "{planned}");
+}
+
+/// Killed before each of its calls on the cache in turn, also by a power cut: nothing is in use there that
+/// was not checked, and what follows goes on.
+#[test]
+fn a_download_that_is_killed_leaves_nothing_unchecked_in_use() {
+    let items = CLASSES.map(|class| item(class, 0));
+    let shard = write_shard(&items).unwrap();
+    let names = ["train/a-00000.tar", "train/a-00001.tar"];
+    let server = Server::of("datasets/lab/set", names.map(|name| (FIRST, name, shard.clone())));
+    let chain = Chain::new("hub-killed");
+    let images = "source = \"webdataset\"\npath = \"hf://datasets/lab/set/train\"\n";
+    chain.write_study(&format!("{}[images]\n{images}", chain.study_text()));
+    let (home, state) = (chain.path("hub"), chain.path("state"));
+    let library = preload::library(&chain.path(""));
+    let run = |at: usize, deed: &str| {
+        std::fs::create_dir_all(&home).unwrap();
+        let mut command = chain.command(&["data", "check"]);
+        command.env("HF_ENDPOINT", &server.address).env("HF_HOME", &home).args(["--out", "audit"]);
+        preload::watch(&mut command, &library, &home, &state);
+        let (number, calls) =
+            (at.to_string(), "create,write,sync,rename,unlink,mkdir,truncate,symlink");
+        let settings =
+            [("ROLE", "data"), ("CALLS", calls), ("AT", number.as_str()), ("DEED", deed)];
+        command.envs(settings.map(|(name, value)| (format!("FAULTS_{name}"), value)));
+        command.process_group(0).output().unwrap();
+        preload::noted(&state, "fault").len()
+    };
+    let mut kills = 0;
+    for power in [false, true] {
+        for at in 1.. {
+            let _ = std::fs::remove_dir_all(&home);
+            if run(at, "cut") == 0 {
+                break;
+            }
+            kills += 1;
+            if power {
+                power_cut::cut(std::slice::from_ref(&home), &state, &HashMap::new());
+            }
+            let snapshot = home.join("hub/datasets--lab--set/snapshots").join(FIRST);
+            for path in names.map(|name| snapshot.join(name)).iter().filter(|path| path.exists()) {
+                assert!(std::fs::read(path).unwrap() == shard, "call {at}: {}", path.display());
+            }
+            run(0, "none");
+            for path in names.map(|name| snapshot.join(name)) {
+                assert!(std::fs::read(&path).is_ok_and(|bytes| bytes == shard), "call {at}");
+            }
+        }
+    }
+    assert!(kills > 40, "{kills} kills");
 }

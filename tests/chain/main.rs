@@ -2,8 +2,10 @@
 //! not depend on how they were computed. It runs the smoke study with the binary that users run.
 
 mod backbones;
+mod bombs;
 mod cases;
 mod chain;
+mod disk;
 mod experiments;
 mod hub;
 mod misfits;

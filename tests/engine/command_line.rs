@@ -57,6 +57,10 @@ impl Workspace {
         Self::new(|folder| toy::study(&folder.join("source").display().to_string()))
     }
 
+    pub fn chain() -> Self {
+        Self::new(|folder| toy::chain(&folder.join("source").display().to_string()))
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

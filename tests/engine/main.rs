@@ -6,6 +6,7 @@
 mod cluster;
 mod command_line;
 mod elsewhere;
+mod faults;
 mod jobs;
 mod queue;
 mod runs;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         elsewhere::TESTS,
         jobs::TESTS,
         cluster::TESTS,
+        faults::TESTS,
         torture::TESTS,
     ]
     .concat();

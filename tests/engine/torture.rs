@@ -1,4 +1,4 @@
-//! Kills, damage to every kind of file of a store, two runs at once, and shared stores. After each a plain rerun:
+//! Kills, damage to every kind of file of a store, faults of the disk, two runs at once, and shared stores. After each a plain rerun:
 //! every output is what it was, nothing that was finished runs again, and nothing hangs or panics.
 //!
 //! `cargo xtask torture` goes on for minutes; the suite makes each attack once.
@@ -13,18 +13,22 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
+use titrate::id::Digest;
 use titrate::seed::Seed;
 
 use crate::command_line::{Workspace, files, pid};
+use crate::faults::{self, Disk, STARTS, Site};
 use crate::torture_share::{self, Attacked};
 
-pub const TESTS: &[(&str, fn())] = &[("torture", torture)];
+pub const TESTS: &[(&str, fn())] = &[("torture", torture), ("every_fault", every_fault)];
 
 /// Minutes to go on for, with other choices each time.
 const MINUTES: &str = "TITRATE_TORTURE_MINUTES";
+/// Whether every call fails in turn as well.
+const EVERY_FAULT: &str = "TITRATE_TORTURE_EVERY_FAULT";
 /// A command of a toy takes a fraction of a second.
 const HANGS: Duration = Duration::from_secs(60);
 const DAMAGES: [&str; 9] =
@@ -39,70 +43,99 @@ const KILLS: [(&str, &[Signal]); 4] = [
 ];
 const TARGETS: [&str; 3] = ["group", "coordinator", "worker"];
 
-/// Tried and failed, by attack.
-type Table = BTreeMap<String, (usize, usize)>;
-
 fn torture() {
     let minutes = std::env::var(MINUTES).ok().and_then(|text| text.parse::<f64>().ok());
     let end = Instant::now() + Duration::from_secs_f64(60.0 * minutes.unwrap_or(0.0));
-    let (mut table, mut faults) = (Table::new(), Vec::new());
-    let (whole, shared) = (Whole::new(), Attacked::new());
+    let mut tally = Tally::default();
+    let (whole, shared, disk) = (Whole::of(Workspace::study()), Attacked::new(), Disk::new());
+    let sites = STARTS.map(|start| disk.sites(start)).concat();
     for round in 0.. {
         let mut rng = Seed::of_study(round).child("torture").rng();
-        for space in SPACES {
-            for damage in DAMAGES {
-                let fault = whole.damaged(space, damage, &mut rng);
-                enter(&mut table, &mut faults, format!("{space}: {damage}"), round, fault);
-            }
+        tally.round = round;
+        for (space, damage) in pairs(&SPACES, &DAMAGES) {
+            let fault = whole.damaged(space, damage, &mut rng);
+            tally.enter("damaged files", format!("{space}: {damage}"), fault);
         }
-        for target in TARGETS {
-            for (name, signals) in KILLS {
-                let fault = whole.killed(target, signals, rng.random_range(1..20));
-                enter(&mut table, &mut faults, format!("{name} of the {target}"), round, fault);
-            }
+        for (target, (name, signals)) in pairs(&TARGETS, &KILLS) {
+            let fault = whole.killed(target, signals, rng.random_range(1..20));
+            tally.enter("kills", format!("{name} of the {target}"), fault);
         }
-        enter(&mut table, &mut faults, "two runs at once".into(), round, whole.two_runs());
-        for space in torture_share::SPACES {
-            for damage in DAMAGES {
-                let fault = shared.damaged(space, damage, &mut rng);
-                enter(&mut table, &mut faults, format!("shared {space}: {damage}"), round, fault);
-            }
+        tally.enter("two runs at once", String::new(), whole.two_runs());
+        for (space, damage) in pairs(&torture_share::SPACES, &DAMAGES) {
+            let fault = shared.damaged(space, damage, &mut rng);
+            tally.enter("damaged entries of a shared store", format!("{space}: {damage}"), fault);
         }
         for command in torture_share::KILLED {
             let fault = shared.killed(command, Duration::from_millis(rng.random_range(1..80)));
-            enter(&mut table, &mut faults, format!("KILL of a {command}, shared"), round, fault);
+            tally.enter("kills, with a shared store", format!("KILL of a {command}"), fault);
         }
+        faults(&mut tally, &faults::sample(&sites, &mut rng));
         if Instant::now() >= end {
             break;
         }
     }
-    print!("{}", shown(&table));
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    tally.close();
 }
 
-fn enter(
-    table: &mut Table,
-    faults: &mut Vec<String>,
-    name: String,
+/// Each call of a run that reads or writes goes wrong in turn.
+fn every_fault() {
+    if std::env::var_os(EVERY_FAULT).is_none() {
+        println!(
+            "a sample of faults is part of `torture`; cargo xtask torture --every-fault tries all"
+        );
+        return;
+    }
+    let disk = Disk::new();
+    let mut tally = Tally::default();
+    let mut sites = STARTS.map(|start| disk.sites(start)).concat();
+    // What is found early is of all kinds.
+    sites.shuffle(&mut Seed::of_study(0).child("every fault").rng());
+    faults(&mut tally, &sites);
+    tally.close();
+}
+
+fn faults(tally: &mut Tally, sites: &[Site]) {
+    for (site, outcome) in faults::sweep(sites) {
+        tally.enter(&format!("disk: {}", site.fault()), site.to_string(), outcome);
+    }
+}
+
+fn pairs<'a, A: Copy, B: Copy>(one: &'a [A], other: &'a [B]) -> impl Iterator<Item = (A, B)> {
+    one.iter().flat_map(move |one| other.iter().map(move |other| (*one, *other)))
+}
+
+/// What was tried, and what it did.
+#[derive(Default)]
+struct Tally {
     round: u64,
-    fault: Result<(), String>,
-) {
-    let row = table.entry(name.clone()).or_default();
-    row.0 += 1;
-    if let Err(fault) = fault {
-        row.1 += 1;
-        faults.push(format!("{name}, round {round}: {fault}"));
-    }
+    /// Tried and failed, by attack.
+    rows: BTreeMap<String, (usize, usize)>,
+    faults: Vec<String>,
 }
 
-fn shown(table: &Table) -> String {
-    let mut text = "| attack | tried | survived | failed |\n|---|---:|---:|---:|\n".to_owned();
-    let (tried, failed) = table.values().fold((0, 0), |sum, row| (sum.0 + row.0, sum.1 + row.1));
-    let rows = table.iter().map(|(name, row)| (name.as_str(), *row));
-    for (name, (tried, failed)) in rows.chain([("all", (tried, failed))]) {
-        text += &format!("| {name} | {tried} | {} | {failed} |\n", tried - failed);
+impl Tally {
+    fn enter(&mut self, attack: &str, name: String, outcome: Result<(), String>) {
+        let row = self.rows.entry(attack.to_owned()).or_default();
+        row.0 += 1;
+        if let Err(fault) = outcome {
+            row.1 += 1;
+            self.faults.push(format!("{attack}: {name}, round {}: {fault}", self.round));
+        }
     }
-    text
+
+    fn close(&self) {
+        print!("{}", self.table());
+        assert!(self.faults.is_empty(), "{}", self.faults.join("\n"));
+    }
+
+    fn table(&self) -> String {
+        let mut text =
+            "| attack | tried | survived | failed |\n| --- | ---: | ---: | ---: |\n".to_owned();
+        for (attack, (tried, failed)) in &self.rows {
+            text += &format!("| {attack} | {tried} | {} | {failed} |\n", tried - failed);
+        }
+        text
+    }
 }
 
 /// How a command ended, and what it said.
@@ -151,51 +184,77 @@ pub fn waited(child: &mut Child) -> Option<Option<i32>> {
 }
 
 /// A study that has run, its store and its report as they were.
-struct Whole {
-    workspace: Workspace,
+pub struct Whole {
+    pub workspace: Workspace,
     report: BTreeMap<PathBuf, Vec<u8>>,
     outputs: BTreeSet<PathBuf>,
+    /// Of all tasks.
+    pub labels: BTreeSet<String>,
 }
 
 impl Whole {
-    fn new() -> Self {
-        let workspace = Workspace::study();
+    pub fn of(workspace: Workspace) -> Self {
         workspace.told(&["reproduce"]);
         let report = report(&workspace);
         let store = workspace.path(".titrate");
-        let objects = files(&store.join("objects")).into_keys();
-        let whole = Self { report, outputs: objects.collect(), workspace };
-        whole.copy(&store, &whole.workspace.path("kept"));
+        let outputs = files(&store.join("objects")).into_keys().collect();
+        let receipts = files(&store.join("receipts")).into_values();
+        let labels = receipts.filter_map(|bytes| label_of(&bytes)).collect();
+        let whole = Self { report, outputs, labels, workspace };
+        copy(&store, &whole.workspace.path("kept"));
         whole
-    }
-
-    fn copy(&self, from: &Path, to: &Path) {
-        let copied = Command::new("cp").arg("-a").args([from, to]).status().unwrap();
-        assert!(copied.success());
     }
 
     fn store(&self) -> PathBuf {
         self.workspace.path(".titrate")
     }
 
-    /// Puts the workspace back to before (`false`) or after its first run.
-    fn reset(&self, has_run: bool) {
+    /// Empties the workspace, and puts a store there that was kept.
+    pub fn reset(&self, kept: Option<&str>) {
         for folder in [self.store(), self.workspace.path("reports")] {
-            if folder.exists() {
+            if folder.exists() && fs::remove_dir_all(&folder).is_err() {
                 // Folders that an attack closed are opened again.
                 let opened = Command::new("chmod").args(["-R", "u+rwX"]).arg(&folder).status();
                 assert!(opened.is_ok());
                 fs::remove_dir_all(&folder).unwrap();
             }
         }
-        if has_run {
-            self.copy(&self.workspace.path("kept"), &self.store());
+        if let Some(name) = kept {
+            copy(&self.workspace.path(name), &self.store());
         }
     }
 
+    /// Keeps a store as `half`: that of a run that was killed when these tasks were done, the receipt of the
+    /// last of which lies in the inbox.
+    pub fn halve(&self, done: &[&str]) {
+        let half = self.workspace.path("half");
+        copy(&self.workspace.path("kept"), &half);
+        fs::remove_file(half.join("index/whole")).unwrap();
+        fs::create_dir_all(half.join("tmp/dead-1-0")).unwrap();
+        for name in ["dead-1-0.lock", "dead-1-0/0"] {
+            fs::write(half.join("tmp").join(name), "left").unwrap();
+        }
+        for (path, bytes) in files(&half.join("receipts")) {
+            let Some(label) = label_of(&bytes) else { continue };
+            if done.last() == Some(&label.as_str()) {
+                let name = format!("{}.receipt.json", Digest::of(&bytes));
+                fs::rename(path, half.join("inbox").join(name)).unwrap();
+            } else if !done.contains(&label.as_str()) {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+
+    /// A command that does not ask git for the state of titrate's own sources, which takes as long as all else.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.workspace.command(arguments);
+        command.env("PATH", "");
+        command
+    }
+
     /// A plain rerun after an attack: `finished` does not run again, of the others `most` at most.
-    fn rerun(&self, finished: &BTreeSet<String>, most: usize) -> Result<(), String> {
-        let rerun = ended(self.workspace.command(&["reproduce", "--json"]))?;
+    pub fn rerun(&self, finished: &BTreeSet<String>, most: usize) -> Result<(), String> {
+        let rerun = ended(self.command(&["reproduce", "--json"]))?;
         if rerun.code != Some(0) {
             return Err(format!("the rerun ends with {:?}: {}", rerun.code, rerun.stderr));
         }
@@ -207,17 +266,21 @@ impl Whole {
         if started.len() > most {
             return Err(format!("{} tasks run again: {started:?}", started.len()));
         }
-        if report(&self.workspace) != self.report {
-            return Err("the report is another".into());
+        let found = report(&self.workspace);
+        if found != self.report {
+            let names = found.keys().collect::<Vec<_>>();
+            return Err(format!("the report is another: {names:?}"));
         }
-        let again = ended(self.workspace.command(&["reproduce"]))?;
-        if !again.stdout.starts_with("ran 0 of 11 tasks, 11 cached, 0 failed") {
+        let again = ended(self.command(&["reproduce"]))?;
+        let tasks = self.labels.len();
+        let settled = format!("ran 0 of {tasks} tasks, {tasks} cached, 0 failed");
+        if !again.stdout.starts_with(&settled) {
             return Err(format!("it does not settle: {}{}", again.stdout, again.stderr));
         }
         if again.stderr.to_lowercase().contains("warning") {
             return Err(format!("it warns of what is mended: {}", again.stderr));
         }
-        let verified = ended(self.workspace.command(&["verify"]))?;
+        let verified = ended(self.command(&["verify"]))?;
         if verified.code != Some(0) || !verified.stdout.contains(" 0 corrupt") {
             return Err(format!("it is not whole: {}{}", verified.stdout, verified.stderr));
         }
@@ -226,7 +289,7 @@ impl Whole {
 
     /// Damages one file of a space, or two.
     fn damaged(&self, space: &str, damage: &str, rng: &mut impl Rng) -> Result<(), String> {
-        self.reset(true);
+        self.reset(Some("kept"));
         let place = self.store().join(space);
         let mut all = match place.is_dir() {
             true => files(&place).into_keys().collect::<Vec<_>>(),
@@ -247,7 +310,7 @@ impl Whole {
 
     /// Sends signals to a run after some events.
     fn killed(&self, target: &str, signals: &[Signal], after: usize) -> Result<(), String> {
-        self.reset(false);
+        self.reset(None);
         let mut command = self.workspace.command(&["reproduce", "--json", "--jobs", "2"]);
         command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -281,7 +344,7 @@ impl Whole {
 
     /// Of two runs at once one is refused, or comes when the other is done.
     fn two_runs(&self) -> Result<(), String> {
-        self.reset(false);
+        self.reset(None);
         let runs = std::thread::scope(|scope| {
             let run = || scope.spawn(|| ended(self.workspace.command(&["reproduce"])));
             [run(), run()].map(|run| run.join().unwrap())
@@ -296,8 +359,26 @@ impl Whole {
     }
 }
 
+/// Copies a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (path, to) = (entry.path(), to.join(entry.file_name()));
+        match path.is_dir() {
+            true => copy(&path, &to),
+            false => drop(fs::copy(path, to).unwrap()),
+        }
+    }
+}
+
+/// The label of a receipt's task; none of another file.
+fn label_of(bytes: &[u8]) -> Option<String> {
+    let receipt = serde_json::from_slice::<Value>(bytes).ok()?;
+    Some(receipt["label"].as_str()?.to_owned())
+}
+
 /// The label of an event of this kind.
-fn label(event: &Value, kind: &str) -> Option<String> {
+pub fn label(event: &Value, kind: &str) -> Option<String> {
     (event["event"] == kind).then(|| event["label"].as_str().unwrap_or_default().to_owned())
 }
 

@@ -103,7 +103,8 @@ static KINDS: [Kind; 10] = [
 /// The graph whose description's path is in the environment.
 pub fn tasks(_: &LoadedStudy, store: &Store) -> anyhow::Result<Graph> {
     let path = std::env::var(DESCRIPTION)?;
-    serde_json::from_str::<Toy>(&std::fs::read_to_string(path)?)?.graph(store)
+    let text = std::fs::read_to_string(&path).context(path)?;
+    serde_json::from_str::<Toy>(&text)?.graph(store)
 }
 
 /// Runs a toy task.
@@ -172,6 +173,15 @@ fn count(job: &Job) -> Result<String, StepError> {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     Ok(to.to_string())
+}
+
+/// A task of each kind that the study below has, one after the other.
+pub fn chain(source: &str) -> Toy {
+    let Toy(tasks) = study(source);
+    let labels = ["images", "weights/a", "shards/a"];
+    let tasks = tasks.into_iter().filter(|task| labels.contains(&task.label.as_str()));
+    let report = ToyTask::new("report", "page", json!({}), &["shards/a"]);
+    Toy(tasks.chain([report]).collect())
 }
 
 /// Images, two fine-tuned models, their shards, four classifiers, analysis and report: the shape of

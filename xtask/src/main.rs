@@ -17,7 +17,9 @@ cargo xtask bench [NAME] [--rounds N] [--case NAME]
                                           time titrate against PyTorch and diffusers in turns; without NAME, list the benches
 cargo xtask bench full [OPTIONS]          time a generator of Stable Diffusion's size, and say how much memory it takes
 cargo xtask fuzz [--rounds N] [--seed N]  the readers of files from outside under N mutations each (default: 2 million)
-cargo xtask torture [--minutes N]         kills, damaged files and two runs at once on a toy study, for N minutes (default: 10)
+cargo xtask torture [--minutes N] [--every-fault]
+                                          kills, damaged files, faults of the disk and two runs at once on a toy study, for N
+                                          minutes (default: 10); then each call that reads or writes fails in turn (an hour)
 cargo xtask calibrate                     the statistics on simulated studies: false alarms, coverage, power (minutes)
 cargo xtask versions                      record the source of kinds whose VERSION was raised
 cargo xtask versions --acknowledge KIND --output-neutral WHY

@@ -8,15 +8,31 @@ use crate::process::{cargo, exit_code, status};
 
 /// Tortures a toy study's store; prints what was tried, survived and failed.
 pub fn torture(arguments: &[String]) -> Result<ExitCode> {
-    let minutes = match arguments {
-        [] => 10.0,
-        [name, value] if name == "--minutes" => {
-            value.parse::<f64>().with_context(|| format!("{name} {value}: a number expected"))?
+    let (mut minutes, mut every_fault) = (10.0, false);
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--minutes" => {
+                let value = rest.next().context("--minutes: a number expected")?;
+                minutes = value
+                    .parse::<f64>()
+                    .with_context(|| format!("--minutes {value}: a number expected"))?;
+            }
+            "--every-fault" => every_fault = true,
+            _ => bail!("{argument}: expected nothing, --minutes N or --every-fault"),
         }
-        _ => bail!("expected nothing, or --minutes N"),
-    };
-    let mut test =
-        cargo(&["test", "--quiet", "--release", "--package", "titrate", "--test", "engine"]);
-    test.args(["--", "torture"]).env("TITRATE_TORTURE_MINUTES", minutes.to_string());
-    Ok(exit_code(status(&mut test)?))
+    }
+    let of = |test| ["test", "--quiet", "--release", "--package", "titrate", "--test", test];
+    let mut engine = cargo(&of("engine"));
+    engine.args(["--", "torture"]).env("TITRATE_TORTURE_MINUTES", minutes.to_string());
+    if every_fault {
+        engine.arg("every_fault").env("TITRATE_TORTURE_EVERY_FAULT", "1");
+    }
+    let ended = status(&mut engine)?;
+    if !ended.success() || !every_fault {
+        return Ok(exit_code(ended));
+    }
+    let mut smoke = cargo(&of("chain"));
+    smoke.args(["--", "--ignored", "--nocapture", "faults_of_the_disk"]);
+    Ok(exit_code(status(&mut smoke)?))
 }

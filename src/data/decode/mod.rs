@@ -23,6 +23,8 @@ pub use memory::Memory;
 
 /// Pixels that a picture may have: Pillow's limit, twice its `MAX_IMAGE_PIXELS`. 13,377 px square.
 pub const MOST_PIXELS: usize = 178_956_970;
+/// Bytes that a picture's file may have: it is held in memory.
+pub const MOST_BYTES: u64 = 1 << 28;
 /// The least side of a picture: a file of fewer pixels stands in for one.
 pub const LEAST_SIDE: usize = 4;
 
@@ -33,6 +35,8 @@ pub enum PictureError {
     Empty { name: String },
     #[error("picture `{name}` is {what}: JPEG, PNG, WebP, GIF and BMP are read")]
     Format { name: String, what: &'static str },
+    #[error("picture `{name}` has {bytes} bytes: {MOST_BYTES} at most")]
+    LargeFile { name: String, bytes: u64 },
     #[error(
         "picture `{name}` has {width} x {height} pixels: {MOST_PIXELS} at most (decompression bombs have more)"
     )]

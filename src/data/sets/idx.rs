@@ -251,21 +251,24 @@ impl GreyImages<'_> {
 const LARGEST: u64 = 1 << 30;
 
 fn gunzip(path: &Path) -> Result<Vec<u8>, IdxError> {
-    let file = regular::open(path).map_err(|cause| match cause.kind() {
+    let unpacked = || regular::open(path).map(|file| GzDecoder::new(file).take(LARGEST + 1));
+    // Counted first: what unpacks to too much takes no memory then, and all else what it has and no
+    // more.
+    let read = || -> io::Result<Vec<u8>> {
+        let count = io::copy(&mut unpacked()?, &mut io::sink())?;
+        if count > LARGEST {
+            let cause =
+                format!("unpacked, it has more than {LARGEST} bytes, the most that is read");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, cause));
+        }
+        let mut bytes = Vec::with_capacity(count as usize);
+        unpacked()?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound => IdxError::Missing { path: path.to_owned() },
         _ => IdxError::Read { path: path.to_owned(), cause },
-    })?;
-    let mut bytes = Vec::new();
-    let read = GzDecoder::new(file).take(LARGEST + 1).read_to_end(&mut bytes);
-    let read = match read {
-        Ok(count) if count as u64 > LARGEST => Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("unpacked, it has more than {LARGEST} bytes, the most that is read"),
-        )),
-        read => read,
-    };
-    read.map_err(|cause| IdxError::Read { path: path.to_owned(), cause })?;
-    Ok(bytes)
+    })
 }
 
 /// The dimensions and the values of an IDX file.

@@ -8,10 +8,11 @@ use flate2::read::MultiGzDecoder;
 use super::error::ShardError;
 use super::record::{Fields, Record};
 use super::tail::TailWatcher;
+use crate::data::decode::MOST_BYTES;
 use crate::data::{Item, RgbImage, Synthetic};
 
 /// Bytes that a member may have at most: it is held in memory.
-const LARGEST_MEMBER: u64 = 1 << 28;
+const LARGEST_MEMBER: u64 = MOST_BYTES;
 /// Bytes that the members of a sample may have together.
 const LARGEST_SAMPLE: u64 = 1 << 29;
 /// Bytes of headers, PAX records among them, before a member.

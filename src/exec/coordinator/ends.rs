@@ -128,9 +128,8 @@ impl Coordinator<'_> {
         }
         let seconds = self.close(id);
         self.executor.forget(id);
-        if self.is_elsewhere() {
-            Attempt::discard(self.store.root(), &key);
-        }
+        // All of it, but for what the worker has removed itself.
+        Attempt::discard(self.store.root(), &key);
         let task = self.graph.task(id);
         let (label, kind, artifact) =
             (task.label.clone(), task.kind.name.to_owned(), finished.output.digest());

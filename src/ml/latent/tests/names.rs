@@ -10,7 +10,7 @@ use candle_nn::init::Init;
 use candle_nn::var_builder::{SimpleBackend, VarBuilder};
 use serde_json::{Value, json};
 
-use super::super::{unet, vae};
+use super::super::{schedule, unet, vae};
 use super::{CPU, drawn, tiny_unet, tiny_vae};
 use crate::ml::params::{Params, StateDict};
 
@@ -188,4 +188,17 @@ fn configurations_are_kept_and_what_is_not_implemented_is_refused() {
     assert!(
         built.unwrap_err().to_string().contains("attention_head_dim has 1 values for 2 levels")
     );
+}
+
+#[test]
+fn a_schedule_of_more_steps_than_any_is_refused_at_once() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = "tests/fixtures/stable_diffusion/sd21/scheduler/scheduler_config.json";
+    let text = std::fs::read_to_string(folder.join(path)).unwrap();
+    for steps in [0, 100_001, 1_000_000_000_000_u64] {
+        let text = text
+            .replace("\"num_train_timesteps\": 1000", &format!("\"num_train_timesteps\": {steps}"));
+        let said = schedule::Config::from_json(&text).unwrap_err().to_string();
+        assert!(said.contains(&format!("num_train_timesteps is {steps}: 1 to 100000")), "{said}");
+    }
 }
