@@ -63,16 +63,19 @@ pub fn run(params: kinds::Contact, context: &mut Context) -> Result<Outputs, Ste
     Ok(outputs)
 }
 
-/// Of each real image the one that an arm made for it; white ones where the arm adds to another
-/// class alone.
+/// Of each real image the one that an arm made for it; white ones where the arm made none for any of
+/// them, as one that adds to another class alone.
 fn made_for(real: &[&Item], made: &[Item], arm: Option<&Arm>) -> Result<Vec<RgbImage>, StepError> {
+    let is_for = |item: &Item, source: &Item| {
+        item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id)
+    };
+    // Shards that are read for their pairs alone have none of these.
+    let has_any = made.iter().any(|item| real.iter().any(|source| is_for(item, source)));
     let of = |source: &&Item| {
-        if made.is_empty() {
+        if !has_any {
             return Ok(blank(&source.image));
         }
-        let is_for =
-            |item: &&Item| item.synthetic.as_ref().is_some_and(|made| made.md5hash == source.id);
-        let found = made.iter().find(is_for);
+        let found = made.iter().find(|item| is_for(item, source));
         let missing = || format!("no {} image was made from `{}`", name(&arm), source.id);
         Ok(found.ok_or_else(missing)?.image.clone())
     };

@@ -124,7 +124,7 @@ class Page:
     def close(self):
         self.context.close()
         for line in self.wrong:
-            print(f"{self.where}: {line}")
+            print(f"{self.where}: {line}", flush=True)
         return self.checks, len(self.wrong)
 
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::place::{SHOWN, Shard, of_replicate, prefix};
-use super::quality::shown_sources;
+use super::quality::{is_compared, shown_sources};
 use super::recipe::Model;
 use super::scores::{Judges, of_steps};
 use super::{BaseInputs, Builder, Inputs, Real, Shards, role};
@@ -304,9 +304,11 @@ impl Builder<'_> {
         let is_shown = |arm: &Option<Arm>, class: &String, shard: &Shard| {
             shard.n.is_none_or(|n| n == most(arm))
                 && shard.replicate.is_none_or(|replicate| replicate == 0)
-                && (shard.is_of(&sources[class])
-                    || compared.get(class).is_some_and(|compared| shard.is_of(compared)))
+                && shard.is_of(&sources[class])
                 && shard.first == 0
+        };
+        let is_shown = |arm: &Option<Arm>, class: &String, shard: &Shard| {
+            is_shown(arm, class, shard) || is_compared(shards, &compared, (arm, class), shard)
         };
         let (sets, made) = shard_sets(shards, is_shown);
         let params = kinds::Contact {

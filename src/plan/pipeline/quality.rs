@@ -21,9 +21,21 @@ fn first_shards(shards: &[Shard]) -> impl Iterator<Item = &Shard> {
 }
 
 /// The shards of an arm and class; none where no cell has images of it.
-fn of<'a>(shards: &'a Shards, arm: &Arm, class: &str) -> &'a [Shard] {
+fn shards_of<'a>(shards: &'a Shards, arm: &Arm, class: &str) -> &'a [Shard] {
     let key = (Some(arm.clone()), class.to_owned());
     shards.get(&key).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Whether images of a shard of an arm and class are compared: those made from `sources`, by class.
+pub(super) fn is_compared(
+    shards: &Shards,
+    sources: &BTreeMap<String, Vec<usize>>,
+    (arm, class): (&Option<Arm>, &str),
+    shard: &Shard,
+) -> bool {
+    let mut first = arm.iter().flat_map(|arm| first_shards(shards_of(shards, arm, class)));
+    let is_first = first.any(|first| std::ptr::eq(first, shard));
+    is_first && sources.get(class).is_some_and(|sources| shard.is_of(sources))
 }
 
 /// The first `quality.sources` pool positions in the first replicate's order of which every arm has
@@ -32,7 +44,7 @@ pub(super) fn shown_sources(study: &Study, shards: &Shards) -> BTreeMap<String, 
     let arms = study.arms();
     let of_class = |class: &String| {
         let has = |arm: &Arm, source: usize| {
-            first_shards(of(shards, arm, class)).any(|shard| shard.is_of(&[source]))
+            first_shards(shards_of(shards, arm, class)).any(|shard| shard.is_of(&[source]))
         };
         let order = study.sample_order(class, 0).into_iter();
         let all_have = order.filter(|source| arms.iter().all(|arm| has(arm, *source)));
@@ -68,7 +80,7 @@ impl Builder<'_> {
         for arm in &arms {
             for (class, shown) in &sources {
                 let mut roles = Vec::new();
-                for shard in first_shards(of(shards, arm, class)) {
+                for shard in first_shards(shards_of(shards, arm, class)) {
                     if !shard.is_of(shown) {
                         continue;
                     }
