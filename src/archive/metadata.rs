@@ -190,7 +190,11 @@ fn action(label: &str, receipt: &Receipt, made: &BTreeSet<Digest>, around: Aroun
         "@id": action_id(receipt),
         "@type": "CreateAction",
         "name": label,
-        "description": receipt.manifest,
+        "description": match around {
+            Around::Archive => receipt.manifest.clone(),
+            // The receipts have the manifests, which are long.
+            Around::Report => format!("a task of the kind {}, key {}", receipt.kind, receipt.key),
+        },
         "instrument": {"@id": SOFTWARE},
         "startTime": iso8601(receipt.cost.started_unix_ms),
         "endTime": iso8601(ended(receipt)),

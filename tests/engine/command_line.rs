@@ -321,6 +321,16 @@ fn a_check_computes_results_again() {
     let said = String::from_utf8(workspace.output(&["verify"]).stdout).unwrap();
     assert!(said.contains("odd"), "the divergence is on record: {said}");
     assert!(workspace.told(&["reproduce"]).starts_with("ran 0 of 12"), "the first result stays");
+    // With its receipts gone nothing is known of it; that it comes out otherwise ends no run.
+    for (path, bytes) in files(&workspace.path(".titrate/receipts")) {
+        if String::from_utf8_lossy(&bytes).contains(r#""label":"odd""#) {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    fs::remove_dir_all(workspace.path(".titrate/work")).unwrap();
+    fs::rename(workspace.path(".titrate"), workspace.path("moved")).unwrap();
+    let said = workspace.told(&["reproduce", "--store", "moved"]);
+    assert!(said.starts_with("ran 1 of 12"), "{said}");
 }
 
 fn plan_status_why_and_show_explain_an_edit() {

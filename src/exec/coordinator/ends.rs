@@ -11,7 +11,7 @@ use crate::exec::protocol::Cause;
 use crate::exec::{ExecError, Stop, Timing};
 use crate::id::{Digest, Key};
 use crate::plan::TaskId;
-use crate::store::{Attempt, Divergence, Finished, Published};
+use crate::store::{Attempt, Divergence, Finished, Published, StoreError};
 
 impl Coordinator<'_> {
     pub(super) fn ended(&mut self, id: TaskId, end: End, log: &Path) -> Result<(), ExecError> {
@@ -115,7 +115,12 @@ impl Coordinator<'_> {
         divergence: &Divergence,
     ) -> Result<(), ExecError> {
         let kept = self.store.read_receipt(&divergence.kept)?;
-        let other: Digest = self.store.read_receipt(&divergence.refused)?.output.digest();
+        let other: Digest = match self.store.read_receipt(&divergence.refused) {
+            Ok(refused) => refused.output.digest(),
+            // A receipt that was lost: what it said can't be told, and the new result stands.
+            Err(StoreError::Missing { .. } | StoreError::Corrupt { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         let label = task.map_or(kept.label, |id| self.graph.task(id).label.clone());
         (self.emit)(&Event::Diverged { label, key, kept: kept.output.digest(), other });
         Ok(())

@@ -11,6 +11,9 @@ const PLOT: f64 = 180.0;
 const BELOW: f64 = 44.0;
 const LEGEND_ROW: f64 = 16.0;
 const LEGEND_COLUMNS: usize = 2;
+/// Of more models in a panel, lines are not told apart by a legend: each says its model where it is
+/// pointed at.
+const NAMED: usize = 18;
 /// Lines of one colour differ in their dashes.
 const COLOURS: usize = 6;
 
@@ -37,7 +40,8 @@ pub fn draw(trainings: &[Training]) -> Option<Curves> {
     }
     let ticks = ticks(low, high, 6);
     let most = groups.iter().map(|group| of(trainings, group).len()).max().unwrap_or(0);
-    let height = TOP + PLOT + BELOW + LEGEND_ROW * most.div_ceil(LEGEND_COLUMNS) as f64;
+    let rows = if most > NAMED { 1 } else { most.div_ceil(LEGEND_COLUMNS) };
+    let height = TOP + PLOT + BELOW + LEGEND_ROW * rows as f64;
     let draw = |canvas: &mut Canvas, group: &str| {
         panel(canvas, group, &of(trainings, group), &ticks);
     };
@@ -85,6 +89,11 @@ fn panel(canvas: &mut Canvas, group: &str, trainings: &[&Training], ticks: &[f64
     }
     canvas.faint((x(0.5 * most), bottom + 33.0), Anchor::Middle, "steps");
     let column = (WIDTH - LEFT - RIGHT) / LEGEND_COLUMNS as f64;
+    let is_named = trainings.len() <= NAMED;
+    if !is_named {
+        let text = format!("{} models, a line each", trainings.len());
+        canvas.faint((LEFT, bottom + BELOW + 4.0), Anchor::Start, &text);
+    }
     for (place, training) in trainings.iter().enumerate() {
         // Each point is a mean over its stretch and stands in its middle.
         let stretch = training.steps as f64 / training.losses.len().max(1) as f64;
@@ -94,9 +103,13 @@ fn panel(canvas: &mut Canvas, group: &str, trainings: &[&Training], ticks: &[f64
         let row = bottom + BELOW + LEGEND_ROW * (place / LEGEND_COLUMNS) as f64;
         canvas.colour(place % COLOURS, |canvas| {
             canvas.saying(&say(training), |canvas| canvas.polyline(&points, place / COLOURS));
-            canvas.polyline(&[(left, row), (left + 24.0, row)], place / COLOURS);
+            if is_named {
+                canvas.polyline(&[(left, row), (left + 24.0, row)], place / COLOURS);
+            }
         });
-        canvas.text((left + 30.0, row + 4.0), Anchor::Start, &training.model);
+        if is_named {
+            canvas.text((left + 30.0, row + 4.0), Anchor::Start, &training.model);
+        }
     }
 }
 
