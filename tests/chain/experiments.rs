@@ -34,7 +34,7 @@ const EDITS: &[(&str, &[&str])] = &[
     ),
     (
         "[experiments.again]\nn = [4]\nquestion = \"Again?\"\n",
-        &["analysis/again", "lineage", "report"],
+        &["analysis/again", "lineage", "predictions", "report"],
     ),
     (
         "[experiments.control]\nn = [2]\narms = [\"duplicate\", \"pool\"]\n",
@@ -45,6 +45,7 @@ const EDITS: &[(&str, &[&str])] = &[
             "classifier/n=2/pool-x2/transforms/r0",
             "classifier/n=2/pool-x2/transforms/r1",
             "lineage",
+            "predictions",
             "report",
         ],
     ),
@@ -59,10 +60,11 @@ const EDITS: &[(&str, &[&str])] = &[
             "classifier/n=4/psoriasis=2/real/transforms/r0",
             "classifier/n=4/psoriasis=2/real/transforms/r1",
             "lineage",
+            "predictions",
             "report",
         ],
     ),
-    ("[quality]\nsources = 2\n", &["lineage", "quality", "report"]),
+    ("[quality]\nsources = 2\n", &["contact", "lineage", "quality", "report"]),
     (
         "[usages.light]\nweight = 0.5\nshare = 0.5\n[usages.best]\nchoose = \"confident\"\ncandidates = 2\n\
          [experiments.use]\nn = [2]\ndoses = [1]\narms = [\"inpaint\", \"inpaint+light\", \"inpaint+best\"]\n",
@@ -73,6 +75,7 @@ const EDITS: &[(&str, &[&str])] = &[
             "classifier/n=2/inpaint+light-x1/transforms/r0",
             "classifier/n=2/inpaint+light-x1/transforms/r1",
             "lineage",
+            "predictions",
             "report",
         ],
     ),

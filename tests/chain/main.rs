@@ -40,7 +40,7 @@ fn an_edit_reruns_exactly_what_it_touches() {
     };
     let cases: &[(&str, &[&str], Vec<String>)] = &[
         ("q of Benjamini-Hochberg", &["analysis.q=0.1"], downstream(&[])),
-        ("classifier epochs", &["classifier.epochs=1"], downstream(&["classifier/"])),
+        ("classifier epochs", &["classifier.epochs=1"], downstream(&["classifier/", "predictions"])),
         (
             "DreamBooth steps of one class",
             &["generator.dreambooth.steps_by_class={\"psoriasis\"=3}"],
@@ -54,6 +54,7 @@ fn an_edit_reruns_exactly_what_it_touches() {
                 "classifier/n=2/in-then-outpaint",
                 "check",
                 "contact",
+                "predictions",
             ]),
         ),
     ];
@@ -136,6 +137,7 @@ fn a_variant_adds_its_own_tasks() {
         generate/text-to-image@ddim/CLASS/r0/sources-0/generations-0
         generate/text-to-image@ddim/CLASS/r1/sources-0/generations-0
         lineage
+        predictions
         report"#]]
     .assert_eq(&added(
         "ddim",
@@ -156,6 +158,7 @@ fn a_variant_adds_its_own_tasks() {
         generate/text-to-image@prior/CLASS/r0/sources-0/generations-0
         generate/text-to-image@prior/CLASS/r1/sources-0/generations-0
         lineage
+        predictions
         prior/latents/text-to-image@prior
         prior/prompt/text-to-image@prior
         prior@prior
@@ -186,6 +189,7 @@ fn a_variant_adds_its_own_tasks() {
         generate/text-to-image@own/CLASS/r0/sources-0/generations-0
         generate/text-to-image@own/CLASS/r1/sources-0/generations-0
         lineage
+        predictions
         report"#]]
     .assert_eq(&added(
         "own",
