@@ -22,7 +22,7 @@ fn told(output: Output) -> String {
 
 /// Whether a task depends on how classifiers are trained.
 fn touched(label: &str) -> bool {
-    let after = ["lineage", "report"].contains(&label);
+    let after = ["lineage", "predictions", "report"].contains(&label);
     label.starts_with("classifier/") || label.starts_with("analysis/") || after
 }
 
