@@ -40,7 +40,11 @@ fn an_edit_reruns_exactly_what_it_touches() {
     };
     let cases: &[(&str, &[&str], Vec<String>)] = &[
         ("q of Benjamini-Hochberg", &["analysis.q=0.1"], downstream(&[])),
-        ("classifier epochs", &["classifier.epochs=1"], downstream(&["classifier/", "predictions"])),
+        (
+            "classifier epochs",
+            &["classifier.epochs=1"],
+            downstream(&["classifier/", "predictions"]),
+        ),
         (
             "DreamBooth steps of one class",
             &["generator.dreambooth.steps_by_class={\"psoriasis\"=3}"],

@@ -327,9 +327,13 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_clock_that_is_wrong_changes_nothing", a_clock_that_is_wrong_changes_nothing),
 ];
 
+/// A row of [`FOUND`].
+type Found =
+    (Start, &'static str, &'static str, &'static str, &'static str, usize, i32, &'static str);
+
 /// What was found, each once: what a disturbed run begins with, fault, role, call, path and number of the call,
 /// and how the run ends.
-const FOUND: &[(Start, &str, &str, &str, &str, usize, i32, &str)] = &[
+const FOUND: &[Found] = &[
     // The store was said to be deleted.
     (Start::Nothing, "EIO", "reproduce", "stat", ".titrate$", 9, 0, ""),
     // An index whose folder could not be looked at was thrown away.
