@@ -195,6 +195,11 @@ fn distance(name: &str, ours: &[u8], theirs: &[u8]) -> Option<f64> {
     apart(&read(ours)?, &read(theirs)?)
 }
 
+/// How far two numbers lie apart, as a part of the larger one where that is above 1.
+pub(super) fn relative(a: f64, b: f64) -> f64 {
+    (a - b).abs() / a.abs().max(b.abs()).max(1.0)
+}
+
 fn apart(ours: &Value, theirs: &Value) -> Option<f64> {
     let most = |all: &mut dyn Iterator<Item = Option<f64>>| {
         let mut largest = 0.0_f64;
@@ -206,7 +211,7 @@ fn apart(ours: &Value, theirs: &Value) -> Option<f64> {
     match (ours, theirs) {
         (Value::Number(a), Value::Number(b)) => {
             let (a, b) = (a.as_f64()?, b.as_f64()?);
-            Some((a - b).abs() / a.abs().max(b.abs()).max(1.0))
+            Some(relative(a, b))
         }
         (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
             most(&mut a.iter().zip(b).map(|(a, b)| apart(a, b)))

@@ -136,7 +136,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::io::Write as _;
 
     use super::*;
     use crate::id::{Digest, Key};
@@ -201,38 +200,5 @@ mod tests {
         eta.note(&finished("a", "slow", 10.0, 20.0), 20.0);
         assert_eq!(eta.seconds(20.0), Some(25.0));
         assert_eq!(eta.text(20.0), "about 25 s left");
-    }
-
-    /// Says how far off the time left was, at parts of a run whose journal TITRATE_JOURNAL names.
-    #[test]
-    fn a_journal_is_replayed() {
-        let mut said = std::io::stderr().lock();
-        let Ok(path) = std::env::var("TITRATE_JOURNAL") else {
-            let _ = writeln!(said, "skipped: TITRATE_JOURNAL names no journal of a run");
-            return;
-        };
-        let text = std::fs::read_to_string(path).unwrap();
-        let lines = text.lines().map(|line| {
-            let at =
-                serde_json::from_str::<serde_json::Value>(line).unwrap()["at"].as_u64().unwrap();
-            (at as f64 / 1000.0, serde_json::from_str::<Event>(line).unwrap())
-        });
-        let lines = lines.collect::<Vec<_>>();
-        let (first, last) = (lines[0].0, lines[lines.len() - 1].0);
-        let mut eta = Eta::default();
-        let mut parts = [1.0 / 3.0, 0.5, 2.0 / 3.0, 0.8].into_iter().peekable();
-        for (at, event) in &lines {
-            while let Some(part) = parts.next_if(|part| at - first >= part * (last - first)) {
-                let now = first + part * (last - first);
-                let told = eta.seconds(now).unwrap_or(f64::NAN);
-                let ratio = told / (last - now);
-                let _ = writeln!(
-                    said,
-                    "at {part:.2} of {:.0} s: {ratio:.2} of the truth",
-                    last - first
-                );
-            }
-            eta.note(event, *at);
-        }
     }
 }

@@ -7,7 +7,7 @@ use crate::archive::ArchiveError;
 use crate::exec::{ExecError, Stop};
 use crate::hub::HubError;
 use crate::remote::{ExchangeError, RemoteError};
-use crate::store::StoreError;
+use crate::store::{StoreError, is_of_the_disk};
 
 /// How the program ends; the table is in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +83,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if let Some(crate::study::StudyError::Read { source, .. }) = cause.downcast_ref() {
         // What is no file, or none that may be read, is one that should not have been named.
-        let is_of_the_disk = source.kind() == io::ErrorKind::StaleNetworkFileHandle
-            || source.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
-        return Some(if is_of_the_disk { Exit::Io } else { Exit::Study });
+        return Some(if is_of_the_disk(source) { Exit::Io } else { Exit::Study });
     }
     cause.downcast_ref().map(of_io_error)
 }

@@ -9,14 +9,10 @@ use crate::cli::common::{Pipeline, open_to_read, print, workspace};
 use crate::cli::exit::Exit;
 use crate::cli::export;
 use crate::cli::results::{key_of, last_receipt};
+use crate::data::sheet;
 use crate::data::webdataset::{self, Sample, ShardError};
-use crate::data::{Item, RgbImage, fit, sheet};
 use crate::store::StoreError;
-
-/// Images whose shorter sides have more pixels are shown at this size.
-const SIDE: usize = 128;
-/// Images with fewer pixels to a side are enlarged twice.
-const SMALL: usize = 64;
+use crate::wording::quoted;
 
 /// Why a shard could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +45,13 @@ pub(super) fn images(pipeline: &Pipeline, arguments: &Images) -> Result<Exit> {
     if items.is_empty() {
         bail!(
             "the output of {label} has no images in shards; `titrate show {}` lists what it has",
-            crate::wording::quoted(label)
+            quoted(label)
         );
     }
     let columns = usize::from(*columns);
     let path = workspace().join(file);
-    export::bytes(&path, &laid_out(&items, columns).to_png(label)?)
+    let images = items.iter().map(|item| item.image.clone()).collect::<Vec<_>>();
+    export::bytes(&path, &sheet::laid_out(&images, columns).to_png(label)?)
         .with_context(|| format!("write {}", path.display()))?;
     let mut text = format!("{}: {} of {count} images of {label}\n", file.display(), items.len());
     for (number, row) in items.chunks(columns).enumerate() {
@@ -63,16 +60,4 @@ pub(super) fn images(pipeline: &Pipeline, arguments: &Images) -> Result<Exit> {
     }
     print(&text)?;
     Ok(Exit::Done)
-}
-
-/// The images row by row, in an order that people can follow.
-fn laid_out(items: &[Item], columns: usize) -> RgbImage {
-    let side = |image: &RgbImage| image.width.min(image.height);
-    let shown = items.iter().map(|item| match side(&item.image) > SIDE {
-        true => fit::frame(&item.image, SIDE),
-        false => item.image.clone(),
-    });
-    let shown = shown.collect::<Vec<_>>();
-    let scale = if shown.iter().all(|image| side(image) <= SMALL) { 2 } else { 1 };
-    sheet::contact_sheet(&shown.iter().collect::<Vec<_>>(), columns, scale)
 }

@@ -133,7 +133,7 @@ fn changed_keys(
             && reasons.insert(reason.to_string())
         {
             let keys = study_keys::behind(&graph.task(id).label, freshness, study, store, root)?;
-            lines.extend(keys.iter().map(ToString::to_string));
+            lines.extend(keys);
         }
     }
     let lines = lines.into_iter().collect::<Vec<_>>();

@@ -14,7 +14,7 @@ use crate::cli::args::{Device, Executor, Reproduce, Which};
 use crate::cli::common::workspace;
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal};
-use crate::exec::{Place, Profile};
+use crate::exec::{self, Elsewhere, Options, Place, Profile};
 use crate::wording::quoted;
 
 pub(super) fn terminal(arguments: &Reproduce) -> Terminal {
@@ -26,8 +26,26 @@ pub(super) fn terminal(arguments: &Reproduce) -> Terminal {
     Terminal::new(show, rerun_command(&arguments.which))
 }
 
+/// How tasks run, in the store at `root`.
+pub(super) fn options(
+    arguments: &Reproduce,
+    root: &Path,
+    elsewhere: Option<Arc<dyn Elsewhere>>,
+) -> Result<Options> {
+    let (place, cores) = (place(arguments)?, exec::cores());
+    Ok(Options {
+        jobs: arguments.jobs.map(|jobs| jobs as usize).or(place.at_once()).unwrap_or(cores),
+        place,
+        cores,
+        keep_going: arguments.keep_going,
+        worker: worker_arguments(root)?,
+        interrupt: interrupt()?,
+        elsewhere,
+    })
+}
+
 /// Where tasks run.
-pub(super) fn place(arguments: &Reproduce) -> Result<Place> {
+fn place(arguments: &Reproduce) -> Result<Place> {
     let Some(path) = &arguments.profile else { return Ok(Place::Here) };
     let profile = Profile::read(&workspace().join(path))?;
     let missing = |table: &str| {
@@ -47,7 +65,7 @@ pub(super) fn worker_arguments(store: &Path) -> Result<Vec<OsString>> {
 }
 
 /// Set by the first SIGINT or SIGTERM; the second ends the process at once.
-pub(super) fn interrupt() -> Result<Arc<AtomicBool>> {
+fn interrupt() -> Result<Arc<AtomicBool>> {
     let interrupt = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         flag::register_conditional_shutdown(signal, Exit::Interrupted as i32, interrupt.clone())

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::cli::args::Reproduce;
 use crate::cli::common::Opened;
 use crate::cli::exit::Exit;
-use crate::cli::launch::{interrupt, place, terminal, worker_arguments};
+use crate::cli::launch::{options, terminal};
 use crate::exec::{self, Event, Options, Outcome, Stop};
 use crate::id::Digest;
 use crate::plan::{Graph, Input, TaskId};
@@ -148,16 +148,7 @@ fn alone(graph: &Graph, sample: &[TaskId], outcome: &Outcome) -> Result<Graph> {
 
 /// Runs the sample to its end, whichever of it fails.
 fn run(graph: &Graph, scratch: &Store, arguments: &Reproduce) -> Result<Outcome> {
-    let (place, cores) = (place(arguments)?, exec::cores());
-    let options = Options {
-        jobs: arguments.jobs.map(|jobs| jobs as usize).or(place.at_once()).unwrap_or(cores),
-        place,
-        cores,
-        keep_going: true,
-        worker: worker_arguments(scratch.root())?,
-        interrupt: interrupt()?,
-        elsewhere: None,
-    };
+    let options = Options { keep_going: true, ..options(arguments, scratch.root(), None)? };
     let mut terminal = terminal(arguments);
     let outcome = exec::run(graph, scratch, &options, &mut |event: &Event| terminal.tell(event))?;
     terminal.check_output()?;

@@ -13,12 +13,12 @@ use crate::cli::common::{
     workspace,
 };
 use crate::cli::exit::Exit;
-use crate::cli::launch::{interrupt, place, terminal, worker_arguments};
+use crate::cli::launch::{options, terminal, worker_arguments};
 use crate::cli::share_args::Shared;
 use crate::cli::source::{Source, setting};
 use crate::cli::terminal::Terminal;
 use crate::cli::{archive, compare, export, recheck, weights};
-use crate::exec::{self, Elsewhere, Event, Journal, Options, Outcome, Place, Stop};
+use crate::exec::{self, Elsewhere, Event, Journal, Outcome, Place, Stop};
 use crate::ml::device;
 use crate::plan::{Freshness, Graph, Input, TaskId, walk};
 use crate::replace::tidy;
@@ -310,22 +310,14 @@ fn run(
         Some(source) => drop(source.take_receipts(graph, store)?),
         None => recall(graph, store)?,
     }
-    let (place, cores) = (place(arguments)?, exec::cores());
-    if matches!(place, Place::Here) {
+    let elsewhere = source.map(|source| source.clone() as Arc<dyn Elsewhere>);
+    let options = options(arguments, store.root(), elsewhere)?;
+    if matches!(options.place, Place::Here) {
         refuse_unusable_device(graph, store)?;
     }
-    let options = Options {
-        jobs: arguments.jobs.map(|jobs| jobs as usize).or(place.at_once()).unwrap_or(cores),
-        place,
-        cores,
-        keep_going: arguments.keep_going,
-        worker: worker_arguments(store.root())?,
-        interrupt: interrupt()?,
-        elsewhere: source.map(|source| source.clone() as Arc<dyn Elsewhere>),
-    };
     let asked: Vec<String> =
         std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let head = serde_json::json!({ "command": asked, "study": resolved, "jobs": options.jobs, "cores": cores });
+    let head = serde_json::json!({ "command": asked, "study": resolved, "jobs": options.jobs, "cores": options.cores });
     let mut journal = Some(Journal::new(store, head));
     let mut emit = |event: &Event| {
         terminal.tell(event);

@@ -5,33 +5,33 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::plan::{Change, Freshness, Reason};
 use crate::store::{Runs, Store};
 use crate::study::LoadedStudy;
 
-/// A key of a study that is not as it was.
+/// A key that two studies have not got alike.
+#[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Changed {
-    key: String,
+    pub key: String,
     /// None: it was not there.
-    before: Option<String>,
+    pub before: Option<String>,
     /// None: it is no longer there.
-    after: Option<String>,
-    /// Where it is written now.
-    place: String,
+    pub after: Option<String>,
 }
 
 impl fmt::Display for Changed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or = |value: &Option<String>| value.clone().unwrap_or_else(|| "not there".into());
-        write!(f, "{}: {} -> {} ({})", self.key, or(&self.before), or(&self.after), self.place)
+        write!(f, "{}: {} -> {}", self.key, or(&self.before), or(&self.after))
     }
 }
 
 /// The keys that changed since a task last ran: those that have the changed values where any has, as
-/// a parameter is called as the last part of its key, otherwise all. None where no run on record
-/// made the task's last result.
+/// a parameter is called as the last part of its key, otherwise all; each with the place where it is
+/// written now. None where no run on record made the task's last result.
 ///
 /// # Errors
 /// If the store or the record of a run can't be read.
@@ -41,7 +41,7 @@ pub(super) fn behind(
     study: &LoadedStudy,
     store: &Store,
     root: &Path,
-) -> Result<Vec<Changed>> {
+) -> Result<Vec<String>> {
     let Freshness::Stale(Reason::Changed(changes)) = freshness else { return Ok(Vec::new()) };
     let last = store.history(label)?.last().copied();
     let Some(receipt) = last.map(|key| store.receipt(&key)).transpose()?.flatten() else {
@@ -50,9 +50,10 @@ pub(super) fn behind(
     let Some(before) = study_of_run(root, receipt.cost.started_unix_ms)? else {
         return Ok(Vec::new());
     };
-    let all = changed(&before, study)?;
+    let all = changed(&flat(&before)?, &flat(&study.resolved)?);
     let (own, others) = all.into_iter().partition::<Vec<_>, _>(|key| key.is_behind_one_of(changes));
-    Ok(if own.is_empty() { others } else { own })
+    let keys = if own.is_empty() { others } else { own };
+    Ok(keys.iter().map(|key| format!("{key} ({})", study.place(&key.key))).collect())
 }
 
 /// The resolved study of the run that went at a time.
@@ -70,16 +71,18 @@ fn study_of_run(root: &Path, unix_ms: u64) -> Result<Option<String>> {
     Ok(head.and_then(|head| head["study"].as_str().map(str::to_owned)))
 }
 
-fn changed(before: &str, study: &LoadedStudy) -> Result<Vec<Changed>> {
-    let (before, after) = (flat(before)?, flat(&study.resolved)?);
+/// The keys that differ, in their order.
+pub(super) fn changed(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+) -> Vec<Changed> {
     let keys = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
     let of = |key: &String| Changed {
         key: key.clone(),
         before: before.get(key).cloned(),
         after: after.get(key).cloned(),
-        place: study.place(key).to_string(),
     };
-    Ok(keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).map(of).collect())
+    keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).map(of).collect()
 }
 
 impl Changed {
@@ -129,15 +132,11 @@ mod tests {
             key: key.into(),
             before: Some("15".into()),
             after: Some("20".into()),
-            place: "study.toml:3:1".into(),
         };
         let changes = [change("params.training.epochs", "15", "20"), change("version", "1", "2")];
         assert!(of("classifier.epochs").is_behind_one_of(&changes));
         assert!(!of("classifier.batch").is_behind_one_of(&changes));
         assert!(!of("epochs").is_behind_one_of(&[change("params.epochs", "15", "30")]));
-        assert_eq!(
-            of("classifier.epochs").to_string(),
-            "classifier.epochs: 15 -> 20 (study.toml:3:1)"
-        );
+        assert_eq!(of("classifier.epochs").to_string(), "classifier.epochs: 15 -> 20");
     }
 }

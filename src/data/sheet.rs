@@ -1,6 +1,6 @@
 //! Contact sheets: images in a grid, enlarged by a whole factor, without text.
 
-use super::RgbImage;
+use super::{RgbImage, fit};
 
 /// Pixels between images and around the sheet.
 const GAP: usize = 2;
@@ -27,6 +27,22 @@ pub fn contact_sheet(images: &[&RgbImage], columns: usize, scale: usize) -> RgbI
         }
     }
     sheet
+}
+
+/// Screen pixels for one image pixel where images are small.
+const SCALE: usize = 2;
+/// Shorter sides of shown images in pixels, at most: a page of photographs is to be looked at, not
+/// searched.
+const SIDE: usize = 128;
+
+/// A sheet to be looked at: where any image is too large for that, all get sides of one length,
+/// otherwise all are enlarged.
+pub fn laid_out(images: &[RgbImage], columns: usize) -> RgbImage {
+    let large = images.iter().any(|image| image.width.min(image.height) > SIDE);
+    let smaller = images.iter().filter(|_| large).map(|image| fit::frame(image, SIDE));
+    let smaller = smaller.collect::<Vec<_>>();
+    let (images, scale) = if large { (smaller.as_slice(), 1) } else { (images, SCALE) };
+    contact_sheet(&images.iter().collect::<Vec<_>>(), columns, scale)
 }
 
 /// The first images of each row of a sheet of `columns` columns of square images at scale 1.

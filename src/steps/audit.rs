@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::context::{Context, json_output};
 use super::picture_set::PictureSet;
-use super::sheets::laid_out;
 use super::{Outputs, StepError};
 use crate::data::catalogue::{Record, value};
 use crate::data::duplicates::{self, Likeness, Pair};
+use crate::data::sheet::laid_out;
 use crate::data::split;
 use crate::fst;
 use crate::plan::kinds;

@@ -4,9 +4,10 @@ use super::context::{Context, json_output};
 use super::dreambooth::PREVIEWS;
 use super::images::shard;
 use super::pairs::Pairs;
-use super::sheets::{Legend, laid_out};
+use super::sheets::Legend;
 use super::{Outputs, StepError, previews};
-use crate::data::{Item, RgbImage, sheet};
+use crate::data::sheet::{self, laid_out};
+use crate::data::{Item, RgbImage};
 use crate::plan::kinds::{self, ShardSet};
 use crate::vocabulary::Arm;
 

@@ -2,8 +2,9 @@
 //! that it was made for and the mask that it was painted in.
 
 use super::context::{Context, json_output};
-use super::sheets::{Legend, laid_out};
+use super::sheets::Legend;
 use super::{Outputs, StepError};
+use crate::data::sheet::laid_out;
 use crate::data::{Item, RgbImage};
 use crate::ml::latent::mask::Mask;
 use crate::stats::quality::{Pair, Quality};

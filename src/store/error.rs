@@ -70,7 +70,7 @@ fn size(wanted: u64) -> String {
 
 /// Whether an error is one of the disk, the network behind it or the system, and says nothing of what
 /// is stored.
-pub(super) fn is_of_the_disk(error: &io::Error) -> bool {
+pub(crate) fn is_of_the_disk(error: &io::Error) -> bool {
     let known = [
         Errno::IO,
         Errno::STALE,

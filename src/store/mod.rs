@@ -42,6 +42,7 @@ mod work;
 use std::sync::Mutex;
 
 pub use artifact::{Artifact, Entry};
+pub(crate) use error::is_of_the_disk;
 pub use error::{Result, StoreError};
 pub use gc::{Dropped, GcReport};
 pub use inbox::Inbox;

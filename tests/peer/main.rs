@@ -36,16 +36,19 @@ fn python() -> String {
     std::env::var("TITRATE_PEER_PYTHON").unwrap_or_else(|_| "python3".into())
 }
 
-/// Why Python cannot be asked here.
-fn absent(imports: &str) -> Option<String> {
-    let asked = Command::new(python()).args(["-c", imports]).output();
-    match asked {
-        Ok(output) if output.status.success() => None,
-        Ok(output) => Some(
-            String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or("it fails").to_owned(),
-        ),
-        Err(error) => Some(error.to_string()),
-    }
+/// Whether Python lacks one of these packages here, which is said.
+fn lacks(packages: &str) -> bool {
+    let asked = Command::new(python()).args(["-c", &format!("import {packages}")]).output();
+    let why = match asked {
+        Ok(output) if output.status.success() => return false,
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            said.lines().last().unwrap_or("it fails").to_owned()
+        }
+        Err(error) => error.to_string(),
+    };
+    let _ = writeln!(std::io::stderr(), "skipped: {} cannot import {packages} ({why})", python());
+    true
 }
 
 /// Runs titrate on the smoke study with these parameters.
@@ -160,12 +163,7 @@ fn sample(folder: &Path, settings: &Path, tensors: &Path) {
 
 #[test]
 fn a_tuned_model_makes_the_same_image_in_diffusers() {
-    if let Some(why) = absent("import diffusers, torch, transformers") {
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: {} cannot import diffusers, torch and transformers ({why})",
-            python()
-        );
+    if lacks("diffusers, torch, transformers") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -4,18 +4,13 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{absent, python};
+use crate::{lacks, python};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/read_report.py");
 
 #[test]
 fn a_report_is_read_and_computed_anew_by_others() {
-    if let Some(why) = absent("import jsonschema, pandas, rocrate_validator") {
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: {} cannot import jsonschema, pandas and rocrate_validator ({why})",
-            python()
-        );
+    if lacks("jsonschema, pandas, rocrate_validator") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

@@ -1,14 +1,13 @@
 //! Shards that the Python package webdataset reads, and shards that it wrote.
 
 use std::fs;
-use std::io::Write;
 use std::process::Command;
 
 use serde_json::{Value, json};
 use titrate::data::webdataset::{self, ShardError, write_shard};
 use titrate::data::{Item, RgbImage, Synthetic, decode};
 
-use crate::{absent, python};
+use crate::{lacks, python};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/webdataset_round_trip.py");
 
@@ -61,12 +60,7 @@ fn expected(item: &Item) -> Value {
 
 #[test]
 fn shards_go_to_python_and_come_from_there() {
-    if let Some(why) = absent("import webdataset, PIL, numpy") {
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: {} cannot import webdataset, PIL and numpy ({why})",
-            python()
-        );
+    if lacks("webdataset, PIL, numpy") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

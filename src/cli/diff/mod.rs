@@ -3,7 +3,7 @@
 
 mod sides;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use anyhow::Result;
@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::cli::args::Diff;
 use crate::cli::common::{Pipeline, print};
+use crate::cli::compare::relative;
 use crate::cli::exit::Exit;
+use crate::cli::study_keys::{Changed, changed};
 use crate::report::Number;
 use crate::wording::some_of;
 use sides::Side;
@@ -27,14 +29,6 @@ struct Difference {
     study: Vec<Changed>,
     tasks: Tasks,
     numbers: Numbers,
-}
-
-/// A key of the study that is not the same; none where a side has not got it.
-#[derive(Debug, PartialEq, Serialize)]
-struct Changed {
-    key: String,
-    before: Option<String>,
-    after: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -93,16 +87,6 @@ pub(super) fn diff(pipeline: &Pipeline, arguments: &Diff) -> Result<Exit> {
     Ok(if difference.numbers.agree() { Exit::Done } else { Exit::TaskFailed })
 }
 
-fn changed(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Changed> {
-    let keys = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
-    let of = |key: &String| Changed {
-        key: key.clone(),
-        before: before.get(key).cloned(),
-        after: after.get(key).cloned(),
-    };
-    keys.into_iter().filter(|key| before.get(*key) != after.get(*key)).map(of).collect()
-}
-
 fn tasks(before: &Side, after: &Side) -> Tasks {
     let made = |side: &Side| {
         let tasks = side.lineage.tasks.iter();
@@ -158,7 +142,7 @@ fn parts(number: &Number) -> Option<Vec<f64>> {
 /// that is above 1; none where that can't be said.
 fn apart(ours: &Number, theirs: &Number) -> Option<f64> {
     let (ours, theirs) = (parts(ours)?, parts(theirs)?);
-    let far = |(a, b): (&f64, &f64)| (a - b).abs() / a.abs().max(b.abs()).max(1.0);
+    let far = |(a, b): (&f64, &f64)| relative(*a, *b);
     let far = ours.iter().zip(&theirs).map(far).fold(0.0, f64::max);
     (ours.len() == theirs.len() && far.is_finite()).then_some(far)
 }
@@ -208,14 +192,9 @@ impl Difference {
                 writeln!(text, "  {shown}").expect("a string grows");
             }
         };
-        let or = |value: &Option<String>| value.clone().unwrap_or_else(|| "not there".into());
-        let changed = self.study.iter();
-        let changed =
-            changed.map(|it| format!("{}: {} -> {}", it.key, or(&it.before), or(&it.after)));
-        list(
-            format!("study: {} differ", counted(self.study.len(), "key")),
-            &changed.collect::<Vec<_>>(),
-        );
+        let keys = self.study.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let noun = if keys.len() == 1 { "key differs" } else { "keys differ" };
+        list(format!("study: {} {noun}", keys.len()), &keys);
         let tasks = &self.tasks;
         let other = tasks.other.values().map(Vec::len).sum::<usize>();
         let kinds = tasks.other.iter();
@@ -253,10 +232,6 @@ impl Difference {
         }
         text
     }
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
