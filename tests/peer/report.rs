@@ -10,7 +10,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/read_repor
 
 #[test]
 fn a_report_is_read_and_computed_anew_by_others() {
-    if lacks("jsonschema, pandas, rocrate_validator") {
+    if lacks("jsonschema, pandas, rocrate_validator, rocrate") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
