@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{cargo, root, status, target};
+use crate::process::{cargo, exit_code, root, status, target};
 
 /// Threads of either side.
 const THREADS: &str = "2";
@@ -91,6 +91,8 @@ const BENCHES: &[(&str, &str, &[Case])] = &[
     ("ops", "single operations at the same shapes", OPS),
 ];
 
+const GRAPHS: &str = "[--rounds N] [--tasks N]";
+
 /// Runs the bench that `arguments` name; lists them without any.
 pub fn bench(arguments: &[String]) -> Result<ExitCode> {
     let Some((name, options)) = arguments.split_first() else {
@@ -102,11 +104,18 @@ pub fn bench(arguments: &[String]) -> Result<ExitCode> {
             "cargo xtask bench full   a generator of Stable Diffusion 2.1-base's size, titrate alone\n    {}",
             full::OPTIONS
         );
+        println!(
+            "cargo xtask bench graphs {GRAPHS}\n    what the harness costs: graphs of 300 to 100,000 tiny tasks, beside ninja and Snakemake"
+        );
         return Ok(ExitCode::SUCCESS);
     };
     if name == "full" {
         full::full(options)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if name == "graphs" {
+        let mut graphs = cargo(&["bench", "--quiet", "--profile", "release", "--bench", "graphs"]);
+        return Ok(exit_code(status(graphs.args(["--package", "titrate", "--"]).args(options))?));
     }
     let Some((_, _, cases)) = BENCHES.iter().find(|(bench, ..)| bench == name) else {
         bail!("no such bench: {name}; `cargo xtask bench` lists them");

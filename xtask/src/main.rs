@@ -16,6 +16,8 @@ cargo xtask test                          everything that CI runs (also: cargo x
 cargo xtask bench [NAME] [--rounds N] [--case NAME]
                                           time titrate against PyTorch and diffusers in turns; without NAME, list the benches
 cargo xtask bench full [OPTIONS]          time a generator of Stable Diffusion's size, and say how much memory it takes
+cargo xtask bench graphs [--rounds N] [--tasks N]
+                                          what the harness costs: graphs of up to 100,000 tiny tasks, beside ninja and Snakemake
 cargo xtask fuzz [--rounds N] [--seed N]  the readers of files from outside under N mutations each (default: 2 million)
 cargo xtask torture [--minutes N] [--every-fault]
                                           kills, damaged files, faults of the disk and two runs at once on a toy study, for N
