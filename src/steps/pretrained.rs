@@ -52,8 +52,12 @@ pub fn run(params: kinds::Pretrained, context: &mut Context) -> Result<Outputs, 
         texts.insert(TOKENIZER.0.to_owned(), vocabulary.vocab_json);
         texts.insert(TOKENIZER.1.to_owned(), vocabulary.merges_txt);
     }
-    let vae = weights.remove("vae").unwrap_or_default().renamed(vae::current_name)?;
-    weights.insert("vae".into(), vae);
+    for (room, rename) in
+        [("vae", vae::current_name as fn(&str) -> String), ("text_encoder", clip::former_name)]
+    {
+        let named = weights.remove(room).unwrap_or_default().renamed(rename)?;
+        weights.insert(room.into(), named);
+    }
     let models = Models { texts, weights };
     models.check(params.conditioning)?;
     let Models { texts, weights } = models;

@@ -3,6 +3,7 @@
 //! torch, diffusers, transformers and webdataset: the one that TITRATE_PEER_PYTHON names, or
 //! `python3`; without them a test says so and passes.
 
+mod pictures;
 mod report;
 mod shards;
 
@@ -51,14 +52,14 @@ fn lacks(packages: &str) -> bool {
     true
 }
 
-/// Runs titrate on the smoke study with these parameters.
-fn titrate(arguments: &[&str], sets: &[String], store: &Path) {
+/// Runs titrate on the smoke study with these parameters; returns its stdout.
+fn titrate(arguments: &[&str], sets: &[String], store: &Path) -> Vec<u8> {
     let study = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/smoke.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
-    command.args(arguments).args(if arguments[0] == "export" {
-        vec!["--study", study]
-    } else {
+    command.args(arguments).args(if arguments[0] == "reproduce" {
         vec![study, "--quiet"]
+    } else {
+        vec!["--study", study]
     });
     // A model of one class: the smallest that can be exported.
     command.args(["--set", "generator.dreambooth.models=per-class"]);
@@ -67,6 +68,7 @@ fn titrate(arguments: &[&str], sets: &[String], store: &Path) {
     }
     let output = command.arg("--store").arg(store).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 fn text(folder: &Path, name: &str) -> String {
@@ -197,5 +199,27 @@ fn a_tuned_model_makes_the_same_image_in_diffusers() {
             .unwrap();
         let _ = write!(std::io::stderr(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        if let "sd21" | "inpainting" = name {
+            saved_again_is_the_same(conditioning, &pipeline, &store);
+        }
     }
+}
+
+/// diffusers loads an exported pipeline and saves it again: a study takes either, and has the same
+/// weights.
+fn saved_again_is_the_same(conditioning: &str, exported: &Path, store: &Path) {
+    let again = exported.with_extension("again");
+    let script = "import sys, diffusers; diffusers.DiffusionPipeline.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[2])";
+    let saved = Command::new(python()).args(["-c", script]).args([exported, &again]).output();
+    let saved = saved.unwrap();
+    assert!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
+    let label = format!("pretrained/{conditioning}");
+    let key = format!("base.pretrained.{}", conditioning.replace('-', "_"));
+    let [first, second] = [exported, &again].map(|pipeline| {
+        let sets = ["images.size=16".to_owned(), format!("{key}={}", pipeline.display())];
+        titrate(&["reproduce", "--only", &label], &sets, store);
+        [UNET.1, VAE.1, TEXT.1].map(|name| titrate(&["cat", &label, name], &sets, store))
+    });
+    assert!(first.iter().all(|weights| weights.len() > 1000));
+    assert!(first == second, "the weights of {label} are others");
 }

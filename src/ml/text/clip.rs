@@ -223,9 +223,16 @@ pub struct TextEncoder {
     final_layer_norm: LayerNorm,
 }
 
+/// The name, `text_model.embeddings...`, that transformers before 5 gave a tensor, for
+/// [`crate::ml::params::StateDict::renamed`]: since then names have no `text_model.`.
+pub fn former_name(name: &str) -> String {
+    let is_present =
+        ["embeddings.", "encoder.", "final_layer_norm."].iter().any(|head| name.starts_with(head));
+    if is_present { format!("text_model.{name}") } else { name.to_owned() }
+}
+
 impl TextEncoder {
-    /// Tensors are named `text_model.embeddings...`, or without `text_model.` where `vb` has them
-    /// so (transformers 5).
+    /// Tensors are named as [`former_name`] names them.
     pub fn new(config: &Config, vb: VarBuilder) -> Result<Self> {
         if config.num_attention_heads == 0
             || !config.hidden_size.is_multiple_of(config.num_attention_heads)
@@ -236,11 +243,7 @@ impl TextEncoder {
                 config.hidden_size
             );
         }
-        let vb = if vb.contains_tensor("embeddings.token_embedding.weight") {
-            vb
-        } else {
-            vb.pp("text_model")
-        };
+        let vb = vb.pp("text_model");
         let embedding = |name: &str, rows: usize| {
             vb.pp("embeddings").pp(name).get_with_hints(
                 (rows, config.hidden_size),
@@ -325,6 +328,7 @@ mod tests {
             .renamed(|name| name.strip_prefix("text_model.").unwrap().to_owned())
             .unwrap();
         for stored in [stored, bare] {
+            let stored = stored.renamed(former_name).unwrap();
             let frozen = Params::frozen_from(stored, DType::F32, &Device::Cpu);
             let again = frozen.build(|vb| TextEncoder::new(&config(12), vb)).unwrap();
             assert_eq!(

@@ -15,7 +15,7 @@ pub struct Pretrained {
 
 impl Spec for Pretrained {
     const KIND: Kind =
-        Kind { name: "pretrained", version: 1, noun: "pretrained pipeline", on_device: false };
+        Kind { name: "pretrained", version: 2, noun: "pretrained pipeline", on_device: false };
 }
 
 impl Pretrained {
