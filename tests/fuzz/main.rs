@@ -15,6 +15,8 @@ use titrate::seed::Seed;
 
 /// Mutations of each reader's seeds, unless `TITRATE_FUZZ_ROUNDS` says another number.
 const ROUNDS: usize = 50_000;
+/// What no input may make this process take: bytes.
+const MOST_MEMORY: u64 = 1 << 30;
 /// What the mutations are drawn from, unless `TITRATE_FUZZ_SEED` says another number.
 const SEED: u64 = 1;
 
@@ -117,7 +119,21 @@ fn survive(name: &str, seeds: &[Vec<u8>], reader: fn(&[u8])) {
         }
         longest = longest.max(started.elapsed());
     }
-    let _ = writeln!(std::io::stderr(), "{name}: {rounds} inputs, the slowest took {longest:.0?}");
+    let peak = peak_memory();
+    let _ = writeln!(
+        std::io::stderr(),
+        "{name}: {rounds} inputs, the slowest took {longest:.0?}; at most {} MB so far, of all readers",
+        peak / 1_000_000
+    );
+    assert!(peak < MOST_MEMORY, "{name}: {peak} bytes");
+}
+
+/// The most memory that this process had, in bytes; 0 where the system doesn't say.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.map_or(0, |kib| kib * 1024)
 }
 
 #[test]

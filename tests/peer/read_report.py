@@ -3,12 +3,13 @@
     python read_report.py REPORT_FOLDER
 
 JSON files against their schemas (jsonschema), every CSV file and the predictions (pandas), accuracies and differences of accuracies
-from the predictions, and the RO-Crate (rocrate-validator). Prints what was checked.
+from the predictions, LaTeX tables (pdflatex, where it is) and the RO-Crate (rocrate-validator). Prints what was checked.
 """
 
 import importlib.metadata
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -70,6 +71,23 @@ def check_numbers():
     print(f"{len(predictions)} predictions give {compared['accuracy']} accuracies and {compared['difference']} differences again")
 
 
+def check_latex():
+    """As in a paper: each table is read by a document with booktabs."""
+    tables = sorted(data.glob("*.tex"))
+    if not shutil.which("pdflatex"):
+        print(f"{len(tables)} LaTeX tables not set: there is no pdflatex")
+        return
+    inputs = "\n\n".join(f"\\input{{{table.resolve()}}}" for table in tables)
+    document = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
+    with tempfile.TemporaryDirectory() as place:
+        (pathlib.Path(place) / "tables.tex").write_text(document)
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, errors="replace")
+        log = (pathlib.Path(place) / "tables.log").read_text(errors="replace")
+    assert done.returncode == 0 and "Missing character" not in log, done.stdout
+    print(f"{len(tables)} LaTeX tables set")
+
+
 def keep_context(cache):
     """Puts RO-Crate 1.1's context, which the package rocrate carries, where the validator keeps what it has fetched."""
     address = "https://w3id.org/ro/crate/1.1/context"
@@ -96,4 +114,5 @@ def check_crate():
 check_schemas()
 check_tables()
 check_numbers()
+check_latex()
 check_crate()

@@ -1,0 +1,73 @@
+//! A thousand pictures of random encodings: read as Pillow reads them, or refused by name.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+
+use titrate::data::decode;
+
+use crate::{lacks, python};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peer/random_pictures.py");
+/// What the encodings are drawn from.
+const SEED: &str = "1";
+const COUNT: usize = 1000;
+
+/// How a picture fared.
+enum Read {
+    /// The furthest that a level is from Pillow's.
+    Within(u8),
+    Refused(String),
+}
+
+fn read(path: &Path, name: &str) -> Read {
+    let expected = fs::read(path.join(format!("{name}.ppm"))).unwrap();
+    let image = match decode::decode(&fs::read(path.join(name)).unwrap(), name) {
+        Ok(image) => image,
+        Err(error) => return Read::Refused(error.to_string()),
+    };
+    let head = format!("P6\n{} {}\n255\n", image.width, image.height);
+    let Some(pixels) = expected.strip_prefix(head.as_bytes()) else {
+        panic!("{name}: {} x {} is not the size that Pillow reads", image.width, image.height)
+    };
+    let furthest = image.pixels.iter().zip(pixels).map(|(ours, theirs)| ours.abs_diff(*theirs));
+    Read::Within(furthest.max().unwrap())
+}
+
+#[test]
+fn random_encodings_are_read_as_pillow_reads_them() {
+    if lacks("numpy, PIL") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let count = COUNT.to_string();
+    let mut command = Command::new(python());
+    let output = command.args([SCRIPT, SEED, &count]).arg(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let names = fs::read_dir(folder.path()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| !name.ends_with(".ppm")).collect();
+    names.sort();
+    assert_eq!(names.len(), COUNT);
+    let (mut furthest, mut refused, mut wrong) = (0, Vec::new(), Vec::new());
+    for name in names {
+        // Decoders may round what was coded with losses differently.
+        let allowed = if name.ends_with(".jpg") || name.ends_with(".lossy.webp") { 2 } else { 0 };
+        match read(folder.path(), &name) {
+            Read::Within(levels) if levels <= allowed => furthest = furthest.max(levels),
+            Read::Within(levels) => wrong.push(format!("{name} is off by {levels}")),
+            Read::Refused(error) => refused.push(error),
+        }
+    }
+    let _ = writeln!(
+        std::io::stderr(),
+        "{COUNT} pictures: {}{} refused, the others within {furthest} levels",
+        String::from_utf8_lossy(&output.stdout).trim_end().to_owned() + "; ",
+        refused.len(),
+    );
+    // Nothing else has a reason to be refused.
+    let unread = refused.iter().filter(|error| !error.contains("it is arithmetically coded"));
+    wrong.extend(unread.cloned());
+    assert!(wrong.is_empty(), "{} of {COUNT}:\n{}", wrong.len(), wrong.join("\n"));
+}
