@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::cli::args::{Check, Device, Executor, Reproduce};
 use crate::cli::common::{
-    AUDIT, Opened, Pipeline, REPORT, is_read_by_commands, load_study, open, print, say, warnings,
-    workspace,
+    AUDIT, Opened, Pipeline, REPORT, is_read_by_commands, load_study, open, open_to_read, print,
+    say, warnings, workspace,
 };
 use crate::cli::exit::Exit;
 use crate::cli::launch::{options, terminal, worker_arguments};
@@ -25,16 +25,13 @@ use crate::replace::tidy;
 use crate::report;
 use crate::sources;
 use crate::stats::audit::Audit;
-use crate::store::{Artifact, Store};
+use crate::store::{Artifact, Store, StoreError};
 use crate::study::Goal;
 use crate::wording::causes;
 
 pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Exit> {
     sources::fetch(&load_study(&arguments.which.study, &arguments.which.place.sets)?, "")?;
-    let mut opened = open(pipeline, &arguments.which)?;
-    if let Some(label) = &arguments.only {
-        opened.graph = opened.graph.restricted_to(label)?;
-    }
+    let opened = open_to_run(pipeline, arguments)?;
     let Opened { study, store, graph } = &opened;
     let out = arguments.out.clone().unwrap_or_else(|| Path::new("reports").join(&study.name));
     let folder = workspace().join(&out);
@@ -68,6 +65,30 @@ pub(super) fn reproduce(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Ex
     }
     terminal.check_output()?;
     Ok(exit)
+}
+
+/// Opens a study's store and the graph that is asked for. A store that can't be written to serves
+/// where nothing is left to run: its report can be had.
+fn open_to_run(pipeline: &Pipeline, arguments: &Reproduce) -> Result<Opened> {
+    let restricted = |mut opened: Opened| {
+        if let Some(label) = &arguments.only {
+            opened.graph = opened.graph.restricted_to(label)?;
+        }
+        Ok(opened)
+    };
+    let error = match open(pipeline, &arguments.which) {
+        Err(error) if error.downcast_ref().is_some_and(StoreError::is_read_only) => error,
+        opened => return restricted(opened?),
+    };
+    let opened = restricted(open_to_read(pipeline, &arguments.which)?)?;
+    let (graph, assessed) = (&opened.graph, walk(&opened.graph, &opened.store)?);
+    let to_run = |id: &TaskId| !matches!(assessed[id.index()].freshness, Freshness::Fresh(_));
+    let Some(first) = graph.ids().find(to_run) else { return Ok(opened) };
+    let (count, first) = (graph.ids().filter(to_run).count(), &graph.task(first).label);
+    Err(error.context(format!(
+        "the store can't be written to, and {} to run, such as {first}; --store names another",
+        if count == 1 { "a task is still".to_owned() } else { format!("{count} tasks are still") }
+    )))
 }
 
 /// Writes what a report's folder has beside the report: the summary of the run, where it ran

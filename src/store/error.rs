@@ -90,6 +90,12 @@ pub(crate) fn is_of_the_disk(error: &io::Error) -> bool {
 }
 
 impl StoreError {
+    /// Whether it comes from files or a file system that this process may not write to.
+    pub fn is_read_only(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     /// The error of an I/O call on `path`; a full disk becomes [`StoreError::NoSpace`].
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::write(action, path, 0, source)

@@ -129,9 +129,7 @@ impl Store {
             _ => {}
         }
         match Self::open(root) {
-            Err(StoreError::Io { source, .. }) if is_read_only(&source) => {
-                Self::open_aside(Some(root))
-            }
+            Err(error) if error.is_read_only() => Self::open_aside(Some(root)),
             Err(StoreError::Busy { holder, .. }) => {
                 let mut store = Self::open_aside(Some(root))?;
                 store.opening.holder = Some(holder);
@@ -258,10 +256,6 @@ fn copy_files(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn is_read_only(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// A folder's device and inode.

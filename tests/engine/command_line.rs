@@ -61,6 +61,10 @@ impl Workspace {
         Self::new(|folder| toy::chain(&folder.join("source").display().to_string()))
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -9,6 +9,7 @@ mod elsewhere;
 mod faults;
 mod jobs;
 mod queue;
+mod read_only;
 mod runs;
 mod share;
 mod torture;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         runs::TESTS,
         queue::TESTS,
         command_line::TESTS,
+        read_only::TESTS,
         share::TESTS,
         elsewhere::TESTS,
         jobs::TESTS,
