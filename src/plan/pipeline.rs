@@ -299,7 +299,9 @@ impl Builder<'_> {
             .plentiful
             .map(|plentiful| self.check(base, &real, plentiful, &shards))
             .transpose()?;
-        let quality = self.quality(base, &real, &shards)?;
+        let compared = self.compared(base, &real, &shards)?;
+        let quality = compared.as_ref().map(|compared| self.quality(compared)).transpose()?;
+        let tsne = compared.as_ref().map(|compared| self.tsne(compared)).transpose()?;
         let contact =
             has_synthetic.then(|| self.contact(pool, &shards, &models, quality)).transpose()?;
         let mut inputs = Vec::new();
@@ -314,6 +316,7 @@ impl Builder<'_> {
         inputs.extend(contact.map(|contact| role("contact", contact)));
         inputs.extend(check.map(|check| role("check", check)));
         inputs.extend(quality.map(|quality| role("quality", quality)));
+        inputs.extend(tsne.map(|tsne| role("tsne", tsne)));
         inputs.extend(self.decoded()?.map(|(_, audit)| role("audit", audit)));
         inputs.extend(models.iter().map(|model| role(&model.training.role, model.task)));
         inputs.push(role("lineage", self.lineage(&classifiers)?));

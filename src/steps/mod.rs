@@ -45,6 +45,7 @@ mod report;
 mod scores;
 mod sheets;
 mod training_set;
+mod tsne;
 mod unet;
 mod unpack;
 

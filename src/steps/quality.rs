@@ -11,26 +11,45 @@ use crate::vocabulary::Arm;
 /// Output: quality.json.
 pub fn run(params: kinds::Quality, context: &mut Context) -> Result<Outputs, StepError> {
     let seed = context.seed()?;
-    let classes = params.sources.keys().cloned().collect::<Vec<_>>();
-    let (_, known) = read(context, "pool")?;
-    let sources = reals(&known, &classes, &params.sources)?;
-    let sources = sources.into_iter().map(|at| &known[at]).collect::<Vec<_>>();
-    let real = |role: &str| samples(context, role, &classes, |_| true);
-    let (pool, held_out) = (real("pool")?, real("held_out")?);
-    let mut arms = Vec::new();
-    for (done, arm) in params.arms.iter().enumerate() {
-        let made = made_by(context, arm, &params, &classes, &sources)?;
-        arms.push((arm.to_string(), made));
-        context.images(done + 1, params.arms.len());
+    let sets = Sets::read(&params, context)?;
+    Ok(vec![json_output("quality.json", &assess(&sets.images(), &seed))])
+}
+
+/// The images that are compared.
+pub(super) struct Sets {
+    classes: Vec<String>,
+    generations: usize,
+    pool: Vec<Sample>,
+    held_out: Vec<Sample>,
+    arms: Vec<(String, Vec<Sample>)>,
+}
+
+impl Sets {
+    pub fn read(params: &kinds::Quality, context: &mut Context) -> Result<Self, StepError> {
+        let classes = params.sources.keys().cloned().collect::<Vec<_>>();
+        let (_, known) = read(context, "pool")?;
+        let sources = reals(&known, &classes, &params.sources)?;
+        let sources = sources.into_iter().map(|at| &known[at]).collect::<Vec<_>>();
+        let real = |role: &str| samples(context, role, &classes, |_| true);
+        let (pool, held_out) = (real("pool")?, real("held_out")?);
+        let mut arms = Vec::new();
+        for (done, arm) in params.arms.iter().enumerate() {
+            let made = made_by(context, arm, params, &classes, &sources)?;
+            arms.push((arm.to_string(), made));
+            context.images(done + 1, params.arms.len());
+        }
+        Ok(Self { classes, generations: params.generations, pool, held_out, arms })
     }
-    let images = Images {
-        classes: &classes,
-        generations: params.generations,
-        pool: &pool,
-        held_out: &held_out,
-        arms: &arms,
-    };
-    Ok(vec![json_output("quality.json", &assess(&images, &seed))])
+
+    pub fn images(&self) -> Images<'_> {
+        Images {
+            classes: &self.classes,
+            generations: self.generations,
+            pool: &self.pool,
+            held_out: &self.held_out,
+            arms: &self.arms,
+        }
+    }
 }
 
 /// The first generations of an arm's images of the sources.

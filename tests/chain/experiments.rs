@@ -64,7 +64,7 @@ const EDITS: &[(&str, &[&str])] = &[
             "report",
         ],
     ),
-    ("[quality]\nsources = 2\n", &["contact", "lineage", "quality", "report"]),
+    ("[quality]\nsources = 2\n", &["contact", "lineage", "quality", "report", "tsne"]),
     (
         "[usages.light]\nweight = 0.5\nshare = 0.5\n[usages.best]\nchoose = \"confident\"\ncandidates = 2\n\
          [experiments.use]\nn = [2]\ndoses = [1]\narms = [\"inpaint\", \"inpaint+light\", \"inpaint+best\"]\n",

@@ -31,6 +31,7 @@ mod released;
 mod report;
 mod scores;
 mod training_images;
+mod tsne;
 mod unet;
 mod unpack;
 
@@ -64,6 +65,7 @@ pub use released::Released;
 pub use report::{KindCount, Report, ReportedExperiment, Training};
 pub use scores::Scores;
 pub use training_images::TrainingImages;
+pub use tsne::Tsne;
 pub use unet::UNet;
 pub use unpack::Unpack;
 
@@ -98,6 +100,7 @@ macro_rules! for_each_kind {
             check::Check,
             contact::Contact,
             quality::Quality,
+            tsne::Tsne,
             analysis::Analysis,
             predictions::Predictions,
             lineage::Lineage,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::place::{Shard, Shards};
 use super::{BaseInputs, Builder, Real, role};
-use crate::plan::graph::{PlanError, TaskId};
+use crate::plan::graph::{Input, PlanError, TaskId};
 use crate::plan::kinds::{self, ShardSet};
 use crate::study::Study;
 use crate::vocabulary::Arm;
@@ -54,15 +54,26 @@ pub(super) fn shown_sources(study: &Study, shards: &Shards) -> BTreeMap<String, 
     sources.filter(|(_, sources)| !sources.is_empty()).collect()
 }
 
+/// Images of each set that t-SNE shows, at most.
+const SHOWN: usize = 200;
+/// Neighbours that an image's surroundings have in t-SNE, as scikit-learn has them.
+const PERPLEXITY: f64 = 30.0;
+
+/// Where the images that are compared are.
+pub(super) struct Compared {
+    params: kinds::Quality,
+    inputs: Vec<(String, Input)>,
+}
+
 impl Builder<'_> {
     /// None without synthetic images, where the study asks for none, or where no class has images
     /// by every arm.
-    pub(super) fn quality(
+    pub(super) fn compared(
         &mut self,
         base: &BaseInputs,
         real: &Real,
         shards: &Shards,
-    ) -> Result<Option<TaskId>, PlanError> {
+    ) -> Result<Option<Compared>, PlanError> {
         let study = self.study;
         let (arms, sources) = (study.arms(), shown_sources(study, shards));
         if arms.is_empty() || sources.is_empty() {
@@ -95,7 +106,21 @@ impl Builder<'_> {
             }
         }
         let params = kinds::Quality { arms, shards: sets, sources, generations };
+        Ok(Some(Compared { params, inputs }))
+    }
+
+    pub(super) fn quality(&mut self, compared: &Compared) -> Result<TaskId, PlanError> {
+        let Compared { params, inputs } = compared;
         let seed = Some(self.seed.child("quality"));
-        self.add("quality".into(), &params, inputs, seed, params.work()).map(Some)
+        self.add("quality".into(), params, inputs.clone(), seed, params.work())
+    }
+
+    pub(super) fn tsne(&mut self, compared: &Compared) -> Result<TaskId, PlanError> {
+        let params = kinds::Tsne {
+            compared: compared.params.clone(),
+            most: SHOWN,
+            perplexity: PERPLEXITY,
+        };
+        self.add("tsne".into(), &params, compared.inputs.clone(), None, params.work())
     }
 }

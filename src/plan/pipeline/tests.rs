@@ -355,7 +355,8 @@ fn quality_reads_first_generations_of_sources_that_all_arms_have() {
     };
     let without = planned(&[&sets[..1], &sets[2..]].concat());
     let added = &labels(&graph, |_| true) - &labels(&without, |_| true);
-    assert_eq!(added, BTreeSet::from(["quality".to_owned()]), "heads have the features already");
+    let expected = ["quality", "tsne"].map(String::from);
+    assert_eq!(added, BTreeSet::from(expected), "heads have the features already");
     let none = planned(&["quality.sources=6", "experiment.arms=[\"reseeded\"]"]);
     assert_eq!(of_kind(&none, kinds::Quality::KIND.name).count(), 0);
 }

@@ -10,6 +10,7 @@ mod nearest;
 mod paired;
 mod plane;
 mod sample;
+mod tsne;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,7 @@ pub use nearest::{Pair, nearest};
 pub use paired::{PERMUTATIONS, Paired, paired};
 pub use plane::Plane;
 pub use sample::{Sample, distance};
+pub use tsne::{Embedded, EmbeddedArm, NEAREST, embed};
 
 /// An image is very near to a real one if it lies nearer than this quantile of held-out real images
 /// does to its nearest one.

@@ -238,3 +238,67 @@ fn too_few_images_are_not_compared_as_wholes() {
     let quality = assess(&images, &Seed::of_study(1));
     assert_eq!((quality.compared, quality.arms[0].set.closeness), (3, None));
 }
+
+/// Against scikit-learn (tests/fixtures/tsne.py): as small a divergence from the same
+/// probabilities, the same in each run.
+#[test]
+fn t_sne_descends_as_far_as_scikit_learns() {
+    #[derive(Deserialize)]
+    struct Reference {
+        perplexity: f64,
+        rows: Rows,
+        probabilities: Rows,
+        divergence: f64,
+    }
+    let reference: Reference =
+        serde_json::from_str(include_str!("../../../tests/fixtures/tsne.json")).unwrap();
+    let rows = reference.rows.iter().map(Vec::as_slice).collect::<Vec<_>>();
+    let points = tsne::descend(&rows, reference.perplexity);
+    assert_eq!(points, tsne::descend(&rows, reference.perplexity));
+    let near = |i: usize, j: usize| 1.0 / (1.0 + distance(&points[i], &points[j]).powi(2));
+    let pairs = || (0..rows.len()).flat_map(|i| (0..rows.len()).map(move |j| (i, j)));
+    let pairs = || pairs().filter(|(i, j)| i != j);
+    let all = pairs().map(|(i, j)| near(i, j)).sum::<f64>();
+    let divergence = pairs().map(|(i, j)| {
+        let p = reference.probabilities[i][j];
+        if p > 0.0 { p * (p * all / near(i, j)).ln() } else { 0.0 }
+    });
+    let divergence = divergence.sum::<f64>();
+    let ratio = divergence / reference.divergence;
+    assert!((0.9..1.02).contains(&ratio), "{divergence}, scikit-learn {}", reference.divergence);
+}
+
+/// Images of one cloud mix, those of two do not; of too few nothing is said.
+#[test]
+fn the_share_of_real_neighbours_tells_sets_apart() {
+    let classes = ["a", "b"].map(String::from);
+    let cloud = |seed: u64, count: usize, shift: f64| {
+        let values = Seed::of_study(seed).normals(count * 4);
+        let sample = |(at, values): (usize, &[f32])| Sample {
+            id: at.to_string(),
+            class: at % 2,
+            source: None,
+            features: values.iter().map(|value| f64::from(*value) + shift).collect(),
+        };
+        values.chunks_exact(4).enumerate().map(sample).collect::<Vec<_>>()
+    };
+    let (pool, held_out) = (cloud(1, 60, 0.0), cloud(2, 60, 0.0));
+    let arms = [("same".to_owned(), cloud(3, 60, 0.0)), ("apart".to_owned(), cloud(4, 60, 9.0))];
+    let images =
+        |held_out| Images { classes: &classes, generations: 1, pool: &pool, held_out, arms: &arms };
+    let embedded = embed(&images(&held_out), 40, 10.0).unwrap();
+    assert_eq!(
+        (embedded.each, embedded.held_out.len(), embedded.arms[1].points.len()),
+        (40, 40, 40)
+    );
+    let [same, apart] = [0, 1].map(|arm| embedded.arms[arm].real);
+    assert!((same - embedded.mixed()).abs() < 0.08 && apart == 0.0, "{same}, {apart}");
+    let spread = |points: &[[f64; 2]]| {
+        let mean = [0, 1].map(|axis| points.iter().map(|point| point[axis]).sum::<f64>() / 40.0);
+        (mean, points.iter().map(|point| distance(point, &mean)).fold(0.0, f64::max))
+    };
+    let (real, width) = spread(&embedded.held_out);
+    let (other, _) = spread(&embedded.arms[1].points);
+    assert!(distance(&real, &other) > width, "two clouds stay two");
+    assert_eq!(embed(&images(&held_out[..8]), 40, 10.0), None);
+}
