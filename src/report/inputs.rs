@@ -11,7 +11,7 @@ use crate::id::Digest;
 use crate::stats::analysis::{Analysis, Verdict};
 use crate::stats::audit::Audit;
 use crate::stats::check::Check;
-use crate::stats::quality::Quality;
+use crate::stats::quality::{Embedded, Quality};
 use crate::vocabulary::Claim;
 
 /// Everything that a report shows.
@@ -27,6 +27,8 @@ pub struct Inputs {
     pub check: Option<Check>,
     /// Synthetic beside real images in a feature space; none where the study compares none.
     pub quality: Option<Quality>,
+    /// Some of those images in one plane; none where there are too few of them.
+    pub neighbours: Option<Embedded>,
     /// The audit of the pictures; none where images are rendered or come ready-made.
     pub audit: Option<AuditPage>,
     /// Real beside synthetic images; none without synthetic ones.

@@ -19,7 +19,9 @@ use crate::stats::audit::{
 use crate::stats::check::{
     Check, ClassCheck, Distances, Recognition, Reconstruction, StrategyCheck,
 };
-use crate::stats::quality::{ArmQuality, Closeness, Pair, Paired, Quality, SetQuality};
+use crate::stats::quality::{
+    ArmQuality, Closeness, Embedded, EmbeddedArm, Pair, Paired, Quality, SetQuality,
+};
 use crate::vocabulary::{Correction, Regime};
 
 const CLASSES: [&str; 9] = [
@@ -188,6 +190,28 @@ fn quality() -> Quality {
     }
 }
 
+/// Sets on circles side by side.
+fn neighbours() -> Embedded {
+    let circle = |place: usize| {
+        let point = |at: usize| {
+            let turn = at as f64 * 0.6;
+            [9.0 * place as f64 + 6.0 * turn.cos(), 6.0 * turn.sin()]
+        };
+        (0..24).map(point).collect()
+    };
+    let arm = |(place, strategy): (usize, &&str)| EmbeddedArm {
+        arm: strategy.to_string(),
+        points: circle(place + 1),
+        real: 0.4 - 0.1 * place as f64,
+    };
+    Embedded {
+        perplexity: 30.0,
+        each: 24,
+        held_out: circle(0),
+        arms: STRATEGIES.iter().enumerate().map(arm).collect(),
+    }
+}
+
 fn experiment(analysis: Analysis) -> Experiment {
     Experiment {
         name: "sweep".into(),
@@ -234,6 +258,7 @@ pub fn inputs() -> Inputs {
         experiments: vec![experiment(analysis())],
         check: Some(check()),
         quality: Some(quality()),
+        neighbours: Some(neighbours()),
         claims: Vec::new(),
         audit: Some(AuditPage { audit: audited(), thumbnails: Some(PIXEL.to_vec()) }),
         sheet: Some(sheet(CLASSES.map(String::from).into(), arms())),

@@ -89,6 +89,7 @@ fn markup_is_well_formed_and_escaped() {
         "figures/contrasts.svg",
         "figures/training.svg",
         "figures/quality.svg",
+        "figures/neighbours.svg",
     ] {
         well_formed(&text(&files, path), &[]).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
@@ -126,6 +127,7 @@ fn a_study_without_synthetic_images_has_a_report_too() {
     (inputs.trainings, inputs.previews) = (Vec::new(), None);
     (inputs.check, inputs.sheet, inputs.audit, inputs.study.phantom) = (None, None, None, false);
     (inputs.quality, inputs.strip, inputs.pairs) = (None, None, None);
+    inputs.neighbours = None;
     let files = render(&inputs).unwrap();
     let paths = files.iter().map(|file| file.path.as_ref());
     assert_eq!(

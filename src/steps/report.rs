@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
+
 use super::audit;
 use super::context::Context;
 use super::dreambooth::LOSSES;
@@ -29,8 +31,9 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
     };
     let (has_pairs, has_previews) = (has("pairs.png")?, has("training.png")?);
     let analyses = params.experiments.iter().map(|it| analysis_role(&it.name)).collect::<Vec<_>>();
-    let others =
-        ["check", "quality", "contact", "audit"].into_iter().filter(|role| context.has_input(role));
+    let others = ["check", "quality", "tsne", "contact", "audit"]
+        .into_iter()
+        .filter(|role| context.has_input(role));
     let sources = analyses.iter().map(String::as_str).chain(others);
     let source =
         |task: &str| Ok(Source { task: task.to_owned(), digest: context.input(task)?.digest() });
@@ -47,14 +50,9 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
     let inputs = Inputs {
         claims: claimed(&params.claims, &experiments)?,
         experiments,
-        check: context
-            .has_input("check")
-            .then(|| context.json("check", "check.json"))
-            .transpose()?,
-        quality: context
-            .has_input("quality")
-            .then(|| context.json("quality", "quality.json"))
-            .transpose()?,
+        check: if_there(context, "check", "check.json")?,
+        quality: if_there(context, "quality", "quality.json")?,
+        neighbours: if_there(context, "tsne", "tsne.json")?.flatten(),
         sheet: has_sheet.then(|| sheet("contact.png", "legend.json")).transpose()?,
         strip: has_sheet.then(|| sheet("strip.png", "strip.json")).transpose()?,
         pairs: has_pairs.then(|| sheet("pairs.png", "pairs.json")).transpose()?,
@@ -73,6 +71,15 @@ pub fn run(params: kinds::Report, context: &mut Context) -> Result<Outputs, Step
     let files = report::render(&inputs)?.into_iter();
     let table = (format!("data/{PREDICTIONS}"), context.read("predictions", PREDICTIONS)?);
     Ok(files.map(|file| (file.path.into_owned(), file.bytes)).chain([table]).collect())
+}
+
+/// An entry of an input that a study may lack.
+fn if_there<T: DeserializeOwned>(
+    context: &Context,
+    role: &str,
+    entry: &str,
+) -> Result<Option<T>, StepError> {
+    context.has_input(role).then(|| context.json(role, entry)).transpose()
 }
 
 /// The claims with their verdicts.

@@ -17,6 +17,7 @@ mod first;
 mod generator_check;
 mod images;
 mod method;
+mod neighbours;
 mod power;
 mod provenance;
 mod quality;
@@ -61,6 +62,7 @@ const SECTIONS: &[About] = &[
     Study(images::section),
     Study(generator_check::section),
     Study(quality::section),
+    Study(neighbours::section),
     Study(training::section),
     Experiment(endings::section),
     Experiment(scores::section),
@@ -118,7 +120,7 @@ fn write_part(section: fn(Part<'_>) -> Option<Section>, part: Part<'_>) -> Optio
 fn write_study(section: fn(&Inputs) -> Option<Section>, inputs: &Inputs) -> Option<Section> {
     let mut section = section(inputs)?;
     let task = match section.id.as_ref() {
-        "check" | "quality" => section.id.clone().into_owned(),
+        "check" | "quality" | "tsne" => section.id.clone().into_owned(),
         _ => "report".to_owned(),
     };
     tables_of(&mut section.blocks).into_iter().for_each(|table| table.computed_by(&task));

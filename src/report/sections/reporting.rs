@@ -96,7 +96,7 @@ fn repeating(inputs: &Inputs) -> Vec<Item> {
             by,
             "machines",
             format!(
-                "`titrate trace LABEL {}` says on which each task ran, and how long.",
+                "titrate trace LABEL {} says on which each task ran, and how long.",
                 study.name
             ),
         ),
@@ -104,7 +104,7 @@ fn repeating(inputs: &Inputs) -> Vec<Item> {
             by,
             "instructions and script for all results",
             format!(
-                "`titrate reproduce study.toml`, with the study.toml beside this page, seed {}.",
+                "titrate reproduce study.toml, with the study.toml beside this page, seed {}.",
                 study.seed
             ),
         ),
