@@ -42,6 +42,8 @@ pub(super) fn broken_rules(study: &Study, said: &Said) -> Vec<(String, String)> 
     let (sources, pool) = (study.quality.sources, study.images.pool);
     let allowed = format!("0 (no comparison) to images.pool ({pool})");
     rules.require(sources <= pool, "quality.sources", sources, allowed);
+    let perplexity = study.quality.perplexity;
+    rules.require(perplexity >= 2.0, "quality.perplexity", perplexity, "2 or more");
     transforms(&study.transforms, &mut rules);
     experiments::experiments(study, &mut rules);
     analysis(&study.analysis, &mut rules);

@@ -56,8 +56,6 @@ pub(super) fn shown_sources(study: &Study, shards: &Shards) -> BTreeMap<String, 
 
 /// Images of each set that t-SNE shows, at most.
 const SHOWN: usize = 200;
-/// Neighbours that an image's surroundings have in t-SNE, as scikit-learn has them.
-const PERPLEXITY: f64 = 30.0;
 
 /// Where the images that are compared are.
 pub(super) struct Compared {
@@ -119,7 +117,7 @@ impl Builder<'_> {
         let params = kinds::Tsne {
             compared: compared.params.clone(),
             most: SHOWN,
-            perplexity: PERPLEXITY,
+            perplexity: self.study.quality.perplexity,
         };
         self.add("tsne".into(), &params, compared.inputs.clone(), None, params.work())
     }

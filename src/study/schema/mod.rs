@@ -312,6 +312,10 @@ pub struct Quality {
     /// that the first replicate draws, of those that every arm has images of. 0: no comparison; a
     /// study without strategies has none either.
     pub sources: usize,
+    /// Neighbours that an image's surroundings have, about, in the plane by t-SNE that shows the
+    /// same images: its perplexity, 2 or more. Fewer show small groups, more the whole. At most a
+    /// third of the images.
+    pub perplexity: f64,
 }
 
 /// An experiment: a question, and the classifiers that are trained to answer it. Real images only,

@@ -168,6 +168,7 @@ fn values_out_of_range_are_refused_by_full_name() {
                     "base.backbone.training.class_weights={psoriasis=2.0}",
                     "head.learning_rate=0.0",
                     "quality.sources=65",
+                    "quality.perplexity=1.5",
                 ],
             ),
             (
@@ -266,6 +267,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             --set base.backbone.training.class_weights={psoriasis=2.0}: `base.backbone.training.class_weights.psoriasis` names no class that may have a weight here: 
             --set head.learning_rate=0.0: `head.learning_rate` is 0.0; allowed: more than 0
             --set quality.sources=65: `quality.sources` is 65; allowed: 0 (no comparison) to images.pool (64)
+            --set quality.perplexity=1.5: `quality.perplexity` is 1.5; allowed: 2 or more
             study.toml:4:11: `experiment.regimes` is []; allowed: one value or more
             study.toml:2:13: `classifier.drop_last` is true, but an arm has 18 training images, which do not fill a batch of 32: set classifier.batch or classifier.batch_by_images
             study.toml:1:17: `images.dedupe` is "drop-from-train"; allowed: "keep" (the images of the source phantom are not compared)
