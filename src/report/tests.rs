@@ -73,7 +73,7 @@ fn files_are_the_same_bytes_each_time_and_all_that_is_linked() {
     }
     let (data, others): (Vec<_>, Vec<_>) =
         files.iter().partition(|file| file.path.starts_with("data/"));
-    assert_eq!(others.len(), 16);
+    assert_eq!(others.len(), 17);
     let metrics: serde_json::Value =
         serde_json::from_str(&text(&files, "data/metrics.json")).unwrap();
     assert_eq!(metrics["experiments"]["sweep"], serde_json::to_value(analysis()).unwrap());

@@ -96,9 +96,9 @@ fn titrate<'a>(tasks: usize) -> Result<Side<'a>> {
     let command = move || {
         let mut command = Command::new("/proc/self/exe");
         command.args(["reproduce", "--quiet", "--jobs", "2"]).current_dir(&path);
-        ["STORE", "WORKSPACE", "REMOTE"]
-            .iter()
-            .for_each(|variable| drop(command.env_remove(format!("TITRATE_{variable}"))));
+        for variable in ["STORE", "WORKSPACE", "REMOTE"] {
+            command.env_remove(format!("TITRATE_{variable}"));
+        }
         command.arg("--store").arg(path.join("store")).arg("--out").arg(path.join("report"));
         command.env(pipeline::TASKS, tasks.to_string());
         command
