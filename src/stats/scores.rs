@@ -15,6 +15,10 @@ pub const AMONG: usize = 3;
 /// Bins of the calibration error, as Guo et al. 2017 have them.
 pub const BINS: usize = 15;
 
+/// What a probability of the log loss counts as at least, as in scikit-learn for single precision:
+/// one image of which a classifier is wrongly certain would make it infinite.
+pub const LEAST: f32 = f32::EPSILON;
+
 /// An image is called malignant where its malignant classes have this probability together.
 pub const THRESHOLD: f64 = 0.5;
 
@@ -91,6 +95,9 @@ pub struct Scores {
     /// Brier's score: the squared distance of the probabilities from the truth, summed over
     /// classes; 0 to 2.
     pub brier: Estimate,
+    /// Mean of the negative natural logarithm of the true class's probability, which counts as
+    /// [`LEAST`] at least; 0 or more.
+    pub log_loss: Estimate,
     /// Root mean square distance between confidence and accuracy over [`BINS`] bins, without the
     /// bias that binning few images has (Kumar, Liang and Ma 2019); 0 to 1.
     pub calibration_error: Estimate,
@@ -126,19 +133,20 @@ impl Scores {
                 confidence,
             )
         };
-        let brier =
-            crossed(replicates, sample.units, |one| Some(sample.mean(&score_images(one, brier))))
-                .expect("defined");
+        let mean = |score: fn(&Prediction) -> f64| {
+            let of = |one: &Predictions| Some(sample.mean(&score_images(one, score)));
+            let crossed = crossed(replicates, sample.units, of).expect("defined");
+            let interval = crossed.infer(crossed.floor(), confidence).interval;
+            Estimate { mean: crossed.mean(), interval }
+        };
         let calibration = crossed(replicates, sample.units, |one| Some(calibration(one, sample)))
             .expect("defined");
         Self {
             top_3: rate(&|image| image.within(AMONG)),
             auroc: crossed(replicates, sample.units, |one| macro_auroc(one, sample))
                 .map(|crossed| Estimate::of_rate(&crossed, confidence)),
-            brier: Estimate {
-                mean: brier.mean(),
-                interval: brier.infer(brier.floor(), confidence).interval,
-            },
+            brier: mean(brier),
+            log_loss: mean(log_loss),
             calibration_error: Estimate::of_square(&calibration, confidence),
             malignancy: Malignancy::of(replicates, sample, confidence),
         }
@@ -210,6 +218,10 @@ fn brier(image: &Prediction) -> f64 {
         (f64::from(*probability) - f64::from(class == image.label)).powi(2)
     };
     image.probabilities.iter().enumerate().map(of).sum()
+}
+
+fn log_loss(image: &Prediction) -> f64 {
+    -f64::from(image.probabilities[image.label].max(LEAST)).ln()
 }
 
 /// The sum of each image's probabilities of the classes in a set.

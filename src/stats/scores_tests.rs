@@ -285,3 +285,20 @@ fn scores_agree_with_scikit_learn() {
         }
     }
 }
+
+/// As sklearn.metrics.log_loss of the same in single precision.
+#[test]
+fn a_wrongly_certain_image_does_not_make_the_log_loss_infinite() {
+    let rows = [[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.0, 0.25, 0.75], [0.125, 0.625, 0.25]];
+    let case = Case {
+        name: "log loss".into(),
+        classes: 3,
+        labels: vec![0, 1, 0, 2],
+        malignant_classes: vec![false; 3],
+        probabilities: vec![rows.map(|row: [f32; 3]| row.to_vec()).to_vec()],
+        expected: BTreeMap::new(),
+    };
+    let replicates = predictions(&case);
+    let found = Scores::of(&replicates, &Sample::of(&replicates[0]), 0.95).log_loss;
+    close(&[found.mean], &[4.505456924438477], 1e-6);
+}

@@ -77,6 +77,7 @@ fn estimates(analysis: &Analysis) -> Vec<(&'static str, f64, Option<Interval>)> 
         ("top-3 accuracy", Some(scores.top_3)),
         ("AUROC, mean over classes", scores.auroc),
         ("Brier score", Some(scores.brier)),
+        ("log loss", Some(scores.log_loss)),
         ("calibration error", Some(scores.calibration_error)),
         ("malignant AUROC", Some(told.auroc)),
         ("average precision", Some(told.average_precision)),

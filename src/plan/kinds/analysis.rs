@@ -32,7 +32,7 @@ pub struct Analysis {
 }
 
 impl Spec for Analysis {
-    const KIND: Kind = Kind { name: "analysis", version: 8, noun: "analysis", on_device: false };
+    const KIND: Kind = Kind { name: "analysis", version: 9, noun: "analysis", on_device: false };
 }
 
 impl Analysis {

@@ -38,6 +38,15 @@ const SCORES: &[Score] = &[
         cell: |scores, _| Some(score(&scores.brier)),
     },
     Score {
+        head: "log loss",
+        explain: || {
+            "Log loss: mean of −ln of the true class's probability; lower is better, and ln of \
+             the number of classes is what equal probabilities have."
+                .into()
+        },
+        cell: |scores, _| Some(score(&scores.log_loss)),
+    },
+    Score {
         head: "calibration error",
         explain: || {
             format!(
