@@ -95,6 +95,7 @@ fn base(study: &Study, rules: &mut Rules) {
         ImageSource::Idx => {}
         source @ (ImageSource::Fitzpatrick17k
         | ImageSource::Ddi
+        | ImageSource::PadUfes20
         | ImageSource::Folder
         | ImageSource::Webdataset) => {
             let pretrained = &base.pretrained;

@@ -15,6 +15,10 @@ pub enum ImageSource {
     Fitzpatrick17k,
     /// Diverse Dermatology Images: its table and pictures.
     Ddi,
+    /// PAD-UFES-20: its table and pictures, in any folders. Its classes are called actinic keratosis,
+    /// basal cell carcinoma, melanoma, nevus, squamous cell carcinoma and seborrheic keratosis.
+    #[serde(rename = "pad-ufes-20")]
+    PadUfes20,
     /// Pictures in a folder for each class.
     Folder,
     /// WebDataset shards: tar files of pictures, each with its record.
@@ -26,7 +30,11 @@ impl ImageSource {
     pub fn has_pictures(self) -> bool {
         match self {
             Self::Phantom | Self::Idx => false,
-            Self::Fitzpatrick17k | Self::Ddi | Self::Folder | Self::Webdataset => true,
+            Self::Fitzpatrick17k
+            | Self::Ddi
+            | Self::PadUfes20
+            | Self::Folder
+            | Self::Webdataset => true,
         }
     }
 
@@ -37,6 +45,7 @@ impl ImageSource {
             Self::Idx => "idx",
             Self::Fitzpatrick17k => "fitzpatrick17k",
             Self::Ddi => "ddi",
+            Self::PadUfes20 => "pad-ufes-20",
             Self::Folder => "folder",
             Self::Webdataset => "webdataset",
         }

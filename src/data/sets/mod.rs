@@ -7,6 +7,7 @@ pub mod fitzpatrick17k;
 pub mod folder;
 pub mod idx;
 mod listing;
+pub mod pad_ufes_20;
 mod phantom;
 mod set;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub fn of(source: ImageSource) -> ImageSet {
         ImageSource::Idx => ImageSet::Embedded(&idx::FashionMnist),
         ImageSource::Fitzpatrick17k => ImageSet::Pictures(&fitzpatrick17k::Fitzpatrick17k),
         ImageSource::Ddi => ImageSet::Pictures(&ddi::Ddi),
+        ImageSource::PadUfes20 => ImageSet::Pictures(&pad_ufes_20::PadUfes20),
         ImageSource::Folder => ImageSet::Pictures(&folder::Folder),
         ImageSource::Webdataset => ImageSet::Pictures(&webdataset::Shards),
     }

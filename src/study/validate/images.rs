@@ -36,7 +36,9 @@ pub(super) fn images(study: &Study, rules: &mut Rules) {
         ImageSource::Phantom => (None, false, false),
         ImageSource::Idx => (Some(".gz files"), false, false),
         ImageSource::Fitzpatrick17k => (Some("pictures"), true, true),
-        ImageSource::Ddi | ImageSource::Folder => (Some("pictures"), true, false),
+        ImageSource::Ddi | ImageSource::PadUfes20 | ImageSource::Folder => {
+            (Some("pictures"), true, false)
+        }
         ImageSource::Webdataset => (Some("tar files"), false, false),
     };
     if let Some(what) = what.filter(|_| images.path.is_empty()) {

@@ -228,6 +228,46 @@ fn held_out_ids(list: &Table, classes: &[String]) -> Vec<String> {
     rows.map(|row| row.cell(hash).to_owned()).collect()
 }
 
+/// Rows as the published table has them: columns that say nothing here, a patient, an unknown skin
+/// type, and pictures in folders of their own.
+#[test]
+fn pad_ufes_20_is_found_in_any_folder() {
+    let header = "patient_id,lesion_id,smoke,drink,background_father,background_mother,age,pesticide,gender,skin_cancer_history,cancer_history,has_piped_water,has_sewage_system,fitspatrick,region,diameter_1,diameter_2,diagnostic,itch,grew,hurt,changed,bleed,elevation,img_id,biopsed";
+    let row = |patient: &str, fst: &str, class: &str, image: &str| {
+        format!(
+            "\n{patient},881,,,,,8,,,,,,,{fst},ARM,,,{class},False,False,False,False,False,False,{image},False"
+        )
+    };
+    let rows = [
+        row("PAT_1", "3.0", "NEV", "PAT_1_881_939.png"),
+        row("PAT_2", "", "MEL", "PAT_2_881_7.png"),
+        row("PAT_2", "2.0", "ACK", "PAT_2_882_8.png"),
+    ];
+    let files = ["imgs_part_1/PAT_1_881_939.png", "imgs_part_3/PAT_2_881_7.png"].map(String::from);
+    let read =
+        |rows: &str| pad_ufes_20::catalogue(&table(&format!("{header}{rows}\n")), &files, &[]);
+    let set = read(&rows.concat()).unwrap();
+    let shown = set.records.iter().map(|record| {
+        let Record { id, file, label, fst, malignant, patient, .. } = record;
+        format!("{id} {file} {label} {fst} {malignant:?} {patient}")
+    });
+    expect![[r#"
+        PAT_1_881_939 imgs_part_1/PAT_1_881_939.png nevus 3 Some(false) PAT_1
+        PAT_2_881_7 imgs_part_3/PAT_2_881_7.png melanoma 0 Some(true) PAT_2
+        PAT_2_882_8 PAT_2_882_8.png actinic keratosis 2 Some(false) PAT_2"#]]
+    .assert_eq(&shown.collect::<Vec<_>>().join("\n"));
+    assert_eq!(set.notes.len(), 6, "{:?}", set.notes);
+    let error = |rows: &str| read(rows).unwrap_err().to_string();
+    expect![[
+        r#"`a.csv`, line 2: `diagnostic` is "nevus"; ACK, BCC, MEL, NEV, SCC or SEK expected"#
+    ]]
+    .assert_eq(&error(&row("PAT_1", "3.0", "nevus", "a.png")));
+    expect![[
+        r#"`a.csv`, line 2: `img_id` is "../a.png"; the name of a picture, without a folder, expected"#
+    ]]
+    .assert_eq(&error(&row("PAT_1", "3.0", "NEV", "../a.png")));
+}
+
 /// 656 rows as the published table has them, by counts.
 fn ddi_rows() -> String {
     let mut text = String::from(",DDI_ID,DDI_file,skin_tone,malignant,disease\n");
