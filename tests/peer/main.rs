@@ -56,11 +56,12 @@ fn lacks(packages: &str) -> bool {
 fn titrate(arguments: &[&str], sets: &[String], store: &Path) -> Vec<u8> {
     let study = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/smoke.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_titrate"));
-    command.args(arguments).args(if arguments[0] == "reproduce" {
-        vec![study, "--quiet"]
-    } else {
-        vec!["--study", study]
-    });
+    let named: &[&str] = match arguments[0] {
+        "reproduce" => &[study, "--quiet"],
+        "export" => &["--study", study],
+        _ => &[study],
+    };
+    command.args(arguments).args(named);
     // A model of one class: the smallest that can be exported.
     command.args(["--set", "generator.dreambooth.models=per-class"]);
     for set in sets {
