@@ -27,8 +27,9 @@ fn describe(embedded: &Embedded) -> String {
          real images and the other images of its arm, {} of each set and equally many of each \
          class, in the features of the backbone. The table gives the share of real images among \
          them. It would be {} if synthetic images could not be told from real ones. A lower share \
-         means that a generator's images resemble each other more than they resemble real images. \
-         It does not say whether they help a classifier.",
+         means that the images of an arm resemble each other more than they resemble real images. \
+         Several of them were made for the same real image, which lowers the share too. It does \
+         not say whether they help a classifier.",
         embedded.each,
         format::percent(embedded.mixed()),
     )

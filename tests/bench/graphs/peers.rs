@@ -50,7 +50,7 @@ pub fn peers() -> Vec<Peer> {
             program: named("TITRATE_SNAKEMAKE", "snakemake").into(),
             arguments: &["--cores", "2", "--quiet", "all"],
             describe: snakemake,
-            most: 10_000,
+            most: 3_000,
             most_cold: 300,
         },
     ];
