@@ -5,11 +5,17 @@ use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Result, StoreError};
 use crate::regular;
+
+/// How long a lock may outlive the process that took it.
+const INHERITED: Duration = Duration::from_secs(2);
 
 /// The process that holds a lock, as it described itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +33,15 @@ impl Holder {
             .collect::<Vec<_>>()
             .join(" ");
         Self { pid: std::process::id(), host: host_name(), command }
+    }
+}
+
+impl Holder {
+    /// Whether it was a process of this machine that has ended.
+    fn has_ended(&self) -> bool {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        self.host == host_name()
+            && pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
     }
 }
 
@@ -54,7 +69,22 @@ pub(super) struct Lock {
 impl Lock {
     /// Locks `folder`, which has to be there, and writes this process's [`Holder`] into its file
     /// `lock`. `Ok(Err(holder))`: another has it.
+    ///
+    /// A process that was killed while it started another leaves its lock to that one, until it
+    /// becomes the program that it is to run: such a lock is waited for.
     pub fn take(folder: &Path) -> Result<Result<Self, Holder>> {
+        let begun = Instant::now();
+        loop {
+            match Self::try_take(folder)? {
+                Err(holder) if holder.has_ended() && begun.elapsed() < INHERITED => {
+                    std::thread::sleep(INHERITED / 200);
+                }
+                outcome => return Ok(outcome),
+            }
+        }
+    }
+
+    fn try_take(folder: &Path) -> Result<Result<Self, Holder>> {
         let path = &folder.join("lock");
         let open = |error| StoreError::io("open the lock file", path, error);
         let itself = File::open(folder).map_err(|error| StoreError::io("open", folder, error))?;
@@ -96,4 +126,40 @@ fn read_holder(path: &Path) -> Holder {
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_else(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// As of a coordinator that is killed while it starts a worker.
+    #[test]
+    fn a_lock_that_outlives_its_process_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ended = Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        let (pid, host) = (ended.id(), host_name());
+        let held = |host: &str| {
+            let holder = Holder { pid, host: host.to_owned(), command: "killed".into() };
+            let note = serde_json::to_vec(&holder).unwrap();
+            std::fs::write(folder.path().join("lock"), note).unwrap();
+            let lock = File::open(folder.path()).unwrap();
+            lock.lock().unwrap();
+            lock
+        };
+        let inherited = held(&host);
+        let taken = std::thread::scope(|scope| {
+            let taken = scope.spawn(|| Lock::take(folder.path()).unwrap().is_ok());
+            std::thread::sleep(INHERITED / 20);
+            assert!(!taken.is_finished(), "it waits");
+            drop(inherited);
+            taken.join().unwrap()
+        });
+        assert!(taken);
+        let elsewhere = held("another");
+        assert_eq!(Lock::take(folder.path()).unwrap().err().map(|holder| holder.pid), Some(pid));
+        drop(elsewhere);
+    }
 }

@@ -36,7 +36,7 @@ fn task(
 ) -> anyhow::Result<TaskId> {
     let inputs = inputs.iter().enumerate();
     Ok(graph.add(Task {
-        params: json!({ "text": label }).into(),
+        params: json!({ "text": label }),
         label,
         kind,
         inputs: inputs.map(|(at, id)| (format!("input/{at}"), Input::Task(*id))).collect(),
