@@ -62,6 +62,12 @@ pub fn flag(cell: &str) -> Option<bool> {
     }
 }
 
+/// The name of a file that leads to no other folder and is not hidden; none for anything else.
+pub fn file_name(cell: &str) -> Option<&str> {
+    let plain = !cell.is_empty() && !cell.starts_with('.') && !cell.contains(['/', '\\', '\0']);
+    plain.then_some(cell)
+}
+
 /// A Fitzpatrick skin type in Arabic or Roman numerals, or a pair (12, 34, 56); 0 where it is
 /// unknown, none for anything else.
 pub fn skin_type(cell: &str) -> Option<u8> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::listing::{self, Listing};
 use super::set::{Contents, HELD_OUT, Pictures, VALIDATION};
 use crate::data::catalogue::{
-    Catalogue, CatalogueError, Columns, Lines, Meaning, Record, Row, Table, id_of,
+    Catalogue, CatalogueError, Columns, Lines, Meaning, Record, Row, Table, id_of, value,
 };
 use crate::data::split::Strata;
 
@@ -59,7 +59,7 @@ pub fn catalogue(table: &Table, ignored: &[String]) -> Result<Catalogue, Catalog
     let columns = Columns::of(table, &[Meaning::Patient, Meaning::Lesion], &COLUMNS, ignored)?;
     let mut lines = Lines::default();
     let record = |row: Row<'_>| {
-        let file = row.value(file, "the name of a picture, without a folder,", plain_name)?;
+        let file = row.value(file, "the name of a picture, without a folder,", value::file_name)?;
         let id = id_of(file);
         lines.add(&row, &id)?;
         let fst = row.value(tone, "12, 34 or 56", |cell| match cell {
@@ -85,10 +85,4 @@ pub fn catalogue(table: &Table, ignored: &[String]) -> Result<Catalogue, Catalog
         }
     }
     Ok(Catalogue::new(records, notes))
-}
-
-/// A file's name that leads nowhere else.
-fn plain_name(cell: &str) -> Option<&str> {
-    let plain = !cell.is_empty() && !cell.starts_with('.') && !cell.contains(['/', '\\', '\0']);
-    plain.then_some(cell)
 }

@@ -7,11 +7,11 @@ use std::path::Path;
 use super::listing::{self, Listing};
 use super::set::{Contents, Pictures};
 use crate::data::catalogue::{
-    Catalogue, CatalogueError, Columns, Lines, Meaning, Record, Row, Table, id_of,
+    Catalogue, CatalogueError, Columns, Lines, Meaning, Record, Row, Table, id_of, value,
 };
 
 /// The table's file name.
-pub const ANNOTATIONS: &str = "metadata.csv";
+const ANNOTATIONS: &str = "metadata.csv";
 /// The published table's columns beside patient and lesion.
 const COLUMNS: [&str; 24] = [
     "fitspatrick",
@@ -41,7 +41,7 @@ const COLUMNS: [&str; 24] = [
 ];
 /// What the table calls a class, the class's name, whether it is malignant, and its pictures in the
 /// published set.
-pub const CLASSES: [(&str, &str, bool, usize); 6] = [
+const CLASSES: [(&str, &str, bool, usize); 6] = [
     ("ACK", "actinic keratosis", false, 730),
     ("BCC", "basal cell carcinoma", true, 845),
     ("MEL", "melanoma", true, 52),
@@ -87,10 +87,7 @@ pub fn catalogue(
     let places = places.collect::<BTreeMap<_, _>>();
     let mut lines = Lines::default();
     let record = |row: Row<'_>| {
-        let name = row.value(file, "the name of a picture, without a folder,", |cell| {
-            (!cell.is_empty() && !cell.contains(['/', '\\', '\0']) && !cell.starts_with('.'))
-                .then_some(cell)
-        })?;
+        let name = row.value(file, "the name of a picture, without a folder,", value::file_name)?;
         let id = id_of(name);
         lines.add(&row, &id)?;
         let (label, malignant) = row.value(class, "ACK, BCC, MEL, NEV, SCC or SEK", |cell| {
