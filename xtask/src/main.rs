@@ -21,7 +21,8 @@ cargo xtask bench graphs [--rounds N] [--tasks N]
 cargo xtask fuzz [--rounds N] [--seed N]  the readers of files from outside under N mutations each (default: 2 million)
 cargo xtask torture [--minutes N] [--every-fault]
                                           kills, damaged files, faults of the disk and two runs at once on a toy study, for N
-                                          minutes (default: 10); then each call that reads or writes fails in turn (an hour)
+                                          minutes (default: 10); then each call that reads or writes fails in turn, and some
+                                          below smoke (ten minutes on an idle machine)
 cargo xtask calibrate                     the statistics on simulated studies: false alarms, coverage, power (minutes)
 cargo xtask versions                      record the source of kinds whose VERSION was raised
 cargo xtask versions --acknowledge KIND --output-neutral WHY
