@@ -26,7 +26,7 @@ draw = random.Random(int(sys.argv[1]))
 
 
 def scene():
-    """Smooth colours: where colours are steep, decoders are free in how they widen halved ones."""
+    """Smooth colours."""
     width, height = draw.randint(4, 150), draw.randint(4, 150)
     y, x = numpy.mgrid[0:height, 0:width] / 150
     levels = []
@@ -38,7 +38,7 @@ def scene():
 
 
 def noise():
-    """Where nothing may be lost, every level is another."""
+    """Every level is another."""
     shape = (draw.randint(4, 150), draw.randint(4, 150), 3)
     levels = numpy.frombuffer(draw.randbytes(shape[0] * shape[1] * 3), numpy.uint8)
     return Image.fromarray(levels.reshape(shape))
@@ -52,8 +52,12 @@ def exif():
     return fixtures.tiff(draw.choice("<>"), 3, draw.randint(1, 8))
 
 
+def either():
+    return draw.choice([scene, noise])()
+
+
 def pillow_jpeg():
-    image = scene().convert(draw.choice(["RGB", "RGB", "RGB", "L", "CMYK"]))
+    image = either().convert(draw.choice(["RGB", "RGB", "RGB", "L", "CMYK"]))
     options = maybe(progressive=True, optimize=True, exif=b"Exif\0\0" + exif(), comment=b"a comment", keep_rgb=image.mode == "RGB" and draw.random() < 0.2)
     options |= draw.choice([{}, {"restart_marker_blocks": draw.randint(1, 20)}, {"restart_marker_rows": draw.randint(1, 3)}])
     if image.mode == "RGB" and not options.get("keep_rgb"):
@@ -66,11 +70,11 @@ def cjpeg():
     options = options + draw.choice([[], ["-restart", str(draw.randint(1, 4))], ["-restart", f"{draw.randint(1, 9)}B"]])
     options += ["-grayscale"] if draw.random() < 0.2 else []
     sampling = draw.choice(["1x1", "2x1", "1x2", "2x2", "4x1", "1x4", "4x2"])
-    return "jpg", fixtures.cjpeg(scene(), "-sample", sampling, *options)
+    return "jpg", fixtures.cjpeg(either(), "-sample", sampling, *options)
 
 
 def jpegtran():
-    of = fixtures.cjpeg(scene(), "-sample", draw.choice(["1x1", "2x1", "1x2", "2x2"]))
+    of = fixtures.cjpeg(either(), "-sample", draw.choice(["1x1", "2x1", "1x2", "2x2"]))
     options = draw.choice([["-rotate", "90"], ["-rotate", "180"], ["-flip", "horizontal"], ["-transpose"], ["-grayscale"], ["-progressive"], ["-optimize"]])
     return "jpg", subprocess.run(["jpegtran", "-copy", "all", *options], input=of, check=True, capture_output=True).stdout
 

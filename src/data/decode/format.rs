@@ -3,10 +3,7 @@
 
 use std::io::Cursor;
 
-use zune_core::bytestream::ZCursor;
-use zune_core::colorspace::ColorSpace;
-use zune_core::options::DecoderOptions;
-use zune_jpeg::JpegDecoder;
+use libjpeg_turbo_rs::{Decoder, PixelFormat};
 
 use super::alpha::{blend, over_white};
 use super::cause::Cause;
@@ -48,14 +45,11 @@ impl Format {
 
     /// Width and height, from the header; of a JPEG also that its end is there.
     pub(super) fn size(self, bytes: &[u8]) -> Result<(usize, usize), Cause> {
-        let known =
-            |size: Option<(usize, usize)>| size.ok_or_else(|| "no size in its header".into());
         match self {
             Self::Jpeg => {
-                jpeg::refuse_unverified(&jpeg::Markers::of(bytes)?)?;
-                let mut decoder = jpeg_decoder(bytes);
-                decoder.decode_headers().map_err(said)?;
-                known(decoder.dimensions())
+                let markers = jpeg::Markers::of(bytes)?;
+                jpeg::refuse_unverified(&markers)?;
+                Ok(markers.size)
             }
             Self::Png => {
                 let reader = png::Decoder::new(Cursor::new(bytes)).read_info()?;
@@ -86,32 +80,21 @@ impl Format {
     }
 }
 
-/// The largest side that a JPEG can have.
-const LONGEST: usize = 65_535;
-
-/// The decoders' own limits of the sides are lower than the formats'.
-fn options() -> DecoderOptions {
-    DecoderOptions::default().set_max_width(LONGEST).set_max_height(LONGEST).set_strict_mode(false)
-}
-
-fn jpeg_decoder(bytes: &[u8]) -> JpegDecoder<ZCursor<&[u8]>> {
-    JpegDecoder::new_with_options(
-        ZCursor::new(bytes),
-        options().jpeg_set_out_colorspace(ColorSpace::RGB),
-    )
-}
-
-/// The message of an error that shows itself only for debugging.
-fn said(error: impl std::fmt::Debug) -> Cause {
-    format!("{error:?}").trim().into()
-}
-
+/// As Pillow's decoder, libjpeg-turbo, to the last bit; what that one reads with a warning only is an
+/// error, but for bytes between segments.
 fn decode_jpeg(bytes: &[u8]) -> Result<(RgbImage, u8), Cause> {
-    let mut decoder = jpeg_decoder(bytes);
-    let pixels = decoder.decode().map_err(said)?;
-    let (width, height) = decoder.dimensions().ok_or("no size in its header")?;
     let markers = jpeg::Markers::of(bytes)?;
-    let orientation = oriented(decoder.exif().map(Vec::as_slice), markers.xmp);
+    let mut decoder = Decoder::new(bytes)?;
+    let is_cmyk = decoder.header().components.len() == 4;
+    decoder.set_output_format(if is_cmyk { PixelFormat::Cmyk } else { PixelFormat::Rgb });
+    let image = decoder.decode_image()?;
+    let orientation = oriented(image.exif_data.as_deref(), markers.xmp);
+    let (width, height) = (image.width, image.height);
+    let pixels = if is_cmyk {
+        image.data.as_chunks().0.iter().flat_map(|inks| jpeg::of_inks(*inks)).collect()
+    } else {
+        image.data
+    };
     Ok((RgbImage { width, height, pixels }, orientation))
 }
 

@@ -1,4 +1,4 @@
-//! The markers of a JPEG file: what its decoder does not say, or says wrongly.
+//! The markers of a JPEG file, and what of it its decoder leaves to others.
 
 use super::cause::{Cause, UnreadKind};
 
@@ -12,10 +12,8 @@ pub(super) struct Markers<'a> {
     frame: u8,
     /// Bits of a sample.
     precision: u8,
-    /// Channels of the frame.
-    channels: u8,
-    /// Scans (SOS).
-    scans: usize,
+    /// Width and height, as stored.
+    pub size: (usize, usize),
     /// The XMP packet.
     pub xmp: Option<&'a [u8]>,
 }
@@ -50,25 +48,25 @@ impl<'a> Markers<'a> {
     fn add(&mut self, marker: u8, segment: &'a [u8]) {
         match (marker, segment) {
             // SOF; 0xc4, 0xc8 and 0xcc are others'.
-            (0xc0..=0xcf, [precision, _, _, _, _, channels, ..])
-                if ![0xc4, 0xc8, 0xcc].contains(&marker) =>
-            {
-                (self.frame, self.precision, self.channels) = (marker, *precision, *channels);
+            (0xc0..=0xcf, [precision, size @ ..]) if ![0xc4, 0xc8, 0xcc].contains(&marker) => {
+                (self.frame, self.precision) = (marker, *precision);
+                if let [high, low, wide, narrow, ..] = *size {
+                    let of = |bytes| usize::from(u16::from_be_bytes(bytes));
+                    self.size = (of([wide, narrow]), of([high, low]));
+                }
             }
-            (0xda, _) => self.scans += 1,
             (0xe1, segment) => self.xmp = self.xmp.or(segment.strip_prefix(XMP)),
             _ => {}
         }
     }
 }
 
-/// Refuses the kinds of JPEG that are not decoded, or not as they should be: a frame of one scan a
-/// channel that is not progressive has come out in wrong colours.
+/// Refuses the kinds of JPEG that Pillow does not read, or that have not been held against it.
 pub(super) fn refuse_unverified(markers: &Markers<'_>) -> Result<(), Cause> {
     let kind = match markers.frame {
-        0xc0..=0xc2 => None,
+        0xc0..=0xc2 | 0xc9 | 0xca => None,
         0xc3 | 0xc7 | 0xcb | 0xcf => Some("lossless"),
-        0xc9 | 0xca => Some("arithmetically coded"),
+        0 => return Err("it has no frame".into()),
         _ => Some("hierarchical"),
     };
     let refuse = |kind: String| Err(UnreadKind(kind).into());
@@ -78,9 +76,15 @@ pub(super) fn refuse_unverified(markers: &Markers<'_>) -> Result<(), Cause> {
     if markers.precision != 8 {
         return refuse(format!("it has {} bits a sample, not 8", markers.precision));
     }
-    if markers.frame != 0xc2 && markers.channels > 1 && markers.scans > 1 {
-        let scans = markers.scans;
-        return refuse(format!("its channels are in {scans} scans, and it is not progressive"));
-    }
     Ok(())
+}
+
+/// RGB of cyan, magenta, yellow and black, which JPEG files hold inverted (255: no ink), by Pillow's
+/// formula.
+pub(super) fn of_inks([cyan, magenta, yellow, black]: [u8; 4]) -> [u8; 3] {
+    let light = u32::from(black);
+    [cyan, magenta, yellow].map(|left| {
+        let product = u32::from(255 - left) * light + 128;
+        (light - ((product + (product >> 8)) >> 8)) as u8
+    })
 }

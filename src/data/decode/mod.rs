@@ -63,9 +63,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// Bytes that decoding takes, about: the pixels twice, once as stored and once upright.
+    /// Bytes that decoding takes, about: the pixels twice, once as stored and once upright; of a
+    /// JPEG before that its planes, and the coefficients of one in several scans.
     pub fn memory(&self) -> usize {
-        6 * self.width * self.height
+        let each = if self.format == Format::Jpeg { 15 } else { 6 };
+        each * self.width * self.height
     }
 }
 

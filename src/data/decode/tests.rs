@@ -12,8 +12,8 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(fixtures().join(name)).unwrap()
 }
 
-/// Every picture of tests/fixtures/pictures, and what Pillow reads in it: JPEG and lossy WebP
-/// decoders may round differently.
+/// Every picture of tests/fixtures/pictures, and what Pillow reads in it: decoders of lossy WebP may
+/// round differently.
 #[test]
 fn every_format_is_read_as_pillow_reads_it() {
     let mut names = std::fs::read_dir(fixtures())
@@ -30,7 +30,7 @@ fn every_format_is_read_as_pillow_reads_it() {
         assert_eq!((read.width, read.height), (expected.width, expected.height), "{name}");
         let furthest =
             read.pixels.iter().zip(&expected.pixels).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-        let allowed = if name.ends_with("jpg") || name == "lossy.webp" { 3 } else { 0 };
+        let allowed = if name == "lossy.webp" { 3 } else { 0 };
         assert!(furthest <= allowed, "{name} is off by {furthest}");
     }
 }
@@ -201,9 +201,7 @@ fn encodings_are_read_as_pillow_reads_them_or_refused() {
             continue;
         };
         let furthest = read.pixels.iter().zip(expected).map(|(a, b)| a.abs_diff(*b)).max();
-        // Decoders of JPEG may round differently.
-        let allowed = if name.ends_with(".jpg") { 2 } else { 0 };
-        if furthest.is_none_or(|furthest| furthest > allowed) {
+        if furthest.is_none_or(|furthest| furthest > 0) {
             wrong.push(format!("{name}: off by {}", furthest.unwrap_or(0)));
         }
     }

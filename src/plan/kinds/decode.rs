@@ -21,7 +21,7 @@ pub struct Decode {
 
 impl Spec for Decode {
     const KIND: Kind =
-        Kind { name: "decode", version: 5, noun: "block of pictures", on_device: false };
+        Kind { name: "decode", version: 6, noun: "block of pictures", on_device: false };
 }
 
 impl Decode {

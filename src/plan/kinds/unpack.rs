@@ -26,7 +26,7 @@ pub struct Unpack {
 
 impl Spec for Unpack {
     const KIND: Kind =
-        Kind { name: "unpack", version: 3, noun: "unpacked shard", on_device: false };
+        Kind { name: "unpack", version: 4, noun: "unpacked shard", on_device: false };
 }
 
 impl Unpack {
