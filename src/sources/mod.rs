@@ -75,7 +75,7 @@ pub fn listing(loaded: &LoadedStudy, store: &Store) -> Result<Vec<String>> {
 }
 
 /// What the study's sets ask for and its pictures do not have, as a warning where pictures that are
-/// left out may change it. A study whose pictures are members of shards is asked by its tasks.
+/// left out may change it. Gzipped shards of more than 1 GiB together are asked by their tasks.
 ///
 /// # Errors
 /// If the study can't run for it, and as of [`tasks`].

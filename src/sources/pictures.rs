@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use super::absent::absent;
 use super::remote::here;
-use super::shards::{is_shard, shards};
+use super::shards::{self, is_shard, shards};
 use crate::data::catalogue::value::visible;
 use crate::data::catalogue::{Catalogue, Record, Table};
 use crate::data::sets::{self, Contents, Embedded, Folder, TableRole};
@@ -65,8 +65,8 @@ pub(super) fn pictures(
     Ok(catalogued(loaded, set, store)?.0)
 }
 
-/// What the study's sets ask for and the set does not have, where its pictures are at hand one by
-/// one: what the tasks that draw them would refuse after all has been decoded. Pictures that turn
+/// What the study's sets ask for and the set does not have, where its pictures are there: what the
+/// tasks that draw them would refuse after all has been decoded. Pictures that turn
 /// out to be unusable or copies are not known yet, so that a study that leaves those out may still
 /// fall short, and is only warned here.
 ///
@@ -78,7 +78,15 @@ pub(super) fn shortfalls(
     store: &Store,
 ) -> Result<Option<String>> {
     let images = &loaded.study.images;
-    let (found, Some(catalogue)) = catalogued(loaded, set, store)? else { return Ok(None) };
+    let (found, catalogue) = catalogued(loaded, set, store)?;
+    let catalogue = match catalogue {
+        Some(catalogue) => catalogue,
+        None if set.is_packed() => match of_shards(loaded, set, &found.blocks)? {
+            Some(catalogue) => catalogue,
+            None => return Ok(None),
+        },
+        None => return Ok(None),
+    };
     let missing = found.missing.iter().collect::<HashSet<_>>();
     let there = catalogue.records.into_iter().filter(|record| !missing.contains(&record.file));
     let records = there.collect::<Vec<_>>();
@@ -143,6 +151,28 @@ fn catalogued(
     let catalogue = catalogue.without(&images.exclude);
     let listing = catalogue.listing.clone();
     Ok((Pictures { tables, blocks, packed, listing, missing }, Some(catalogue)))
+}
+
+/// The records of the study's classes in shards that are there.
+fn of_shards(
+    loaded: &LoadedStudy,
+    set: &dyn sets::Pictures,
+    blocks: &[Block],
+) -> Result<Option<Catalogue>> {
+    let images = &loaded.study.images;
+    let Some(packed) = shards::records(blocks)? else { return Ok(None) };
+    let contents = Contents {
+        tables: &BTreeMap::new(),
+        files: &[],
+        folder: None,
+        packed: &packed,
+        classes: &images.classes,
+        ignored: &images.ignored_columns,
+        skin_type: images.skin_type,
+    };
+    let catalogue = set.catalogue(contents)?;
+    catalogue.has_all(&images.exclude)?;
+    Ok(Some(catalogue.of(&images.classes)?.without(&images.exclude)))
 }
 
 /// The set's tables as inputs; those that are there are also read.

@@ -1,5 +1,8 @@
 //! Folders of shards, a block each: those of an image set, and those of a released synthetic set.
 
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -7,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use super::absent::absent;
 use crate::data::catalogue::value::visible;
 use crate::data::released;
+use crate::data::sets::Packed;
+use crate::data::webdataset::{self, Sample, ShardError};
 use crate::plan::pipeline::Block;
 use crate::plan::{Input, InputFile};
 use crate::store::Store;
@@ -77,6 +82,60 @@ pub(super) fn shards(
         Ok(Block { name: stem, files, pictures: PICTURES })
     };
     paths.into_iter().map(block).collect()
+}
+
+/// Bytes of gzipped shards that are read for what they have before anything runs: there is no way
+/// to it but through all of a file.
+const GZIPPED: u64 = 1 << 30;
+
+/// The pictures of an image set's shards as their records have them, in the order of the blocks;
+/// none where gzipped ones are too large to be read for it.
+///
+/// # Errors
+/// If a shard can't be read, or is not one.
+pub(super) fn records(blocks: &[Block]) -> Result<Option<Vec<Packed>>> {
+    let (mut shards, mut gzipped) = (Vec::new(), 0);
+    for block in blocks {
+        let Input::Files(files) = &block.files else { return Ok(None) };
+        for file in files {
+            let reading = || format!("read {}", file.path.display());
+            let mut opened = File::open(&file.path).with_context(reading)?;
+            let mut first = [0; 2];
+            let read = opened.read(&mut first).with_context(reading)?;
+            opened.rewind().with_context(reading)?;
+            let is_gzipped = webdataset::is_gzipped(&first[..read]);
+            if is_gzipped {
+                gzipped += opened.metadata().with_context(reading)?.len();
+            }
+            shards.push((&block.name, file, opened, is_gzipped));
+        }
+    }
+    if gzipped > GZIPPED {
+        return Ok(None);
+    }
+    let (mut all, mut counts) = (Vec::new(), HashMap::<String, usize>::new());
+    for (name, file, opened, is_gzipped) in shards {
+        let shard = &file.name;
+        let mut of_shard = Vec::new();
+        let enter = |sample: Sample| -> Result<(), ShardError> {
+            let id = webdataset::plain(&sample.id());
+            let file = format!("{shard}/{}", sample.member);
+            of_shard.push(Packed { id, file, fields: sample.fields.cells() });
+            Ok(())
+        };
+        match is_gzipped {
+            true => webdataset::for_each_sample(BufReader::new(opened), shard, enter).map(drop)?,
+            false => webdataset::for_each_record(opened, shard, enter)?,
+        }
+        let ids = of_shard.iter().map(|packed| packed.id.clone()).collect::<HashSet<_>>();
+        ids.into_iter().for_each(|id| *counts.entry(id).or_default() += 1);
+        all.extend(of_shard.into_iter().map(|packed| (name, packed)));
+    }
+    let apart = |(name, packed): (&String, Packed)| match counts[&packed.id] {
+        1 => packed,
+        _ => Packed { id: webdataset::apart(name, &packed.id), ..packed },
+    };
+    Ok(Some(all.into_iter().map(apart).collect()))
 }
 
 /// Ends of the names of shards, in small letters.

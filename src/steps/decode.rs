@@ -64,7 +64,7 @@ pub fn run(params: kinds::Decode, context: &mut Context) -> Result<Outputs, Step
             let mut checked = Checked::open(file)?;
             let left = webdataset::for_each_sample(&mut checked, &shard, |sample| {
                 block.push(Waiting {
-                    id: plain(&sample.id()),
+                    id: webdataset::plain(&sample.id()),
                     file: format!("{shard}/{}", sample.member),
                     fields: sample.fields.cells(),
                     bytes: sample.picture,
@@ -101,11 +101,6 @@ pub fn run(params: kinds::Decode, context: &mut Context) -> Result<Outputs, Step
         outputs.push(json_output(UNUSED, &unused));
     }
     Ok(outputs)
-}
-
-/// An id as one word: others' records may have any.
-pub fn plain(id: &str) -> String {
-    id.replace(['/', '.'], "-")
 }
 
 /// A picture that is read and not yet decoded.

@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use super::StepError;
 use super::context::Context;
-use super::decode::{FINGERPRINTS, PICTURES, Picture, SHARD, UNUSED, plain};
+use super::decode::{FINGERPRINTS, PICTURES, Picture, SHARD, UNUSED};
 use crate::data::catalogue::{Catalogue, Record, Table};
 use crate::data::duplicates::{self, Fingerprint};
 use crate::data::sets::{self, Contents, ImageSet, Packed, TableRole};
@@ -74,7 +74,7 @@ impl PictureSet {
             for mut picture in of_block {
                 // Shards are numbered anew by many programs: the key of one is none of another's.
                 if packed && counts[&picture.id] > 1 {
-                    let name = format!("{}-{}", plain(&role[BLOCK.len()..]), picture.id);
+                    let name = webdataset::apart(&role[BLOCK.len()..], &picture.id);
                     let own = std::mem::replace(&mut picture.id, name.clone());
                     block.renamed.insert(own, name);
                 }

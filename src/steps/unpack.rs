@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::context::{Context, json_output};
-use super::decode::{Checked, DECODED, is_enough, plain, square, with_picture};
+use super::decode::{Checked, DECODED, is_enough, square, with_picture};
 use super::{Outputs, StepError};
 use crate::data::decode::Memory;
 use crate::data::webdataset::{self, Sample, ShardWriter};
@@ -124,7 +124,7 @@ impl Taken<'_> {
                 }
                 Ok(image) => {
                     *self.unpacked.taken.entry(entry.clone()).or_default() += 1;
-                    let (id, patient) = (plain(&sample.id()), String::new());
+                    let (id, patient) = (webdataset::plain(&sample.id()), String::new());
                     let item =
                         Item { id, label: class, patient, ..sample.with_image(image, &member)? };
                     self.shards

@@ -2,6 +2,7 @@
 //! exit code.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use expect_test::expect;
@@ -113,6 +114,24 @@ fn sets_that_ask_for_more_than_there_is_are_refused_at_once() {
         said.contains("the largest split of this kind that fits: images.held_out = "),
         "{said}"
     );
+
+    // As well where the pictures lie in shards, of which only the records are read.
+    let chain = Chain::new("too-much-packed");
+    study(&chain, "webdataset", "");
+    let of = |class: &'static str| (0..12).map(move |index| item(class, index));
+    for (at, class) in CLASSES.into_iter().enumerate() {
+        let shard = write_shard(&of(class).collect::<Vec<_>>()).unwrap();
+        let name = format!("{at}.tar{}", ["", ".gz"][at % 2]);
+        write(chain.path("set").join(name), &if at % 2 == 1 { gzip(&shard) } else { shard });
+    }
+    expect![[""]].assert_eq(&chain.failure(&much, "cohort/pool"));
+    expect![[""]].assert_eq(&chain.failure(&["images.exclude=[\"x\"]"], "cohort/pool"));
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Pictures as cameras, phones and browsers leave them are read; README says how.

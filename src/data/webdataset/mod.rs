@@ -16,6 +16,6 @@ mod tests;
 mod write;
 
 pub use error::ShardError;
-pub use read::{Sample, Unused, for_each_sample, read_shard};
+pub use read::{Sample, Unused, for_each_record, for_each_sample, is_gzipped, read_shard};
 pub use record::{Fields, Record};
-pub use write::{ShardWriter, write_shard};
+pub use write::{ShardWriter, apart, plain, write_shard};

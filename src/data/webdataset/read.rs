@@ -1,13 +1,13 @@
 //! Reading shards, sample by sample.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 
 use flate2::read::MultiGzDecoder;
 
 use super::error::ShardError;
 use super::record::{Fields, Record};
-use super::tail::TailWatcher;
+use super::tail::{self, TailWatcher};
 use crate::data::decode::MOST_BYTES;
 use crate::data::{Item, RgbImage, Synthetic};
 
@@ -125,65 +125,144 @@ pub fn for_each_sample<E: From<ShardError>>(
     shard: &str,
     mut each: impl FnMut(Sample) -> Result<(), E>,
 ) -> Result<Unused, E> {
-    let broken = |after: &str, cause| ShardError::Tar {
-        shard: shard.to_owned(),
-        after: after.to_owned(),
-        cause,
-    };
-    let mut after = "(none)".to_owned();
-    let source = unzipped(source).map_err(|cause| broken(&after, cause))?;
+    let mut walk = Walk::new(shard, Pictures::Read);
+    let source = unzipped(source).map_err(|cause| walk.broken(cause))?;
     let (watcher, tail) = TailWatcher::new(source);
     let mut archive = tar::Archive::new(watcher);
-    let mut members = Members::default();
-    let mut seen = Seen::default();
     tail.allow(LARGEST_HEADERS);
-    for entry in archive.entries().map_err(|cause| broken(&after, cause))? {
-        let mut entry = entry.map_err(|cause| broken(&after, cause))?;
-        tail.allow(entry.size().saturating_add(LARGEST_HEADERS));
-        if !entry.header().entry_type().is_file() {
-            continue;
+    let entries = archive.entries().map_err(|cause| walk.broken(cause))?;
+    walk.go(entries, &tail, &mut each)?;
+    tail.allow(u64::MAX);
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|cause| walk.broken(cause))?;
+    if !tail.is_whole() {
+        return Err(ShardError::CutOff { shard: shard.to_owned(), after: walk.after }.into());
+    }
+    walk.end(&mut each)
+}
+
+/// What a shard that is not gzipped says of its pictures, without reading these: the picture of each
+/// sample is empty. That the shard is whole is not looked at.
+///
+/// # Errors
+/// As of [`for_each_sample`].
+pub fn for_each_record<E: From<ShardError>>(
+    source: impl Read + Seek,
+    shard: &str,
+    mut each: impl FnMut(Sample) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut walk = Walk::new(shard, Pictures::PassOver);
+    let (watcher, tail) = TailWatcher::new(source);
+    let mut archive = tar::Archive::new(watcher);
+    tail.allow(LARGEST_HEADERS);
+    let entries = archive.entries_with_seek().map_err(|cause| walk.broken(cause))?;
+    walk.go(entries, &tail, &mut each)?;
+    walk.end(&mut each).map(drop)
+}
+
+/// Whether a file's first bytes are those of a gzipped one.
+pub fn is_gzipped(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+/// What happens to the bytes of pictures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pictures {
+    Read,
+    PassOver,
+}
+
+/// A walk through a shard's members.
+struct Walk<'a> {
+    shard: &'a str,
+    pictures: Pictures,
+    /// The last member that was read whole.
+    after: String,
+    /// Of the sample that is not complete yet.
+    members: Members,
+    seen: Seen,
+}
+
+impl<'a> Walk<'a> {
+    fn new(shard: &'a str, pictures: Pictures) -> Self {
+        let (after, members, seen) = ("(none)".to_owned(), Members::default(), Seen::default());
+        Self { shard, pictures, after, members, seen }
+    }
+
+    fn broken(&self, cause: io::Error) -> ShardError {
+        ShardError::Tar { shard: self.shard.to_owned(), after: self.after.clone(), cause }
+    }
+
+    /// Hands on every sample but the last.
+    fn go<R: Read, E: From<ShardError>>(
+        &mut self,
+        entries: tar::Entries<'_, R>,
+        tail: &tail::Seen,
+        each: &mut impl FnMut(Sample) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for entry in entries {
+            let mut entry = entry.map_err(|cause| self.broken(cause))?;
+            tail.allow(entry.size().saturating_add(LARGEST_HEADERS));
+            if entry.header().entry_type().is_file() {
+                self.member(&mut entry, each)?;
+            }
         }
-        let (member, bytes) = read_member(&mut entry, shard, &after)?;
+        Ok(())
+    }
+
+    fn member<E: From<ShardError>>(
+        &mut self,
+        entry: &mut tar::Entry<'_, impl Read>,
+        each: &mut impl FnMut(Sample) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let (key, extension) = sample_key(&member);
-        if key != members.key {
-            let done = std::mem::replace(&mut members, Members::of(key));
-            if let Some(sample) = done.into_sample(shard, &mut seen)? {
+        let small = extension.to_lowercase();
+        let passed = self.pictures == Pictures::PassOver && PICTURES.contains(&small.as_str());
+        let bytes =
+            if passed { Vec::new() } else { read_member(entry, &member, self.shard, &self.after)? };
+        if key != self.members.key {
+            let done = std::mem::replace(&mut self.members, Members::of(key));
+            if let Some(sample) = done.into_sample(self.shard, &mut self.seen)? {
                 each(sample)?;
             }
         }
-        members.bytes += bytes.len() as u64;
-        if members.bytes > LARGEST_SAMPLE {
-            let (shard, sample, most) = (shard.to_owned(), key.to_owned(), LARGEST_SAMPLE);
+        self.members.bytes += bytes.len() as u64;
+        if self.members.bytes > LARGEST_SAMPLE {
+            let (shard, sample, most) = (self.shard.to_owned(), key.to_owned(), LARGEST_SAMPLE);
             return Err(ShardError::LargeSample { shard, sample, most }.into());
         }
-        seen.last = Some((member.clone(), extension.to_owned()));
-        members.all.push((extension.to_lowercase(), member.clone(), bytes));
-        after = member;
+        self.seen.last = Some((member.clone(), extension.to_owned()));
+        self.members.all.push((small, member.clone(), bytes));
+        self.after = member;
+        Ok(())
     }
-    tail.allow(u64::MAX);
-    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|cause| broken(&after, cause))?;
-    if !tail.is_whole() {
-        return Err(ShardError::CutOff { shard: shard.to_owned(), after }.into());
-    }
-    if let Some(sample) = members.into_sample(shard, &mut seen)? {
-        each(sample)?;
-    }
-    match seen {
-        Seen { samples: 0, last: Some((member, extension)), .. } => {
-            Err(ShardError::NoSample { shard: shard.to_owned(), member, extension }.into())
+
+    /// Hands on the last sample.
+    fn end<E: From<ShardError>>(
+        self,
+        each: &mut impl FnMut(Sample) -> Result<(), E>,
+    ) -> Result<Unused, E> {
+        let (shard, mut seen) = (self.shard, self.seen);
+        if let Some(sample) = self.members.into_sample(shard, &mut seen)? {
+            each(sample)?;
         }
-        Seen { unused, .. } => Ok(unused),
+        match seen {
+            Seen { samples: 0, last: Some((member, extension)), .. } => {
+                Err(ShardError::NoSample { shard: shard.to_owned(), member, extension }.into())
+            }
+            Seen { unused, .. } => Ok(unused),
+        }
     }
 }
 
-/// A member's name and bytes.
+/// A member's bytes.
 fn read_member(
     entry: &mut tar::Entry<'_, impl Read>,
+    member: &str,
     shard: &str,
     after: &str,
-) -> Result<(String, Vec<u8>), ShardError> {
-    let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-    let (shard, expected) = (shard.to_owned(), entry.size());
+) -> Result<Vec<u8>, ShardError> {
+    let (shard, member, expected) = (shard.to_owned(), member.to_owned(), entry.size());
     if expected > LARGEST_MEMBER {
         return Err(ShardError::LargeMember {
             shard,
@@ -199,13 +278,13 @@ fn read_member(
     if bytes.len() as u64 != expected {
         return Err(ShardError::ShortMember { shard, member, found: bytes.len(), expected });
     }
-    Ok((member, bytes))
+    Ok(bytes)
 }
 
 /// The bytes of a tar file that may be gzipped.
 fn unzipped<'a>(source: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     let mut source = BufReader::new(source);
-    let is_gzip = source.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+    let is_gzip = is_gzipped(source.fill_buf()?);
     Ok(if is_gzip { Box::new(MultiGzDecoder::new(source)) } else { Box::new(source) })
 }
 

@@ -1,7 +1,7 @@
 //! The end of a tar file, whether it is there; and how much is read of it at a time.
 
 use std::cell::Cell;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 /// Bytes of zeros that end a tar file; more may follow.
@@ -65,5 +65,12 @@ impl<R: Read> Read for TailWatcher<R> {
             zeros: if last == count { zeros + count } else { last },
         });
         Ok(count)
+    }
+}
+
+/// What is passed over is not watched: whether the end is there, such a reader can't tell.
+impl<R: Seek> Seek for TailWatcher<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.source.seek(to)
     }
 }

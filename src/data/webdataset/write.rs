@@ -54,3 +54,13 @@ pub fn write_shard<'a>(items: impl IntoIterator<Item = &'a Item>) -> Result<Vec<
     }
     writer.finish().map_err(|cause| ShardError::Write { id: "end of archive".to_owned(), cause })
 }
+
+/// An id as one word, which can name members: others' records may have any.
+pub fn plain(id: &str) -> String {
+    id.replace(['/', '.'], "-")
+}
+
+/// The id of a picture of `shard` whose own id other shards have too.
+pub fn apart(shard: &str, id: &str) -> String {
+    format!("{}-{id}", plain(shard))
+}
