@@ -98,7 +98,7 @@ pub struct Training {
 }
 
 impl Spec for Report {
-    const KIND: Kind = Kind { name: "report", version: 20, noun: "report", on_device: false };
+    const KIND: Kind = Kind { name: "report", version: 21, noun: "report", on_device: false };
 }
 
 impl Report {

@@ -17,25 +17,34 @@ pub struct Figure {
     pub caption: Text,
 }
 
+/// A drawing in the formats of its files.
+#[derive(Clone, Debug, Serialize)]
+pub struct Drawn {
+    pub svg: String,
+    #[serde(skip)]
+    pub pdf: Vec<u8>,
+}
+
 /// The drawing of a figure, and how a page makes room for it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Drawing {
-    /// Panels that a page sets side by side as far as it has room; `whole` has them in a row.
+    /// Panels, as SVG, that a page sets side by side as far as it has room; `whole` has them in a
+    /// row.
     Panels {
         panels: Vec<String>,
         #[serde(skip)]
-        whole: String,
+        whole: Drawn,
     },
     /// One drawing that narrow pages scroll, as its text would become too small.
-    Wide { svg: String },
+    Wide { whole: Drawn },
 }
 
 impl Drawing {
-    /// The drawing as one SVG file.
-    pub fn whole(&self) -> &str {
+    /// The drawing in one piece.
+    pub fn whole(&self) -> &Drawn {
         match self {
-            Self::Panels { whole: svg, .. } | Self::Wide { svg } => svg,
+            Self::Panels { whole, .. } | Self::Wide { whole } => whole,
         }
     }
 }

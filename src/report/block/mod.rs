@@ -9,11 +9,12 @@ mod text;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::Serialize;
 
 pub use cell::{Cell, Parts};
-pub use figure::{Drawing, Figure, Gallery, Labels, Together};
+pub use figure::{Drawing, Drawn, Figure, Gallery, Labels, Together};
 pub use slug::{slug, unused};
 pub use table::{Anchor, Column, Origin, Table};
 pub use text::{Span, Text, Tint};
@@ -206,10 +207,10 @@ impl<T: Into<Text>> From<T> for Item {
 }
 
 /// A file that figures and galleries of a page refer to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Asset<'a> {
     /// Relative to the page's folder.
-    pub path: &'a str,
+    pub path: Cow<'a, str>,
     pub bytes: &'a [u8],
 }
 
@@ -242,15 +243,24 @@ impl Page {
         tables.collect()
     }
 
-    /// The files of the page's figures and galleries, in their order.
+    /// The files of the page's figures and galleries, in their order. PDFs of figures are for other
+    /// programs and lie in `data/`.
     pub fn assets(&self) -> Vec<Asset<'_>> {
         let blocks = self.blocks().into_iter();
-        let assets = blocks.filter_map(|block| match block {
+        let assets = blocks.flat_map(|block| match block {
             Block::Figure(figure) => {
-                Some(Asset { path: &figure.path, bytes: figure.drawing.whole().as_bytes() })
+                let Drawn { svg, pdf } = figure.drawing.whole();
+                let stem = Path::new(figure.path.as_ref()).file_stem().unwrap_or_default();
+                let beside = format!("data/{}.pdf", stem.to_string_lossy());
+                vec![
+                    Asset { path: figure.path.as_ref().into(), bytes: svg.as_bytes() },
+                    Asset { path: beside.into(), bytes: pdf },
+                ]
             }
-            Block::Gallery(gallery) => Some(Asset { path: &gallery.path, bytes: &gallery.png }),
-            _ => None,
+            Block::Gallery(gallery) => {
+                vec![Asset { path: gallery.path.as_ref().into(), bytes: &gallery.png }]
+            }
+            _ => Vec::new(),
         });
         assets.collect()
     }

@@ -4,6 +4,7 @@
 use super::points::{REPLICATE, ends, say_accuracy};
 use super::series::{Series, list_series};
 use super::svg::{Anchor, Canvas, ticks};
+use crate::report::block::Drawn;
 use crate::stats::analysis::{Accuracy, Analysis};
 use crate::vocabulary::Setting;
 
@@ -83,7 +84,7 @@ impl<'a> Plot<'a> {
     }
 
     /// All panels side by side.
-    pub fn together(&self) -> String {
+    pub fn together(&self) -> Drawn {
         let mut canvas = Canvas::default();
         for (place, setting) in self.panels.iter().enumerate() {
             canvas
@@ -92,16 +93,13 @@ impl<'a> Plot<'a> {
         canvas.document(self.room.width * self.panels.len() as f64, self.height(), &self.summary)
     }
 
-    /// Each panel by itself.
+    /// Each panel by itself, as SVG.
     pub fn apart(&self) -> Vec<String> {
         let draw = |setting: &Setting| {
             let mut canvas = Canvas::default();
             self.panel(&mut canvas, *setting);
-            canvas.document(
-                self.room.width,
-                self.height(),
-                &format!("{} ({setting})", self.summary),
-            )
+            let summary = format!("{} ({setting})", self.summary);
+            canvas.document(self.room.width, self.height(), &summary).svg
         };
         self.panels.iter().map(draw).collect()
     }

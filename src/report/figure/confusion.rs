@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::svg::{Anchor, Canvas};
+use crate::report::block::Drawn;
 use crate::report::wording::{have_several_doses, name_arm};
 use crate::stats::analysis::{Accuracy, Analysis};
 
@@ -22,19 +23,20 @@ const STEPS: usize = 5;
 /// Steps on which counts are in the paper's colour.
 const DARK: usize = 4;
 
-/// A panel for each design.
+/// A panel for each design, as SVG.
 pub fn apart(analysis: &Analysis) -> Vec<String> {
     let draw = |row: &Accuracy| {
         let panel = Panel::of(analysis, row);
         let mut canvas = Canvas::default();
         panel.draw(&mut canvas);
-        canvas.document(WIDTH, panel.height(), &format!("{}: {}", panel.title, panel.summarise()))
+        let summary = format!("{}: {}", panel.title, panel.summarise());
+        canvas.document(WIDTH, panel.height(), &summary).svg
     };
     analysis.accuracy.iter().map(draw).collect()
 }
 
 /// All panels in one drawing, two in a row.
-pub fn together(analysis: &Analysis) -> String {
+pub fn together(analysis: &Analysis) -> Drawn {
     let mut canvas = Canvas::default();
     let mut height = 0.0;
     for (place, row) in analysis.accuracy.iter().enumerate() {

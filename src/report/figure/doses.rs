@@ -2,6 +2,7 @@
 
 use super::points::{REPLICATE, ends, say_accuracy};
 use super::svg::{Anchor, Canvas, ticks};
+use crate::report::block::Drawn;
 use crate::report::wording::name_arm;
 use crate::stats::analysis::{Accuracy, Analysis, Doses};
 use crate::stats::dose_curve::{DoseCurve, Fit, Shape};
@@ -12,24 +13,46 @@ const RIGHT: f64 = 18.0;
 const TOP: f64 = 34.0;
 const PLOT: f64 = 210.0;
 const BELOW: f64 = 44.0;
+const HEIGHT: f64 = TOP + PLOT + BELOW;
 /// From a marker to the dots of its replicates.
 const ASIDE: f64 = 8.0;
 /// Points of a drawn curve.
 const FINE: usize = 60;
 
+/// The dose curves of an analysis.
+pub struct Curves {
+    /// A panel each, as SVG.
+    pub apart: Vec<String>,
+    /// The panels in a row.
+    pub together: Drawn,
+}
+
 /// A panel for each of the analysis's dose curves.
-pub fn draw(analysis: &Analysis) -> Vec<String> {
+pub fn draw(analysis: &Analysis) -> Curves {
     let rows = |doses| analysis.accuracies(doses);
     let all = || analysis.doses.iter().flat_map(rows);
     let replicates = || all().flat_map(|row| row.replicates.iter().copied());
     let low = all().map(|row| ends(row).low).chain(replicates()).fold(f64::INFINITY, f64::min);
     let high = all().map(|row| ends(row).high).chain(replicates()).fold(0.0, f64::max);
     let ticks = ticks(low * 100.0, high * 100.0, 8);
-    analysis
-        .doses
-        .iter()
-        .map(|doses| Panel { doses, rows: rows(doses), ticks: &ticks }.draw())
-        .collect()
+    let panels = analysis.doses.iter();
+    let panels = panels.map(|doses| Panel { doses, rows: rows(doses), ticks: &ticks });
+    let panels = panels.collect::<Vec<_>>();
+    let mut canvas = Canvas::default();
+    for (place, panel) in panels.iter().enumerate() {
+        canvas.moved(place as f64 * WIDTH, 0.0, |canvas| panel.draw(canvas));
+    }
+    let titles = panels.iter().map(Panel::title).collect::<Vec<_>>().join("; ");
+    let summary = |of: &str| format!("Accuracy over doses: {of}.");
+    let alone = |panel: &Panel<'_>| {
+        let mut canvas = Canvas::default();
+        panel.draw(&mut canvas);
+        canvas.document(WIDTH, HEIGHT, &summary(&panel.title())).svg
+    };
+    Curves {
+        apart: panels.iter().map(alone).collect(),
+        together: canvas.document(WIDTH * panels.len() as f64, HEIGHT, &summary(&titles)),
+    }
 }
 
 struct Panel<'a> {
@@ -40,12 +63,14 @@ struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    fn draw(&self) -> String {
+    fn title(&self) -> String {
         let design = &self.doses.design;
-        let title = format!("{}, n = {}, {}", design.arm, design.n, design.setting());
-        let mut canvas = Canvas::default();
-        canvas.bold((LEFT, 20.0), Anchor::Start, &title);
-        self.axes(&mut canvas);
+        format!("{}, n = {}, {}", design.arm, design.n, design.setting())
+    }
+
+    fn draw(&self, canvas: &mut Canvas) {
+        canvas.bold((LEFT, 20.0), Anchor::Start, &self.title());
+        self.axes(canvas);
         canvas.colour(1, |canvas| {
             if let Some(fit) = self.best() {
                 let most = self.most();
@@ -64,7 +89,6 @@ impl Panel<'_> {
                 });
             }
         });
-        canvas.document(WIDTH, TOP + PLOT + BELOW, &format!("Accuracy over doses: {title}."))
     }
 
     /// The shape that fits best.

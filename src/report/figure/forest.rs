@@ -4,6 +4,7 @@
 use super::points::REPLICATE;
 use super::series::{Series, list_series};
 use super::svg::{Anchor, Canvas, ticks};
+use crate::report::block::Drawn;
 use crate::report::format;
 use crate::report::wording::{have_several_doses, interval, interval_name, name_arm};
 use crate::stats::Interval;
@@ -20,7 +21,7 @@ const BELOW: f64 = 46.0;
 const BESIDE: f64 = 6.0;
 
 /// The forest plot of the analysis's contrasts.
-pub fn draw(analysis: &Analysis) -> String {
+pub fn draw(analysis: &Analysis) -> Drawn {
     let same = |a: &Contrast, b: &Contrast| {
         (a.design.setting(), a.design.n) == (b.design.setting(), b.design.n)
     };

@@ -1,4 +1,4 @@
-//! Figures as SVG. Colours are presentation attributes with classes, so that a figure stands alone
+//! Figures as SVG and PDF. Colours are presentation attributes with classes, so that a figure stands alone
 //! on white and a page's style sheet can repaint it: `fig-s0` .. `fig-s5` are the series,
 //! `fig-paper` the background.
 
@@ -6,6 +6,7 @@ pub mod accuracy;
 pub mod confusion;
 pub mod doses;
 pub mod forest;
+mod pdf;
 mod points;
 pub mod quality;
 mod series;

@@ -3,6 +3,7 @@
 
 use super::series::list_series;
 use super::svg::{Anchor, Canvas, ticks};
+use crate::report::block::Drawn;
 use crate::report::format;
 use crate::report::inputs::Inputs;
 use crate::stats::quality::{Embedded, Quality};
@@ -94,7 +95,7 @@ impl<'a> Scatter<'a> {
     }
 
     /// All panels in one drawing.
-    pub fn together(&self) -> String {
+    pub fn together(&self) -> Drawn {
         let mut canvas = Canvas::default();
         let count = self.arms.len();
         for place in 0..count {
@@ -107,13 +108,13 @@ impl<'a> Scatter<'a> {
         canvas.document(WIDTH * columns as f64, HEIGHT * rows as f64, self.summary)
     }
 
-    /// Each panel by itself.
+    /// Each panel by itself, as SVG.
     pub fn apart(&self) -> Vec<String> {
         let draw = |place: usize| {
             let mut canvas = Canvas::default();
             self.panel(&mut canvas, place);
             let arm = self.arms[place].arm;
-            canvas.document(WIDTH, HEIGHT, &format!("{} ({arm})", self.summary))
+            canvas.document(WIDTH, HEIGHT, &format!("{} ({arm})", self.summary)).svg
         };
         (0..self.arms.len()).map(draw).collect()
     }

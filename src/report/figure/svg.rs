@@ -1,13 +1,21 @@
-//! A small SVG writer: text is escaped, numbers have one decimal, series are coloured through
-//! `currentColor`.
+//! What figures are drawn on. A drawing comes out as SVG, where text is escaped, numbers have one
+//! decimal and series are coloured through `currentColor`, and as PDF.
 
 use std::fmt::Write;
+
+use super::pdf::{Fill, Ink, Paint, Weight};
+use crate::report::block::Drawn;
 
 /// Okabe and Ito's colours that stand out on white, distinct to colour-blind readers; the first
 /// series is in ink.
 const COLOURS: [&str; 6] = ["#1b1b1b", "#0072b2", "#d55e00", "#009e73", "#aa4499", "#8a6d00"];
 
-const DASHES: [&str; 4] = ["", "6 3", "2 3", "8 3 2 3"];
+const DASHES: [(&str, &[f32]); 4] =
+    [("", &[]), ("6 3", &[6.0, 3.0]), ("2 3", &[2.0, 3.0]), ("8 3 2 3", &[8.0, 3.0, 2.0, 3.0])];
+
+/// Points of letters.
+const SIZE: f32 = 12.0;
+const SMALL: f32 = 10.0;
 
 #[derive(Clone, Copy)]
 pub enum Anchor {
@@ -20,6 +28,7 @@ pub enum Anchor {
 #[derive(Default)]
 pub struct Canvas {
     body: String,
+    ink: Ink,
 }
 
 impl Canvas {
@@ -31,18 +40,24 @@ impl Canvas {
             r#"<line x1="{x1:.1}" y1="{y1:.1}" x2="{x2:.1}" y2="{y2:.1}" stroke="currentColor""#
         );
         self.put(&format!(r#"{line} stroke-opacity="{opacity}"{dashes}/>"#));
+        let dashes: &[f32] = if dashed { &[4.0, 3.0] } else { &[] };
+        let paint = Paint { stroke: Some((1.0, opacity)), dashes, ..Paint::default() };
+        self.ink.lines(&[&[from, to]], paint);
     }
 
     pub fn text(&mut self, at: (f64, f64), anchor: Anchor, text: &str) {
         self.lettering(at, anchor, text, "");
+        self.ink.text(at, anchor, text, (Weight::Regular, SIZE), Fill::Ink(1.0));
     }
 
     pub fn bold(&mut self, at: (f64, f64), anchor: Anchor, text: &str) {
         self.lettering(at, anchor, text, r#" font-weight="600""#);
+        self.ink.text(at, anchor, text, (Weight::Bold, SIZE), Fill::Ink(1.0));
     }
 
     pub fn faint(&mut self, at: (f64, f64), anchor: Anchor, text: &str) {
         self.lettering(at, anchor, text, r#" fill-opacity="0.72""#);
+        self.ink.text(at, anchor, text, (Weight::Regular, SIZE), Fill::Ink(0.72));
     }
 
     fn lettering(&mut self, (x, y): (f64, f64), anchor: Anchor, text: &str, more: &str) {
@@ -61,14 +76,18 @@ impl Canvas {
     pub fn colour(&mut self, style: usize, draw: impl FnOnce(&mut Self)) {
         let style = style % COLOURS.len();
         self.put(&format!(r#"<g class="fig-s{style}" color="{}">"#, COLOURS[style]));
+        self.ink.begin_colour(COLOURS[style]);
         draw(self);
+        self.ink.end();
         self.put("</g>");
     }
 
     /// What `draw` paints, moved.
     pub fn moved(&mut self, x: f64, y: f64, draw: impl FnOnce(&mut Self)) {
         self.put(&format!(r#"<g transform="translate({x:.1} {y:.1})">"#));
+        self.ink.begin_moved(x, y);
         draw(self);
+        self.ink.end();
         self.put("</g>");
     }
 
@@ -82,9 +101,11 @@ impl Canvas {
 
     /// A line through the points, dashed by the series' variant.
     pub fn polyline(&mut self, points: &[(f64, f64)], variant: usize) {
+        let (dashes, lengths) = DASHES[variant % DASHES.len()];
+        let paint = Paint { stroke: Some((1.4, 0.75)), dashes: lengths, ..Paint::default() };
+        self.ink.lines(&[points], paint);
         let points =
             points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>().join(" ");
-        let dashes = DASHES[variant % DASHES.len()];
         let dashes = if dashes.is_empty() {
             String::new()
         } else {
@@ -99,6 +120,8 @@ impl Canvas {
         let path = points.iter().map(|(x, y)| format!("M{x:.1} {y:.1}h0")).collect::<String>();
         let stroke = r#"stroke="currentColor" stroke-width="3.6" stroke-linecap="round""#;
         self.put(&format!(r#"<path d="{path}" {stroke} stroke-opacity="{opacity}"/>"#));
+        let fill = Some(Fill::Ink(opacity));
+        points.iter().for_each(|at| self.ink.circle(*at, 1.8, Paint { fill, ..Paint::default() }));
     }
 
     /// Filled squares of one shade.
@@ -108,6 +131,8 @@ impl Canvas {
         let path = corners.iter().map(square).collect::<String>();
         if !path.is_empty() {
             self.put(&format!(r#"<path d="{path}" fill-opacity="{opacity:.2}"/>"#));
+            let fill = Some(Fill::Ink(opacity));
+            self.ink.squares(corners, side, Paint { fill, ..Paint::default() });
         }
     }
 
@@ -117,6 +142,8 @@ impl Canvas {
         self.put(&format!(
             r#"<rect x="{x:.1}" y="{y:.1}" width="{side:.1}" height="{side:.1}" {stroke}/>"#
         ));
+        let paint = Paint { stroke: Some((1.0, 0.4)), ..Paint::default() };
+        self.ink.squares(&[(x, y)], side, paint);
     }
 
     /// A small number in the middle of a square, in the paper's colour where the square is dark.
@@ -125,6 +152,9 @@ impl Canvas {
         self.put(&format!(
             r#"<text x="{x:.1}" y="{y:.1}" text-anchor="middle" font-size="10"{paint}>{count}</text>"#
         ));
+        let fill = if on_dark { Fill::Paper } else { Fill::Ink(1.0) };
+        let letters = (Weight::Regular, SMALL);
+        self.ink.text((x, y), Anchor::Middle, &count.to_string(), letters, fill);
     }
 
     /// An interval with caps, along one of the axes.
@@ -138,6 +168,9 @@ impl Canvas {
         self.put(&format!(
             r#"<path d="{path}" fill="none" stroke="currentColor" stroke-width="1.5"/>"#
         ));
+        let cap = |(x, y): (f64, f64)| [(x - across, y - along), (x + across, y + along)];
+        let paint = Paint { stroke: Some((1.5, 1.0)), ..Paint::default() };
+        self.ink.lines(&[&[from, to], &cap(from), &cap(to)], paint);
     }
 
     /// The series' marker, filled or hollow. Those of one colour differ in their shapes.
@@ -145,23 +178,25 @@ impl Canvas {
         let paint =
             if filled { r#"fill="currentColor""# } else { r##"class="fig-paper" fill="#ffffff""## };
         let paint = format!(r#"{paint} stroke="currentColor" stroke-width="1.5""#);
-        let polygon = |offsets: &[(f64, f64)]| {
-            let points = offsets
-                .iter()
-                .map(|(dx, dy)| format!("{:.1},{:.1}", x + dx, y + dy))
-                .collect::<Vec<_>>()
-                .join(" ");
-            format!(r#"<polygon points="{points}" {paint}/>"#)
+        let fill = Some(if filled { Fill::Ink(1.0) } else { Fill::Paper });
+        let in_ink = Paint { stroke: Some((1.5, 1.0)), fill, ..Paint::default() };
+        let polygon: &[(f64, f64)] = match (style + style / COLOURS.len()) % COLOURS.len() {
+            0 => &[],
+            1 => &[(-3.6, -3.6), (3.6, -3.6), (3.6, 3.6), (-3.6, 3.6)],
+            2 => &[(0.0, -4.8), (4.6, 3.4), (-4.6, 3.4)],
+            3 => &[(0.0, -5.2), (5.2, 0.0), (0.0, 5.2), (-5.2, 0.0)],
+            4 => &[(0.0, 4.8), (4.6, -3.4), (-4.6, -3.4)],
+            _ => &[(-4.6, -1.6), (0.0, -5.0), (4.6, -1.6), (2.8, 4.0), (-2.8, 4.0)],
         };
-        let shape = match (style + style / COLOURS.len()) % COLOURS.len() {
-            0 => format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="4.0" {paint}/>"#),
-            1 => polygon(&[(-3.6, -3.6), (3.6, -3.6), (3.6, 3.6), (-3.6, 3.6)]),
-            2 => polygon(&[(0.0, -4.8), (4.6, 3.4), (-4.6, 3.4)]),
-            3 => polygon(&[(0.0, -5.2), (5.2, 0.0), (0.0, 5.2), (-5.2, 0.0)]),
-            4 => polygon(&[(0.0, 4.8), (4.6, -3.4), (-4.6, -3.4)]),
-            _ => polygon(&[(-4.6, -1.6), (0.0, -5.0), (4.6, -1.6), (2.8, 4.0), (-2.8, 4.0)]),
-        };
-        self.put(&shape);
+        if polygon.is_empty() {
+            self.ink.circle((x, y), 4.0, in_ink);
+            return self.put(&format!(r#"<circle cx="{x:.1}" cy="{y:.1}" r="4.0" {paint}/>"#));
+        }
+        let points = polygon.iter().map(|(dx, dy)| (x + dx, y + dy)).collect::<Vec<_>>();
+        self.ink.polygon(&points, in_ink);
+        let points = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect::<Vec<_>>();
+        let points = points.join(" ");
+        self.put(&format!(r#"<polygon points="{points}" {paint}/>"#));
     }
 
     fn put(&mut self, element: &str) {
@@ -169,10 +204,11 @@ impl Canvas {
         self.body.push('\n');
     }
 
-    /// The document; `summary` is what is read out in place of the figure.
-    pub fn document(self, width: f64, height: f64, summary: &str) -> String {
+    /// The drawing; `summary` is what is read out in place of the figure.
+    pub fn document(self, width: f64, height: f64, summary: &str) -> Drawn {
+        let pdf = self.ink.document(width, height, summary);
         let summary = escape(summary);
-        format!(
+        let svg = format!(
             concat!(
                 r#"<svg xmlns="http://www.w3.org/2000/svg" class="fig" "#,
                 r#"viewBox="0 0 {w:.0} {h:.0}" width="{w:.0}" height="{h:.0}" "#,
@@ -187,7 +223,8 @@ impl Canvas {
             h = height,
             summary = summary,
             body = self.body
-        )
+        );
+        Drawn { svg, pdf }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The losses of the tuned models, a panel for each kind of UNet and a line for each model.
 
 use super::svg::{Anchor, Canvas, ticks};
+use crate::report::block::Drawn;
 use crate::report::inputs::Training;
 
 const WIDTH: f64 = 440.0;
@@ -19,10 +20,10 @@ const COLOURS: usize = 6;
 
 /// The curves of all `trainings`.
 pub struct Curves {
-    /// A panel for each kind of UNet.
+    /// A panel for each kind of UNet, as SVG.
     pub apart: Vec<String>,
     /// The panels in a row.
-    pub together: String,
+    pub together: Drawn,
 }
 
 /// The curves of all `trainings`, or nothing where there are none.
@@ -51,7 +52,7 @@ pub fn draw(trainings: &[Training]) -> Option<Curves> {
     let alone = |group: &&str| {
         let mut canvas = Canvas::default();
         draw(&mut canvas, group);
-        canvas.document(WIDTH, height, &summarise(of(trainings, group).len(), group))
+        canvas.document(WIDTH, height, &summarise(of(trainings, group).len(), group)).svg
     };
     let mut canvas = Canvas::default();
     for (place, group) in groups.iter().enumerate() {

@@ -26,8 +26,10 @@ pub fn files(page: &Page) -> Result<Vec<File>, ReportError> {
     files.extend(data::files(page)?);
     let assets = page.assets().into_iter();
     files.extend(
-        assets
-            .map(|asset| File { path: asset.path.to_owned().into(), bytes: asset.bytes.to_vec() }),
+        assets.map(|asset| File {
+            path: asset.path.into_owned().into(),
+            bytes: asset.bytes.to_vec(),
+        }),
     );
     Ok(files)
 }

@@ -4,8 +4,8 @@ use expect_test::expect;
 
 use super::files;
 use crate::report::block::{
-    Block, Cell, Column, Drawing, Figure, Gallery, Item, Labels, Page, Section, Span, Table, Text,
-    Together,
+    Block, Cell, Column, Drawing, Drawn, Figure, Gallery, Item, Labels, Page, Section, Span, Table,
+    Text, Together,
 };
 
 /// The first bytes of a PNG file of 2 by 3 pixels.
@@ -202,11 +202,12 @@ fn figures_and_galleries() -> Vec<Block> {
         across: 1,
         together: Together::Row,
     };
-    let panels = Drawing::Panels { panels: vec!["<svg/>".into()], whole: "<svg></svg>".into() };
+    let drawn = |svg: &str| Drawn { svg: svg.into(), pdf: Vec::new() };
+    let panels = Drawing::Panels { panels: vec!["<svg/>".into()], whole: drawn("<svg></svg>") };
     let hidden = gallery("hidden.png", None);
     vec![
         figure("panels.svg", panels),
-        figure("wide.svg", Drawing::Wide { svg: "<svg/>".into() }),
+        figure("wide.svg", Drawing::Wide { whole: drawn("<svg/>") }),
         gallery("sheet.png", Some(labels)),
         Block::Details { summary: "More".into(), blocks: vec![hidden] },
     ]
@@ -218,7 +219,16 @@ fn a_page_brings_the_files_that_it_links_to() {
     let paths = files.iter().map(|file| file.path.as_ref()).collect::<Vec<_>>();
     assert_eq!(
         paths,
-        ["page.html", "page.md", "panels.svg", "wide.svg", "sheet.png", "hidden.png"]
+        [
+            "page.html",
+            "page.md",
+            "panels.svg",
+            "data/panels.pdf",
+            "wide.svg",
+            "data/wide.pdf",
+            "sheet.png",
+            "hidden.png"
+        ]
     );
 }
 

@@ -49,7 +49,7 @@ fn figure(part: Part<'_>) -> Figure {
     let analysis = part.analysis;
     Figure {
         path: part.figure("contrasts.svg"),
-        drawing: Drawing::Wide { svg: forest::draw(analysis) },
+        drawing: Drawing::Wide { whole: forest::draw(analysis) },
         alt: "Forest plot of the differences",
         caption: format!(
             "Each synthetic arm less real only at the same n and in the same training, in \

@@ -3,7 +3,7 @@
 
 use super::columns::{of_design, percent};
 use crate::report::block::{Block, Column, Drawing, Figure, Section, Table};
-use crate::report::figure::doses;
+use crate::report::figure::doses::{self, Curves};
 use crate::report::format;
 use crate::report::inputs::Part;
 use crate::report::wording::{interval_and_scope, interval_name};
@@ -29,8 +29,7 @@ pub fn section(part: Part<'_>) -> Option<Section> {
 }
 
 fn figure(part: Part<'_>) -> Figure {
-    let panels = doses::draw(part.analysis);
-    let whole = panels.first().cloned().unwrap_or_default();
+    let Curves { apart: panels, together: whole } = doses::draw(part.analysis);
     Figure {
         path: part.figure("doses.svg"),
         drawing: Drawing::Panels { panels, whole },
