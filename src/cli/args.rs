@@ -37,7 +37,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Data(Data),
     /// Count a study's tasks: fresh, stale, unknown, and why
-    Status(Which),
+    Status(Status),
     /// Show a task, a receipt or an object: manifest, receipt, outputs
     Show(Show),
     /// Say why a task would run, or what last changed
@@ -51,7 +51,7 @@ pub(super) enum Command {
     /// Print the log of a task's last attempt
     Log(Log),
     /// List the runs on record: when, what was asked for, how they ended
-    Runs(Folder),
+    Runs(ListRuns),
     /// Compare two results of a study: its keys, the outputs of its tasks, the report's numbers
     Diff(Diff),
     /// Fill a text's `{{ ID }}` with numbers of the report, or check a text that was filled before
@@ -59,8 +59,12 @@ pub(super) enum Command {
     /// Write a tuned model with all that belongs to it as a folder that diffusers' from_pretrained
     /// opens
     Export(Export),
-    /// Print the JSON Schema of study files, for editors
-    Schema,
+    /// Print the JSON Schema of study files, for editors, or of what a command prints with --json
+    Schema {
+        /// Of what
+        #[arg(value_enum, default_value_t = Described::Study)]
+        of: Described,
+    },
     /// Print a script that completes titrate's commands and options in a shell
     Completions {
         /// The shell that reads it
@@ -183,8 +187,54 @@ pub(super) struct Plan {
     #[command(flatten)]
     pub which: Which,
     /// List every task, fresh ones too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub all: bool,
+    /// A TOML file of rates: how long work takes on a machine [default: rates/STUDY.toml beside the
+    /// study, where it is there]
+    #[arg(long, value_name = "FILE")]
+    pub rates: Option<PathBuf>,
+    /// Print the plan as JSON, with every task
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct Status {
+    #[command(flatten)]
+    pub which: Which,
+    /// Print the counts as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct ListRuns {
+    #[command(flatten)]
+    pub folder: Folder,
+    /// Print the runs as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What there is a JSON Schema of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Described {
+    /// Study files
+    Study,
+    /// `titrate plan --json`
+    Plan,
+    /// `titrate status --json`
+    Status,
+    /// `titrate show --json`
+    Show,
+    /// `titrate why --json`
+    Why,
+    /// `titrate runs --json`
+    Runs,
+    /// `titrate trace --json`
+    Trace,
+    /// `titrate diff --json`
+    Diff,
 }
 
 #[derive(Debug, Subcommand)]
@@ -209,6 +259,9 @@ pub(super) struct Show {
     pub name: String,
     #[command(flatten)]
     pub which: Which,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -217,6 +270,9 @@ pub(super) struct Why {
     pub label: String,
     #[command(flatten)]
     pub which: Which,
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 
 use crate::cli::args::Which;
 use crate::data::catalogue::value::visible;
@@ -49,8 +50,12 @@ pub(super) fn experiments() -> PathBuf {
 }
 
 pub(super) fn load_study(name: &str, sets: &[String]) -> Result<LoadedStudy> {
-    let path = study::find(name, &experiments())?;
-    Ok(Study::load(&path, sets)?)
+    Ok(Study::load(&study_path(name)?, sets)?)
+}
+
+/// The file of a study that is called by its name or its path.
+pub(super) fn study_path(name: &str) -> Result<PathBuf> {
+    Ok(study::find(name, &experiments())?)
 }
 
 /// A study's graph with the store it runs in.
@@ -144,6 +149,14 @@ pub(super) fn print_bytes(bytes: &[u8]) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Prints what a command found as JSON.
+///
+/// # Errors
+/// As [`print`].
+pub(super) fn print_json<T: Serialize>(found: &T) -> Result<()> {
+    print_bytes((serde_json::to_string_pretty(found)? + "\n").as_bytes())
 }
 
 /// Says something on stderr. Nothing ends because nobody listens: `eprintln!` would panic where the

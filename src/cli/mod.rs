@@ -19,7 +19,6 @@ mod launch;
 mod manual;
 mod place;
 mod power;
-mod rates;
 mod recheck;
 mod reproduce;
 mod results;
@@ -57,20 +56,18 @@ pub fn main(pipeline: &Pipeline) -> ExitCode {
         Command::Reproduce(arguments) => reproduce::reproduce(pipeline, &arguments),
         Command::Data(Data::Check(arguments)) => reproduce::check(pipeline, &arguments),
         Command::Plan(arguments) => inspect::plan(pipeline, &arguments),
-        Command::Status(which) => inspect::status(pipeline, &which),
+        Command::Status(arguments) => inspect::status(pipeline, &arguments),
         Command::Show(arguments) => inspect::show(pipeline, &arguments),
         Command::Why(arguments) => inspect::why(pipeline, &arguments),
         Command::Trace(arguments) => trace::trace(pipeline, &arguments),
         Command::Cat(arguments) => results::cat(pipeline, &arguments),
         Command::Images(arguments) => images::images(pipeline, &arguments),
         Command::Log(arguments) => results::log(pipeline, &arguments),
-        Command::Runs(folder) => results::runs(&folder),
+        Command::Runs(arguments) => results::runs(&arguments),
         Command::Diff(arguments) => diff::diff(pipeline, &arguments),
         Command::Cite(arguments) => cite::cite(pipeline, &arguments),
         Command::Export(arguments) => diffusers::export(pipeline, &arguments),
-        Command::Schema => {
-            common::print(include_str!("../../experiments/study.schema.json")).map(|()| Exit::Done)
-        }
+        Command::Schema { of } => common::print(inspect::schemas::text(of)).map(|()| Exit::Done),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { folder } => manual::pages(&folder),
         Command::Push(arguments) => share::push(pipeline, &arguments),

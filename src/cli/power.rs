@@ -1,9 +1,10 @@
 //! What a study could find, before it runs: for `titrate plan`.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::fmt;
 
 use anyhow::Result;
+use serde::Serialize;
 
 use crate::data::sets;
 use crate::plan::{Assessment, Freshness, Graph};
@@ -15,6 +16,17 @@ use crate::store::{Artifact, Store, StoreError};
 use crate::study::{Experiment, Goal, Study};
 use crate::vocabulary::Arm;
 
+/// What an experiment could find.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Found {
+    /// None where the study has one that it does not name.
+    experiment: Option<String>,
+    power: Power,
+    /// What the variances are from.
+    variances: String,
+}
+
 /// The smallest gains that each experiment finds and what others take, by the variances of results
 /// in the store, or else of the study file. Nothing of an experiment that compares nothing.
 pub fn power(
@@ -22,66 +34,102 @@ pub fn power(
     graph: &Graph,
     assessed: &[Assessment],
     store: &Store,
-) -> Result<String> {
-    let mut text = String::new();
+) -> Result<Vec<Found>> {
+    let mut all = Vec::new();
     if study.goal != Goal::Report {
-        return Ok(text);
+        return Ok(all);
     }
     for (name, experiment) in study.experiments() {
         let label = format!("analysis/{name}");
         if contrasts(experiment) == 0 || graph.by_label(&label).is_none() {
             continue;
         }
-        let heading =
-            if study.experiments.is_empty() { String::new() } else { format!(" of {name}") };
-        let (components, origin) = match measured(&label, graph, assessed, store)? {
+        let (components, variances) = match measured(&label, graph, assessed, store)? {
             Some(found) => found,
             None => (assumed(study), "analysis.assumed; no results in the store".to_owned()),
         };
-        writeln!(text, "power{heading}:")?;
-        describe(&mut text, study, experiment, components, &origin)?;
+        let design = Design {
+            components,
+            replicates: experiment.replicates,
+            units: sets::of(study.images.source).held_out(&study.images),
+            contrasts: contrasts(experiment),
+            q: study.analysis.q,
+        };
+        let experiment = (!study.experiments.is_empty()).then(|| name.to_owned());
+        all.push(Found { experiment, power: Power::of(design), variances });
     }
-    Ok(text)
+    Ok(all)
 }
 
-fn describe(
-    text: &mut String,
-    study: &Study,
-    experiment: &Experiment,
-    components: Components,
-    origin: &str,
-) -> Result<()> {
-    let design = Design {
-        components,
-        replicates: experiment.replicates,
-        units: sets::of(study.images.source).held_out(&study.images),
-        contrasts: contrasts(experiment),
-        q: study.analysis.q,
-    };
-    let power = Power::of(design);
-    let deviation = |variance: f64| format!("{:.1}", variance.sqrt() * 100.0);
-    match power_sentence(&power) {
-        Some(sentence) => writeln!(text, "  {sentence}")?,
-        None => writeln!(text, "  With one replicate, nothing can be said of reruns.")?,
+/// In full, or of several experiments as a table.
+pub fn words(all: &[Found], in_full: bool) -> String {
+    let named = all.iter().filter_map(|found| Some((found.experiment.as_ref()?, found)));
+    let named = named.collect::<Vec<_>>();
+    if in_full || named.len() < 2 {
+        return all.iter().map(Found::to_string).collect();
     }
-    for Need { gain, replicates, images } in &power.needs {
-        let count = |count: &Option<usize>, most: usize| {
-            count.map_or(format!("more than {most}"), |count| count.to_string())
-        };
-        let (replicates, images) = (count(replicates, MOST_REPLICATES), count(images, MOST_IMAGES));
-        writeln!(
-            text,
-            "  {:.0} points take {replicates} replicates, or {images} held-out images",
-            gain * 100.0
-        )?;
+    let gains = all[0].power.needs.iter().map(|need| format!("{:.0}", need.gain * 100.0));
+    let gains = gains.collect::<Vec<_>>().join(" / ");
+    let width = named.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(5);
+    let mut text = format!(
+        "power: the true difference in points that 80% of studies find, of a comparison that is tested \
+         alone and of the only effect in its family; replicates that {gains} points take in the family\n\
+         {:width$}  alone  family  replicates\n",
+        ""
+    );
+    let points =
+        |gain: Option<f64>| gain.map_or("-".to_owned(), |gain| format!("{:.1}", gain * 100.0));
+    for (name, Found { power, .. }) in &named {
+        let replicates = power.needs.iter().map(|need| {
+            need.replicates.map_or(format!(">{MOST_REPLICATES}"), |count| count.to_string())
+        });
+        let replicates = replicates.collect::<Vec<_>>().join(" / ");
+        let (alone, in_all) = (points(power.alone), points(power.in_family));
+        text.push_str(&format!("{name:width$}  {alone:>5}  {in_all:>6}  {replicates}\n"));
     }
-    let [rerun, image, residual] =
-        [components.rerun, components.image, components.residual].map(deviation);
-    writeln!(
-        text,
-        "  Standard deviations in points: {rerun} between replicates, {image} between images, {residual} the rest ({origin})."
-    )?;
-    Ok(())
+    let mut origins = named.iter().map(|(_, found)| found.deviations()).collect::<Vec<_>>();
+    origins.sort_unstable();
+    origins.dedup();
+    text + &origins.concat()
+}
+
+impl Found {
+    /// A line on the variances.
+    fn deviations(&self) -> String {
+        let deviation = |variance: f64| format!("{:.1}", variance.sqrt() * 100.0);
+        let Components { rerun, image, residual } = self.power.design.components;
+        let [rerun, image, residual] = [rerun, image, residual].map(deviation);
+        format!(
+            "  Standard deviations in points: {rerun} between replicates, {image} between images, {residual} the rest ({}).\n",
+            self.variances
+        )
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.experiment {
+            Some(name) => writeln!(f, "power of {name}:")?,
+            None => writeln!(f, "power:")?,
+        }
+        match power_sentence(&self.power) {
+            Some(sentence) => writeln!(f, "  {sentence}")?,
+            None => writeln!(f, "  With one replicate, nothing can be said of reruns.")?,
+        }
+        for Need { gain, replicates, images } in &self.power.needs {
+            let count = |count: &Option<usize>, most: usize| {
+                count.map_or(format!("more than {most}"), |count| count.to_string())
+            };
+            let (replicates, images) =
+                (count(replicates, MOST_REPLICATES), count(images, MOST_IMAGES));
+            writeln!(
+                f,
+                "  {:.0} points take {replicates} replicates, or {images} held-out images",
+                gain * 100.0
+            )?;
+        }
+        f.write_str(&self.deviations())
+    }
 }
 
 /// Arms that are compared with real only.

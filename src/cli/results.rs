@@ -1,12 +1,15 @@
 //! `titrate cat`, `log` and `runs`: the outputs of tasks, their logs, and what was run.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::args::{Cat, Folder, Log};
-use crate::cli::common::{Opened, Pipeline, open_to_read, print, print_bytes, workspace};
+use crate::cli::args::{Cat, ListRuns, Log};
+use crate::cli::common::{
+    Opened, Pipeline, open_to_read, print, print_bytes, print_json, workspace,
+};
 use crate::cli::exit::Exit;
 use crate::cli::units::duration;
 use crate::date::date;
@@ -77,49 +80,91 @@ pub(super) fn last_receipt(opened: &Opened, label: &str, key: Option<Key>) -> Re
     found.with_context(|| format!("{label} has not run in this store"))
 }
 
+/// A run on record.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Run {
+    id: String,
+    /// When it began: date and time, UTC.
+    began: String,
+    /// The words after `titrate`.
+    arguments: Vec<String>,
+    #[serde(flatten)]
+    end: End,
+}
+
+/// How a run ended, from its journal.
+#[derive(Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct End {
+    /// Tasks that it ran to their end.
+    ran: usize,
+    /// The labels of those that failed.
+    failed: Vec<String>,
+    /// How long it took; none of a run that goes on, or was killed.
+    seconds: Option<f64>,
+}
+
 /// Lists the runs on record, the newest last: when, what was asked for, and how it ended.
-pub(super) fn runs(folder: &Folder) -> Result<Exit> {
-    let root = workspace().join(&folder.store);
+pub(super) fn runs(arguments: &ListRuns) -> Result<Exit> {
+    let root = workspace().join(&arguments.folder.store);
     let runs = Runs::at(&root);
-    let ids = runs.ids().unwrap_or_default();
-    let mut text = String::new();
-    for id in &ids {
-        let head: Option<Value> = runs.read(id)?;
-        let command = head.as_ref().and_then(|head| head["command"].as_array().cloned());
-        let words = command.unwrap_or_default();
-        let words = words.iter().skip(1).filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+    let mut found = Vec::new();
+    for id in runs.ids().unwrap_or_default() {
+        let head: Option<Value> = runs.read(&id)?;
+        let words = head.as_ref().and_then(|head| head["command"].as_array()).into_iter().flatten();
+        let words = words.skip(1).filter_map(Value::as_str).map(str::to_owned);
         let began = id.split('-').next().and_then(|digits| digits.parse().ok()).map(date);
-        let ended = end(&runs.journal_lines(id)?);
-        writeln!(text, "{}  {words}\n    {ended}; id {id}", began.unwrap_or_default())?;
+        found.push(Run {
+            began: began.unwrap_or_default(),
+            arguments: words.collect(),
+            end: End::of(&runs.journal_lines(&id)?),
+            id,
+        });
     }
-    if ids.is_empty() {
+    if arguments.json {
+        print_json(&found)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = String::new();
+    for Run { id, began, arguments, end } in &found {
+        writeln!(text, "{began}  {}\n    {end}; id {id}", arguments.join(" "))?;
+    }
+    if found.is_empty() {
         writeln!(text, "no run is on record in {}", root.display())?;
     }
     print(&text)?;
     Ok(Exit::Done)
 }
 
-/// How a run ended, from the last lines of its journal.
-fn end(journal: &[String]) -> String {
-    // The last line of a run that was killed may be torn.
-    let events = journal.iter().filter_map(|line| serde_json::from_str::<Event>(line).ok());
-    let (mut finished, mut failed, mut closed) = (0, Vec::new(), None);
-    for event in events {
-        match event {
-            Event::Finished { .. } => finished += 1,
-            Event::Failed { label, .. } => failed.push(label),
-            Event::Closed { seconds, .. } => closed = Some(seconds),
-            _ => {}
+impl End {
+    fn of(journal: &[String]) -> Self {
+        // The last line of a run that was killed may be torn.
+        let events = journal.iter().filter_map(|line| serde_json::from_str::<Event>(line).ok());
+        let mut end = Self::default();
+        for event in events {
+            match event {
+                Event::Finished { .. } => end.ran += 1,
+                Event::Failed { label, .. } => end.failed.push(label),
+                Event::Closed { seconds, .. } => end.seconds = Some(seconds),
+                _ => {}
+            }
         }
+        end
     }
-    let tasks = if finished == 1 { "task" } else { "tasks" };
-    let mut text = format!("ran {finished} {tasks}");
-    if !failed.is_empty() {
-        text.push_str(&format!("; failed: {}", some_of(&failed, 3, ", ")));
-    }
-    match closed {
-        Some(seconds) => text + &format!("; ended after {}", duration(seconds)),
-        None => text + "; not ended, or killed",
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tasks = if self.ran == 1 { "task" } else { "tasks" };
+        write!(f, "ran {} {tasks}", self.ran)?;
+        if !self.failed.is_empty() {
+            write!(f, "; failed: {}", some_of(&self.failed, 3, ", "))?;
+        }
+        match self.seconds {
+            Some(seconds) => write!(f, "; ended after {}", duration(seconds)),
+            None => f.write_str("; not ended, or killed"),
+        }
     }
 }
 
@@ -154,6 +199,7 @@ mod tests {
             line["at"] = 1.into();
             line.to_string()
         };
+        let end = |lines: &[String]| End::of(lines).to_string();
         assert_eq!(end(&[line(&finished)]), "ran 1 task; not ended, or killed");
         let all = [line(&finished), line(&finished), line(&failed), line(&closed), "{cut".into()];
         assert_eq!(end(&all), "ran 2 tasks; failed: b; ended after 12 s");

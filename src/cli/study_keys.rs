@@ -14,6 +14,7 @@ use crate::study::LoadedStudy;
 
 /// A key that two studies have not got alike.
 #[derive(Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Changed {
     pub key: String,
     /// None: it was not there.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::cli::args::Trace;
-use crate::cli::common::{Opened, Pipeline, REPORT, open_to_read, print};
+use crate::cli::common::{Opened, Pipeline, REPORT, open_to_read, print, print_json};
 use crate::cli::exit::Exit;
 use crate::cli::launch::rerun_command;
 use crate::cli::units::duration;
@@ -27,7 +27,8 @@ const LINES: usize = 3;
 
 /// A number or a task, and everything that it was made from.
 #[derive(Serialize)]
-struct Traced {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Traced {
     /// The id or the label that was asked for.
     id: String,
     study: String,
@@ -42,13 +43,16 @@ struct Traced {
 
 /// A task behind a number.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Step {
     label: String,
     kind: &'static str,
     #[serde(skip)]
     noun: &'static str,
+    #[cfg_attr(test, schemars(with = "String"))]
     key: Key,
     /// Of its output.
+    #[cfg_attr(test, schemars(with = "String"))]
     digest: Digest,
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<String>,
@@ -59,19 +63,23 @@ struct Step {
     files: Vec<File>,
     /// The artifacts that it read and no task of the plan made, by role.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))]
     imported: BTreeMap<String, Digest>,
     /// When, where and with which code it ran.
     ran: Ran,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct File {
     name: String,
     path: PathBuf,
+    #[cfg_attr(test, schemars(with = "String"))]
     digest: Digest,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Ran {
     started: String,
     wall_s: f64,
@@ -110,7 +118,7 @@ pub(super) fn trace(pipeline: &Pipeline, arguments: &Trace) -> Result<Exit> {
         tasks: tasks.map(|task| step(&graph, task, &assessed, &store)).collect::<Result<_>>()?,
     };
     if arguments.json {
-        print(&(serde_json::to_string_pretty(&traced)? + "\n"))?;
+        print_json(&traced)?;
     } else {
         let mut elsewhere = arguments.which.clone();
         elsewhere.place.folder.store = "EMPTY".into();

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A unit of work: something that a task does many times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Unit {
     /// Images in the training of an autoencoder, repeats included.
     AutoencoderTraining,
@@ -23,6 +27,7 @@ pub enum Unit {
     /// Pictures decoded.
     Pictures,
     /// Images in the training of a UNet, repeats included.
+    #[serde(rename = "unet-training")]
     UNetTraining,
 }
 
@@ -59,9 +64,13 @@ impl Unit {
     }
 }
 
+/// Rough seconds that a task of no work takes: its process, its inputs and the syncs of its outputs.
+const OVERHEAD: f64 = 0.05;
+
 /// The work of a task, or of several.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Work {
+    tasks: u64,
     units: BTreeMap<Unit, u64>,
     /// Seconds beside the units', see [`Unit::seconds`].
     rest: f64,
@@ -70,31 +79,38 @@ pub struct Work {
 impl Work {
     /// Of counted units, each given once.
     pub fn of<const N: usize>(counts: [(Unit, usize); N]) -> Self {
-        Self { units: counts.map(|(unit, count)| (unit, count as u64)).into(), rest: 0.0 }
+        let units = counts.map(|(unit, count)| (unit, count as u64)).into();
+        Self { tasks: 1, units, rest: 0.0 }
     }
 
     /// Work of about `seconds` seconds, with nothing to count.
     pub fn about(seconds: f64) -> Self {
-        Self { units: BTreeMap::new(), rest: seconds }
+        Self { tasks: 1, units: BTreeMap::new(), rest: seconds }
     }
 
     /// Rough seconds of one core.
     pub fn seconds(&self) -> f64 {
         let of = |(unit, count): (&Unit, &u64)| *count as f64 * unit.seconds();
-        self.rest + self.units.iter().map(of).sum::<f64>()
+        self.uncounted_seconds() + self.units.iter().map(of).sum::<f64>()
+    }
+
+    /// How much of each unit.
+    pub fn units(&self) -> impl Iterator<Item = (Unit, u64)> {
+        self.units.iter().map(|(unit, count)| (*unit, *count))
+    }
+
+    /// Rough seconds of one core that no unit counts.
+    pub fn uncounted_seconds(&self) -> f64 {
+        self.tasks as f64 * OVERHEAD + self.rest
     }
 
     /// Adds the work of `other`, unit by unit.
     pub fn add(&mut self, other: &Self) {
+        self.tasks += other.tasks;
         self.rest += other.rest;
         for (unit, count) in &other.units {
             *self.units.entry(*unit).or_default() += count;
         }
-    }
-
-    /// Whether nothing is counted.
-    pub fn is_uncounted(&self) -> bool {
-        self.units.is_empty()
     }
 }
 
@@ -126,7 +142,7 @@ mod tests {
         work.add(&Work::of([(Unit::Evaluations, 2_234_567)]));
         work.add(&Work::about(2.0));
         assert_eq!(work.to_string(), "2,235,567 evaluations of a UNet, 10 images");
-        assert!((work.seconds() - (2_235_567.0 * 0.0025 + 0.005 + 2.0)).abs() < 1e-6);
-        assert!(Work::about(1.0).is_uncounted() && !work.is_uncounted());
+        let expected = 3.0 * 0.05 + 2_235_567.0 * 0.0025 + 0.005 + 2.0;
+        assert!((work.seconds() - expected).abs() < 1e-6);
     }
 }

@@ -329,12 +329,9 @@ fn the_paper_is_planned_without_its_data() {
         );
         assert!(work.contains("images through a classifier, forward and back, at most"), "{end}");
         // Nothing has run: the power is that of the variances which the study assumes.
-        assert!(
-            work.contains("power")
-                && work.contains(":\n  With 5 replicates")
-                && work.contains("(analysis.assumed; no results"),
-            "{end}"
-        );
+        assert!(work.contains("power") && work.contains("(analysis.assumed; no results"), "{end}");
+        assert!(work.contains(":\n  With 5 replicates") || work.contains("alone  family"), "{end}");
+        assert!(said.lines().count() <= 50, "more than a screen: {said}");
         assert_eq!(work.contains("evaluations of a UNet"), name != "released-synthetic", "{end}");
     }
 }

@@ -363,6 +363,25 @@ fn plan_status_why_and_show_explain_an_edit() {
         unknown  report  waits for analysis/sweep\n\
         `--all` lists each task, `titrate why LABEL` says more of one\n";
     assert_eq!(plan(), planned);
+    let json = |words: &[&str]| -> Value {
+        serde_json::from_str(&workspace.told(&[words, &["--json"]].concat())).unwrap()
+    };
+    let planned = json(&["plan"]);
+    assert_eq!(planned["tally"], json!({"tasks": 11, "fresh": 6, "stale": 1, "unknown": 4}));
+    assert_eq!(json(&["status"])["tally"], planned["tally"]);
+    let tasks = planned["tasks"].as_array().unwrap();
+    let of = |label: &str| tasks.iter().find(|task| task["label"] == label).unwrap();
+    assert_eq!(of("weights/b")["because"], "params.steps: 100 -> 200");
+    assert_eq!(of("report")["waits_for"], json!(["analysis/sweep"]));
+    let why = json(&["why", "report"]);
+    assert_eq!(
+        (&why["state"], &why["behind"][0]["label"]),
+        (&json!("unknown"), &json!("weights/b"))
+    );
+    let shown = json(&["show", "weights/b"]);
+    assert_eq!((&shown["shown"], &shown["state"]), (&json!("task"), &json!("stale")));
+    assert_eq!(shown["receipt"]["label"], "weights/b");
+    assert_eq!(json(&["runs"])[0]["ran"], 11);
     let status = workspace.told(&["status"]);
     assert!(status.contains("join         7      4      1        2\n"), "{status}");
     assert!(status.contains("1  params.steps: 100 -> 200 (weights/b)"), "{status}");

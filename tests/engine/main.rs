@@ -21,12 +21,13 @@ use std::process::ExitCode;
 
 use titrate::cli::{self, Pipeline};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "reproduce",
     "plan",
     "status",
     "show",
     "why",
+    "runs",
     "push",
     "pull",
     "remote",

@@ -1,9 +1,10 @@
 """Reads what lies beside a report as another program would, and computes some of its numbers anew.
 
-    python read_report.py REPORT_FOLDER
+    python read_report.py REPORT_FOLDER COMMANDS_FOLDER
 
-JSON files against their schemas (jsonschema), every CSV file and the predictions (pandas), accuracies and differences of accuracies
-from the predictions, LaTeX tables (pdflatex, where it is) and the RO-Crate (rocrate-validator). Prints what was checked.
+JSON files against their schemas (jsonschema), those of the report and those that commands printed, every CSV file and the
+predictions (pandas), accuracies and differences of accuracies from the predictions, LaTeX tables and figures as PDF (pdflatex, where it
+is) and the RO-Crate (rocrate-validator). Prints what was checked.
 """
 
 import importlib.metadata
@@ -19,12 +20,13 @@ import pandas
 import requests_cache
 
 folder = pathlib.Path(sys.argv[1])
+commands = pathlib.Path(sys.argv[2])
 data = folder / "data"
 
 
 def check_schemas():
-    for schema in sorted(data.glob("*.schema.json")):
-        document = data / schema.name.replace(".schema", "")
+    for schema in [*sorted(data.glob("*.schema.json")), *sorted(commands.glob("*.schema.json"))]:
+        document = schema.with_name(schema.name.replace(".schema", ""))
         rules = json.loads(schema.read_text())
         jsonschema.Draft202012Validator.check_schema(rules)
         jsonschema.Draft202012Validator(rules).validate(json.loads(document.read_text()))
@@ -72,20 +74,23 @@ def check_numbers():
 
 
 def check_latex():
-    """As in a paper: each table is read by a document with booktabs."""
-    tables = sorted(data.glob("*.tex"))
+    """As in a paper: a document with booktabs and graphicx reads each table and figure."""
+    tables, figures = sorted(data.glob("*.tex")), sorted(data.glob("*.pdf"))
+    assert tables and figures
     if not shutil.which("pdflatex"):
         print(f"{len(tables)} LaTeX tables not set: there is no pdflatex")
         return
     inputs = "\n\n".join(f"\\input{{{table.resolve()}}}" for table in tables)
-    document = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
+    inputs += "\n\n".join(f"\\includegraphics[width=\\linewidth]{{{figure.resolve()}}}" for figure in figures)
+    packages = "\\usepackage{booktabs}\\usepackage{graphicx}"
+    document = f"\\documentclass{{article}}{packages}\\begin{{document}}\n{inputs}\n\\end{{document}}\n"
     with tempfile.TemporaryDirectory() as place:
         (pathlib.Path(place) / "tables.tex").write_text(document)
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, errors="replace")
         log = (pathlib.Path(place) / "tables.log").read_text(errors="replace")
     assert done.returncode == 0 and "Missing character" not in log, done.stdout
-    print(f"{len(tables)} LaTeX tables set")
+    print(f"{len(tables)} LaTeX tables and {len(figures)} figures set")
 
 
 def keep_context(cache):

@@ -23,7 +23,8 @@ const NAMES: usize = 10;
 
 /// What sets two results apart.
 #[derive(Debug, Serialize)]
-struct Difference {
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Difference {
     before: String,
     after: String,
     study: Vec<Changed>,
@@ -32,6 +33,7 @@ struct Difference {
 }
 
 #[derive(Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Tasks {
     same: usize,
     /// The tasks whose outputs have other digests, by kind.
@@ -41,6 +43,7 @@ struct Tasks {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Numbers {
     same: usize,
     /// Not the same, and at most the tolerance apart.
@@ -53,6 +56,7 @@ struct Numbers {
 
 /// A number that is further apart than the tolerance.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Diverged {
     id: String,
     before: Said,
@@ -63,6 +67,7 @@ struct Diverged {
 
 /// A number as the report says it.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Said {
     value: String,
     low: Option<String>,
