@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use crate::cli::place::{Device, Folder, Place, Which};
 use crate::cli::share_args::{ExportRun, Import, Pull, Push, Remote, Shared};
+use crate::exec::Gpus;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -139,6 +140,10 @@ pub(super) struct Reproduce {
     /// Tasks that may run at once [default: the cores there are, or what the profile says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
+    /// The GPUs that tasks get with --device cuda, one task a GPU: 0,2-3, or UUIDs [default: all that
+    /// CUDA_VISIBLE_DEVICES leaves]
+    #[arg(long, value_name = "LIST")]
+    pub gpus: Option<Gpus>,
     /// What starts the tasks; decides no result
     #[arg(long, value_enum, default_value_t = Executor::Local, requires_ifs = [("command", "profile"), ("slurm", "profile")])]
     pub executor: Executor,

@@ -14,7 +14,7 @@ use crate::cli::args::{Device, Executor, Reproduce, Which};
 use crate::cli::common::workspace;
 use crate::cli::exit::Exit;
 use crate::cli::terminal::{Show, Terminal};
-use crate::exec::{self, Elsewhere, Options, Place, Profile};
+use crate::exec::{self, Elsewhere, Gpus, Options, Place, Profile};
 use crate::wording::quoted;
 
 pub(super) fn terminal(arguments: &Reproduce) -> Terminal {
@@ -32,9 +32,11 @@ pub(super) fn options(
     root: &Path,
     elsewhere: Option<Arc<dyn Elsewhere>>,
 ) -> Result<Options> {
-    let (place, cores) = (place(arguments)?, exec::cores());
+    let (place, cores, gpus) = (place(arguments)?, exec::cores(), gpus(arguments)?);
+    let at_once = arguments.jobs.map(|jobs| jobs as usize).or(place.at_once());
     Ok(Options {
-        jobs: arguments.jobs.map(|jobs| jobs as usize).or(place.at_once()).unwrap_or(cores),
+        jobs: at_once.unwrap_or(cores.max(gpus.len())),
+        gpus,
         place,
         cores,
         keep_going: arguments.keep_going,
@@ -42,6 +44,17 @@ pub(super) fn options(
         interrupt: interrupt()?,
         elsewhere,
     })
+}
+
+/// The GPUs that tasks get.
+fn gpus(arguments: &Reproduce) -> Result<Vec<String>> {
+    if arguments.which.place.device == Device::Cuda {
+        return Ok(arguments.gpus.clone().unwrap_or_else(Gpus::visible).0);
+    }
+    match arguments.gpus {
+        Some(_) => bail!("--gpus is of no use on a processor: --device cuda computes on GPUs"),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Where tasks run.

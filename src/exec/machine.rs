@@ -16,10 +16,18 @@ pub(super) fn cpu_model() -> String {
     field("/proc/cpuinfo", "model name").unwrap_or_default()
 }
 
+/// Where NVIDIA's driver has a folder for each GPU.
+const DRIVER: &str = "/proc/driver/nvidia/gpus";
+
+/// How many NVIDIA GPUs the driver shows.
+pub(super) fn gpus() -> usize {
+    fs::read_dir(DRIVER).map_or(0, |gpus| gpus.filter_map(Result::ok).count())
+}
+
 /// The models of the NVIDIA GPUs that this machine shows, each once. Where there are several, the
 /// driver does not tell which of them a process uses.
 pub(super) fn gpu_models() -> Option<String> {
-    gpu_models_in(Path::new("/proc/driver/nvidia/gpus"))
+    gpu_models_in(Path::new(DRIVER))
 }
 
 /// The same from the driver's folder, which has a folder for each GPU.

@@ -11,6 +11,7 @@ mod earlier;
 mod elsewhere;
 mod event;
 mod executor;
+mod gpus;
 mod journal;
 mod log;
 mod machine;
@@ -33,6 +34,7 @@ use std::sync::atomic::AtomicBool;
 pub use coordinator::run;
 pub use elsewhere::serve_task;
 pub use event::{Counts, Event};
+pub use gpus::Gpus;
 pub use journal::{Journal, recorded_keys};
 pub use obtain::Elsewhere;
 pub use profile::{Place, Profile, ProfileError};
@@ -50,6 +52,9 @@ pub struct Options {
     pub jobs: usize,
     /// Threads that all running tasks may keep busy together; at least 1.
     pub cores: usize,
+    /// The GPUs that tasks which compute on one get, one task a GPU. Empty: one task at a time has
+    /// the one that CUDA finds first.
+    pub gpus: Vec<String>,
     /// Start what does not depend on a failed task, instead of nothing more.
     pub keep_going: bool,
     /// The arguments that make this program a worker: it then has to call [`serve`].

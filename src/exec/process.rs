@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use crate::exec::executor::{End, Executor, Note};
+use crate::exec::gpus::VISIBLE;
 use crate::exec::protocol::{Cause, Message, Order};
 use crate::exec::{ExecError, log};
 use crate::plan::TaskId;
@@ -126,14 +127,14 @@ impl Worker {
         let log = order.job.work.join(log::NAME);
         let stderr =
             log::open(&log).map_err(|source| ExecError::io("open the log", &log, source))?;
-        let mut child = worker(arguments, order.job.threads)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .map_err(|source| {
-                ExecError::io("start a worker", Path::new("/proc/self/exe"), source)
-            })?;
+        let mut command = worker(arguments, order.job.threads);
+        if let Some(gpu) = &order.job.gpu {
+            command.env(VISIBLE, gpu);
+        }
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().map_err(
+                |source| ExecError::io("start a worker", Path::new("/proc/self/exe"), source),
+            )?;
         let stdout = child.stdout.take().expect("piped above");
         let mut stdin = child.stdin.take().expect("piped above");
         std::thread::spawn(move || {

@@ -11,6 +11,8 @@ pub(super) struct Queue {
     cores: usize,
     /// Tasks that may run at once.
     jobs: usize,
+    /// GPUs, each with room for one task.
+    gpus: usize,
     /// Longest first, then in the order of ids; whether the task computes on a GPU.
     ready: BTreeMap<(Reverse<u64>, TaskId), bool>,
     running: HashMap<TaskId, Running>,
@@ -19,12 +21,22 @@ pub(super) struct Queue {
 /// What a running task was given.
 struct Running {
     threads: usize,
-    on_gpu: bool,
+    /// The place of its GPU among all.
+    gpu: Option<usize>,
+}
+
+/// A task that starts, and what it is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    pub id: TaskId,
+    pub threads: usize,
+    /// The place of its GPU among all; none of a task of the processor.
+    pub gpu: Option<usize>,
 }
 
 impl Queue {
-    pub fn new(cores: usize, jobs: usize) -> Self {
-        Self { cores, jobs, ready: BTreeMap::new(), running: HashMap::new() }
+    pub fn new(cores: usize, jobs: usize, gpus: usize) -> Self {
+        Self { cores, jobs, gpus, ready: BTreeMap::new(), running: HashMap::new() }
     }
 
     /// Adds a task; `cost` is not negative.
@@ -37,25 +49,25 @@ impl Queue {
         self.ready.remove(&rank(id, cost));
     }
 
-    /// The task to start, with its threads: the longest that may run beside those that do. A GPU
-    /// has room for one.
-    pub fn start_next(&mut self) -> Option<(TaskId, usize)> {
-        let gpu_is_taken = self.running.values().any(|running| running.on_gpu);
-        let mut startable = self.ready.iter().filter(|(_, on_gpu)| !(gpu_is_taken && **on_gpu));
+    /// The task to start: the longest that may run beside those that do.
+    pub fn start_next(&mut self) -> Option<Start> {
+        let taken = self.running.values().filter_map(|running| running.gpu).collect::<Vec<_>>();
+        let free = (0..self.gpus).find(|gpu| !taken.contains(gpu));
+        let mut startable = self.ready.iter().filter(|(_, on_gpu)| free.is_some() || !**on_gpu);
         let (&next, &on_gpu) = startable.next().filter(|_| self.running.len() < self.jobs)?;
         let on_cpu = self.ready.values().filter(|on_gpu| !**on_gpu).count();
-        let on_a_gpu = usize::from(!gpu_is_taken && on_cpu < self.ready.len());
+        let on_gpus = (self.ready.len() - on_cpu).min(self.gpus - taken.len());
         let load = Load {
             cores: self.cores,
             jobs: self.jobs,
             running: self.running.len(),
             busy: self.running.values().map(|running| running.threads).sum(),
-            startable: on_cpu + on_a_gpu,
+            startable: on_cpu + on_gpus,
         };
-        let threads = load.threads();
+        let start = Start { id: next.1, threads: load.threads(), gpu: free.filter(|_| on_gpu) };
         self.ready.remove(&next);
-        self.running.insert(next.1, Running { threads, on_gpu });
-        Some((next.1, threads))
+        self.running.insert(start.id, Running { threads: start.threads, gpu: start.gpu });
+        Some(start)
     }
 
     /// Notes that a task runs no more.

@@ -33,6 +33,9 @@ pub struct Job {
     pub seed: Option<Seed>,
     /// Where it is computed: `cpu` or `cuda`.
     pub device: String,
+    /// The GPU that the attempt has to itself, as CUDA_VISIBLE_DEVICES names it; none: whichever
+    /// CUDA finds first, if it needs one.
+    pub gpu: Option<String>,
     /// Artifacts by role: those of other tasks and imported ones.
     pub inputs: BTreeMap<String, Artifact>,
     /// Files outside the store by role; [`InputFile::read`] reads them.
@@ -100,6 +103,7 @@ impl Job {
             params: task.params.clone(),
             seed: task.seed,
             device: manifest.device().to_owned(),
+            gpu: None,
             inputs,
             files,
             threads: 1,

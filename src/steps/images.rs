@@ -240,6 +240,7 @@ mod tests {
             params: serde_json::Value::Null,
             seed: None,
             device: "cpu".into(),
+            gpu: None,
             inputs: [("pool".to_owned(), pool)].into(),
             files: Default::default(),
             threads: 1,

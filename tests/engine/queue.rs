@@ -10,6 +10,7 @@ use crate::toy::{Toy, ToyTask};
 pub const TESTS: &[(&str, fn())] = &[
     ("idle_cores_go_to_the_tasks_that_can_start", idle_cores_go_to_the_tasks_that_can_start),
     ("a_gpu_has_one_task_at_a_time", a_gpu_has_one_task_at_a_time),
+    ("as_many_run_at_once_as_there_are_gpus", as_many_run_at_once_as_there_are_gpus),
     (
         "long_tasks_start_first_and_a_lone_one_gets_all_cores",
         long_tasks_start_first_and_a_lone_one_gets_all_cores,
@@ -66,6 +67,29 @@ fn a_gpu_has_one_task_at_a_time() {
     let in_turn =
         ["gpu/a", "gpu/b", "gpu/c"].iter().flat_map(|&label| [(label, "starts"), (label, "ends")]);
     assert_eq!(on_gpu, in_turn.collect::<Vec<_>>());
+}
+
+/// Each of two GPUs has a task at a time, which sees that one only; a third waits.
+fn as_many_run_at_once_as_there_are_gpus() {
+    let place = Place::new();
+    let task = |label: &str, cost| ToyTask {
+        cost,
+        ..ToyTask::new(label, "generate", json!({ "text": label, "gpu": true }), &[])
+    };
+    let toy = Toy(vec![task("gpu/a", 4.0), task("gpu/b", 3.0), task("gpu/c", 2.0)]);
+    let gpus = vec!["1".to_owned(), "GPU-8932f937".to_owned()];
+    let ran = place.run_with(&toy, &Options { gpus: gpus.clone(), ..place.options() });
+    let told = ran.pick(|event| match event {
+        Event::Started { label, .. } => Some((label.as_str(), "starts")),
+        Event::Finished { label, .. } => Some((label.as_str(), "ends")),
+        _ => None,
+    });
+    assert_eq!(told[..2], [("gpu/a", "starts"), ("gpu/b", "starts")]);
+    assert_eq!((told[2].1, told[3]), ("ends", ("gpu/c", "starts")));
+    let seen = ["gpu/a", "gpu/b", "gpu/c"]
+        .map(|label| std::fs::read_to_string(place.object(&toy, label)).unwrap());
+    assert_eq!(seen[..2], gpus);
+    assert!(gpus.contains(&seen[2]), "{}", seen[2]);
 }
 
 fn long_tasks_start_first_and_a_lone_one_gets_all_cores() {

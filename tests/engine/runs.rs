@@ -67,6 +67,7 @@ impl Place {
 
     pub fn options(&self) -> Options {
         Options {
+            gpus: Vec::new(),
             elsewhere: None,
             place: titrate::exec::Place::Here,
             jobs: 2,
@@ -92,7 +93,7 @@ impl Place {
     }
 
     /// The path of the only object of the artifact that `label` made.
-    fn object(&self, toy: &Toy, label: &str) -> PathBuf {
+    pub fn object(&self, toy: &Toy, label: &str) -> PathBuf {
         let store = self.open();
         let graph = toy.graph(&store).unwrap();
         let id = graph.by_label(label).unwrap();

@@ -126,6 +126,8 @@ pub fn run(
         |message: String| Progress { done: 1, total: 2, unit: "parts".into(), rate: 0.0, message };
     progress(tell(format!("{}", std::process::id())));
     let output = match job.kind.as_str() {
+        // The GPU that it sees.
+        "generate" if job.params["gpu"] == true => std::env::var("CUDA_VISIBLE_DEVICES")?,
         "emit" | "generate" => job.params["text"].to_string(),
         "join" => {
             format!("({read}{})", Value::from(job.params.as_object().expect("an object").clone()))

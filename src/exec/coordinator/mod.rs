@@ -19,7 +19,7 @@ use crate::exec::executor::{Executor, Note};
 use crate::exec::open::{absolute, open};
 use crate::exec::profile::Place;
 use crate::exec::protocol::{Commit, Order};
-use crate::exec::queue::Queue;
+use crate::exec::queue::{Queue, Start};
 use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine, obtain};
 use crate::id::Key;
 use crate::plan::{Freshness, Graph, Job, Manifest, Progress, Reason, Task, TaskId, assess};
@@ -111,7 +111,7 @@ impl<'a> Coordinator<'a> {
             options,
             emit,
             stages: graph.ids().map(missing).collect(),
-            queue: Queue::new(options.cores, options.jobs),
+            queue: Queue::new(options.cores, options.jobs, options.gpus.len().max(1)),
             executor,
             claims: HashMap::new(),
             running: HashMap::new(),
@@ -274,7 +274,7 @@ impl<'a> Coordinator<'a> {
 
     /// Starts the next task; `false` where none can start.
     fn start_next(&mut self) -> Result<bool, ExecError> {
-        let Some((id, threads)) = self.queue.start_next() else { return Ok(false) };
+        let Some(Start { id, threads, gpu }) = self.queue.start_next() else { return Ok(false) };
         let stage = std::mem::replace(&mut self.stages[id.index()], Stage::Blocked);
         let Stage::Ready(manifest, reason) = stage else {
             unreachable!("what is in the queue is ready")
@@ -286,6 +286,7 @@ impl<'a> Coordinator<'a> {
         let mut job = Job::new(task, &manifest, known);
         job.work = Attempt::make_folder(&absolute(self.store)?, &job.key)?;
         job.threads = self.options.place.threads(&job.kind).unwrap_or(threads);
+        job.gpu = gpu.and_then(|gpu| self.options.gpus.get(gpu).cloned());
         let running = Running { reason, threads: job.threads, clock: None };
         self.stages[id.index()] = Stage::Running(manifest);
         self.running.insert(id, running);
