@@ -7,10 +7,8 @@
 
 pub mod archive;
 pub mod cli;
-#[allow(missing_docs, reason = "this room is not documented in full yet")]
 pub mod data;
 pub mod date;
-#[allow(missing_docs, reason = "this room is not documented in full yet")]
 pub mod exec;
 pub mod fst;
 pub mod hub;
@@ -26,7 +24,6 @@ pub mod seed;
 pub mod sources;
 pub mod stats;
 pub mod steps;
-#[allow(missing_docs, reason = "this room is not documented in full yet")]
 pub mod store;
 pub mod study;
 pub mod vocabulary;

@@ -6,26 +6,63 @@ use std::io::Cursor;
 /// shard member.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
+    /// The bytes are not a whole PNG.
     #[error("image `{name}` is not a readable PNG ({bytes} bytes): {cause}")]
-    Decode { name: String, bytes: usize, cause: png::DecodingError },
+    Decode {
+        /// The item, the file or the shard member.
+        name: String,
+        /// How many bytes there are.
+        bytes: usize,
+        /// The decoder's error.
+        cause: png::DecodingError,
+    },
+    /// The PNG has more than 8 bits a channel, or its palette is not expanded.
     #[error(
         "image `{name}` is a PNG of {colour:?} at {depth:?}: 8-bit RGB, RGBA or greyscale expected"
     )]
-    Format { name: String, colour: png::ColorType, depth: png::BitDepth },
+    Format {
+        /// The item, the file or the shard member.
+        name: String,
+        /// The PNG's colour type, once palettes are looked up.
+        colour: png::ColorType,
+        /// Bits of a channel.
+        depth: png::BitDepth,
+    },
+    /// The image does not hold three bytes for each pixel.
     #[error(
         "image `{name}` holds {found} bytes where {width} x {height} RGB pixels take {expected}"
     )]
-    Size { name: String, width: usize, height: usize, found: usize, expected: usize },
+    Size {
+        /// The item, the file or the shard member.
+        name: String,
+        /// The width in pixels.
+        width: usize,
+        /// The height in pixels.
+        height: usize,
+        /// Bytes that the image holds.
+        found: usize,
+        /// Bytes that it should hold.
+        expected: usize,
+    },
+    /// The encoder refuses the image, such as one without a pixel.
     #[error("image `{name}` can't be encoded as PNG: {cause}")]
-    Encode { name: String, cause: png::EncodingError },
+    Encode {
+        /// The item, the file or the shard member.
+        name: String,
+        /// The encoder's error.
+        cause: png::EncodingError,
+    },
 }
 
 /// Rows from the top, pixels from the left, red, green and blue bytes in sRGB: `pixels.len() == 3 *
 /// width * height`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RgbImage {
+    /// Pixels in a row.
     pub width: usize,
+    /// Number of rows.
     pub height: usize,
+    /// The bytes of all pixels, row by row.
     pub pixels: Vec<u8>,
 }
 

@@ -24,6 +24,7 @@ pub struct Item {
     pub caption: String,
     /// The set that the image comes from.
     pub source: String,
+    /// The pixels.
     pub image: RgbImage,
     /// How the image was generated; `None` for an image of the original set.
     pub synthetic: Option<Synthetic>,
@@ -32,18 +33,21 @@ pub struct Item {
 /// The record of a generated image, with the field names of the released synthetic-derm shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Synthetic {
+    /// The generated image's name, in titrate its item id; empty where the record has none.
     #[serde(default)]
     pub name: String,
     /// The source image. The released shards put its MD5 here, titrate its item id.
     pub md5hash: String,
     /// "text-to-image", "inpaint" or "in-then-outpaint" in titrate.
     pub method: String,
+    /// A detail of the method; in titrate the model that was asked, "dreambooth" or "base".
     #[serde(default)]
     pub submethod: String,
     /// The number of this image among those generated from one source image, from 0. The released
     /// shards have it as text, "07".
     #[serde(deserialize_with = "number")]
     pub generation_num: u32,
+    /// The tag of the released shards; empty in titrate.
     #[serde(default)]
     pub tag: String,
 }

@@ -16,9 +16,13 @@ use crate::seed::Seed;
 pub struct TooFew {
     /// The key of the study file.
     pub key: String,
+    /// The class that has too few; from [`of_all`], all classes joined by commas.
     pub class: String,
+    /// Images of the class before those asked for, which other sets take.
     pub start: usize,
+    /// Images asked for.
     pub count: usize,
+    /// Images of the class in the set.
     pub available: usize,
 }
 

@@ -18,6 +18,7 @@ pub struct Wanted<'a> {
     pub key: Cow<'a, str>,
     /// Pictures of each stratum.
     pub count: usize,
+    /// What the set has equal numbers of.
     pub strata: Strata,
     /// Where its pictures come from if the set has parts; Validation is taken from the training
     /// part where there is none.
@@ -27,7 +28,9 @@ pub struct Wanted<'a> {
 /// What a set has equal numbers of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strata {
+    /// Each class of the study.
     Classes,
+    /// Each bin of skin types ([`fst::BINS`]).
     SkinTypes,
 }
 
@@ -37,9 +40,13 @@ pub enum Strata {
     "`{key}` asks for {count} pictures of {stratum}; {found} are left once the sets before it have theirs"
 )]
 pub struct TooFew {
+    /// The key of the study file.
     pub key: String,
+    /// The class or the bin of skin types, as messages call it.
     pub stratum: String,
+    /// Pictures asked for.
     pub count: usize,
+    /// Pictures that the set could have.
     pub found: usize,
 }
 

@@ -11,11 +11,13 @@ use crate::plan::{Graph, Progress, Reason};
 /// Counts of tasks at the end of a run. `ran + cached + failed + unreached == tasks`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
+    /// Tasks of the graph.
     pub tasks: usize,
     /// Executed by this run, with success.
     pub ran: usize,
     /// Their artifacts were there already, or came from another task with the same key.
     pub cached: usize,
+    /// Executed by this run, without success.
     pub failed: usize,
     /// Neither tried nor found: behind a failure, or the run stopped before them.
     pub unreached: usize,
@@ -25,51 +27,136 @@ pub struct Counts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
-    /// First of a run: how many tasks, their cost by kind and that of all, and how many may run at
-    /// once. A cost is what the plan expects, in seconds of one core.
-    Opened { tasks: usize, cost: f64, kinds: BTreeMap<String, f64>, jobs: usize },
-    /// A task's artifact is there already. `seconds`: how long the task took when it ran, told of the
-    /// first of each kind.
-    Cached { label: String, kind: String, key: Key, cost: f64, seconds: Option<f64> },
-    /// A task was handed over to be started elsewhere.
-    Submitted { label: String, kind: String, key: Key },
-    Started {
+    /// First of a run. A cost is what the plan expects, in seconds of one core.
+    Opened {
+        /// How many tasks the graph has.
+        tasks: usize,
+        /// The cost of all tasks together.
+        cost: f64,
+        /// The cost of the tasks of each kind, by its name.
+        kinds: BTreeMap<String, f64>,
+        /// How many tasks may run at once.
+        jobs: usize,
+    },
+    /// A task's artifact is there already.
+    Cached {
+        /// The task's label.
         label: String,
+        /// The name of the task's kind.
         kind: String,
+        /// The task's key.
         key: Key,
+        /// The cost that the plan expects, in seconds of one core.
+        cost: f64,
+        /// Wall time that the task took, over all its attempts; told of the first few of each kind.
+        seconds: Option<f64>,
+    },
+    /// A task was handed over to be started elsewhere.
+    Submitted {
+        /// The task's label.
+        label: String,
+        /// The name of the task's kind.
+        kind: String,
+        /// The task's key.
+        key: Key,
+    },
+    /// An attempt at a task began.
+    Started {
+        /// The task's label.
+        label: String,
+        /// The name of the task's kind.
+        kind: String,
+        /// The task's key.
+        key: Key,
+        /// Why the task has to run.
         reason: Reason,
+        /// The number of the attempt, from 1.
         attempt: u32,
+        /// Threads that the task may keep busy.
         threads: usize,
+        /// The cost that the plan expects, in seconds of one core.
         cost: f64,
     },
+    /// A running task told how far it is.
     Progress {
+        /// The task's label.
         label: String,
+        /// How far the task is.
         #[serde(flatten)]
         progress: Progress,
     },
-    /// A task ran to its end. `seconds` is wall time.
-    Finished { label: String, kind: String, key: Key, artifact: Digest, seconds: f64, cost: f64 },
+    /// A task ran to its end.
+    Finished {
+        /// The task's label.
+        label: String,
+        /// The name of the task's kind.
+        kind: String,
+        /// The task's key.
+        key: Key,
+        /// The digest of what it made.
+        artifact: Digest,
+        /// Wall time since the task began, in seconds.
+        seconds: f64,
+        /// The cost that the plan expected, in seconds of one core.
+        cost: f64,
+    },
     /// `object`, which `label` reads, was found damaged; the tasks that made it run again, then
     /// `label`.
-    Repairing { label: String, object: Digest, producers: Vec<String> },
-    /// A second run of one key gave other bytes. The first result stays.
-    Diverged { label: String, key: Key, kept: Digest, other: Digest },
-    Failed {
+    Repairing {
+        /// The label of the task that reads the object.
         label: String,
-        kind: String,
+        /// The object's digest.
+        object: Digest,
+        /// The labels of the tasks that made it, which run again.
+        producers: Vec<String>,
+    },
+    /// A second run of one key gave other bytes. The first result stays.
+    Diverged {
+        /// The task's label.
+        label: String,
+        /// The task's key.
         key: Key,
+        /// The digest of the artifact that stays.
+        kept: Digest,
+        /// The digest of the other artifact.
+        other: Digest,
+    },
+    /// A task failed, and this run does not try it again.
+    Failed {
+        /// The task's label.
+        label: String,
+        /// The name of the task's kind.
+        kind: String,
+        /// The task's key.
+        key: Key,
+        /// The error, in words.
         error: String,
+        /// The file of the attempt's log.
         log: std::path::PathBuf,
+        /// The last lines of the log; empty where it can't be read.
         log_tail: Vec<String>,
     },
     /// `label` cannot run because `behind` failed.
-    Blocked { label: String, behind: String },
+    Blocked {
+        /// The label of the task that can't run.
+        label: String,
+        /// The label of the task that failed.
+        behind: String,
+    },
     /// Something that concerns how tasks are run, such as one that is submitted again.
-    Remark { text: String },
+    Remark {
+        /// The remark, in words.
+        text: String,
+    },
     /// The user asked to stop.
     Interrupted,
     /// Last of a run.
-    Closed { counts: Counts, seconds: f64 },
+    Closed {
+        /// How many tasks ran, were cached, failed or were not reached.
+        counts: Counts,
+        /// Wall time of the run, in seconds.
+        seconds: f64,
+    },
 }
 
 impl Event {

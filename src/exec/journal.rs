@@ -54,6 +54,11 @@ impl Journal {
         self.file.is_some()
     }
 
+    /// Writes an event, or keeps it until the first task starts or is submitted. Cached tasks are
+    /// left out, and so is progress that comes too soon after the last.
+    ///
+    /// # Errors
+    /// If the journal or the run's record can't be written.
     pub fn write(&mut self, event: &Event) -> Result<(), ExecError> {
         match event {
             Event::Cached { .. } => return Ok(()),

@@ -79,18 +79,22 @@ pub fn cores() -> usize {
 /// How a run came out.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// How many tasks ran, were cached, failed or were not reached.
     pub counts: Counts,
     /// Artifacts by [`crate::plan::TaskId::index`], of the tasks that are done.
     pub artifacts: Vec<Option<crate::store::Artifact>>,
     /// What every task that ran took, in the order of finishing.
     pub timings: Vec<Timing>,
+    /// Why the run ended.
     pub stop: Stop,
 }
 
 /// What a task that ran took.
 #[derive(Clone, Debug)]
 pub struct Timing {
+    /// The task's label.
     pub label: String,
+    /// The name of the task's kind.
     pub kind: String,
     /// Wall time.
     pub seconds: f64,
@@ -103,6 +107,7 @@ pub struct Timing {
 pub enum Stop {
     /// Nothing was left to do, or nothing that could be done.
     Finished,
+    /// The user asked to stop.
     Interrupted,
     /// A worker could not write: the disk is full.
     NoSpace,
@@ -113,12 +118,22 @@ pub enum Stop {
 /// What keeps a run from going on at all. A failing task is no such thing.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The profile can't be used.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// A file, folder or program that the run needs can't be used.
     #[error("cannot {action} {}: {source}", path.display())]
-    Io { action: &'static str, path: PathBuf, source: io::Error },
+    Io {
+        /// What was tried, such as "write the journal".
+        action: &'static str,
+        /// The file, folder or program.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
 }
 
 impl ExecError {

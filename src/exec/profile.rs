@@ -48,7 +48,9 @@ impl Place {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
+    /// The table `[command]`: a command starts each task.
     pub command: Option<Command>,
+    /// The table `[slurm]`: tasks are jobs of a cluster.
     pub slurm: Option<Slurm>,
 }
 
@@ -217,15 +219,33 @@ impl Profile {
 /// A profile that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
+    /// The file can't be read.
     #[error("cannot read the profile {}: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    Read {
+        /// The profile's file.
+        path: PathBuf,
+        /// The error of reading.
+        source: io::Error,
+    },
+    /// The file is not TOML, has an unknown key, or has a value out of its range.
     #[error("profile {}: {cause}", path.display())]
-    Parse { path: PathBuf, cause: String },
+    Parse {
+        /// The profile's file.
+        path: PathBuf,
+        /// What is wrong with it, in words.
+        cause: String,
+    },
+    /// A table of `[slurm.kinds]` is about a kind of task that does not exist.
     #[error(
         "the profile's [slurm.kinds.{kind}] is about no kind of task: there are {}",
         known.join(", ")
     )]
-    Kind { kind: String, known: Vec<String> },
+    Kind {
+        /// The name in the profile.
+        kind: String,
+        /// The names of all kinds.
+        known: Vec<String>,
+    },
 }
 
 fn one() -> usize {

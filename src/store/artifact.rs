@@ -18,6 +18,7 @@ const HEADER: &str = "titrate artifact 1\n";
 pub struct Entry {
     /// A relative path with `/` between its parts, unique in its artifact.
     pub name: String,
+    /// The digest of the output's bytes.
     pub digest: Digest,
     /// Bytes.
     pub size: u64,
@@ -54,6 +55,7 @@ impl Artifact {
         Ok(Self { entries })
     }
 
+    /// All entries, sorted by name.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }

@@ -22,10 +22,12 @@ const RACY: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Integrity {
+    /// The entries that can't be used.
     pub damages: Vec<Damage>,
 }
 
 impl Integrity {
+    /// Whether there are no damages.
     pub fn is_intact(&self) -> bool {
         self.damages.is_empty()
     }
@@ -34,8 +36,11 @@ impl Integrity {
 /// An entry of an artifact that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
+    /// The entry's name.
     pub name: String,
+    /// The digest that its bytes should have.
     pub digest: Digest,
+    /// The state of its blob; never [`BlobState::Intact`].
     pub state: BlobState,
 }
 
@@ -59,16 +64,21 @@ impl fmt::Display for Damage {
     }
 }
 
+/// The state of a stored blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlobState {
+    /// Its bytes match its digest.
     Intact,
+    /// Its file is missing.
     Missing,
     /// Its permissions do not let it be read, or it is no file.
     Unreadable {
+        /// Why it can't be read, in words.
         cause: String,
     },
     /// The bytes did not match; the file has been moved aside.
     Corrupt {
+        /// Where the file lies now.
         moved_to: PathBuf,
     },
 }
@@ -76,7 +86,9 @@ pub enum BlobState {
 /// The outcome of re-hashing everything.
 #[derive(Clone, Debug, Default)]
 pub struct VerifyReport {
+    /// Blobs that were checked, receipts among them.
     pub objects: usize,
+    /// Bytes of those blobs together.
     pub bytes: u64,
     /// Blobs that did not match, and where they were moved.
     pub corrupt: Vec<(Digest, PathBuf)>,

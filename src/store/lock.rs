@@ -20,8 +20,11 @@ const INHERITED: Duration = Duration::from_secs(2);
 /// The process that holds a lock, as it described itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
+    /// The process's id; 0 where it is not known.
     pub pid: u32,
+    /// The name of its machine.
     pub host: String,
+    /// Its command line.
     pub command: String,
 }
 

@@ -57,8 +57,11 @@ impl Space {
 pub struct Stamp {
     /// Bytes.
     pub size: u64,
+    /// When the content last changed.
     pub mtime_ns: i64,
+    /// When content or metadata last changed.
     pub ctime_ns: i64,
+    /// The number of the file's inode.
     pub inode: u64,
 }
 

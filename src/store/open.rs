@@ -22,6 +22,7 @@ use super::{Aside, Store, format, scratch, work};
 /// What opening a store found and mended.
 #[derive(Debug)]
 pub struct Opening {
+    /// The state that the index was in.
     pub index: IndexState,
     /// The process that has the store open, where this one only reads the results so far.
     pub holder: Option<Holder>,
@@ -31,15 +32,19 @@ pub struct Opening {
     pub leftovers: usize,
 }
 
+/// The state of a store's index when it was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IndexState {
     /// The store is new.
     Created,
+    /// The index was there and whole.
     Opened,
     /// Derived anew from the receipts, since the index was lost, unreadable, or not closed (its
     /// process was killed).
     Rebuilt {
+        /// Why the index was derived anew, in words.
         cause: String,
+        /// The files among the receipts that were refused.
         refusals: Vec<Refusal>,
     },
 }
@@ -47,7 +52,9 @@ pub enum IndexState {
 /// The receipts taken in from the inbox, and the files that were none.
 #[derive(Debug, Default)]
 pub struct Collected {
+    /// The keys of the receipts taken in, and what each receipt meant.
     pub receipts: Vec<(Key, Published)>,
+    /// The files that were refused.
     pub refusals: Vec<Refusal>,
 }
 
@@ -57,6 +64,7 @@ pub struct Collected {
 pub struct Refusal {
     /// Where the file lies now.
     pub path: PathBuf,
+    /// Why it was refused, in words.
     pub cause: String,
 }
 

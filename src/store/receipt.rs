@@ -18,9 +18,11 @@ const VERSION: u32 = 1;
 pub struct Receipt {
     /// Format version; [`Receipt::FORMAT`].
     pub titrate_receipt: u32,
+    /// The task's key.
     pub key: Key,
     /// The canonical manifest; its BLAKE3 is `key`.
     pub manifest: String,
+    /// The name of the task's kind.
     pub kind: String,
     /// The kind's VERSION.
     pub version: u32,
@@ -28,8 +30,11 @@ pub struct Receipt {
     pub label: String,
     /// Role -> digest of what was consumed: an artifact's digest, or that of a file.
     pub inputs: BTreeMap<String, Digest>,
+    /// The artifact that was produced.
     pub output: Artifact,
+    /// What the attempts used.
     pub cost: Cost,
+    /// The machine and the code that ran the attempt.
     pub origin: Origin,
     /// From 1; how many times this task was started until it finished.
     pub attempt: u32,
@@ -55,13 +60,17 @@ pub struct Cost {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {
+    /// The machine's name.
     pub host: String,
+    /// The model of the CPU; empty where unknown.
     pub cpu: String,
     /// The model of the GPU that a model computed on, or of those it may have been.
     pub gpu: Option<String>,
     /// `rustc` version and target.
     pub toolchain: String,
+    /// The version of titrate.
     pub titrate: String,
+    /// The commit that the coordinator found, if any.
     pub git_commit: Option<String>,
     /// Whether the working tree differed from the commit.
     pub git_dirty: bool,

@@ -23,6 +23,7 @@ const DIVERGENCE_PREFIX: &[u8] = b"{\"titrate_divergence\":1,";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
     titrate_divergence: u32,
+    /// The key of both receipts.
     pub key: Key,
     /// The receipt that stands: the first one, unless its output was lost before the other came.
     pub kept: Digest,
@@ -33,7 +34,9 @@ pub struct Divergence {
 /// A key's valid receipt, without what a plan does not need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
+    /// The receipt's digest.
     pub receipt: Digest,
+    /// The artifact that the task produced.
     pub output: Artifact,
 }
 

@@ -19,6 +19,7 @@ const RECEIPT_NAME: &str = "receipt.json";
 /// What an export wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
+    /// Files written, receipts among them.
     pub files: usize,
     /// Bytes.
     pub size: u64,

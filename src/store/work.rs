@@ -57,6 +57,7 @@ impl Attempt {
         Ok(folder)
     }
 
+    /// The folder that is claimed.
     pub fn folder(&self) -> &Path {
         &self.folder
     }

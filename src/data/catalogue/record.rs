@@ -13,10 +13,12 @@ pub struct Record {
     pub id: String,
     /// Its file, relative to the set's folder, with `/`.
     pub file: String,
+    /// The class, as the set spells it; [`Catalogue::of`] gives it the study's spelling.
     pub label: String,
     /// As in [`crate::data::Item`]: 1 to 6, or 12, 34 or 56 where only the pair is known; 0 is
     /// unknown.
     pub fst: u8,
+    /// Whether the condition is malignant, where the set says so.
     pub malignant: Option<bool>,
     /// All pictures of a patient are in one set of a study; empty: nobody else's.
     pub patient: String,

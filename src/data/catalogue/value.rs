@@ -10,8 +10,11 @@ use unicode_normalization::UnicodeNormalization;
 /// The parts that sets come divided into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
+    /// The part to train on.
     Train,
+    /// The part to validate with.
     Validation,
+    /// The part to test on.
     Test,
 }
 

@@ -13,10 +13,15 @@ use crate::data::RgbImage;
 /// A format that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
+    /// JPEG.
     Jpeg,
+    /// PNG.
     Png,
+    /// WebP.
     WebP,
+    /// GIF.
     Gif,
+    /// BMP, the bitmap of Windows.
     Bmp,
 }
 
@@ -33,6 +38,7 @@ impl Format {
         }
     }
 
+    /// The format's usual spelling, such as "WebP".
     pub fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "JPEG",

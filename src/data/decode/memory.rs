@@ -17,6 +17,7 @@ pub struct Share<'a> {
 }
 
 impl Memory {
+    /// Memory of `bytes`, all of it free.
     pub fn new(bytes: usize) -> Self {
         Self { whole: bytes, free: Mutex::new(bytes), returned: Condvar::new() }
     }

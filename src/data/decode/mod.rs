@@ -31,34 +31,84 @@ pub const LEAST_SIDE: usize = 4;
 /// A picture that can't be used; `name` is the file's as its set gives it.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
+    /// The file is empty.
     #[error("picture `{name}` is empty: its file has no byte")]
-    Empty { name: String },
+    Empty {
+        /// The file's name.
+        name: String,
+    },
+    /// The file has none of the formats that are read.
     #[error("picture `{name}` is {what}: JPEG, PNG, WebP, GIF and BMP are read")]
-    Format { name: String, what: &'static str },
+    Format {
+        /// The file's name.
+        name: String,
+        /// What the file looks like, with its article, such as "a PDF".
+        what: &'static str,
+    },
+    /// The file has more than [`MOST_BYTES`] bytes.
     #[error("picture `{name}` has {bytes} bytes: {MOST_BYTES} at most")]
-    LargeFile { name: String, bytes: u64 },
+    LargeFile {
+        /// The file's name.
+        name: String,
+        /// The size of the file.
+        bytes: u64,
+    },
+    /// The picture has more than [`MOST_PIXELS`] pixels.
     #[error(
         "picture `{name}` has {width} x {height} pixels: {MOST_PIXELS} at most (decompression bombs have more)"
     )]
-    TooLarge { name: String, width: usize, height: usize },
+    TooLarge {
+        /// The file's name.
+        name: String,
+        /// The width in pixels, as stored.
+        width: usize,
+        /// The height in pixels, as stored.
+        height: usize,
+    },
+    /// A side of the picture is shorter than [`LEAST_SIDE`].
     #[error(
         "picture `{name}` has {width} x {height} pixels: a side of {LEAST_SIDE} at least (smaller files stand in for pictures)"
     )]
-    TooSmall { name: String, width: usize, height: usize },
+    TooSmall {
+        /// The file's name.
+        name: String,
+        /// The width in pixels, as stored.
+        width: usize,
+        /// The height in pixels, as stored.
+        height: usize,
+    },
+    /// The picture's format is read, but not this kind of it.
     #[error(
         "picture `{name}` is a {} of a kind that is not read: {kind}. Save it again as an ordinary one or as PNG", .format.name()
     )]
-    Kind { name: String, format: Format, kind: String },
+    Kind {
+        /// The file's name.
+        name: String,
+        /// The picture's format.
+        format: Format,
+        /// The kind, as a clause such as "it is lossless".
+        kind: String,
+    },
+    /// The picture's bytes can't be decoded.
     #[error("picture `{name}` is a damaged {}: {cause}", .format.name())]
-    Damaged { name: String, format: Format, cause: Box<dyn std::error::Error + Send + Sync> },
+    Damaged {
+        /// The file's name.
+        name: String,
+        /// The picture's format.
+        format: Format,
+        /// The decoder's error.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 /// What a picture's first bytes say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
+    /// The format, by the first bytes.
     pub format: Format,
     /// As stored, before it is put upright.
     pub width: usize,
+    /// As stored, before it is put upright.
     pub height: usize,
 }
 

@@ -11,8 +11,9 @@ use crate::id::Digest;
 /// The grid's width and height. Images of every shape are averaged onto it, so that a turn of the
 /// image turns the grid.
 pub const GRID: usize = 32;
-/// Bytes of a digest and of a fingerprint.
+/// Bytes of a digest.
 const DIGEST: usize = 32;
+/// Bytes of a fingerprint: those of the digest, then those of the grid.
 pub const BYTES: usize = DIGEST + GRID * GRID;
 /// Frequencies in each direction, in half periods an image: 0 to 3. A crop of 5% moves an edge by a
 /// thirteenth of the highest's period, which is still little enough to be undone by a linear step.
@@ -77,6 +78,7 @@ impl Fingerprint {
         bytes
     }
 
+    /// The fingerprint whose [`Fingerprint::to_bytes`] gave these bytes.
     pub fn from_bytes(bytes: &[u8; BYTES]) -> Self {
         let (digest, grid) = bytes.split_at(DIGEST);
         let mut levels = Box::new([[0; GRID]; GRID]);

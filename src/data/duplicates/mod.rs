@@ -57,17 +57,21 @@ const LAID_OVER: usize = 256;
 pub enum Likeness {
     /// The same width, height and pixels.
     Exact,
-    /// The same picture. `difference` is what is left between the two, 1 being the most that a pair
-    /// may have.
-    Near { difference: f32 },
+    /// The same picture.
+    Near {
+        /// The difference that is left between the two images; 1 is the most that a pair may have.
+        difference: f32,
+    },
 }
 
 /// Two images of a list, by position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
+    /// The position of the first image.
     pub first: usize,
     /// Larger than `first`.
     pub second: usize,
+    /// How the two are alike.
     pub likeness: Likeness,
 }
 

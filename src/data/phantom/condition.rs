@@ -10,14 +10,23 @@ use super::shape::{Band, Blob, Polygon, Shape, along_ring, scatter};
 /// A condition of the study (the nine most frequent labels of the paper's Fitzpatrick17k subset).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Condition {
+    /// Straight-edged patches with vesicles, where something touched the skin.
     AllergicContactDermatitis,
+    /// A pearly nodule with a rolled border. Malignant.
     BasalCellCarcinoma,
+    /// Flat-topped polygonal papules with white streaks.
     LichenPlanus,
+    /// A butterfly over the cheeks, or coin-shaped plaques with scarred centres.
     LupusErythematosus,
+    /// A large ulcer with a violaceous border, or a plaque with pustules.
     NeutrophilicDermatoses,
+    /// Redness of exposed skin that ends where clothing shaded it.
     Photodermatoses,
+    /// Sharply bordered plaques under silvery plates.
     Psoriasis,
+    /// Smooth brown-red domes in rings, arcs or groups.
     Sarcoidosis,
+    /// A hard, ill-defined mass under keratin and crust. Malignant.
     SquamousCellCarcinoma,
 }
 
@@ -55,6 +64,7 @@ impl Condition {
         Self::ALL.into_iter().find(|condition| condition.name() == name)
     }
 
+    /// Whether it is a cancer.
     pub fn malignant(self) -> bool {
         matches!(self, Self::BasalCellCarcinoma | Self::SquamousCellCarcinoma)
     }

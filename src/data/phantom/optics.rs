@@ -26,8 +26,11 @@ const SURFACE: f32 = 0.03;
 /// pigmentation or flush.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Pigments {
+    /// Melanin, in the epidermis.
     pub melanin: f32,
+    /// Oxygenated haemoglobin, in the dermis.
     pub oxygenated: f32,
+    /// Deoxygenated haemoglobin, in the dermis.
     pub deoxygenated: f32,
 }
 

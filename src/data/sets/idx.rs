@@ -41,20 +41,76 @@ const LABELS_MAGIC: u32 = 2049;
 /// What is wrong with a folder of IDX files.
 #[derive(Debug, thiserror::Error)]
 pub enum IdxError {
+    /// The folder or one of its files is not there.
     #[error("`{}` is missing: install the package {PACKAGE} (apt-get install {PACKAGE}) or name another folder", .path.display())]
-    Missing { path: PathBuf },
+    Missing {
+        /// The folder or the file.
+        path: PathBuf,
+    },
+    /// A file can't be read or unpacked.
     #[error("`{}` can't be read: {cause}", .path.display())]
-    Read { path: PathBuf, cause: io::Error },
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The error of reading or unpacking it.
+        cause: io::Error,
+    },
+    /// A file does not begin with the number that marks its kind.
     #[error("`{}` starts with {found}, not with {expected}: it holds no IDX {what}", .path.display())]
-    Magic { path: PathBuf, what: &'static str, found: u32, expected: u32 },
+    Magic {
+        /// The file.
+        path: PathBuf,
+        /// What the file should hold: "images" or "labels".
+        what: &'static str,
+        /// The number that it begins with.
+        found: u32,
+        /// The number that it should begin with.
+        expected: u32,
+    },
+    /// A file is shorter than a header, or its length is not what its header says.
     #[error("`{}` is cut off: {found} bytes of {what} where its header says {expected}", .path.display())]
-    Truncated { path: PathBuf, what: &'static str, found: usize, expected: usize },
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// What the lengths are of: "header", "images" or "labels".
+        what: &'static str,
+        /// Bytes that are there.
+        found: usize,
+        /// Bytes that should be there.
+        expected: usize,
+    },
+    /// The images have no pixels, or a side longer than [`SIZE`].
     #[error("`{}` holds images of {rows} x {columns} pixels: at most {SIZE} x {SIZE} expected", .path.display())]
-    Shape { path: PathBuf, rows: usize, columns: usize },
+    Shape {
+        /// The file of images.
+        path: PathBuf,
+        /// Rows of an image.
+        rows: usize,
+        /// Columns of an image.
+        columns: usize,
+    },
+    /// The numbers of images and labels differ.
     #[error("`{}` holds {images} images and `{}` {labels} labels", .images_path.display(), .labels_path.display())]
-    Count { images_path: PathBuf, images: usize, labels_path: PathBuf, labels: usize },
+    Count {
+        /// The file of images.
+        images_path: PathBuf,
+        /// How many images there are.
+        images: usize,
+        /// The file of labels.
+        labels_path: PathBuf,
+        /// How many labels there are.
+        labels: usize,
+    },
+    /// A label is not the number of a class.
     #[error("`{}`: label {label} of item {index} is not one of the 10 classes", .path.display())]
-    Label { path: PathBuf, index: usize, label: u8 },
+    Label {
+        /// The file of labels.
+        path: PathBuf,
+        /// The item's position, from 0.
+        index: usize,
+        /// The label.
+        label: u8,
+    },
 }
 
 /// Which of the set's two pairs of files.

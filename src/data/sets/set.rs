@@ -82,6 +82,7 @@ pub type Progress<'a> = &'a mut dyn FnMut(usize, usize);
 pub struct Draw<'a> {
     /// The key of the study file that asks, for messages.
     pub key: &'a str,
+    /// The classes to draw from.
     pub classes: &'a [String],
     /// Images of each class before those that are asked for; other sets of the study take them.
     pub start: usize,
@@ -89,6 +90,7 @@ pub struct Draw<'a> {
     pub count: usize,
     /// Side in pixels.
     pub size: usize,
+    /// The seed of the draw, or of the rendering.
     pub seed: Seed,
 }
 
@@ -174,6 +176,7 @@ impl TableRole {
 /// The folder of a set as the coordinator sees it.
 #[derive(Clone, Copy)]
 pub struct Folder<'a> {
+    /// The folder's path.
     pub root: &'a Path,
     /// Files that are no pictures.
     pub others: &'a [String],
@@ -182,6 +185,7 @@ pub struct Folder<'a> {
 /// A picture of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
+    /// The picture's id in the set.
     pub id: String,
     /// The shard's member that has it.
     pub file: String,
@@ -191,6 +195,7 @@ pub struct Packed {
 
 /// What is at hand of a set of pictures, to make its catalogue of.
 pub struct Contents<'a> {
+    /// The tables that the study names or the set has of its own.
     pub tables: &'a BTreeMap<TableRole, Table>,
     /// The pictures' files, relative to the set's folder: all of them for the coordinator, those of
     /// the study's classes for a step.

@@ -28,7 +28,9 @@ pub struct Sample {
     pub key: String,
     /// The picture's member, for messages.
     pub member: String,
+    /// The bytes of the picture's member, of any format; empty where they were passed over.
     pub picture: Vec<u8>,
+    /// What the other members say.
     pub fields: Fields,
 }
 

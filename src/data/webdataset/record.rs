@@ -12,19 +12,25 @@ use crate::data::{Item, Synthetic};
 /// The JSON member. Everything but the label may be missing from shards that others wrote.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
+    /// The item's id; empty where the record has none.
     #[serde(default)]
     pub id: String,
+    /// The class.
     pub label: String,
+    /// As [`Item::fst`]; 0 where the record has none.
     #[serde(default)]
     pub fst: u8,
+    /// Whether the condition is malignant, where the record says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub malignant: Option<bool>,
     /// Absent where it is empty, so that shards of sets without patients are the bytes they were
     /// before there were any.
     #[serde(default, skip_serializing_if = "String::is_empty", deserialize_with = "patient")]
     pub patient: String,
+    /// A sentence that describes the image; may be empty.
     #[serde(default)]
     pub caption: String,
+    /// The set that the image comes from; may be empty.
     #[serde(default)]
     pub source: String,
 }

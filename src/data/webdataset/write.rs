@@ -12,10 +12,15 @@ pub struct ShardWriter<W: Write> {
 }
 
 impl<W: Write> ShardWriter<W> {
+    /// A writer of one shard, to `sink`.
     pub fn new(sink: W) -> Self {
         Self { tar: tar::Builder::new(sink) }
     }
 
+    /// Writes the item's picture and record.
+    ///
+    /// # Errors
+    /// If the id can't name members, the image can't be encoded, or writing fails.
     pub fn append(&mut self, item: &Item) -> Result<(), ShardError> {
         if item.id.is_empty() || item.id.contains(['.', '/']) {
             return Err(ShardError::Id { id: item.id.clone() });
