@@ -45,8 +45,6 @@ const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "tests/peer/main.rs sample",
 ];
 const FILES_IN_CIRCLES: &[&str] = &[
-    "data/duplicates/align.rs",
-    "data/duplicates/fingerprint.rs",
     "data/phantom/base/eruption.rs",
     "data/phantom/base/growth.rs",
     "data/phantom/base/mod.rs",

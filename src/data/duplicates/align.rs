@@ -1,7 +1,7 @@
 //! Lays one grid over another: which crop brings them closest, and how much is then left between
 //! them.
 
-use super::fingerprint::{GRID, Levels, place, slopes, turned};
+use super::grid::{GRID, Levels, details, place, slopes, turned};
 
 /// How far a crop may move an edge, of the side: 5%, and a third more.
 const REACH: f32 = 0.068;
@@ -11,9 +11,6 @@ const COARSE: usize = GRID / 2;
 const STEPS: (usize, usize) = (4, 4);
 /// A step this short, of the side, is the last.
 const SHORT: f32 = 0.0005;
-/// Cells to each side whose mean is taken away for details: skin and its shading are not what tells
-/// images apart.
-const SURROUNDINGS: usize = 4;
 
 /// Where the cells of one grid lie on another, a direction each: moved by `shift + stretch *
 /// place`, of the side.
@@ -184,20 +181,6 @@ fn left<const N: usize>(a: &Levels<N>, seen: &Seen<N>) -> f32 {
         }
     }
     (squares / f32::max(count, 1.0)).sqrt()
-}
-
-/// `levels` less the means of their surroundings, of the cells whose weight is 1 and not 0.
-pub fn details(levels: &Levels<GRID>, columns: &[f32; GRID], rows: &[f32; GRID]) -> Levels<GRID> {
-    let around = |at: usize| at.saturating_sub(SURROUNDINGS)..(at + SURROUNDINGS + 1).min(GRID);
-    let mean = |line: &dyn Fn(usize) -> f32, weights: &[f32; GRID], at: usize| {
-        let weight = around(at).map(|at| weights[at]).sum::<f32>();
-        around(at).map(|at| weights[at] * line(at)).sum::<f32>() / weight.max(1.0)
-    };
-    let across: Levels<GRID> =
-        levels.map(|row| std::array::from_fn(|x| mean(&|at| row[at], columns, x)));
-    std::array::from_fn(|y| {
-        std::array::from_fn(|x| levels[y][x] - mean(&|at| across[at][x], rows, y))
-    })
 }
 
 /// What is left between two grids, in levels, once the second is turned by `symmetry` and either is

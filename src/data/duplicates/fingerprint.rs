@@ -4,13 +4,10 @@
 use std::f32::consts::PI;
 use std::sync::LazyLock;
 
-use super::align::details;
+use super::grid::{GRID, Levels, details, place, slopes};
 use crate::data::RgbImage;
 use crate::id::Digest;
 
-/// The grid's width and height. Images of every shape are averaged onto it, so that a turn of the
-/// image turns the grid.
-pub const GRID: usize = 32;
 /// Bytes of a digest.
 const DIGEST: usize = 32;
 /// Bytes of a fingerprint: those of the digest, then those of the grid.
@@ -20,9 +17,6 @@ pub const BYTES: usize = DIGEST + GRID * GRID;
 const FREQUENCIES: usize = 4;
 /// Coefficients of the cosine transform.
 pub const LOW: usize = FREQUENCIES * FREQUENCIES;
-
-/// Brightness in rows from the top, 0 to 255.
-pub type Levels<const N: usize> = [[f32; N]; N];
 
 /// Coefficients of low frequencies, a row for each vertical one, in levels: their squares sum to a
 /// part of the mean square.
@@ -183,7 +177,7 @@ fn invariant(low: &Coefficients) -> Coefficients {
     invariant
 }
 
-/// The coefficients of the image that `symmetry` makes, as of [`turned`].
+/// The coefficients of the image that `symmetry` makes, as of [`turned`](super::grid::turned).
 pub fn turned_low(low: &Coefficients, symmetry: usize) -> Coefficients {
     std::array::from_fn(|at| {
         let (v, u) = (at / FREQUENCIES, at % FREQUENCIES);
@@ -191,35 +185,6 @@ pub fn turned_low(low: &Coefficients, symmetry: usize) -> Coefficients {
         let odd = (symmetry & 1) * u + (symmetry >> 1 & 1) * v;
         if odd.is_multiple_of(2) { value } else { -value }
     })
-}
-
-/// One of the square's eight symmetries: transposed if bit 2 of `symmetry` is set, then columns
-/// reversed by bit 0, rows by bit 1.
-pub fn turned<const N: usize>(grid: &Levels<N>, symmetry: usize) -> Levels<N> {
-    std::array::from_fn(|y| {
-        std::array::from_fn(|x| {
-            let x = if symmetry & 1 == 0 { x } else { N - 1 - x };
-            let y = if symmetry & 2 == 0 { y } else { N - 1 - y };
-            if symmetry & 4 == 0 { grid[y][x] } else { grid[x][y] }
-        })
-    })
-}
-
-/// Where the middle of a cell lies: -1 at the grid's one edge, 1 at the other.
-pub fn place<const N: usize>(cell: usize) -> f32 {
-    (2.0 * cell as f32 + 1.0) / N as f32 - 1.0
-}
-
-/// Slopes to the right and downwards, in levels a cell: central differences, one-sided at the
-/// edges.
-pub fn slopes<const N: usize>(grid: &Levels<N>) -> [Levels<N>; 2] {
-    let spans: [(usize, usize); N] =
-        std::array::from_fn(|at| (at.saturating_sub(1), (at + 1).min(N - 1)));
-    let steepness = |(from, to): (usize, usize), a: f32, b: f32| (b - a) / (to - from) as f32;
-    let right = grid.map(|row| spans.map(|span| steepness(span, row[span.0], row[span.1])));
-    let down = spans
-        .map(|span| std::array::from_fn(|x| steepness(span, grid[span.0][x], grid[span.1][x])));
-    [right, down]
 }
 
 /// Shifts and stretches in both directions, made orthonormal (Gram and Schmidt).

@@ -23,6 +23,7 @@
 
 mod align;
 mod fingerprint;
+mod grid;
 
 use std::collections::BTreeMap;
 
