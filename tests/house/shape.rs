@@ -45,10 +45,6 @@ const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "tests/peer/main.rs sample",
 ];
 const FILES_IN_CIRCLES: &[&str] = &[
-    "data/phantom/base/eruption.rs",
-    "data/phantom/base/growth.rs",
-    "data/phantom/base/mod.rs",
-    "data/phantom/base/wound.rs",
     "ml/checkpoint/archive.rs",
     "ml/checkpoint/mod.rs",
     "ml/classify/efficientnet.rs",

@@ -183,6 +183,11 @@ pub fn scatter(draw: &Draw, centre: Point, reach: f32, count: usize, apart: f32)
     places
 }
 
+/// A place near the middle of the picture.
+pub fn near_middle(draw: &Draw) -> Point {
+    Point::at(draw.angle()) * draw.span(0., 0.2)
+}
+
 /// `count` places along a closed ring or an open arc, jittered; `share` of the full turn is used.
 pub fn along_ring(draw: &Draw, ring: &Blob, count: usize, share: f32) -> Vec<Point> {
     let start = draw.angle();

@@ -3,8 +3,8 @@
 use super::super::lesion::{self, Dome, Plates, Tone, blob, matter};
 use super::super::numeric::{Draw, Point, point};
 use super::super::scene::Scene;
-use super::super::shape::{Band, Blob, Shape, along_ring, scatter};
-use super::{border_word, flush_word, near_middle, number, size_word, with_article};
+use super::super::shape::{Band, Blob, Shape, along_ring, near_middle, scatter};
+use super::words::{border_word, flush_word, number, size_word, with_article};
 
 /// An inflammation and the word for it.
 fn flush(scene: &Scene, draw: &Draw) -> (Tone, &'static str) {

@@ -3,8 +3,8 @@
 use super::super::lesion::{self, Dome, Plates, Tone, blob, matter};
 use super::super::numeric::{Draw, Noise, Point, point};
 use super::super::scene::{Scene, coverage};
-use super::super::shape::{Blob, Shape, scatter};
-use super::{border_word, near_middle, number, outline_word, size_word, with_article};
+use super::super::shape::{Blob, Shape, near_middle, scatter};
+use super::words::{border_word, number, outline_word, size_word, with_article};
 
 pub fn normal_skin(_: &mut Scene, draw: &Draw) -> String {
     draw.pick(&[

@@ -6,10 +6,11 @@
 
 mod eruption;
 mod growth;
+mod words;
 mod wound;
 
 use super::super::Item;
-use super::numeric::{Draw, Point};
+use super::numeric::Draw;
 use super::scene::Scene;
 use super::{incidental, photograph};
 use crate::seed::Seed;
@@ -104,58 +105,6 @@ fn caption(kind: &str, disease: bool, seen: &str, fst: u8, draw: &Draw) -> Strin
         "A close-up image of",
     ]);
     format!("{opener} {seen} on {skin} skin")
-}
-
-/// "a" or "an" before `phrase`.
-fn with_article(phrase: &str) -> String {
-    let article = if phrase.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    format!("{article} {phrase}")
-}
-
-/// The word for a number of lesions.
-fn number(count: usize) -> &'static str {
-    match count {
-        0 | 1 => "a single",
-        2 => "two",
-        3 => "three",
-        4..=6 => "several",
-        _ => "many",
-    }
-}
-
-fn size_word(radius: f32) -> &'static str {
-    match radius {
-        ..0.24 => "small",
-        ..0.45 => "medium-sized",
-        _ => "large",
-    }
-}
-
-fn border_word(softness: f32) -> &'static str {
-    if softness < 0.12 { "sharp" } else { "blurred" }
-}
-
-fn outline_word(aspect: f32, waviness: f32) -> &'static str {
-    match (aspect, waviness) {
-        (_, 0.2..) => "irregular",
-        (1.25.., _) => "oval",
-        _ => "round",
-    }
-}
-
-/// The word for an inflammation, by its share of venous blood.
-fn flush_word(strength: f32, venous: f32) -> &'static str {
-    match (strength, venous) {
-        (_, 0.4..) => "purple",
-        (..0.5, _) => "pink",
-        (0.8.., _) => "bright red",
-        _ => "red",
-    }
-}
-
-/// A place near the middle of the picture.
-fn near_middle(draw: &Draw) -> Point {
-    Point::at(draw.angle()) * draw.span(0., 0.2)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::super::lesion::{self, Tone, Ulcer, blob, matter};
 use super::super::numeric::{Draw, Point, point};
 use super::super::scene::Scene;
-use super::super::shape::{Band, Blob, Polygon, Shape, scatter};
-use super::{border_word, near_middle, number, size_word, with_article};
+use super::super::shape::{Band, Blob, Polygon, Shape, near_middle, scatter};
+use super::words::{border_word, number, size_word, with_article};
 
 /// An irregular red area with large blisters and raw skin.
 pub fn burn(scene: &mut Scene, draw: &Draw) -> String {
