@@ -45,8 +45,6 @@ const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "tests/peer/main.rs sample",
 ];
 const FILES_IN_CIRCLES: &[&str] = &[
-    "ml/checkpoint/archive.rs",
-    "ml/checkpoint/mod.rs",
     "ml/classify/efficientnet.rs",
     "ml/classify/heads.rs",
     "ml/classify/judge.rs",

@@ -7,8 +7,9 @@ use std::io::{Cursor, Read};
 
 use zip::{CompressionMethod, ZipArchive};
 
+use super::error::CheckpointError;
 use super::pickle::{Object, Pickle};
-use super::{CheckpointError, Stored};
+use super::stored::Stored;
 
 /// First bytes of a zip archive.
 pub const ZIP: &[u8] = b"PK\x03\x04";

@@ -5,7 +5,9 @@
 //! error that says what.
 
 mod archive;
+mod error;
 mod pickle;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -14,57 +16,11 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Tensor};
 
 use archive::{Archive, Storage};
-use pickle::{Object, Pickle, PickleError, Place};
+pub use error::CheckpointError;
+use pickle::{Object, Pickle, Place};
+use stored::Stored;
 
-use crate::ml::params::{ParamsError, StateDict};
-
-/// Why a weight file could not be read.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "messages name the fields")]
-pub enum CheckpointError {
-    /// The safetensors file cannot be read.
-    #[error(transparent)]
-    Safetensors(#[from] ParamsError),
-    /// A pickle has instructions that no state dict needs, or is cut off.
-    #[error("{part}: {source}")]
-    Pickle { part: &'static str, source: PickleError },
-    /// The archive cannot be read.
-    #[error("not a PyTorch archive: {0}")]
-    Zip(#[from] zip::result::ZipError),
-    /// An entry of the archive cannot be read.
-    #[error("{entry} of the PyTorch archive: {source}")]
-    Entry { entry: String, source: std::io::Error },
-    /// The archive lacks a part.
-    #[error("the PyTorch archive lacks {what}")]
-    Lacks { what: &'static str },
-    /// Storages are big-endian.
-    #[error(
-        "the file was written on a big-endian machine: write it again on another with torch.save"
-    )]
-    BigEndian,
-    /// A storage does not fit what the pickle says of it.
-    #[error("storage {key}: {problem}")]
-    Storage { key: String, problem: String },
-    /// The file holds something other than a state dict.
-    #[error(
-        "the file holds {found} and not a state dict: in PyTorch, torch.save(model.state_dict(), path) writes one"
-    )]
-    NotStateDict { found: &'static str },
-    /// The file holds several state dicts, and which one is meant is not known.
-    #[error(
-        "the file holds several state dicts, {found}: save the one that is meant alone, with torch.save"
-    )]
-    Several { found: String },
-    /// A tensor does not fit its storage.
-    #[error("tensor {name}: {problem}")]
-    Tensor { name: String, problem: String },
-    /// Entries are larger than the file can hold.
-    #[error("tensors that share their values hold more than twice the file's bytes")]
-    Inflated,
-    /// candle could not build a tensor.
-    #[error(transparent)]
-    Candle(#[from] candle_core::Error),
-}
+use crate::ml::params::StateDict;
 
 /// The state dict that a file's `bytes` hold, each tensor in its dtype. Counts of batches
 /// (`num_batches_tracked`) are skipped, and what trainings wrap a state dict in is taken off: a dict
@@ -252,50 +208,5 @@ impl<'a> View<'a> {
             values.extend_from_slice(&storage[at * width..][..width]);
         }
         Ok(values)
-    }
-}
-
-/// A pickle's reference to a storage beside it: `("storage", class, key, device, elements)`, in old
-/// files followed by a view of another storage or None.
-struct Stored<'a> {
-    key: &'a str,
-    class: &'a str,
-    /// None where its elements are not floating point.
-    dtype: Option<DType>,
-    /// Bytes of an element.
-    width: usize,
-    elements: usize,
-}
-
-impl<'a> Stored<'a> {
-    fn of(pickle: &'a Pickle, identity: Place) -> Option<Self> {
-        let &[kind, class, key, _, elements, ref view @ ..] = pickle.tuple(identity)? else {
-            return None;
-        };
-        let Object::Global(class) = pickle.get(class) else { return None };
-        if pickle.text(kind)? != "storage"
-            || view.iter().any(|&view| *pickle.get(view) != Object::Other)
-        {
-            return None;
-        }
-        let class = class.strip_prefix("torch.")?;
-        let (dtype, width) = match class {
-            "FloatStorage" => (Some(DType::F32), 4),
-            "DoubleStorage" => (Some(DType::F64), 8),
-            "HalfStorage" => (Some(DType::F16), 2),
-            "BFloat16Storage" => (Some(DType::BF16), 2),
-            "LongStorage" => (None, 8),
-            "IntStorage" => (None, 4),
-            "ShortStorage" => (None, 2),
-            "CharStorage" | "ByteStorage" | "BoolStorage" => (None, 1),
-            _ => return None,
-        };
-        Some(Self {
-            key: pickle.text(key)?,
-            class,
-            dtype,
-            width,
-            elements: pickle.count(elements)?,
-        })
     }
 }
