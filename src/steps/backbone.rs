@@ -9,9 +9,10 @@ use super::context::{Context, json_output};
 use super::images::{frames, labelled, labels, named_shard};
 use super::{Outputs, StepError};
 use crate::ml::classify::efficientnet::{self, EfficientNet};
+use crate::ml::classify::examples::Examples;
 use crate::ml::classify::frames::Photographs;
 use crate::ml::classify::model::Model;
-use crate::ml::classify::train::{Examples, Lesson, fit};
+use crate::ml::classify::train::{Lesson, fit};
 use crate::ml::params::Params;
 use crate::plan::kinds;
 

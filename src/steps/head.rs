@@ -10,11 +10,11 @@ use super::features::read;
 use super::training_set::{self, Entry, reals, repeated};
 use super::{Outputs, StepError};
 use crate::ml::classify::efficientnet;
-use crate::ml::classify::examples::{Features, Inputs};
+use crate::ml::classify::examples::{Examples, Features, Inputs};
 use crate::ml::classify::heads::Head;
 use crate::ml::classify::judge::predict;
 use crate::ml::classify::model::Model;
-use crate::ml::classify::train::{Examples, Lesson, Training, fit};
+use crate::ml::classify::train::{Lesson, Training, fit};
 use crate::ml::params::Params;
 use crate::plan::kinds;
 

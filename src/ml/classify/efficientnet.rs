@@ -7,27 +7,8 @@ use candle_nn::VarBuilder;
 pub use super::config::{Config, Nonlinearity, Normalisation, Stage, Zeros};
 use super::heads::{Head, draw_kept, draws};
 use super::layers::{ConvNorm, Manner, SqueezeExcitation, Window};
+pub use super::mode::Mode;
 use crate::ml::ops::{self, Activation};
-use crate::seed::Seed;
-
-/// Whether the network is being trained.
-#[derive(Debug, Clone, Copy)]
-pub enum Mode {
-    /// Batch statistics are used and move the running ones; dropout and stochastic depth are drawn
-    /// for item `i` of the batch from `seed.nth(i)`.
-    Train {
-        /// Root of the batch's random streams.
-        seed: Seed,
-    },
-    /// Running statistics; nothing is drawn.
-    Eval,
-}
-
-impl Mode {
-    pub(super) fn is_train(self) -> bool {
-        matches!(self, Self::Train { .. })
-    }
-}
 
 /// One MBConv or Fused-MBConv block.
 #[derive(Debug, Clone)]

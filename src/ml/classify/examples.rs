@@ -28,6 +28,15 @@ pub trait Inputs: Sync {
     fn chunk(&self) -> usize;
 }
 
+/// Images to train or test on, with a class each.
+#[derive(Clone, Copy)]
+pub struct Examples<'a> {
+    /// The images.
+    pub inputs: &'a dyn Inputs,
+    /// The class of each, as an index.
+    pub labels: &'a [u32],
+}
+
 /// Images [B, H, W, 3] in [0, 1], the same each time.
 impl Inputs for Pixels {
     fn count(&self) -> usize {

@@ -7,8 +7,8 @@ use candle_nn::{Init, VarBuilder};
 use rand::Rng;
 
 use super::config::Config;
-use super::efficientnet::Mode;
 use super::layers::{BatchNorm, Manner};
+use super::mode::Mode;
 use crate::ml::ops::{self, Activation};
 use crate::seed::Seed;
 use crate::vocabulary::HeadKind;

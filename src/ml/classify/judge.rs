@@ -3,9 +3,8 @@
 use candle_core::{DType, Result, Tensor};
 
 use super::efficientnet::Mode;
-use super::examples::Inputs;
+use super::examples::{Examples, Inputs};
 use super::model::Network;
-use super::train::Examples;
 use crate::ml::loss::log_softmax;
 
 /// The class probabilities of every item.

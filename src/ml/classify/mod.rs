@@ -9,6 +9,7 @@ pub mod heads;
 pub mod judge;
 mod layers;
 pub mod mixing;
+mod mode;
 pub mod model;
 pub mod pretrained;
 pub mod train;

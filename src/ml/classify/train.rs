@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batches;
 use super::efficientnet::Mode;
-use super::examples::Inputs;
+use super::examples::Examples;
 use super::judge::judge;
 use super::mixing::Mixing;
 use super::model::Model;
@@ -64,15 +64,6 @@ impl Training {
             (steps, _) => Ok(steps),
         }
     }
-}
-
-/// Images to train or test on, with a class each.
-#[derive(Clone, Copy)]
-pub struct Examples<'a> {
-    /// The images.
-    pub inputs: &'a dyn Inputs,
-    /// The class of each, as an index.
-    pub labels: &'a [u32],
 }
 
 /// The images of a classifier's training.

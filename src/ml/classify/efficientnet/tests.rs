@@ -15,6 +15,7 @@ use crate::ml::gradcheck::check_gradients;
 use crate::ml::loss::cross_entropy;
 use crate::ml::optim::{AdamW, AdamWConfig};
 use crate::ml::params::Params;
+use crate::seed::Seed;
 
 /// Notes names and shapes, and gives zeros.
 #[derive(Clone, Default)]

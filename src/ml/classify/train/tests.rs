@@ -2,7 +2,7 @@ use candle_core::DType;
 
 use super::*;
 use crate::ml::classify::efficientnet::{Config, EfficientNet, Stage};
-use crate::ml::classify::examples::Features;
+use crate::ml::classify::examples::{Features, Inputs};
 use crate::ml::classify::frames::{Frames, Photographs};
 use crate::ml::classify::heads::Head;
 use crate::ml::classify::model::is_of_head;
