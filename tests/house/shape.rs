@@ -45,8 +45,6 @@ const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "tests/peer/main.rs sample",
 ];
 const FILES_IN_CIRCLES: &[&str] = &[
-    "ml/latent/vae.rs",
-    "ml/latent/vae_blocks.rs",
     "ml/ops/composed.rs",
     "ml/ops/conv.rs",
     "ml/ops/depthwise.rs",

@@ -21,6 +21,7 @@ mod resnet;
 mod transformer;
 mod unet_blocks;
 mod vae_blocks;
+mod vae_config;
 
 #[cfg(test)]
 mod tests;

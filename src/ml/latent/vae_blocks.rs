@@ -5,7 +5,7 @@ use candle_nn::var_builder::VarBuilder;
 
 use super::layers::{Conv2d, GroupNorm, Linear};
 use super::resnet::{Downsample, ResnetBlock, ResnetStyle, Upsample};
-use super::vae::Config;
+use super::vae_config::Config;
 use crate::ml::ops::{self, Padding};
 
 const EPS: f64 = 1e-6;
