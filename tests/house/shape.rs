@@ -45,13 +45,6 @@ const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "tests/peer/main.rs sample",
 ];
 const FILES_IN_CIRCLES: &[&str] = &[
-    "ml/ops/composed.rs",
-    "ml/ops/conv.rs",
-    "ml/ops/depthwise.rs",
-    "ml/ops/depthwise/registers.rs",
-    "ml/ops/mod.rs",
-    "ml/ops/norm.rs",
-    "ml/ops/normed.rs",
     "plan/graph.rs",
     "plan/manifest.rs",
     "store/error.rs",

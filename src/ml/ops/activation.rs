@@ -1,4 +1,4 @@
-//! Pointwise functions and the gated GELU.
+//! Pointwise functions, those that follow a normalisation among them, and the gated GELU.
 
 use super::element::{Element, for_chunks, uninit, vectorised};
 use super::kernel::Kernel;
@@ -6,6 +6,17 @@ use candle_core::Shape;
 
 /// Elements a task handles.
 const CHUNK: usize = 1 << 14;
+
+/// An activation, applied to a normalised value in the same pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x`.
+    None,
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// `min(max(x, 0), 6)`.
+    Relu6,
+}
 
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]

@@ -5,7 +5,8 @@
 //! `LayerNorm`, `upsample_nearest2d`, strided `conv2d` on sizes that the window does not tile, and
 //! batched `matmul` on strided operands.
 
-use super::{Activation, Padding, out_size};
+use super::activation::Activation;
+use super::window::{Padding, out_size};
 use candle_core::{D, DType, Result, Tensor};
 
 /// `[B,H,W,Cin]` to `[B,OH,OW,Cout]`, as one matrix product of what the window meets, so that both

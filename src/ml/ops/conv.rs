@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::element::{Element, Shared, column_sums, for_chunks, sum_rows, uninit};
 use super::gemm::{CACHED, Panels, Rows, add_products};
 use super::kernel::Kernel;
-use super::{Padding, out_size};
+use super::window::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 

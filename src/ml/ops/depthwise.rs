@@ -5,11 +5,13 @@ mod registers;
 use super::element::{Element, Shared, column_sums, copy_strided, for_chunks, sum_rows, uninit};
 use super::kernel::Kernel;
 use super::normed::Convolution;
-use super::{Padding, out_size};
+use super::window::{Padding, out_size};
 use candle_core::{Result, Shape, Tensor, bail};
 use pulp::Arch;
 use rayon::prelude::*;
-use registers::{Line, RowProducts, STRIP, Strip, channel_products, row_products, strip, weigh};
+use registers::{
+    Line, RowProducts, STRIP, Strip, Taps, channel_products, row_products, strip, weigh,
+};
 use std::ops::Range;
 
 /// Channels whose filters are used before the next channels'.
@@ -28,10 +30,6 @@ pub(super) struct Depthwise {
     stride: usize,
     padding: Padding,
 }
-
-/// The window positions `k` and the sources `(position - k) / stride`, or `position * stride + k`,
-/// that lie in the image.
-type Taps = Vec<(usize, usize)>;
 
 impl Depthwise {
     pub fn new(

@@ -22,85 +22,14 @@ mod resample;
 mod scale;
 #[cfg(test)]
 mod tests;
+mod window;
 
+pub use activation::Activation;
 use activation::Pointwise;
 use candle_core::{D, DType, Device, Result, Tensor, bail};
 use kernel::{apply1, apply2, apply3, serves};
 use std::sync::{Arc, OnceLock};
-
-/// Rows and columns of zeros around an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Padding {
-    /// Rows above.
-    pub top: usize,
-    /// Columns to the left.
-    pub left: usize,
-    /// Rows below.
-    pub bottom: usize,
-    /// Columns to the right.
-    pub right: usize,
-}
-
-impl Padding {
-    /// `p` on every side.
-    pub fn same(p: usize) -> Self {
-        Self { top: p, left: p, bottom: p, right: p }
-    }
-
-    /// TensorFlow's "SAME" for a square window of `kernel` on an image of `(height, width)`: the
-    /// output is `ceil(size / stride)`, and where the zeros cannot be divided evenly, the last row
-    /// or column gets one more.
-    pub fn tensorflow_same((height, width): (usize, usize), kernel: usize, stride: usize) -> Self {
-        let zeros = |size: usize| {
-            ((size.div_ceil(stride).max(1) - 1) * stride + kernel).saturating_sub(size)
-        };
-        let (rows, columns) = (zeros(height), zeros(width));
-        Self {
-            top: rows / 2,
-            left: columns / 2,
-            bottom: rows - rows / 2,
-            right: columns - columns / 2,
-        }
-    }
-}
-
-/// An activation, applied to a normalised value in the same pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// `x`.
-    None,
-    /// `x * sigmoid(x)`.
-    Silu,
-    /// `min(max(x, 0), 6)`.
-    Relu6,
-}
-
-/// Stride and padding of a convolution.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stride {
-    /// Step of the window along both axes, 1 or more.
-    pub stride: usize,
-    /// Zeros around the image.
-    pub padding: Padding,
-    /// Each channel has a filter of its own.
-    pub depthwise: bool,
-}
-
-/// Height and width of a convolution's output; an error where the window does not fit.
-fn out_size(
-    (h, w): (usize, usize),
-    (kh, kw): (usize, usize),
-    stride: usize,
-    padding: Padding,
-) -> Result<(usize, usize)> {
-    let (h, w) = (h + padding.top + padding.bottom, w + padding.left + padding.right);
-    if stride == 0 || kh == 0 || kw == 0 || h < kh || w < kw {
-        bail!(
-            "convolution: window {kh}x{kw}, stride {stride} does not fit the padded image {h}x{w}"
-        );
-    }
-    Ok(((h - kh) / stride + 1, (w - kw) / stride + 1))
-}
+pub use window::{Padding, Stride};
 
 /// The size of the last dimension, after checking that each of `vectors` has as many elements and
 /// that none is empty.

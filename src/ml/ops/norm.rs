@@ -1,8 +1,7 @@
 //! Group, batch and fixed-statistics normalisation over channels-last rows, with the activation
 //! that follows.
 
-use super::Activation;
-use super::activation::{relu6, relu6_slope, silu, silu_slope};
+use super::activation::{Activation, relu6, relu6_slope, silu, silu_slope};
 use super::element::{Element, for_chunks, sum_rows, uninit, vectorised};
 use super::kernel::Kernel;
 use candle_core::Shape;

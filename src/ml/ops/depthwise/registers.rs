@@ -7,7 +7,6 @@
 
 use std::ops::Range;
 
-use super::Taps;
 use crate::ml::ops::element::{Element, load, vectorised};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -15,6 +14,10 @@ use pulp::{Arch, Simd, WithSimd};
 const LANES: usize = 16;
 /// Neighbouring pixels that are summed together where the window is three wide and moves by one.
 pub const STRIP: usize = 4;
+
+/// The window positions `k` and the sources `(position - k) / stride`, or `position * stride + k`,
+/// that lie in the image.
+pub type Taps = Vec<(usize, usize)>;
 
 /// `target = bias + sum over the taps of source * filter`, slices of one length.
 pub fn weigh<T: Element>(target: &mut [T], taps: &[(&[T], &[T])], bias: Option<&[T]>) {
