@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
 use crate::plan::kinds::{Kind, Lineage, Spec};
-use crate::plan::manifest::Numerics;
+use crate::plan::numerics::Numerics;
 use crate::plan::work::Work;
 use crate::seed::Seed;
 use crate::store::Artifact;

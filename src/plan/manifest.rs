@@ -17,36 +17,8 @@ use serde_json::Value;
 
 use crate::id::{Digest, Key};
 use crate::plan::graph::{Input, Task};
-use crate::plan::kinds::Kind;
+use crate::plan::numerics::Numerics;
 use crate::wording::some_of;
-
-/// The arithmetic that a task computes with; a part of every key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Numerics {
-    /// The class of device, such as `cpu`.
-    pub device: String,
-    /// The element type of weights and activations, such as `f32`.
-    pub dtype: String,
-    /// The tensor library with its version.
-    pub backend: String,
-}
-
-impl Numerics {
-    /// Single precision on the processor.
-    pub fn cpu() -> Self {
-        Self::on("cpu")
-    }
-
-    /// Masters and what is not asked to be coarser in single precision, on a device.
-    pub fn on(device: &str) -> Self {
-        Self { device: device.into(), dtype: "f32".into(), backend: "candle 0.11.1".into() }
-    }
-
-    /// Those of a kind: not every step leaves the processor.
-    pub fn of(&self, kind: &Kind) -> Self {
-        if kind.on_device { self.clone() } else { Self { device: "cpu".into(), ..self.clone() } }
-    }
-}
 
 /// The lines that identify a computation, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod graph;
 mod job;
 pub mod kinds;
 mod manifest;
+mod numerics;
 pub mod pipeline;
 #[cfg(test)]
 mod tests;
@@ -18,5 +19,6 @@ pub use freshness::{Assessment, Freshness, Reason, assess, walk};
 pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
 pub(crate) use graph::{distinct_task_inputs, read_task_inputs};
 pub use job::{Halt, InputFileError, Job, Progress};
-pub use manifest::{Change, Manifest, Numerics, differences};
+pub use manifest::{Change, Manifest, differences};
+pub use numerics::Numerics;
 pub use work::{Unit, Work};

@@ -45,8 +45,6 @@ const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "tests/peer/main.rs sample",
 ];
 const FILES_IN_CIRCLES: &[&str] = &[
-    "plan/graph.rs",
-    "plan/manifest.rs",
     "store/error.rs",
     "store/lock.rs",
     "store/objects.rs",

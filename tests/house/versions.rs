@@ -223,7 +223,7 @@ fn the_tensor_library_in_keys_is_the_one_built() {
     let candle = packages.iter().find(|package| package["name"].as_str() == Some("candle-core"));
     let version = candle.and_then(|package| package["version"].as_str()).unwrap();
     let said = Numerics::cpu().backend;
-    assert_eq!(said, format!("candle {version}"), "src/plan/manifest.rs names another version");
+    assert_eq!(said, format!("candle {version}"), "src/plan/numerics.rs names another version");
 }
 
 #[test]
