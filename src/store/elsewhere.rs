@@ -15,10 +15,10 @@ use crate::replace::replace;
 use super::Store;
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
+use super::files::{make_folder, names};
 use super::integrity::{BlobState, Damage};
-use super::objects::{make_folder, names};
+use super::published::Published;
 use super::receipt::Receipt;
-use super::results::Published;
 
 const FOLDER: &str = "elsewhere";
 /// Bytes of a note, at most.

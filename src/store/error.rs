@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::id::{Digest, Key};
 
-use super::lock::Holder;
+use super::holder::Holder;
 
 /// The result of a call that may fail with a [`StoreError`].
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;

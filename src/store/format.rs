@@ -11,7 +11,8 @@ use std::path::Path;
 use crate::regular;
 
 use super::error::{Result, StoreError};
-use super::objects::{Space, names, replace_synced, sync_folder};
+use super::files::{names, replace_synced, sync_folder};
+use super::objects::Space;
 
 const NAME: &str = "titrate-store";
 const VERSION: u32 = 2;

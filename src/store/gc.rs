@@ -7,7 +7,8 @@ use crate::id::{Digest, Key};
 
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
-use super::objects::{Space, names};
+use super::files::names;
+use super::objects::Space;
 use super::{Divergence, Refusal, Store, work};
 
 /// A result that a collection drops.

@@ -7,7 +7,8 @@ use crate::id::Digest;
 use crate::regular;
 
 use super::error::{Result, StoreError};
-use super::objects::{Objects, make_folder, names, sync_folder, write_synced};
+use super::files::{make_folder, names, sync_folder, write_synced};
+use super::objects::Objects;
 use super::receipt::Receipt;
 
 const SUFFIX: &str = ".receipt.json";

@@ -19,7 +19,8 @@ use crate::regular;
 
 use super::artifact::Artifact;
 use super::error::{Result, StoreError};
-use super::objects::{Space, Stamp, replace_synced, sync_folder};
+use super::files::{replace_synced, sync_folder};
+use super::objects::{Space, Stamp};
 
 /// Raised when the meaning of an entry changes: an index of another version is rebuilt.
 const VERSION: u32 = 2;

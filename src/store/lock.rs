@@ -1,63 +1,17 @@
 //! Who holds a store: an advisory lock that dies with its process, and a note for whoever finds it
 //! taken.
 
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
-use serde::{Deserialize, Serialize};
-
 use super::error::{Result, StoreError};
+use super::holder::Holder;
 use crate::regular;
 
 /// How long a lock may outlive the process that took it.
 const INHERITED: Duration = Duration::from_secs(2);
-
-/// The process that holds a lock, as it described itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The process's id; 0 where it is not known.
-    pub pid: u32,
-    /// The name of its machine.
-    pub host: String,
-    /// Its command line.
-    pub command: String,
-}
-
-impl Holder {
-    /// This process.
-    pub fn this_process() -> Self {
-        let command = std::env::args_os()
-            .map(|part| part.to_string_lossy().into_owned())
-            .collect::<Vec<_>>()
-            .join(" ");
-        Self { pid: std::process::id(), host: host_name(), command }
-    }
-}
-
-impl Holder {
-    /// Whether it was a process of this machine that has ended.
-    fn has_ended(&self) -> bool {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        self.host == host_name()
-            && pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
-    }
-}
-
-/// What this machine calls itself.
-pub fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {} on {} (`{}`)", self.pid, self.host, self.command)
-    }
-}
 
 /// An exclusive lock on a folder, held until dropped or until the process ends, however it ends. The
 /// folder itself is locked and a file `lock` in it, so that a file that someone removes lets nobody
@@ -136,6 +90,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::store::host_name;
 
     /// As of a coordinator that is killed while it starts a worker.
     #[test]

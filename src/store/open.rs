@@ -4,69 +4,20 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
-use crate::id::Key;
 use crate::replace::make_folders;
 
 use super::error::{Result, StoreError, is_of_the_disk};
 use super::inbox::Inbox;
 use super::index::Index;
-use super::lock::{Holder, Lock};
+use super::lock::Lock;
 use super::objects::{Objects, Space};
-use super::results::Published;
+use super::opening::{Collected, IndexState, Opening};
+use super::receipt::Refusal;
 use super::scratch::Scratch;
 use super::{Aside, Store, format, scratch, work};
-
-/// What opening a store found and mended.
-#[derive(Debug)]
-pub struct Opening {
-    /// The state that the index was in.
-    pub index: IndexState,
-    /// The process that has the store open, where this one only reads the results so far.
-    pub holder: Option<Holder>,
-    /// What an earlier run's workers had published and nobody had taken in.
-    pub collected: Collected,
-    /// Temporary files of processes that are gone, and empty folders of attempts, removed.
-    pub leftovers: usize,
-}
-
-/// The state of a store's index when it was opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IndexState {
-    /// The store is new.
-    Created,
-    /// The index was there and whole.
-    Opened,
-    /// Derived anew from the receipts, since the index was lost, unreadable, or not closed (its
-    /// process was killed).
-    Rebuilt {
-        /// Why the index was derived anew, in words.
-        cause: String,
-        /// The files among the receipts that were refused.
-        refusals: Vec<Refusal>,
-    },
-}
-
-/// The receipts taken in from the inbox, and the files that were none.
-#[derive(Debug, Default)]
-pub struct Collected {
-    /// The keys of the receipts taken in, and what each receipt meant.
-    pub receipts: Vec<(Key, Published)>,
-    /// The files that were refused.
-    pub refusals: Vec<Refusal>,
-}
-
-/// A file that is not the receipt that its place calls for, or whose output is not whole; its task
-/// runs again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Where the file lies now.
-    pub path: PathBuf,
-    /// Why it was refused, in words.
-    pub cause: String,
-}
 
 impl Store {
     /// Opens the store at `root`, making it where the folder is absent or empty, and takes in what

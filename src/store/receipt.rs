@@ -1,7 +1,8 @@
 //! Receipts: the proof that a task finished, what it consumed and produced, and where and how it
-//! ran.
+//! ran; and what is refused in their place.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +75,15 @@ pub struct Origin {
     pub git_commit: Option<String>,
     /// Whether the working tree differed from the commit.
     pub git_dirty: bool,
+}
+
+/// A file that is not the receipt that its place calls for, or whose output is not whole; its task
+/// runs again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Where the file lies now.
+    pub path: PathBuf,
+    pub cause: String,
 }
 
 impl Receipt {

@@ -12,7 +12,7 @@ use crate::regular;
 use crate::replace::replace;
 
 use super::error::{Result, StoreError};
-use super::objects::{make_folder, names};
+use super::files::{make_folder, names};
 
 const KEPT: usize = 50;
 const SUFFIX: &str = ".json";

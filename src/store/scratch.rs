@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::{Result, StoreError};
-use super::lock::host_name;
-use super::objects::{make_folder, names};
+use super::files::{make_folder, names};
+use super::holder::host_name;
 
 const LOCK_SUFFIX: &str = ".lock";
 

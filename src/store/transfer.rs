@@ -11,7 +11,7 @@ use crate::replace::replace;
 
 use super::Store;
 use super::error::{Result, StoreError};
-use super::objects::names;
+use super::files::names;
 use super::receipt::Receipt;
 
 const RECEIPT_NAME: &str = "receipt.json";

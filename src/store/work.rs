@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::id::Key;
 
 use super::error::{Result, StoreError};
+use super::files::{make_folder, names};
 use super::lock::Lock;
-use super::objects::{make_folder, names};
 
 /// The claim on `work/<key>/`: checkpoints, partial output and the log of an attempt. Released when
 /// dropped or when the process ends.

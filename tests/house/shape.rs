@@ -45,12 +45,6 @@ const FUNCTIONS_TO_SPLIT: &[&str] = &[
     "tests/peer/main.rs sample",
 ];
 const FILES_IN_CIRCLES: &[&str] = &[
-    "store/error.rs",
-    "store/lock.rs",
-    "store/objects.rs",
-    "store/open.rs",
-    "store/results.rs",
-    "store/scratch.rs",
     "study/keys.rs",
     "study/layer.rs",
 ];
