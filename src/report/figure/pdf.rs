@@ -8,8 +8,6 @@ use std::f32::consts::FRAC_1_SQRT_2;
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use pdf_writer::{Content, Finish, Name, Pdf, Rect, Ref, Str};
 
-use super::svg::Anchor;
-
 /// The drawing so far.
 pub struct Ink {
     content: Content,
@@ -41,6 +39,14 @@ pub enum Fill {
 pub enum Weight {
     Regular,
     Bold,
+}
+
+/// Which part of a line of text is at its place.
+#[derive(Clone, Copy)]
+pub enum Anchor {
+    Start,
+    Middle,
+    End,
 }
 
 type Point = (f64, f64);

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+pub use super::pdf::Anchor;
 use super::pdf::{Fill, Ink, Paint, Weight};
 use crate::report::block::Drawn;
 
@@ -16,13 +17,6 @@ const DASHES: [(&str, &[f32]); 4] =
 /// Points of letters.
 const SIZE: f32 = 12.0;
 const SMALL: f32 = 10.0;
-
-#[derive(Clone, Copy)]
-pub enum Anchor {
-    Start,
-    Middle,
-    End,
-}
 
 /// Elements in the order in which they are painted.
 #[derive(Default)]
