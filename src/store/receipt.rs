@@ -83,6 +83,7 @@ pub struct Origin {
 pub struct Refusal {
     /// Where the file lies now.
     pub path: PathBuf,
+    /// Why it was refused, in words.
     pub cause: String,
 }
 

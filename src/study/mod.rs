@@ -11,6 +11,7 @@ mod design;
 mod error;
 mod keys;
 mod layer;
+mod read;
 mod schema;
 mod validate;
 
@@ -54,9 +55,9 @@ impl Study {
     /// of range; every such key is named with its place.
     pub fn load(path: &Path, sets: &[String]) -> Result<LoadedStudy, StudyError> {
         let known = &*keys::KNOWN;
-        let mut layers = layer::files(path)?;
+        let mut layers = read::files(path)?;
         for set in sets {
-            layers.push(layer::assignment(set, known)?);
+            layers.push(read::assignment(set, known)?);
         }
         refuse(layers.iter().flat_map(|layer| known.check(layer)).collect())?;
 
