@@ -52,9 +52,9 @@ impl Unit {
     fn seconds(self) -> f64 {
         match self {
             Self::AutoencoderTraining => 0.02,
-            Self::ClassifierTraining => 0.0005,
+            Self::ClassifierTraining => 0.0006,
             Self::Encodings => 0.001,
-            Self::Evaluations => 0.0025,
+            Self::Evaluations => 0.002,
             Self::Features => 0.0003,
             Self::HeadTraining => 0.000_006,
             Self::Images => 0.0005,
@@ -142,7 +142,7 @@ mod tests {
         work.add(&Work::of([(Unit::Evaluations, 2_234_567)]));
         work.add(&Work::about(2.0));
         assert_eq!(work.to_string(), "2,235,567 evaluations of a UNet, 10 images");
-        let expected = 3.0 * 0.05 + 2_235_567.0 * 0.0025 + 0.005 + 2.0;
+        let expected = 3.0 * 0.05 + 2_235_567.0 * 0.002 + 0.005 + 2.0;
         assert!((work.seconds() - expected).abs() < 1e-6);
     }
 }

@@ -15,6 +15,7 @@ use crate::toy::{self, DESCRIPTION, Toy, ToyTask};
 
 pub const TESTS: &[(&str, fn())] = &[
     ("nobody_listening_ends_no_run", nobody_listening_ends_no_run),
+    ("what_stands_where_can_be_had_as_json", what_stands_where_can_be_had_as_json),
     ("commands_that_read_make_nothing", commands_that_read_make_nothing),
     (
         "a_second_run_runs_nothing_and_leaves_the_report_alone",
@@ -337,6 +338,34 @@ fn a_check_computes_results_again() {
     assert!(said.starts_with("ran 1 of 12"), "{said}");
 }
 
+/// What `plan`, `status`, `why`, `show` and `runs` say, for programs.
+fn what_stands_where_can_be_had_as_json() {
+    let workspace = Workspace::study();
+    workspace.told(&["reproduce"]);
+    workspace.edit(|toy| {
+        toy.task("weights/b").params.insert("steps".into(), json!(200));
+    });
+    let json = |words: &[&str]| -> Value {
+        serde_json::from_str(&workspace.told(&[words, &["--json"]].concat())).unwrap()
+    };
+    let planned = json(&["plan"]);
+    assert_eq!(planned["tally"], json!({"tasks": 11, "fresh": 6, "stale": 1, "unknown": 4}));
+    assert_eq!(json(&["status"])["tally"], planned["tally"]);
+    let tasks = planned["tasks"].as_array().unwrap();
+    let of = |label: &str| tasks.iter().find(|task| task["label"] == label).unwrap();
+    assert_eq!(of("weights/b")["because"], "params.steps: 100 -> 200");
+    assert_eq!(of("report")["waits_for"], json!(["analysis/sweep"]));
+    let why = json(&["why", "report"]);
+    assert_eq!(
+        (&why["state"], &why["behind"][0]["label"]),
+        (&json!("unknown"), &json!("weights/b"))
+    );
+    let shown = json(&["show", "weights/b"]);
+    assert_eq!((&shown["shown"], &shown["state"]), (&json!("task"), &json!("stale")));
+    assert_eq!(shown["receipt"]["label"], "weights/b");
+    assert_eq!(json(&["runs"])[0]["ran"], 11);
+}
+
 fn plan_status_why_and_show_explain_an_edit() {
     let workspace = Workspace::study();
     assert!(workspace.told(&["plan"]).starts_with(
@@ -363,25 +392,6 @@ fn plan_status_why_and_show_explain_an_edit() {
         unknown  report  waits for analysis/sweep\n\
         `--all` lists each task, `titrate why LABEL` says more of one\n";
     assert_eq!(plan(), planned);
-    let json = |words: &[&str]| -> Value {
-        serde_json::from_str(&workspace.told(&[words, &["--json"]].concat())).unwrap()
-    };
-    let planned = json(&["plan"]);
-    assert_eq!(planned["tally"], json!({"tasks": 11, "fresh": 6, "stale": 1, "unknown": 4}));
-    assert_eq!(json(&["status"])["tally"], planned["tally"]);
-    let tasks = planned["tasks"].as_array().unwrap();
-    let of = |label: &str| tasks.iter().find(|task| task["label"] == label).unwrap();
-    assert_eq!(of("weights/b")["because"], "params.steps: 100 -> 200");
-    assert_eq!(of("report")["waits_for"], json!(["analysis/sweep"]));
-    let why = json(&["why", "report"]);
-    assert_eq!(
-        (&why["state"], &why["behind"][0]["label"]),
-        (&json!("unknown"), &json!("weights/b"))
-    );
-    let shown = json(&["show", "weights/b"]);
-    assert_eq!((&shown["shown"], &shown["state"]), (&json!("task"), &json!("stale")));
-    assert_eq!(shown["receipt"]["label"], "weights/b");
-    assert_eq!(json(&["runs"])[0]["ran"], 11);
     let status = workspace.told(&["status"]);
     assert!(status.contains("join         7      4      1        2\n"), "{status}");
     assert!(status.contains("1  params.steps: 100 -> 200 (weights/b)"), "{status}");

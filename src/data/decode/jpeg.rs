@@ -12,6 +12,10 @@ pub(super) struct Markers<'a> {
     frame: u8,
     /// Bits of a sample.
     precision: u8,
+    /// Channels of the frame.
+    channels: u8,
+    /// Channels of a scan that has several of them and not all.
+    part: Option<u8>,
     /// Width and height, as stored.
     pub size: (usize, usize),
     /// The XMP packet.
@@ -50,10 +54,14 @@ impl<'a> Markers<'a> {
             // SOF; 0xc4, 0xc8 and 0xcc are others'.
             (0xc0..=0xcf, [precision, size @ ..]) if ![0xc4, 0xc8, 0xcc].contains(&marker) => {
                 (self.frame, self.precision) = (marker, *precision);
-                if let [high, low, wide, narrow, ..] = *size {
+                if let [high, low, wide, narrow, channels, ..] = *size {
+                    self.channels = channels;
                     let of = |bytes| usize::from(u16::from_be_bytes(bytes));
                     self.size = (of([wide, narrow]), of([high, low]));
                 }
+            }
+            (0xda, [channels, ..]) if *channels > 1 && *channels < self.channels => {
+                self.part = Some(*channels);
             }
             (0xe1, segment) => self.xmp = self.xmp.or(segment.strip_prefix(XMP)),
             _ => {}
@@ -75,6 +83,12 @@ pub(super) fn refuse_unverified(markers: &Markers<'_>) -> Result<(), Cause> {
     }
     if markers.precision != 8 {
         return refuse(format!("it has {} bits a sample, not 8", markers.precision));
+    }
+    if let Some(part) = markers.part.filter(|_| ![0xc2, 0xca].contains(&markers.frame)) {
+        let all = markers.channels;
+        return refuse(format!(
+            "a scan has {part} of its {all} channels, and it is not progressive"
+        ));
     }
     Ok(())
 }
