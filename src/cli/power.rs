@@ -73,9 +73,10 @@ pub fn words(all: &[Found], in_full: bool) -> String {
     let width = named.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(5);
     let mut text = format!(
         "power: the true difference in points that 80% of studies find, of a comparison that is tested \
-         alone and of the only effect in its family; replicates that {gains} points take in the family\n\
-         {:width$}  alone  family  replicates\n",
-        ""
+         alone and of the only effect in its family; replicates that {gains} points take in the family; \
+         standard deviations in points between replicates / between images / the rest\n\
+         {:width$}  alone  family  {:16}  deviations\n",
+        "", "replicates"
     );
     let points =
         |gain: Option<f64>| gain.map_or("-".to_owned(), |gain| format!("{:.1}", gain * 100.0));
@@ -84,26 +85,21 @@ pub fn words(all: &[Found], in_full: bool) -> String {
             need.replicates.map_or(format!(">{MOST_REPLICATES}"), |count| count.to_string())
         });
         let replicates = replicates.collect::<Vec<_>>().join(" / ");
-        let (alone, in_all) = (points(power.alone), points(power.in_family));
-        text.push_str(&format!("{name:width$}  {alone:>5}  {in_all:>6}  {replicates}\n"));
+        let (alone, family) = (points(power.alone), points(power.in_family));
+        let deviations = deviations(power).join(" / ");
+        let row =
+            format!("{name:width$}  {alone:>5}  {family:>6}  {replicates:16}  {deviations}\n");
+        text.push_str(&row);
     }
-    let mut origins = named.iter().map(|(_, found)| found.deviations()).collect::<Vec<_>>();
-    origins.sort_unstable();
-    origins.dedup();
-    text + &origins.concat()
+    let origins = named.iter().map(|(_, found)| found.variances.as_str());
+    let origins = origins.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+    text + &format!("{:width$}  ({})\n", "", origins.join("; "))
 }
 
-impl Found {
-    /// A line on the variances.
-    fn deviations(&self) -> String {
-        let deviation = |variance: f64| format!("{:.1}", variance.sqrt() * 100.0);
-        let Components { rerun, image, residual } = self.power.design.components;
-        let [rerun, image, residual] = [rerun, image, residual].map(deviation);
-        format!(
-            "  Standard deviations in points: {rerun} between replicates, {image} between images, {residual} the rest ({}).\n",
-            self.variances
-        )
-    }
+/// Standard deviations in points: between replicates, between images, the rest.
+fn deviations(power: &Power) -> [String; 3] {
+    let Components { rerun, image, residual } = power.design.components;
+    [rerun, image, residual].map(|variance| format!("{:.1}", variance.sqrt() * 100.0))
 }
 
 impl fmt::Display for Found {
@@ -128,7 +124,12 @@ impl fmt::Display for Found {
                 gain * 100.0
             )?;
         }
-        f.write_str(&self.deviations())
+        let [rerun, image, residual] = deviations(&self.power);
+        writeln!(
+            f,
+            "  Standard deviations in points: {rerun} between replicates, {image} between images, {residual} the rest ({}).",
+            self.variances
+        )
     }
 }
 

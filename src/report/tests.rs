@@ -113,6 +113,20 @@ fn markup_is_well_formed_and_escaped() {
     }
 }
 
+/// Each has figures and tables of its own, which do not take each other's names.
+#[test]
+fn files_of_several_experiments_have_names_of_their_own() {
+    let mut inputs = inputs();
+    let mut second = inputs.experiments[0].clone();
+    second.name = "second".to_owned();
+    inputs.experiments.push(second);
+    let files = render(&inputs).unwrap();
+    let paths = files.iter().map(|file| file.path.as_ref()).collect::<Vec<_>>();
+    let distinct = paths.iter().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(distinct.len(), paths.len(), "{paths:?}");
+    assert!(paths.contains(&"data/second-confusion.pdf"), "{paths:?}");
+}
+
 #[test]
 fn a_study_without_synthetic_images_has_a_report_too() {
     let mut inputs = inputs();

@@ -9,7 +9,6 @@ mod text;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -250,8 +249,9 @@ impl Page {
         let assets = blocks.flat_map(|block| match block {
             Block::Figure(figure) => {
                 let Drawn { svg, pdf } = figure.drawing.whole();
-                let stem = Path::new(figure.path.as_ref()).file_stem().unwrap_or_default();
-                let beside = format!("data/{}.pdf", stem.to_string_lossy());
+                // Figures of several experiments lie in a folder each.
+                let name = figure.path.trim_start_matches("figures/").replace('/', "-");
+                let beside = format!("data/{}.pdf", name.trim_end_matches(".svg"));
                 vec![
                     Asset { path: figure.path.as_ref().into(), bytes: svg.as_bytes() },
                     Asset { path: beside.into(), bytes: pdf },
