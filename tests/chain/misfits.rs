@@ -124,8 +124,8 @@ fn sets_that_ask_for_more_than_there_is_are_refused_at_once() {
         let name = format!("{at}.tar{}", ["", ".gz"][at % 2]);
         write(chain.path("set").join(name), &if at % 2 == 1 { gzip(&shard) } else { shard });
     }
-    expect![[""]].assert_eq(&chain.failure(&much, "cohort/pool"));
-    expect![[""]].assert_eq(&chain.failure(&["images.exclude=[\"x\"]"], "cohort/pool"));
+    expect!["2: error: study study: --set images.pool=20: `images.pool` asks for 20 pictures of `basal cell carcinoma`; 2 are left once the sets before it have theirs"].assert_eq(&chain.failure(&much, "cohort/pool"));
+    expect!["2: error: study study: images.exclude: 1 of its ids are of no picture of the set: `x`. An id is the path from the set's folder without its ending, `-` for each `/` and `.`, or the key of a shard's members"].assert_eq(&chain.failure(&["images.exclude=[\"x\"]"], "cohort/pool"));
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
