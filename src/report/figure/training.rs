@@ -40,8 +40,11 @@ pub fn draw(trainings: &[Training]) -> Option<Curves> {
         return None;
     }
     let ticks = ticks(low, high, 6);
-    let most = groups.iter().map(|group| of(trainings, group).len()).max().unwrap_or(0);
-    let rows = if most > NAMED { 1 } else { most.div_ceil(LEGEND_COLUMNS) };
+    let legend = |group: &&str| match of(trainings, group).len() {
+        models if models > NAMED => 1,
+        models => models.div_ceil(LEGEND_COLUMNS),
+    };
+    let rows = groups.iter().map(legend).max().unwrap_or(0);
     let height = TOP + PLOT + BELOW + LEGEND_ROW * rows as f64;
     let draw = |canvas: &mut Canvas, group: &str| {
         panel(canvas, group, &of(trainings, group), &ticks);
