@@ -221,7 +221,8 @@ impl fmt::Display for Forecast {
             return Ok(());
         }
         writeln!(f, "to do, if nothing of it turns out to be there:")?;
-        let width = self.kinds.iter().map(|kind| kind.kind.len()).max().unwrap_or(0);
+        let width = self.kinds.iter().map(|kind| kind.kind.len()).max().unwrap_or(0).max(4);
+        writeln!(f, "  {:width$}   tasks         time    to keep  work", "kind")?;
         for ToDo { kind, tasks, seconds, bytes, words, .. } in &self.kinds {
             let time = seconds.map_or("?".to_owned(), duration);
             let kept = bytes.map_or("?".to_owned(), |bytes| size(bytes as u64));
