@@ -65,7 +65,7 @@ impl Unit {
 }
 
 /// Rough seconds that a task of no work takes: its process, its inputs and the syncs of its outputs.
-const OVERHEAD: f64 = 0.05;
+const OVERHEAD: f64 = 0.03;
 
 /// The work of a task, or of several.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -142,7 +142,7 @@ mod tests {
         work.add(&Work::of([(Unit::Evaluations, 2_234_567)]));
         work.add(&Work::about(2.0));
         assert_eq!(work.to_string(), "2,235,567 evaluations of a UNet, 10 images");
-        let expected = 3.0 * 0.05 + 2_235_567.0 * 0.002 + 0.005 + 2.0;
+        let expected = 3.0 * 0.03 + 2_235_567.0 * 0.002 + 0.005 + 2.0;
         assert!((work.seconds() - expected).abs() < 1e-6);
     }
 }

@@ -295,7 +295,7 @@ mod tests {
         );
         let stated = stated.unwrap();
         let work = Work::of([(Unit::UNetTraining, 10), (Unit::Evaluations, 3)]);
-        assert!((stated.seconds(&work).unwrap() - 11.05).abs() < 1e-9);
+        assert!((stated.seconds(&work).unwrap() - 11.03).abs() < 1e-9);
         assert_eq!(stated.seconds(&Work::of([(Unit::Pictures, 1)])), None);
         let refused = read("about = \"a\"\n[seconds]\nunets = 1\n").unwrap_err();
         assert!(refused.contains("unknown variant `unets`"), "{refused}");

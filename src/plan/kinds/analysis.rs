@@ -38,6 +38,6 @@ impl Spec for Analysis {
 impl Analysis {
     /// The work on predictions of so many held-out images.
     pub fn work(&self, images: usize) -> Work {
-        Work::about(0.3 + 0.000_032 * (self.cells.len() * images) as f64)
+        Work::about(0.2 + 0.000_032 * (self.cells.len() * images) as f64)
     }
 }

@@ -31,7 +31,7 @@ impl Check {
     /// The work of judging `images` images, of which `encoded` go through the autoencoder.
     pub fn work(&self, images: usize, encoded: usize) -> Work {
         let mut work = Work::of([(Unit::Features, images), (Unit::Encodings, encoded)]);
-        work.add(&Work::about(0.2));
+        work.add(&Work::about(0.1));
         work
     }
 }

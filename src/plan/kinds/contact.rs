@@ -32,6 +32,6 @@ impl Spec for Contact {
 impl Contact {
     /// One task's work.
     pub fn work(&self) -> Work {
-        Work::about(0.4)
+        Work::about(0.15)
     }
 }

@@ -46,7 +46,7 @@ impl Spec for Lineage {
 impl Lineage {
     /// One task's work.
     pub fn work(&self) -> Work {
-        Work::about(0.1)
+        Work::about(0.02)
     }
 }
 

@@ -35,6 +35,6 @@ impl Spec for Predictions {
 impl Predictions {
     /// One task's work.
     pub fn work(&self) -> Work {
-        Work::about(0.2 + 0.002 * self.classifiers.len() as f64)
+        Work::about(0.02 + 0.002 * self.classifiers.len() as f64)
     }
 }

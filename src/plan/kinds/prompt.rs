@@ -20,6 +20,6 @@ impl Spec for Prompt {
 impl Prompt {
     /// One task's work.
     pub fn work(&self) -> Work {
-        Work::about(0.15)
+        Work::about(0.05)
     }
 }

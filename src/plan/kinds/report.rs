@@ -104,6 +104,6 @@ impl Spec for Report {
 impl Report {
     /// One task's work.
     pub fn work(&self) -> Work {
-        Work::about(0.5)
+        Work::about(0.1)
     }
 }
