@@ -5,7 +5,7 @@ use crate::exec::machine;
 /// The variable by which CUDA is told which GPUs a process sees.
 pub(super) const VISIBLE: &str = "CUDA_VISIBLE_DEVICES";
 
-/// GPUs as [`VISIBLE`] names them: by index, or by UUID.
+/// GPUs as CUDA_VISIBLE_DEVICES names them: by index, or by UUID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gpus(pub Vec<String>);
 
@@ -40,8 +40,8 @@ impl std::str::FromStr for Gpus {
 }
 
 impl Gpus {
-    /// Those that [`VISIBLE`] leaves, or all that the driver shows where it is not set. Empty: CUDA
-    /// decides.
+    /// Those that CUDA_VISIBLE_DEVICES leaves, or all that the driver shows where it is not set.
+    /// Empty: CUDA decides.
     pub fn visible() -> Self {
         match std::env::var(VISIBLE) {
             Ok(list) => Self::left_by(&list),
