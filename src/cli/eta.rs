@@ -90,8 +90,8 @@ impl Eta {
     /// Seconds to go; `None` while no task has told how fast anything goes.
     fn seconds(&self, now: f64) -> Option<f64> {
         let all = self.rate_of(None, now)?;
-        // A kind of which nothing has gone takes what the plan expected, or where all others take less,
-        // half as much less: tasks of fixed cost are no slower because small trainings are.
+        // A kind of which nothing has gone takes what the plan expected; where all others take less, the
+        // mean of that and their pace. Tasks of fixed cost are no slower because small trainings are.
         let rate = |kind: &str| self.rate_of(Some(kind), now).unwrap_or((all.min(1.0) + 1.0) / 2.0);
         let waiting = self.kinds.iter().map(|(kind, pace)| pace.left.max(0.0) * rate(kind));
         let running = self.running.values().map(|it| {

@@ -44,14 +44,17 @@ pub fn power(
         if contrasts(experiment) == 0 || graph.by_label(&label).is_none() {
             continue;
         }
-        let (components, variances) = match measured(&label, graph, assessed, store)? {
-            Some(found) => found,
-            None => (assumed(study), "analysis.assumed; no results in the store".to_owned()),
+        let images = sets::of(study.images.source).held_out(&study.images);
+        let (components, units, variances) = match measured(&label, graph, assessed, store)? {
+            Some((analysed, origin)) => (analysed.components, analysed.units_of(images), origin),
+            None => {
+                (assumed(study), images, "analysis.assumed; no results in the store".to_owned())
+            }
         };
         let design = Design {
             components,
             replicates: experiment.replicates,
-            units: sets::of(study.images.source).held_out(&study.images),
+            units,
             contrasts: contrasts(experiment),
             q: study.analysis.q,
         };
@@ -146,6 +149,25 @@ fn assumed(study: &Study) -> Components {
     Components { rerun, image, residual }
 }
 
+/// What an analysis found of variances.
+struct Analysed {
+    components: Components,
+    /// Held-out images, and the patients that they are of, where these were what was sampled.
+    images: usize,
+    patients: Option<usize>,
+}
+
+impl Analysed {
+    /// What so many held-out images are samples of: patients with as many images each as were
+    /// analysed, or the images themselves.
+    fn units_of(&self, images: usize) -> usize {
+        match self.patients {
+            Some(patients) if self.images > 0 => images * patients / self.images,
+            _ => images,
+        }
+    }
+}
+
 /// What the study's analysis found, or else the last analysis that the store has of any study, and
 /// whose it is.
 fn measured(
@@ -153,8 +175,8 @@ fn measured(
     graph: &Graph,
     assessed: &[Assessment],
     store: &Store,
-) -> Result<Option<(Components, String)>> {
-    let components = |artifact: &Artifact| -> Result<Option<Components>> {
+) -> Result<Option<(Analysed, String)>> {
+    let analysed = |artifact: &Artifact| -> Result<Option<Analysed>> {
         let Some(entry) = artifact.entry("analysis.json") else { return Ok(None) };
         // An analysis of an earlier version has another shape, and no variances.
         let bytes = match store.objects().read(&entry.digest) {
@@ -163,14 +185,17 @@ fn measured(
             bytes => bytes?,
         };
         let analysis = serde_json::from_slice::<Analysis>(&bytes).ok();
-        Ok(analysis.and_then(|analysis| analysis.power).map(|power| power.design.components))
+        let Some(Analysis { power: Some(power), images, patients, .. }) = analysis else {
+            return Ok(None);
+        };
+        Ok(Some(Analysed { components: power.design.components, images, patients }))
     };
     let Some(task) = graph.by_label(label) else { return Ok(None) };
     if let Freshness::Fresh(artifact) = &assessed[task.index()].freshness {
-        return Ok(components(artifact)?.map(|found| (found, "this study's results".to_owned())));
+        return Ok(analysed(artifact)?.map(|found| (found, "this study's results".to_owned())));
     }
     let Some(key) = store.history(label)?.pop() else { return Ok(None) };
     let Some(receipt) = store.receipt(&key)? else { return Ok(None) };
-    Ok(components(&receipt.output)?
+    Ok(analysed(&receipt.output)?
         .map(|found| (found, format!("the last analysis in the store, key {}", key.short()))))
 }

@@ -32,6 +32,12 @@ pub enum Unit {
 }
 
 impl Unit {
+    /// The name in files of rates, and in JSON.
+    pub fn key(self) -> String {
+        let name = serde_json::to_value(self).ok();
+        name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
     /// The plural, as `titrate plan` prints it.
     fn name(self) -> &'static str {
         match self {

@@ -83,7 +83,8 @@ pub(super) fn shortfalls(
         Some(catalogue) => catalogue,
         None if set.is_packed() => match of_shards(loaded, set, &found.blocks)? {
             Some(catalogue) => catalogue,
-            None => return Ok(None),
+            None if is_absent(&found) => return Ok(None),
+            None => return Ok(Some(shards::UNCOUNTED.to_owned())),
         },
         None => return Ok(None),
     };
@@ -151,6 +152,13 @@ fn catalogued(
     let catalogue = catalogue.without(&images.exclude);
     let listing = catalogue.listing.clone();
     Ok((Pictures { tables, blocks, packed, listing, missing }, Some(catalogue)))
+}
+
+/// Whether the pictures, or a table of them, are not there.
+fn is_absent(found: &Pictures) -> bool {
+    let tables = found.tables.iter().map(|(_, input)| input);
+    let mut inputs = tables.chain(found.blocks.iter().map(|block| &block.files));
+    inputs.any(|input| matches!(input, Input::Absent(_)))
 }
 
 /// The records of the study's classes in shards that are there.

@@ -88,6 +88,10 @@ pub(super) fn shards(
 /// to it but through all of a file.
 const GZIPPED: u64 = 1 << 30;
 
+/// What is said where they are not.
+pub(super) const UNCOUNTED: &str = "the gzipped shards have more than 1 GiB: whether they have what the \
+     sets ask for, the tasks that unpack them say";
+
 /// The pictures of an image set's shards as their records have them, in the order of the blocks;
 /// none where gzipped ones are too large to be read for it.
 ///
@@ -151,4 +155,24 @@ fn stem(name: &str) -> &str {
     let small = name.to_ascii_lowercase();
     let end = ENDS.iter().filter(|end| small.ends_with(*end)).map(|end| end.len()).max();
     &name[..name.len() - end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Digest;
+    use crate::plan::InputFile;
+
+    #[test]
+    fn gzipped_shards_are_read_up_to_a_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar.gz");
+        std::fs::write(&path, [0x1f, 0x8b]).unwrap();
+        // All but its first bytes are a hole.
+        File::options().write(true).open(&path).unwrap().set_len(GZIPPED + 1).unwrap();
+        let file = InputFile { name: "a.tar.gz".to_owned(), digest: Digest::of(b""), path };
+        let block = |files| Block { name: "a".to_owned(), files, pictures: 1 };
+        assert_eq!(records(&[block(Input::Files(vec![file]))]).unwrap(), None);
+        assert_eq!(records(&[block(Input::Absent("a".to_owned()))]).unwrap(), None);
+    }
 }

@@ -146,8 +146,9 @@ fn to_run(tasks: &[Standing]) -> String {
     });
     let stale = stale.collect::<Vec<_>>();
     if waiting.len() > LINES {
+        let these = if stale.is_empty() { "" } else { "these, or for " };
         let tasks = waiting.len();
-        waiting = vec![format!("unknown  {tasks} tasks wait for these, or for what is missing")];
+        waiting = vec![format!("unknown  {tasks} tasks wait for {these}what is missing")];
     }
     let mut text = String::new();
     for lines in [stale, waiting].into_iter().filter(|lines| !lines.is_empty()) {

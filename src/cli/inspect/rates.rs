@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::units::{duration, size};
-use crate::plan::{Assessment, Freshness, Graph, Unit, Work};
+use crate::plan::{Assessment, Freshness, Graph, Unit, Work, kinds};
 use crate::regular;
 use crate::store::Store;
 use crate::wording::some_of;
@@ -52,6 +52,11 @@ impl Stated {
         let text = text.with_context(|| format!("read the rates in {}", path.display()))?;
         let stated: Self =
             toml_edit::de::from_str(&text).with_context(|| format!("rates {}", path.display()))?;
+        if let Some(kind) =
+            stated.bytes.keys().find(|kind| kinds::ALL.iter().all(|it| it.name != *kind))
+        {
+            anyhow::bail!("rates {}: bytes.{kind} is about no kind of task", path.display());
+        }
         for (name, rate) in stated.named_rates() {
             if !(rate.is_finite() && rate >= 0.0) {
                 anyhow::bail!("rates {}: {name} is {rate}; 0 or more expected", path.display());
@@ -61,13 +66,15 @@ impl Stated {
     }
 
     fn named_rates(&self) -> impl Iterator<Item = (String, f64)> {
-        let seconds = self.seconds.iter().map(|(unit, rate)| (format!("seconds.{unit:?}"), *rate));
+        let seconds =
+            self.seconds.iter().map(|(unit, rate)| (format!("seconds.{}", unit.key()), *rate));
         let bytes = self.bytes.iter().map(|(kind, rate)| (format!("bytes.{kind}"), *rate));
         seconds.chain(bytes).chain(self.at_once.map(|rate| ("at_once".to_owned(), rate)))
     }
 
-    /// None where a unit has no rate.
+    /// None where a unit has no rate, and of work that no unit counts.
     fn seconds(&self, work: &Work) -> Option<f64> {
+        work.units().next()?;
         let units =
             work.units().map(|(unit, count)| Some(*self.seconds.get(&unit)? * count as f64));
         Some(work.uncounted_seconds() + units.sum::<Option<f64>>()?)
@@ -297,9 +304,12 @@ mod tests {
         let work = Work::of([(Unit::UNetTraining, 10), (Unit::Evaluations, 3)]);
         assert!((stated.seconds(&work).unwrap() - 11.03).abs() < 1e-9);
         assert_eq!(stated.seconds(&Work::of([(Unit::Pictures, 1)])), None);
+        assert_eq!(stated.seconds(&Work::about(1.0)), None);
         let refused = read("about = \"a\"\n[seconds]\nunets = 1\n").unwrap_err();
         assert!(refused.contains("unknown variant `unets`"), "{refused}");
-        let refused = read("about = \"a\"\n[seconds]\nimages = -1\n").unwrap_err();
-        assert!(refused.contains("Images is -1; 0 or more expected"), "{refused}");
+        let refused = read("about = \"a\"\n[seconds]\nunet-training = -1\n").unwrap_err();
+        assert!(refused.contains("seconds.unet-training is -1; 0 or more expected"), "{refused}");
+        let refused = read("about = \"a\"\n[bytes]\nimprot = 1\n").unwrap_err();
+        assert!(refused.contains("bytes.improt is about no kind of task"), "{refused}");
     }
 }
