@@ -23,6 +23,8 @@ pub struct Found {
     /// None where the study has one that it does not name.
     experiment: Option<String>,
     power: Power,
+    /// What its units are: "images", or "patients" where these are sampled.
+    sampled: &'static str,
     /// What the variances are from.
     variances: String,
 }
@@ -45,12 +47,13 @@ pub fn power(
             continue;
         }
         let images = sets::of(study.images.source).held_out(&study.images);
-        let (components, units, variances) = match measured(&label, graph, assessed, store)? {
-            Some((analysed, origin)) => (analysed.components, analysed.units_of(images), origin),
-            None => {
-                (assumed(study), images, "analysis.assumed; no results in the store".to_owned())
-            }
+        let (analysed, variances) = match measured(&label, graph, assessed, store)? {
+            Some(found) => found,
+            None => (assumed(study), "analysis.assumed; no results in the store".to_owned()),
         };
+        let Analysed { components, patients, .. } = analysed;
+        let (units, sampled) =
+            (analysed.units_of(images), if patients.is_some() { "patients" } else { "images" });
         let design = Design {
             components,
             replicates: experiment.replicates,
@@ -59,7 +62,7 @@ pub fn power(
             q: study.analysis.q,
         };
         let experiment = (!study.experiments.is_empty()).then(|| name.to_owned());
-        all.push(Found { experiment, power: Power::of(design), variances });
+        all.push(Found { experiment, power: Power::of(design), sampled, variances });
     }
     Ok(all)
 }
@@ -111,7 +114,7 @@ impl fmt::Display for Found {
             Some(name) => writeln!(f, "power of {name}:")?,
             None => writeln!(f, "power:")?,
         }
-        match power_sentence(&self.power) {
+        match power_sentence(&self.power, self.sampled) {
             Some(sentence) => writeln!(f, "  {sentence}")?,
             None => writeln!(f, "  With one replicate, nothing can be said of reruns.")?,
         }
@@ -123,8 +126,9 @@ impl fmt::Display for Found {
                 (count(replicates, MOST_REPLICATES), count(images, MOST_IMAGES));
             writeln!(
                 f,
-                "  {:.0} points take {replicates} replicates, or {images} held-out images",
-                gain * 100.0
+                "  {:.0} points take {replicates} replicates, or {images} held-out {}",
+                gain * 100.0,
+                self.sampled
             )?;
         }
         let [rerun, image, residual] = deviations(&self.power);
@@ -142,11 +146,11 @@ fn contrasts(experiment: &Experiment) -> usize {
     cells.map(|cell| crate::study::Cell { replicate: 0, ..cell }).collect::<BTreeSet<_>>().len()
 }
 
-fn assumed(study: &Study) -> Components {
+fn assumed(study: &Study) -> Analysed {
     let assumed = &study.analysis.assumed;
     let [rerun, image, residual] =
         [assumed.rerun, assumed.image, assumed.residual].map(|deviation| deviation * deviation);
-    Components { rerun, image, residual }
+    Analysed { components: Components { rerun, image, residual }, images: 0, patients: None }
 }
 
 /// What an analysis found of variances.

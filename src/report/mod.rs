@@ -26,6 +26,8 @@ use metrics::Metrics;
 pub use numbers::Number;
 pub use render::environment as template_environment;
 pub use render::{File, ReportError, plain};
+#[cfg(test)]
+pub use schemas::schema;
 pub use sections::power_sentence;
 
 /// The file with everything that was computed.

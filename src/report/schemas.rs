@@ -13,22 +13,22 @@ pub(super) fn files() -> impl Iterator<Item = File> {
     SCHEMAS.iter().map(|(path, text)| File { path: (*path).into(), bytes: text.as_bytes().into() })
 }
 
+/// The JSON Schema of what is written of a type, not of what could be read.
+#[cfg(test)]
+pub fn schema<T: schemars::JsonSchema>() -> String {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    serde_json::to_string_pretty(&schema).unwrap() + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use expect_test::expect_file;
-    use schemars::generate::SchemaSettings;
-    use schemars::{JsonSchema, Schema};
 
+    use super::schema;
     use crate::report::lineage::Lineage;
     use crate::report::metrics::Metrics;
     use crate::report::numbers::Number;
-
-    /// Of what is written, not of what could be read.
-    fn schema<T: JsonSchema>() -> String {
-        let settings = SchemaSettings::draft2020_12().for_serialize();
-        let schema: Schema = settings.into_generator().into_root_schema_for::<T>();
-        serde_json::to_string_pretty(&schema).unwrap() + "\n"
-    }
 
     #[test]
     fn the_schemas_are_those_of_the_types() {

@@ -19,8 +19,6 @@ pub fn text(of: Described) -> &'static str {
 #[cfg(test)]
 mod tests {
     use expect_test::expect_file;
-    use schemars::generate::SchemaSettings;
-    use schemars::{JsonSchema, Schema};
 
     use crate::cli::diff::Difference;
     use crate::cli::inspect::plan::Planned;
@@ -29,13 +27,7 @@ mod tests {
     use crate::cli::inspect::why::Explained;
     use crate::cli::results::Run;
     use crate::cli::trace::Traced;
-
-    /// Of what is written, not of what could be read.
-    fn schema<T: JsonSchema>() -> String {
-        let settings = SchemaSettings::draft2020_12().for_serialize();
-        let schema: Schema = settings.into_generator().into_root_schema_for::<T>();
-        serde_json::to_string_pretty(&schema).unwrap() + "\n"
-    }
+    use crate::report::schema;
 
     #[test]
     fn the_schemas_are_those_of_the_types() {

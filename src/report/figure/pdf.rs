@@ -83,30 +83,14 @@ impl Ink {
     /// Lines from point to point, each part for itself.
     pub fn lines(&mut self, parts: &[&[Point]], paint: Paint) {
         self.painted(paint, |content| {
-            for part in parts {
-                for (at, (x, y)) in part.iter().enumerate() {
-                    let (x, y) = (*x as f32, *y as f32);
-                    if at == 0 {
-                        content.move_to(x, y)
-                    } else {
-                        content.line_to(x, y)
-                    };
-                }
-            }
+            parts.iter().for_each(|part| trace(content, part));
         });
     }
 
     /// A closed shape.
     pub fn polygon(&mut self, points: &[Point], paint: Paint) {
         self.painted(paint, |content| {
-            for (at, (x, y)) in points.iter().enumerate() {
-                let (x, y) = (*x as f32, *y as f32);
-                if at == 0 {
-                    content.move_to(x, y)
-                } else {
-                    content.line_to(x, y)
-                };
-            }
+            trace(content, points);
             content.close_path();
         });
     }
@@ -251,6 +235,18 @@ impl Ink {
         bytes.extend_from_slice(&self.content.finish());
         pdf.stream(content, &bytes);
         pdf.finish()
+    }
+}
+
+/// A path from point to point.
+fn trace(content: &mut Content, points: &[Point]) {
+    for (at, (x, y)) in points.iter().enumerate() {
+        let (x, y) = (*x as f32, *y as f32);
+        if at == 0 {
+            content.move_to(x, y)
+        } else {
+            content.line_to(x, y)
+        };
     }
 }
 

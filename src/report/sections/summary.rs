@@ -49,7 +49,9 @@ fn summarise(part: Part<'_>) -> Vec<String> {
                 .into(),
         );
     }
-    sentences.extend(analysis.power.as_ref().and_then(power::write_sentence));
+    let power = analysis.power.as_ref();
+    let sampled = power::sampled(analysis);
+    sentences.extend(power.and_then(|power| power::write_sentence(power, sampled)));
     sentences
 }
 
