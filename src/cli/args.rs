@@ -137,7 +137,8 @@ pub(super) struct Reproduce {
     /// The report's folder [default: reports/<study>]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Tasks that may run at once [default: the cores there are, or what the profile says]
+    /// Tasks that may run at once [default: the cores and the GPUs that there are, or what the profile
+    /// says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
     /// The GPUs that tasks get with --device cuda, one task a GPU: 0,2-3, or UUIDs [default: all that

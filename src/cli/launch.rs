@@ -35,7 +35,8 @@ pub(super) fn options(
     let (place, cores, gpus) = (place(arguments)?, exec::cores(), gpus(arguments)?);
     let at_once = arguments.jobs.map(|jobs| jobs as usize).or(place.at_once());
     Ok(Options {
-        jobs: at_once.unwrap_or(cores.max(gpus.len())),
+        // Tasks of the processor run beside those that each GPU has.
+        jobs: at_once.unwrap_or(cores + gpus.len()),
         gpus,
         place,
         cores,
