@@ -25,6 +25,17 @@ pub fn target() -> Result<PathBuf> {
 pub fn cargo(arguments: &[&str]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(arguments).current_dir(root());
+    // What the outer cargo says of this package. ring's build script asks to be run again where one
+    // of these is another than the last time, and with ring all that depends on it is compiled
+    // again: minutes, at each change between `cargo xtask ...` and a plain `cargo ...`.
+    for (name, _) in std::env::vars_os() {
+        let of_this_package = ["CARGO_MANIFEST_", "CARGO_PKG_"]
+            .iter()
+            .any(|first| name.as_encoded_bytes().starts_with(first.as_bytes()));
+        if of_this_package {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
