@@ -11,7 +11,7 @@ use rules::{Rules, join, to_toml};
 
 use super::keys::{Said, dotted};
 use super::schema::*;
-use crate::vocabulary::{Crop, Fit, HeadKind, ImageSource, NormalisationKind, Regime, Transforms};
+use crate::vocabulary::{BaseImages, Crop, Fit, HeadKind, NormalisationKind, Regime, Transforms};
 
 /// Every rule that the study breaks, as the key to change and the complaint.
 pub(super) fn broken_rules(study: &Study, said: &Said) -> Vec<(String, String)> {
@@ -84,20 +84,18 @@ fn base(study: &Study, rules: &mut Rules) {
         rules.refuse("base.backbone.architecture", message);
     }
     let classes = &base.corpus.classes;
-    match study.images.source {
-        ImageSource::Phantom => rules.require(
+    match study.images.source.facts().base {
+        BaseImages::Rendered => rules.require(
             classes.is_empty(),
             "base.corpus.classes",
             classes,
             "[] (the source phantom uses all of its base kinds)",
         ),
-        ImageSource::Idx if base.from.is_empty() => rules.sweep("base.corpus.classes", classes),
-        ImageSource::Idx => {}
-        source @ (ImageSource::Fitzpatrick17k
-        | ImageSource::Ddi
-        | ImageSource::PadUfes20
-        | ImageSource::Folder
-        | ImageSource::Webdataset) => {
+        BaseImages::OtherClasses if base.from.is_empty() => {
+            rules.sweep("base.corpus.classes", classes)
+        }
+        BaseImages::OtherClasses => {}
+        BaseImages::None => {
             let pretrained = &base.pretrained;
             let [text_to_image, inpainting] = study.pipelines();
             let needed = [
@@ -114,7 +112,7 @@ fn base(study: &Study, rules: &mut Rules) {
                 let message = format!(
                     "`base.from` is \"\"; a base is trained on images of the source phantom or idx, not {}: name shipped base weights, or \
                      {lacks}",
-                    source.name()
+                    study.images.source.name()
                 );
                 rules.refuse("base.from", message);
             }

@@ -19,7 +19,7 @@ pub use diffusion::{
     Conditioning, LearningRateSchedule, Lora, Precision, PredictionType, Solver, TuningMask,
     TuningTransforms,
 };
-pub use pictures::{Dedupe, Fit, ImageSource, SkinTypeScale, Unusable};
+pub use pictures::{BaseImages, Dedupe, Fit, ImageSource, SkinTypeScale, SourceFacts, Unusable};
 pub use statistics::Correction;
 pub use training::{
     ClassifierSchedule, Crop, HeadKind, NormalisationKind, Regime, Transforms, WeightsKept,

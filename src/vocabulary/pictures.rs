@@ -26,30 +26,101 @@ pub enum ImageSource {
 }
 
 impl ImageSource {
-    /// Whether it consists of picture files, of any format and size.
-    pub fn has_pictures(self) -> bool {
+    /// What studies may say of it.
+    pub fn facts(self) -> SourceFacts {
         match self {
-            Self::Phantom | Self::Idx => false,
-            Self::Fitzpatrick17k
-            | Self::Ddi
-            | Self::PadUfes20
-            | Self::Folder
-            | Self::Webdataset => true,
+            Self::Phantom => SourceFacts {
+                name: "phantom",
+                files: None,
+                pictures: false,
+                base: BaseImages::Rendered,
+                ..SourceFacts::PICTURES
+            },
+            Self::Idx => SourceFacts {
+                name: "idx",
+                files: Some(".gz files"),
+                pictures: false,
+                base: BaseImages::OtherClasses,
+                ..SourceFacts::PICTURES
+            },
+            Self::Fitzpatrick17k => SourceFacts {
+                name: "fitzpatrick17k",
+                annotations: true,
+                lists: true,
+                ..SourceFacts::PICTURES
+            },
+            Self::Ddi => SourceFacts {
+                name: "ddi",
+                annotations: true,
+                classes: &["benign", "malignant"],
+                ..SourceFacts::PICTURES
+            },
+            Self::PadUfes20 => {
+                SourceFacts { name: "pad-ufes-20", annotations: true, ..SourceFacts::PICTURES }
+            }
+            Self::Folder => {
+                SourceFacts { name: "folder", annotations: true, ..SourceFacts::PICTURES }
+            }
+            Self::Webdataset => SourceFacts {
+                name: "webdataset",
+                files: Some("tar files"),
+                ..SourceFacts::PICTURES
+            },
         }
+    }
+
+    /// Whether it consists of picture files.
+    pub fn has_pictures(self) -> bool {
+        self.facts().pictures
     }
 
     /// The name in study files.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Phantom => "phantom",
-            Self::Idx => "idx",
-            Self::Fitzpatrick17k => "fitzpatrick17k",
-            Self::Ddi => "ddi",
-            Self::PadUfes20 => "pad-ufes-20",
-            Self::Folder => "folder",
-            Self::Webdataset => "webdataset",
-        }
+        self.facts().name
     }
+}
+
+/// What studies may say of an image set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceFacts {
+    /// The name in study files.
+    pub name: &'static str,
+    /// What the folder of a study's `images.path` has; none: there is no folder.
+    pub files: Option<&'static str>,
+    /// Whether it consists of picture files, of any format and size.
+    pub pictures: bool,
+    /// Whether there is a table of annotations.
+    pub annotations: bool,
+    /// Whether there are lists of held-out and of training pictures, and two scales of skin types.
+    pub lists: bool,
+    /// The only classes that there are; empty: any.
+    pub classes: &'static [&'static str],
+    /// The images that a base can be trained on.
+    pub base: BaseImages,
+}
+
+impl SourceFacts {
+    /// Of picture files, with nothing beside them.
+    const PICTURES: Self = Self {
+        name: "",
+        files: Some("pictures"),
+        pictures: true,
+        annotations: false,
+        lists: false,
+        classes: &[],
+        base: BaseImages::None,
+    };
+}
+
+/// Images of a set that a base can be trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BaseImages {
+    /// Kinds that are rendered for it, all of them.
+    Rendered,
+    /// Those of classes that the study leaves out.
+    OtherClasses,
+    /// None: a base is shipped or pretrained.
+    None,
 }
 
 /// An annotation of the skin type in Fitzpatrick17k.

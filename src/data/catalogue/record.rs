@@ -52,6 +52,23 @@ impl Catalogue {
         Self { records, notes, listing: Vec::new() }
     }
 
+    /// The same with a note on each class of which there are fewer or more pictures than published.
+    pub(in crate::data) fn noting(
+        mut self,
+        published: impl IntoIterator<Item = (&'static str, usize)>,
+    ) -> Self {
+        let counts = self.counts();
+        let notes = published.into_iter().filter_map(|(class, expected)| {
+            let found = counts.get(class).copied().unwrap_or(0);
+            (found != expected).then(|| {
+                format!("{class}: {found} pictures, where the published set has {expected}")
+            })
+        });
+        let notes = notes.collect::<Vec<_>>();
+        self.notes.extend(notes);
+        self
+    }
+
     /// The records of `classes`, each labelled as it is spelt there.
     ///
     /// # Errors

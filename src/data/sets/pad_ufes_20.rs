@@ -100,13 +100,6 @@ pub fn catalogue(
         Ok(Record { fst: row.skin_type(fst)?, malignant: Some(malignant), ..record })
     };
     let records = table.rows().map(record).collect::<Result<Vec<_>, CatalogueError>>()?;
-    let mut catalogue = Catalogue::new(records, Vec::new());
-    let counts = catalogue.counts();
-    let notes = CLASSES.iter().filter_map(|(_, name, _, expected)| {
-        let found = counts.get(name).copied().unwrap_or(0);
-        (found != *expected)
-            .then(|| format!("{name}: {found} pictures, where the published set has {expected}"))
-    });
-    catalogue.notes = notes.collect();
-    Ok(catalogue)
+    let published = CLASSES.iter().map(|(_, name, _, pictures)| (*name, *pictures));
+    Ok(Catalogue::new(records, Vec::new()).noting(published))
 }

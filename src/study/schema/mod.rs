@@ -93,8 +93,8 @@ pub struct Images {
     pub source: ImageSource,
     /// Folder of the files or shards. Required by every source but `phantom`, which has no files.
     pub path: String,
-    /// Table of annotations (fitzpatrick17k, ddi, pad-ufes-20, folder). Empty: the table of the set's own name
-    /// in `path`; for `folder`, no table.
+    /// Table of annotations, of a source that has one. Empty: the table of the set's own name in
+    /// `path`; for `folder`, no table.
     pub annotations: String,
     /// Table of the pictures that make up the test part (fitzpatrick17k only). Empty: the study
     /// draws them.

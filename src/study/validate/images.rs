@@ -2,7 +2,7 @@
 
 use super::super::schema::*;
 use super::rules::{Rules, join, to_toml};
-use crate::vocabulary::{Dedupe, Fit, ImageSource, SkinTypeScale, Unusable};
+use crate::vocabulary::{Dedupe, Fit, SkinTypeScale, SourceFacts, Unusable};
 
 pub(super) fn images(study: &Study, rules: &mut Rules) {
     let images = &study.images;
@@ -30,17 +30,7 @@ pub(super) fn images(study: &Study, rules: &mut Rules) {
         "no empty name",
     );
     let source = images.source;
-    // The contents of the folder, and whether the set has a table of annotations and lists of
-    // pictures.
-    let (what, annotated, listed) = match source {
-        ImageSource::Phantom => (None, false, false),
-        ImageSource::Idx => (Some(".gz files"), false, false),
-        ImageSource::Fitzpatrick17k => (Some("pictures"), true, true),
-        ImageSource::Ddi | ImageSource::PadUfes20 | ImageSource::Folder => {
-            (Some("pictures"), true, false)
-        }
-        ImageSource::Webdataset => (Some("tar files"), false, false),
-    };
+    let SourceFacts { files: what, annotations: annotated, lists: listed, .. } = source.facts();
     if let Some(what) = what.filter(|_| images.path.is_empty()) {
         rules.refuse(
             "images.path",
@@ -81,8 +71,7 @@ pub(super) fn images(study: &Study, rules: &mut Rules) {
         allowed,
     );
     rules.unique("images.exclude", &images.exclude);
-    let read = source == ImageSource::Fitzpatrick17k
-        || !rules.said.since("images.skin_type", "images.source");
+    let read = listed || !rules.said.since("images.skin_type", "images.source");
     let allowed = "\"scale\" (only the source fitzpatrick17k has another)";
     rules.require(
         read || images.skin_type == SkinTypeScale::Scale,
@@ -106,14 +95,15 @@ pub(super) fn images(study: &Study, rules: &mut Rules) {
     let kept = images.dedupe == Dedupe::Keep || source.has_pictures();
     let allowed = format!("\"keep\" (the images of the source {} are not compared)", source.name());
     rules.require(kept, "images.dedupe", images.dedupe, allowed);
-    if source == ImageSource::Ddi {
-        let known =
-            images.classes.iter().all(|class| ["benign", "malignant"].contains(&class.as_str()));
-        rules.require(
-            known,
-            "images.classes",
-            &images.classes,
-            "\"benign\" and \"malignant\" (what DDI's pictures are told apart by)",
+    let known = source.facts().classes;
+    if let Some(class) = images.classes.iter().find(|class| !known.contains(&class.as_str()))
+        && !known.is_empty()
+    {
+        let message = format!(
+            "`images.classes` has {class:?}; the pictures of the source {} are told apart as {}",
+            source.name(),
+            known.join(", ")
         );
+        rules.refuse("images.classes", message);
     }
 }
