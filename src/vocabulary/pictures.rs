@@ -19,6 +19,10 @@ pub enum ImageSource {
     /// basal cell carcinoma, melanoma, nevus, squamous cell carcinoma and seborrheic keratosis.
     #[serde(rename = "pad-ufes-20")]
     PadUfes20,
+    /// HAM10000: its table and pictures, in any folders; a lesion's pictures count as a patient's. Its
+    /// classes are called actinic keratosis, basal cell carcinoma, benign keratosis, dermatofibroma,
+    /// melanoma, nevus and vascular lesion.
+    Ham10000,
     /// Pictures in a folder for each class.
     Folder,
     /// WebDataset shards: tar files of pictures, each with its record.
@@ -57,6 +61,9 @@ impl ImageSource {
             },
             Self::PadUfes20 => {
                 SourceFacts { name: "pad-ufes-20", annotations: true, ..SourceFacts::PICTURES }
+            }
+            Self::Ham10000 => {
+                SourceFacts { name: "ham10000", annotations: true, ..SourceFacts::PICTURES }
             }
             Self::Folder => {
                 SourceFacts { name: "folder", annotations: true, ..SourceFacts::PICTURES }

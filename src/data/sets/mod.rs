@@ -5,6 +5,7 @@
 pub mod ddi;
 pub mod fitzpatrick17k;
 pub mod folder;
+pub mod ham10000;
 pub mod idx;
 mod listing;
 pub mod pad_ufes_20;
@@ -59,6 +60,7 @@ pub fn of(source: ImageSource) -> ImageSet {
         ImageSource::Fitzpatrick17k => ImageSet::Pictures(&fitzpatrick17k::Fitzpatrick17k),
         ImageSource::Ddi => ImageSet::Pictures(&ddi::Ddi),
         ImageSource::PadUfes20 => ImageSet::Pictures(&pad_ufes_20::PadUfes20),
+        ImageSource::Ham10000 => ImageSet::Pictures(&ham10000::Ham10000),
         ImageSource::Folder => ImageSet::Pictures(&folder::Folder),
         ImageSource::Webdataset => ImageSet::Pictures(&webdataset::Shards),
     }

@@ -268,6 +268,31 @@ fn pad_ufes_20_is_found_in_any_folder() {
     .assert_eq(&error(&row("PAT_1", "3.0", "NEV", "../a.png")));
 }
 
+/// Rows as the published table has them, of either version.
+#[test]
+fn ham10000_is_found_by_names_without_endings() {
+    let files =
+        ["part_1/ISIC_0000001.jpg", "part_2/ISIC_0000002.jpg", "masks/ISIC_0000001_mask.png"]
+            .map(String::from);
+    let read = |rows: &str| {
+        let header = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset";
+        ham10000::catalogue(&table(&format!("{header}{rows}\n")), &files, &[])
+    };
+    let set = read(
+        "\nHAM_1,ISIC_0000002,nv,histo,45.0,male,back,rosendahl\nHAM_1,ISIC_0000001,nv,histo,45.0,male,back,rosendahl\n\
+         HAM_2,ISIC_0000003,akiec,histo,,female,face,vidir_molemax",
+    )
+    .unwrap();
+    let shown = set.records.iter().map(|record| {
+        let Record { id, file, label, fst, malignant, patient, .. } = record;
+        format!("{id} {file} {label} {fst} {malignant:?} {patient}")
+    });
+    expect![[r#""#]].assert_eq(&shown.collect::<Vec<_>>().join("\n"));
+    assert_eq!(set.notes.len(), 7, "{:?}", set.notes);
+    let error = read("\nHAM_1,ISIC_0000001,melanoma,histo,45.0,male,back,rosendahl").unwrap_err();
+    expect![[r#""#]].assert_eq(&error.to_string());
+}
+
 /// 656 rows as the published table has them, by counts.
 fn ddi_rows() -> String {
     let mut text = String::from(",DDI_ID,DDI_file,skin_tone,malignant,disease\n");
