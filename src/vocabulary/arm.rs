@@ -50,6 +50,9 @@ pub enum Control {
     Reseeded,
     /// Real images only, trained for as many steps as with synthetic images of the dose: effort.
     EqualSteps,
+    /// Real images only, each shown as often as beside synthetic images of the dose, which is in
+    /// fewer steps: repetition that synthetic images take the place of.
+    EqualPasses,
     /// Each real image as often again as the dose has synthetic ones: repetition.
     Duplicate,
     /// As many further real images of the pool as the dose has synthetic ones, as far as there are
@@ -59,13 +62,15 @@ pub enum Control {
 
 impl Control {
     /// All of them, in the order of tables.
-    pub const ALL: [Self; 4] = [Self::Reseeded, Self::EqualSteps, Self::Duplicate, Self::Pool];
+    pub const ALL: [Self; 5] =
+        [Self::Reseeded, Self::EqualSteps, Self::EqualPasses, Self::Duplicate, Self::Pool];
 
     /// The name in study files, labels and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Reseeded => "reseeded",
             Self::EqualSteps => "equal-steps",
+            Self::EqualPasses => "equal-passes",
             Self::Duplicate => "duplicate",
             Self::Pool => "pool",
         }
@@ -76,6 +81,7 @@ impl Control {
         match self {
             Self::Reseeded => "trained again from another seed",
             Self::EqualSteps => "trained for as many steps as with synthetic images",
+            Self::EqualPasses => "shown each real image as often as beside synthetic images",
             Self::Duplicate => "with each real image repeated instead of synthetic images",
             Self::Pool => "with further real images of the pool instead of synthetic images",
         }
@@ -169,8 +175,8 @@ impl fmt::Display for Arm {
 /// A name that no arm has.
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[error(
-    "no arm is called `{0}`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and \
-     `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the \
+    "no arm is called `{0}`; arms are `real`, `reseeded`, `equal-steps`, `equal-passes`, `duplicate`, \
+     `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the \
      generator, then `+` and a name for a use"
 )]
 pub struct UnknownArm(String);

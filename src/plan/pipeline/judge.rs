@@ -55,17 +55,34 @@ fn training(study: &Study, cell: &Cell) -> study::Classifier {
         study.classifier.learning_rate
     };
     let training = study::Classifier { learning_rate, ..of_steps(&study.classifier) };
-    if cell.arm != Arm::Control(Control::EqualSteps) {
-        return training;
-    }
     let classes = || study.images.classes.iter();
     let images = classes().map(|class| cell.reals_of(class)).sum::<usize>();
     let added = classes().filter(|class| cell.adds_to(class)).map(|class| cell.reals_of(class));
-    study::Classifier {
-        steps_per_epoch: training.steps_on(images + cell.dose * added.sum::<usize>()),
-        batch: training.batch_of(images),
-        batch_by_images: Vec::new(),
-        ..training
+    let all = images + cell.dose * added.sum::<usize>();
+    let batch = training.batch_of(images);
+    match cell.arm {
+        Arm::Control(Control::EqualSteps) => study::Classifier {
+            steps_per_epoch: training.steps_on(all),
+            batch,
+            batch_by_images: Vec::new(),
+            ..training
+        },
+        Arm::Control(Control::EqualPasses) => {
+            let shown = training.epochs * training.steps_on(all) * training.batch_of(all);
+            let share = (shown * images) as f64 / (all * batch) as f64;
+            let steps = (share.round() as usize).max(1);
+            // As many epochs as there can be of equal steps.
+            let epochs = (1..=training.epochs).rev().find(|epochs| steps.is_multiple_of(*epochs));
+            let epochs = epochs.unwrap_or(1);
+            study::Classifier {
+                epochs,
+                steps_per_epoch: steps / epochs,
+                batch,
+                batch_by_images: Vec::new(),
+                ..training
+            }
+        }
+        Arm::Real | Arm::Control(_) | Arm::Synthetic(_) => training,
     }
 }
 

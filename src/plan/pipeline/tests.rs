@@ -226,6 +226,21 @@ fn a_control_differs_from_real_only_by_its_seed() {
     }
 }
 
+/// In the same steps an arm of dose 10 shows each real image an eleventh as often as real only does:
+/// so does the control, which is given an eleventh of the steps.
+#[test]
+fn equal_passes_show_real_images_as_often_as_beside_synthetic_ones() {
+    let graph = planned(&["experiment.arms=[\"text-to-image\", \"equal-passes\"]"]);
+    let of_arm = |arm: &str| {
+        let named = |task: &&Task| task.label.contains(&format!("/{arm}/"));
+        let found = of_kind(&graph, kinds::Classifier::KIND.name).find(named).unwrap();
+        let count = |key: &str| found.params["training"][key].as_u64().unwrap();
+        (count("epochs") * count("steps_per_epoch"), found.params["images"]["dose"].clone())
+    };
+    let [(steps, _), (fewer, dose)] = ["text-to-image", "equal-passes"].map(of_arm);
+    assert_eq!((steps, fewer, dose), (300, 27, 0.into()));
+}
+
 /// A study of controls alone generates nothing, and so checks and shows nothing; its real images
 /// are those of other studies.
 #[test]

@@ -330,8 +330,8 @@ pub struct Experiment {
     pub n: Vec<usize>,
     /// What is compared with real images only, one or more: synthetic images by a strategy
     /// (`text-to-image`, `inpaint`, `in-then-outpaint`; with `@` and a name by a variant of the
-    /// generator; with `+` and a name in a use), or a control (`reseeded`, `equal-steps`, `duplicate`, `pool`). Without a
-    /// strategy in any experiment nothing is generated.
+    /// generator; with `+` and a name in a use), or a control (`reseeded`, `equal-steps`, `equal-passes`,
+    /// `duplicate`, `pool`). Without a strategy in any experiment nothing is generated.
     pub arms: Vec<Arm>,
     /// Synthetic images per real image, one value or more, each 1 or more; what controls add or
     /// repeat is counted like them. Real images only, dose 0, is always an arm.

@@ -77,7 +77,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             study.toml:1:1: `title` is a table; a string is expected
             study.toml:1:1: `images` is an array of tables; a table is expected
             study.toml:1:8: `goal`: unknown variant `reprot`, expected `base` or `report`
-            study.toml:2:8: `experiment.arms`: no arm is called `outpaint`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator, then `+` and a name for a use
+            study.toml:2:8: `experiment.arms`: no arm is called `outpaint`; arms are `real`, `reseeded`, `equal-steps`, `equal-passes`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator, then `+` and a name for a use
             study.toml:2:13: `generator.dreambooth.steps_by_class.psoriasis`: invalid type: string "more", expected a whole number
             study.toml:2:8: `generator.variants.lora` is a whole number; a table is expected
             study.toml:2:1: unknown key `generator.variants.lora.dreambooth.step`; the nearest known key is `generator.variants.lora.dreambooth.steps`
@@ -92,7 +92,7 @@ fn values_of_another_type_are_refused_where_they_stand() {
             --set classifier.epochs=many: `classifier.epochs` is a string; a whole number is expected
             --set classifier.epochs: key=value is expected
             --set classifier.epochs=: `classifier.epochs` is a string; a whole number is expected
-            --set experiment.arms=["all"]: `experiment.arms`: no arm is called `all`; arms are `real`, `reseeded`, `equal-steps`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator, then `+` and a name for a use
+            --set experiment.arms=["all"]: `experiment.arms`: no arm is called `all`; arms are `real`, `reseeded`, `equal-steps`, `equal-passes`, `duplicate`, `pool`, and `text-to-image`, `inpaint` and `in-then-outpaint`, with `@` and a name for a variant of the generator, then `+` and a name for a use
             study.toml:2:8: `experiment.arms` has "inpaint@lora": there is no `generator.variants.lora`
         "#]],
     );
@@ -118,6 +118,7 @@ fn values_out_of_range_are_refused_by_full_name() {
                 "[experiment]\narms = [\"reseeded\", \"real\", \"equal-steps\", \"pool\"]\nn = [64]",
                 &[],
             ),
+            ("[experiment]\narms = [\"equal-passes\"]\n[classifier]\nsteps_per_epoch = 0", &[]),
             ("[transforms]\nflip = 1.5\nzoom = 0.5", &["transforms.probability=nan"]),
             ("[generator]\nprompt = \"a skin disease\"", &[]),
             ("[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\nacne = 3", &[]),
@@ -228,6 +229,7 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:2:8: `experiment.arms` has "real": `real` is always there and not named
             study.toml:2:8: `experiment.arms` has "equal-steps", but with classifier.steps_per_epoch = 12 every arm is trained for the same steps: leave it out, or set classifier.steps_per_epoch to 0
             study.toml:2:8: `experiment.arms` has "pool", but at n = 64 the pool of 64 has no further images: leave it out, or take a smaller n or a larger images.pool
+            study.toml:2:8: `experiment.arms` has "equal-passes", but with classifier.steps_per_epoch = 0 every arm is shown each image as often: leave it out, or set classifier.steps_per_epoch
             study.toml:2:8: `transforms.flip` is 1.5; allowed: a probability, 0 to 1
             --set transforms.probability=nan: `transforms.probability` is nan; allowed: a probability, 0 to 1
             study.toml:3:8: `transforms.zoom` is 0.5; allowed: 1 or more

@@ -116,6 +116,13 @@ fn controls(study: &Study, key: &str, experiment: &Experiment, rules: &mut Rules
         );
         rules.refuse(&arms, message);
     }
+    if experiment.arms.contains(&Arm::Control(Control::EqualPasses)) && steps == 0 {
+        let message = format!(
+            "`{arms}` has \"equal-passes\", but with classifier.steps_per_epoch = 0 every arm is shown \
+             each image as often: leave it out, or set classifier.steps_per_epoch"
+        );
+        rules.refuse(&arms, message);
+    }
     let (most, pool) = (experiment.n.iter().max().copied().unwrap_or(0), study.images.pool);
     if experiment.arms.contains(&Arm::Control(Control::Pool)) && most == pool {
         let message = format!(
