@@ -134,7 +134,28 @@ pub enum Rule {
         /// Which part of the classifier is trained.
         regime: Regime,
     },
+    /// Real only is less accurate on the images of one pair of skin types than on those of another,
+    /// and the gain there, a mean over arms, is larger.
+    SkinTypeGapNarrows {
+        /// Arms, one or more.
+        arms: Vec<Arm>,
+        /// The pair that is behind: 12, 34 or 56.
+        behind: String,
+        /// The pair that is ahead of it.
+        ahead: String,
+        /// Real images per class.
+        n: usize,
+        /// Synthetic images per real image.
+        dose: usize,
+        /// Whether training images are transformed.
+        transforms: bool,
+        /// Which part of the classifier is trained.
+        regime: Regime,
+    },
 }
+
+/// Pairs of skin types.
+const PAIRS: [&str; 3] = ["12", "34", "56"];
 
 /// Held-out images that an accuracy is measured on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,6 +260,12 @@ fn counts(n: &[usize]) -> String {
     format!("n = {}", n.join(" or "))
 }
 
+/// "5 and 6" of a pair of skin types, 56.
+fn types(pair: &str) -> String {
+    let (first, second) = pair.split_at_checked(1).unwrap_or((pair, ""));
+    format!("{first} and {second}")
+}
+
 fn names(arms: &[Arm]) -> String {
     arms.iter().map(Arm::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -285,6 +312,41 @@ impl Rule {
                  types",
                 names(arms)
             ),
+            Self::SkinTypeGapNarrows { arms, behind, ahead, n, dose, .. } => format!(
+                "at n = {n}, real only is less accurate on skin types {} than on {}, and the mean gain \
+                 of {} at dose {dose} is larger there",
+                types(behind),
+                types(ahead),
+                names(arms)
+            ),
+        }
+    }
+
+    /// What is wrong with the rule itself, whatever the experiment: it asks nothing.
+    pub fn flaw(&self, classes: &[String]) -> Option<String> {
+        let empty = match self {
+            Self::Gains { arms, n, .. } => arms.is_empty() || n.is_empty(),
+            Self::Saturates { to, .. } => to.is_empty(),
+            Self::Shrinks { arms, .. }
+            | Self::RealsGainMore { arms, .. }
+            | Self::RatingsPredictGains { arms, .. }
+            | Self::SkinTypesGain { arms, .. }
+            | Self::SkinTypeGapNarrows { arms, .. } => arms.is_empty(),
+            Self::ClassGainsMost { .. } => false,
+        };
+        match self {
+            _ if empty => Some("an empty list, which needs one value or more".to_owned()),
+            Self::ClassGainsMost { class, .. } if !classes.contains(class) => {
+                Some(format!("{class:?}, which is none of images.classes"))
+            }
+            Self::SkinTypeGapNarrows { behind, ahead, .. } => {
+                let unknown = [behind, ahead].into_iter().find(|of| !PAIRS.contains(&of.as_str()));
+                match unknown {
+                    Some(pair) => Some(format!("{pair:?}, which is none of {}", PAIRS.join(", "))),
+                    None => (behind == ahead).then(|| format!("{behind:?} twice")),
+                }
+            }
+            _ => None,
         }
     }
 
@@ -320,7 +382,8 @@ impl Rule {
             | Self::RealsGainMore { dose, transforms, regime, .. }
             | Self::ClassGainsMost { dose, transforms, regime, .. }
             | Self::RatingsPredictGains { dose, transforms, regime, .. }
-            | Self::SkinTypesGain { dose, transforms, regime, .. } => {
+            | Self::SkinTypesGain { dose, transforms, regime, .. }
+            | Self::SkinTypeGapNarrows { dose, transforms, regime, .. } => {
                 At { dose, transforms, regime }
             }
         }
@@ -372,10 +435,13 @@ impl Rule {
             }
             Self::SkinTypesGain { arms, n, .. } => {
                 let step = |pair: &str| LinearContrast {
-                    name: format!("gain on skin types {} and {}", &pair[..1], &pair[1..]),
+                    name: format!("gain on skin types {}", types(pair)),
                     terms: at.mean_gain(1.0, arms, *n, &Among::SkinTypes(pair.to_owned())),
                 };
-                ["12", "34", "56"].map(step).to_vec()
+                PAIRS.map(step).to_vec()
+            }
+            Self::SkinTypeGapNarrows { arms, behind, ahead, n, .. } => {
+                gap(at, arms, *n, (behind, ahead))
             }
         }
     }
@@ -391,6 +457,26 @@ fn gains(at: At, arms: &[Arm], n: &[usize]) -> Vec<LinearContrast> {
         }));
     }
     contrasts
+}
+
+/// How far real only is behind on one of two pairs of skin types, and how much more is gained there.
+fn gap(at: At, arms: &[Arm], n: usize, (behind, ahead): (&str, &str)) -> Vec<LinearContrast> {
+    let among = |pair: &str| Among::SkinTypes(pair.to_owned());
+    let real =
+        |(weight, pair)| Term { weight, design: at.design(&Arm::Real, n), among: among(pair) };
+    let mut narrowed = at.mean_gain(1.0, arms, n, &among(behind));
+    narrowed.extend(at.mean_gain(-1.0, arms, n, &among(ahead)));
+    let [low, high] = [behind, ahead].map(types);
+    vec![
+        LinearContrast {
+            name: format!("real only on skin types {high} less on {low}"),
+            terms: [(1.0, ahead), (-1.0, behind)].map(real).to_vec(),
+        },
+        LinearContrast {
+            name: format!("gain on skin types {low} less gain on {high}"),
+            terms: narrowed,
+        },
+    ]
 }
 
 fn difference(one: Design, other: Design) -> Vec<Term> {

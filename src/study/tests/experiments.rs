@@ -43,8 +43,8 @@ fn experiments_and_claims_are_about_classifiers_that_are_trained() {
         ],
         expect![[r#"
             study.toml:7:31: `claims.c1.rule` is about n = 16, inpaint x 10, transforms, of which the experiment has no classifiers: its arm and dose, n, transforms and regime have to be among the experiment's
-            study.toml:7:57: `claims.c1.rule`: "acne" is none of images.classes
-            study.toml:7:34: `claims.c1.rule` has an empty list: it needs one value or more
+            study.toml:7:57: `claims.c1.rule` has "acne", which is none of images.classes
+            study.toml:7:34: `claims.c1.rule` has an empty list, which needs one value or more
             study.toml:6:14: `claims.c1.experiment` is "dose"; experiments are `sweep`
             study.toml:5:9: `claims.c1.fixed` is "soon"; allowed: the day on which the rule was fixed, as 2026-11-28
             study.toml:7:73: `claims.c1.rule.margin` is -0.1; allowed: 0 or more

@@ -71,23 +71,8 @@ pub(super) fn claim(study: &Study, name: &str, claim: &Claim, rules: &mut Rules)
 }
 
 fn rule(study: &Study, key: &str, rule: &Rule, known: &BTreeSet<Design>, rules: &mut Rules) {
-    let empty = match rule {
-        Rule::Gains { arms, n, .. } => arms.is_empty() || n.is_empty(),
-        Rule::Saturates { to, .. } => to.is_empty(),
-        Rule::Shrinks { arms, .. }
-        | Rule::RealsGainMore { arms, .. }
-        | Rule::RatingsPredictGains { arms, .. }
-        | Rule::SkinTypesGain { arms, .. } => arms.is_empty(),
-        Rule::ClassGainsMost { .. } => false,
-    };
-    if empty {
-        rules.refuse(key, format!("`{key}` has an empty list: it needs one value or more"));
-        return;
-    }
-    if let Rule::ClassGainsMost { class, .. } = rule
-        && !study.images.classes.contains(class)
-    {
-        rules.refuse(key, format!("`{key}`: {class:?} is none of images.classes"));
+    if let Some(flaw) = rule.flaw(&study.images.classes) {
+        rules.refuse(key, format!("`{key}` has {flaw}"));
         return;
     }
     let test = rule.test(&study.images.classes);

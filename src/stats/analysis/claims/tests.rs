@@ -135,6 +135,36 @@ const PLANTED: &[(&str, Truth, Truth)] = &[
             _ => 0.5,
         },
     ),
+    (
+        "is = \"skin-type-gap-narrows\"\narms = [\"inpaint\"]\nbehind = \"56\"\nahead = \"12\"\nn = 4\ndose = 10",
+        |design, _, fst| match (design.dose, fst) {
+            (10, _) => 0.7,
+            (_, 5..) => 0.45,
+            _ => 0.65,
+        },
+        // It grows.
+        |design, _, fst| match (design.dose, fst) {
+            (10, 5..) => 0.4,
+            (10, _) => 0.8,
+            (_, 5..) => 0.45,
+            _ => 0.65,
+        },
+    ),
+    (
+        // Nobody was behind.
+        "is = \"skin-type-gap-narrows\"\narms = [\"inpaint\"]\nbehind = \"56\"\nahead = \"12\"\nn = 4\ndose = 10",
+        |design, _, fst| match (design.dose, fst) {
+            (10, _) => 0.7,
+            (_, 5..) => 0.5,
+            _ => 0.65,
+        },
+        |design, _, fst| match (design.dose, fst) {
+            (10, 5..) => 0.75,
+            (10, _) => 0.5,
+            (_, 5..) => 0.65,
+            _ => 0.5,
+        },
+    ),
 ];
 
 #[test]
