@@ -5,6 +5,7 @@ mod backbones;
 mod bombs;
 mod cases;
 mod chain;
+mod cluster;
 mod disk;
 mod experiments;
 mod hub;

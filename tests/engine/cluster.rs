@@ -4,106 +4,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::elsewhere::{Cluster, Run, inside, is_alive, until, waiting};
+use crate::elsewhere::{Cluster, Run, inside, until, waiting};
+use crate::real::Slurm;
 use crate::toy::{self, Toy, ToyTask};
 
 pub const TESTS: &[(&str, fn())] = &[("a_real_cluster_gives_what_children_give", a_real_cluster)];
-
-/// A Slurm of this test's own. Dropped, it is ended and removed.
-struct Slurm {
-    folder: PathBuf,
-    _parent: tempfile::TempDir,
-}
-
-impl Slurm {
-    /// With two nodes; or why that can't be.
-    fn start() -> Result<Self, String> {
-        // On the disk: a file system in memory is no other than what clusters share.
-        let parent = tempfile::tempdir().unwrap();
-        let slurm = Self { folder: parent.path().join("s"), _parent: parent };
-        // Ports of this process's own: suites may run side by side.
-        let port = 20_000 + std::process::id() % 2_000 * 4;
-        let folder = slurm.folder.display().to_string();
-        let up = slurm.script("up.sh").args([&folder, &port.to_string(), "2"]).output().unwrap();
-        let said = String::from_utf8_lossy(&up.stdout).trim().to_owned();
-        match up.status.code() {
-            Some(0) => Ok(slurm),
-            Some(77) => Err(said),
-            _ => panic!("the cluster does not start: {said} {up:?}"),
-        }
-    }
-
-    fn script(&self, name: &str) -> Command {
-        let mut command = Command::new("bash");
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slurm").join(name));
-        command
-    }
-
-    fn config(&self) -> PathBuf {
-        self.folder.join("slurm.conf")
-    }
-
-    /// What a command of Slurm says.
-    fn says(&self, words: &[&str]) -> String {
-        let mut command = Command::new(words[0]);
-        let output = command.args(&words[1..]).env("SLURM_CONF", self.config()).output().unwrap();
-        assert!(output.status.success(), "{words:?}: {output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// The states and nodes of all jobs, a line each.
-    fn jobs(&self) -> Vec<String> {
-        let jobs = self.says(&["squeue", "-h", "-r", "-t", "all", "-o", "%F_%K %T %N"]);
-        jobs.lines().map(str::to_owned).collect()
-    }
-
-    /// A job that runs, with its node.
-    fn running(&self) -> Option<(String, String)> {
-        let jobs = self.jobs();
-        let job = jobs.iter().find(|job| job.contains(" RUNNING "))?;
-        let mut words = job.split(' ');
-        Some((words.next()?.to_owned(), words.nth(1)?.to_owned()))
-    }
-
-    /// Brings all nodes back that are down.
-    fn resume(&self) {
-        until("all nodes", || {
-            // It refuses for those that are up.
-            let mut resume = Command::new("scontrol");
-            resume.args(["update", "nodename=n[1-2]", "state=resume"]);
-            resume.env("SLURM_CONF", self.config()).output().unwrap();
-            let states = self.says(&["sinfo", "-h", "-N", "-p", "main", "-o", "%T"]);
-            states.lines().filter(|state| ["idle", "mixed", "allocated"].contains(state)).count()
-                == 2
-        });
-    }
-
-    fn restart_controller(&self, signal: Signal) {
-        let file = self.folder.join("slurmctld.pid");
-        let pid: i32 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
-        let pid = Pid::from_raw(pid).unwrap();
-        kill_process(pid, signal).unwrap();
-        until("the controller's end", || !is_alive(pid));
-        // It is its own daemon; what it says is in its log.
-        self.says(&["slurmctld"]);
-        until("the controller", || {
-            let mut ping = Command::new("scontrol");
-            let ping = ping.arg("ping").env("SLURM_CONF", self.config()).output().unwrap();
-            String::from_utf8_lossy(&ping.stdout).contains("is UP")
-        });
-    }
-}
-
-impl Drop for Slurm {
-    fn drop(&mut self) {
-        let _ = self.script("down.sh").arg(&self.folder).status();
-    }
-}
 
 /// A workspace whose runs use this Slurm and no fake one.
 struct Real<'a> {
@@ -133,7 +42,7 @@ impl<'a> Real<'a> {
 }
 
 fn a_real_cluster() {
-    let slurm = match Slurm::start() {
+    let slurm = match Slurm::start(4) {
         Ok(slurm) => slurm,
         Err(why) => {
             println!("skipped: {why}; .ci/run installs slurmctld, slurmd, slurm-client and munge");

@@ -7,12 +7,12 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
 use crate::command_line::{Workspace, files, pid};
+pub use crate::real::{HANGS, is_alive, until};
 use crate::toy::{Toy, ToyTask};
 
 pub const TESTS: &[(&str, fn())] = &[
@@ -31,9 +31,6 @@ pub const TESTS: &[(&str, fn())] = &[
     ("an_interrupt_ends_commands", an_interrupt_ends_commands),
     ("profiles_are_asked_for_and_checked", profiles_are_asked_for_and_checked),
 ];
-
-/// A run ends well before this, or it hangs.
-const HANGS: Duration = Duration::from_secs(60);
 
 /// A workspace beside a cluster.
 pub struct Cluster {
@@ -249,22 +246,6 @@ impl Ended {
     pub fn says(&self, code: i32, text: &str) {
         assert!(self.code == Some(code) && self.stderr.contains(text), "{text}: {self:?}");
     }
-}
-
-/// Waits for something that comes about in well under a minute.
-#[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let clock = Instant::now();
-    while !is_so() {
-        assert!(clock.elapsed() < HANGS, "{what} does not come about");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Whether a process runs. One that has ended and that nobody waits for does not.
-pub fn is_alive(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    stat.is_ok_and(|stat| !stat.rsplit(") ").next().unwrap_or_default().starts_with('Z'))
 }
 
 /// The toy study, run by children.

@@ -10,6 +10,8 @@ mod faults;
 mod jobs;
 mod queue;
 mod read_only;
+#[path = "../slurm/real.rs"]
+mod real;
 mod runs;
 mod share;
 mod torture;

@@ -1,9 +1,9 @@
 #!/bin/bash
-# up.sh FOLDER PORT NODES: a throw-away Slurm on this machine, for tests: munged, slurmctld and NODES slurmd's, as root and
-# without systemd. All that they write is below FOLDER, which must not be there; clients need SLURM_CONF=FOLDER/slurm.conf.
+# up.sh FOLDER PORT NODES CORES: a throw-away Slurm on this machine, for tests: munged, slurmctld and NODES slurmd's that claim
+# CORES cores each, as root and without systemd. All that they write is below FOLDER, which must not be there; clients need SLURM_CONF=FOLDER/slurm.conf.
 # Ends with 77 and says why where it cannot be.
 set -eu
-folder=$1 port=$2 nodes=$3
+folder=$1 port=$2 nodes=$3 cores=$4
 if [ "$(id -u)" != 0 ]; then echo "a Slurm of one's own needs root"; exit 77; fi
 for program in munged slurmctld slurmd sbatch; do
     if ! command -v $program >/dev/null; then echo "$program is not installed"; exit 77; fi
@@ -47,7 +47,7 @@ SlurmdTimeout=10
 KillWait=2
 ReturnToService=2
 MailProg=/bin/true
-NodeName=n[1-$nodes] NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1))-$((port + nodes)) CPUs=4 RealMemory=1000 State=UNKNOWN
+NodeName=n[1-$nodes] NodeHostname=$host NodeAddr=127.0.0.1 Port=$((port + 1))-$((port + nodes)) CPUs=$cores RealMemory=1000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=60 DefaultTime=10 PriorityTier=1
 PartitionName=urgent Nodes=ALL MaxTime=60 DefaultTime=10 PriorityTier=9
 END
