@@ -37,6 +37,15 @@ pub struct Member {
     pub name: String,
     pub doc: String,
     pub of: String,
+    /// The name that serde's `rename` gives it.
+    pub renamed: Option<String>,
+}
+
+impl Member {
+    /// A variant as study files write it.
+    pub fn value(&self) -> String {
+        self.renamed.clone().unwrap_or_else(|| kebab(&self.name))
+    }
 }
 
 pub type Types = BTreeMap<String, Type>;
@@ -118,14 +127,14 @@ fn meaning(types: &Types, field: &Member, default: &Item, missing: &mut Vec<Stri
     };
     let mut text = field.doc.clone();
     for variant in &listed.members {
-        let value = kebab(&variant.name);
+        let value = variant.value();
         if variant.doc.is_empty() {
             missing.push(format!("{inner}::{}", variant.name));
         }
         write!(text, "<br>`{value}`: {}", variant.doc).unwrap();
     }
     if let Some(default) = default.as_str() {
-        let is_default = |variant: &Member| kebab(&variant.name) == default;
+        let is_default = |variant: &Member| variant.value() == default;
         assert!(listed.members.iter().any(is_default), "{default} is no {inner}");
     }
     text
@@ -196,7 +205,18 @@ fn member(tokens: &[TokenTree]) -> Member {
         name: name.expect("a member has a name"),
         doc: documentation(tokens),
         of: of.iter().cloned().collect::<TokenStream>().to_string(),
+        renamed: tokens.iter().find_map(renamed),
     }
+}
+
+/// The name in an attribute `serde(rename = "...")`.
+fn renamed(tree: &TokenTree) -> Option<String> {
+    let TokenTree::Group(attribute) = tree else { return None };
+    let attribute: Vec<TokenTree> = attribute.stream().into_iter().collect();
+    let [TokenTree::Ident(serde), TokenTree::Group(inner)] = &attribute[..] else { return None };
+    let inner: Vec<TokenTree> = inner.stream().into_iter().collect();
+    let [TokenTree::Ident(key), _, TokenTree::Literal(name)] = &inner[..] else { return None };
+    (*serde == "serde" && *key == "rename").then(|| unquoted(name))
 }
 
 /// The text of the `#[doc = "..."]` attributes among `tokens`, on one line.
@@ -235,6 +255,7 @@ fn types_are_read_with_their_documentation() {
         name: name.to_owned(),
         doc: doc.to_owned(),
         of: of.to_owned(),
+        renamed: None,
     };
     let fields = vec![
         member("count", "How many.", "usize"),
@@ -243,6 +264,10 @@ fn types_are_read_with_their_documentation() {
     let expected = Type { doc: "A \"sample\".".to_owned(), members: fields };
     assert_eq!(describe(source.parse().unwrap()), Some(expected));
     assert_eq!(describe("fn f() {}".parse().unwrap()), None);
+    let renamed =
+        "enum Set { #[serde(rename = \"pad-ufes-20\")] PadUfes20, Ddi, }".parse().unwrap();
+    let values = describe(renamed).unwrap().members.iter().map(Member::value).collect::<Vec<_>>();
+    assert_eq!(values, ["pad-ufes-20", "ddi"]);
     assert_eq!(
         ["F32", "VPrediction", "Fitzpatrick17k"].map(kebab),
         ["f32", "v-prediction", "fitzpatrick17k"]

@@ -4,7 +4,7 @@
 use expect_test::expect_file;
 use serde_json::{Map, Value, json};
 
-use crate::keys::{Member, Types, is_enum, kebab, read_types};
+use crate::keys::{Member, Types, is_enum, read_types};
 
 /// Types that a study file writes as a string, whatever they are in the code.
 const STRINGS: [&str; 2] = ["String", "Arm"];
@@ -92,8 +92,7 @@ fn of_type(types: &Types, of: &str, around: &[(&str, &str)]) -> Value {
         name if OF_MANY_FORMS.contains(&name) => json!({ "type": "object" }),
         name => match types.get(name) {
             Some(listed) if is_enum(listed) => {
-                let value = |variant: &Member| kebab(&variant.name);
-                json!({ "enum": listed.members.iter().map(value).collect::<Vec<_>>() })
+                json!({ "enum": listed.members.iter().map(Member::value).collect::<Vec<_>>() })
             }
             Some(_) => {
                 reference(name, around).unwrap_or_else(|| object(types, name, &Value::Null, around))

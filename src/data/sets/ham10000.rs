@@ -13,8 +13,7 @@ use crate::data::catalogue::{
 /// The table's file name.
 const ANNOTATIONS: &str = "HAM10000_metadata.csv";
 /// The published table's columns beside the lesion; its later versions have `dataset`.
-const COLUMNS: [&str; 7] =
-    ["image_id", "dx", "dx_type", "age", "sex", "localization", "dataset"];
+const COLUMNS: [&str; 7] = ["image_id", "dx", "dx_type", "age", "sex", "localization", "dataset"];
 /// What the table calls a class, the class's name, whether it is malignant, and its pictures in the
 /// published set. Among actinic keratoses are carcinomas in situ, so the class says neither.
 const CLASSES: [(&str, &str, Option<bool>, usize); 7] = [
@@ -64,7 +63,8 @@ pub fn catalogue(
     let places = files.iter().rev().map(|path| (stem(path), path)).collect::<BTreeMap<_, _>>();
     let mut lines = Lines::default();
     let record = |row: Row<'_>| {
-        let name = row.value(image, "the name of a picture, without a folder,", value::file_name)?;
+        let name =
+            row.value(image, "the name of a picture, without a folder,", value::file_name)?;
         let id = id_of(name);
         lines.add(&row, &id)?;
         let (label, malignant) =

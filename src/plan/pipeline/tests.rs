@@ -232,7 +232,7 @@ fn a_control_differs_from_real_only_by_its_seed() {
 fn equal_passes_show_real_images_as_often_as_beside_synthetic_ones() {
     let graph = planned(&["experiment.arms=[\"text-to-image\", \"equal-passes\"]"]);
     let of_arm = |arm: &str| {
-        let named = |task: &&Task| task.label.contains(&format!("/{arm}/"));
+        let named = |task: &&Task| task.label.contains(&format!("/{arm}-x10/"));
         let found = of_kind(&graph, kinds::Classifier::KIND.name).find(named).unwrap();
         let count = |key: &str| found.params["training"][key].as_u64().unwrap();
         (count("epochs") * count("steps_per_epoch"), found.params["images"]["dose"].clone())

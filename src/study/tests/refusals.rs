@@ -122,10 +122,8 @@ fn values_out_of_range_are_refused_by_full_name() {
             ("[transforms]\nflip = 1.5\nzoom = 0.5", &["transforms.probability=nan"]),
             ("[generator]\nprompt = \"a skin disease\"", &[]),
             ("[generator.dreambooth.steps_by_class]\n\"lichen planus\" = 3\nacne = 3", &[]),
-            (
-                "[generator.variants]\n\"a/b\" = { prompt = \"{label}\" }\nlora.dreambooth.lora.alpha = 0.0",
-                &[],
-            ),
+            ("generator.variants.\"a/b\".prompt = \"{label}\"", &[]),
+            ("generator.variants.lora.dreambooth.lora.alpha = 0.0", &[]),
             ("[generator.variants]\nlora.variants.more = {}", &[]),
             ("", &["generator.dreambooth.prior.weight=0"]),
             ("goal = \"base\"", &[]),

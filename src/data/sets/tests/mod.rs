@@ -287,10 +287,17 @@ fn ham10000_is_found_by_names_without_endings() {
         let Record { id, file, label, fst, malignant, patient, .. } = record;
         format!("{id} {file} {label} {fst} {malignant:?} {patient}")
     });
-    expect![[r#""#]].assert_eq(&shown.collect::<Vec<_>>().join("\n"));
+    expect![[r#"
+        ISIC_0000001 part_1/ISIC_0000001.jpg nevus 0 Some(false) HAM_1
+        ISIC_0000002 part_2/ISIC_0000002.jpg nevus 0 Some(false) HAM_1
+        ISIC_0000003 ISIC_0000003.jpg actinic keratosis 0 None HAM_2"#]]
+    .assert_eq(&shown.collect::<Vec<_>>().join("\n"));
     assert_eq!(set.notes.len(), 7, "{:?}", set.notes);
     let error = read("\nHAM_1,ISIC_0000001,melanoma,histo,45.0,male,back,rosendahl").unwrap_err();
-    expect![[r#""#]].assert_eq(&error.to_string());
+    expect![[
+        r#"`a.csv`, line 2: `dx` is "melanoma"; akiec, bcc, bkl, df, mel, nv or vasc expected"#
+    ]]
+    .assert_eq(&error.to_string());
 }
 
 /// 656 rows as the published table has them, by counts.
