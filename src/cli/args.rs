@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use crate::cli::place::{Device, Folder, Place, Which};
 use crate::cli::share_args::{ExportRun, Import, Pull, Push, Remote, Shared};
+use crate::cli::units::Bytes;
 use crate::exec::Gpus;
 
 const EXIT_CODES: &str = "\
@@ -141,6 +142,10 @@ pub(super) struct Reproduce {
     /// says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub jobs: Option<u32>,
+    /// Memory that tasks which run at once may need together, such as 20G; one that needs more runs
+    /// alone [default: nine tenths of what this machine, container or job has]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
     /// The GPUs that tasks get with --device cuda, one task a GPU: 0,2-3, or UUIDs [default: all that
     /// CUDA_VISIBLE_DEVICES leaves]
     #[arg(long, value_name = "LIST")]

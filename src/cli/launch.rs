@@ -40,6 +40,7 @@ pub(super) fn options(
         gpus,
         place,
         cores,
+        memory: arguments.memory.map_or_else(exec::memory, |memory| memory.0),
         keep_going: arguments.keep_going,
         worker: worker_arguments(root)?,
         interrupt: interrupt()?,

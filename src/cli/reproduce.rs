@@ -238,6 +238,7 @@ pub(super) fn check(pipeline: &Pipeline, arguments: &Check) -> Result<Exit> {
         which: which.clone(),
         out: None,
         jobs: None,
+        memory: None,
         gpus: None,
         executor: Executor::Local,
         profile: None,

@@ -1,11 +1,11 @@
-//! How long tasks took in earlier runs.
+//! What tasks took in earlier runs.
 
 use std::collections::HashMap;
 
 use crate::id::Key;
-use crate::store::Store;
+use crate::store::{Cost, Store};
 
-/// So many receipts of a kind are read: enough to know its pace, and few enough that a run with
+/// So many receipts of a kind are read: enough to know its pace and its memory, and few enough that a run with
 /// nothing to do is not slowed.
 const OF_A_KIND: usize = 10;
 
@@ -16,12 +16,11 @@ pub(super) struct Earlier {
 }
 
 impl Earlier {
-    /// The wall time of a task of `kind` that is done, over all its attempts; none where enough of
-    /// its kind were read.
-    pub fn seconds(&mut self, kind: &'static str, key: &Key, store: &Store) -> Option<f64> {
+    /// What a task of `kind` that is done took; none where enough of its kind were read.
+    pub fn cost(&mut self, kind: &'static str, key: &Key, store: &Store) -> Option<Cost> {
         let read = self.read.entry(kind).or_default();
         *read += 1;
         let receipt = (*read <= OF_A_KIND).then(|| store.receipt(key).ok().flatten()).flatten();
-        receipt.map(|receipt| receipt.cost.wall_s)
+        receipt.map(|receipt| receipt.cost)
     }
 }

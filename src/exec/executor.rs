@@ -20,6 +20,11 @@ pub(super) trait Executor {
     /// What happened since, waiting for it `limit` at most.
     fn wait(&mut self, limit: Duration) -> Result<Vec<Note>, ExecError>;
 
+    /// The most memory that a running task has had so far, in bytes; none where that is not known.
+    fn peak_memory(&self, _id: TaskId) -> Option<u64> {
+        None
+    }
+
     /// The task's result is there, from whichever attempt: nothing more is told of it.
     fn forget(&mut self, id: TaskId);
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::exec::protocol::Commit;
@@ -40,11 +40,36 @@ fn gpu_models_in(driver: &Path) -> Option<String> {
 
 /// The most resident memory that this process has had, in bytes.
 pub(super) fn peak_memory() -> u64 {
-    let text = field("/proc/self/status", "VmHWM").unwrap_or_default();
-    text.split_whitespace()
-        .next()
-        .and_then(|kib| kib.parse::<u64>().ok())
-        .map_or(0, |kib| kib * 1024)
+    peak_memory_of("self")
+}
+
+/// The same of the process of this name in /proc.
+pub(super) fn peak_memory_of(process: &str) -> u64 {
+    kib(Path::new("/proc").join(process).join("status"), "VmHWM").unwrap_or(0)
+}
+
+/// Bytes of memory that this process and its children may have: what the machine has, or less where a
+/// control group (a container, a job of a cluster) has a limit.
+pub(super) fn memory() -> Option<u64> {
+    let limits = control_groups().into_iter().filter_map(|folder| {
+        let text = fs::read_to_string(folder.join("memory.max")).ok()?;
+        text.trim().parse::<u64>().ok()
+    });
+    limits.chain(kib("/proc/meminfo", "MemTotal")).min()
+}
+
+/// The folders of this process's control group and those above it.
+fn control_groups() -> Vec<PathBuf> {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
+    let root = Path::new("/sys/fs/cgroup");
+    Path::new(&own).ancestors().map(|group| root.join(group)).collect()
+}
+
+/// A number of KiB that a file in /proc has under a name, in bytes.
+fn kib(path: impl AsRef<Path>, name: &str) -> Option<u64> {
+    let text = field(path, name)?;
+    text.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 /// Seconds of user and system time of this process, all its threads together.
@@ -108,5 +133,6 @@ mod tests {
     fn this_process_uses_memory_and_time() {
         assert!(peak_memory() > 100_000, "{}", peak_memory());
         assert!(cpu_seconds() >= 0.0);
+        assert!(memory().unwrap() > peak_memory());
     }
 }

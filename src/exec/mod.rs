@@ -55,6 +55,9 @@ pub struct Options {
     /// The GPUs that tasks which compute on one get, one task a GPU. Empty: one task at a time has
     /// the one that CUDA finds first.
     pub gpus: Vec<String>,
+    /// Bytes of memory that running tasks may have together, by what their kinds state and have
+    /// taken before. A task that needs more runs alone.
+    pub memory: u64,
     /// Start what does not depend on a failed task, instead of nothing more.
     pub keep_going: bool,
     /// The arguments that make this program a worker: it then has to call [`serve`].
@@ -74,6 +77,12 @@ pub fn cores() -> usize {
         .and_then(|text| text.parse::<usize>().ok())
         .filter(|count| *count > 0);
     asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into))
+}
+
+/// Bytes of memory that tasks may have together unless a user says otherwise: nine tenths of what
+/// this process may have; no limit where that is not known.
+pub fn memory() -> u64 {
+    machine::memory().map_or(u64::MAX, |bytes| bytes / 10 * 9)
 }
 
 /// How a run came out.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::exec::executor::{End, Executor, Note};
 use crate::exec::gpus::VISIBLE;
 use crate::exec::protocol::{Cause, Message, Order};
-use crate::exec::{ExecError, log};
+use crate::exec::{ExecError, log, machine};
 use crate::plan::TaskId;
 
 /// What the thread that reads a worker's stdout passes on.
@@ -72,6 +72,11 @@ impl Executor for Children {
         let first = self.heard.1.recv_timeout(limit).ok();
         let note = first.map(|heard| self.note(heard)).transpose()?.flatten();
         Ok(note.into_iter().collect())
+    }
+
+    fn peak_memory(&self, id: TaskId) -> Option<u64> {
+        let worker = self.running.get(&id)?;
+        Some(machine::peak_memory_of(&worker.child.id().to_string()))
     }
 
     fn forget(&mut self, id: TaskId) {

@@ -13,9 +13,23 @@ pub(super) struct Queue {
     jobs: usize,
     /// GPUs, each with room for one task.
     gpus: usize,
-    /// Longest first, then in the order of ids; whether the task computes on a GPU.
-    ready: BTreeMap<(Reverse<u64>, TaskId), bool>,
+    /// Bytes of memory that running tasks may have together.
+    memory: u64,
+    /// Longest first, then in the order of ids.
+    ready: BTreeMap<(Reverse<u64>, TaskId), Needs>,
     running: HashMap<TaskId, Running>,
+    /// Memory taken for each byte stated, the most of any task of a kind that has ended, or that
+    /// was seen to run.
+    taken: HashMap<&'static str, f64>,
+}
+
+/// What a task needs beside threads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Needs {
+    pub kind: &'static str,
+    pub on_gpu: bool,
+    /// Bytes of memory that its kind states.
+    pub memory: u64,
 }
 
 /// What a running task was given.
@@ -23,6 +37,9 @@ struct Running {
     threads: usize,
     /// The place of its GPU among all.
     gpu: Option<usize>,
+    needs: Needs,
+    /// The most memory that it has been seen to have, in bytes.
+    peak: u64,
 }
 
 /// A task that starts, and what it is given.
@@ -32,16 +49,54 @@ pub(super) struct Start {
     pub threads: usize,
     /// The place of its GPU among all; none of a task of the processor.
     pub gpu: Option<usize>,
+    /// Bytes of memory that it may need.
+    pub memory: u64,
 }
 
 impl Queue {
-    pub fn new(cores: usize, jobs: usize, gpus: usize) -> Self {
-        Self { cores, jobs, gpus, ready: BTreeMap::new(), running: HashMap::new() }
+    pub fn new(cores: usize, jobs: usize, gpus: usize, memory: u64) -> Self {
+        let (ready, running, taken) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+        Self { cores, jobs, gpus, memory, ready, running, taken }
     }
 
     /// Adds a task; `cost` is not negative.
-    pub fn push(&mut self, id: TaskId, cost: f64, on_gpu: bool) {
-        self.ready.insert(rank(id, cost), on_gpu);
+    pub fn push(&mut self, id: TaskId, cost: f64, needs: Needs) {
+        self.ready.insert(rank(id, cost), needs);
+    }
+
+    /// Bytes that a task may need, by what others of its kind took.
+    pub fn memory_of(&self, needs: &Needs) -> u64 {
+        let taken = self.taken.get(needs.kind).copied().unwrap_or(1.0);
+        (needs.memory as f64 * taken) as u64
+    }
+
+    /// Notes what a task took that has ended.
+    pub fn took(&mut self, needs: &Needs, peak: u64) {
+        let share = peak as f64 / needs.memory.max(1) as f64;
+        let taken = self.taken.entry(needs.kind).or_insert(share);
+        *taken = taken.max(share);
+    }
+
+    /// Notes what a task has that runs: at least that much others of its kind may need as well.
+    pub fn has(&mut self, id: TaskId, peak: u64) {
+        let Some(running) = self.running.get_mut(&id) else { return };
+        running.peak = running.peak.max(peak);
+        let needs = running.needs;
+        if peak > self.memory_of(&needs) {
+            self.took(&needs, peak);
+        }
+    }
+
+    /// Those that run.
+    pub fn running(&self) -> impl Iterator<Item = TaskId> {
+        self.running.keys().copied()
+    }
+
+    /// Bytes that nothing running needs; none where nothing runs.
+    fn free_memory(&self) -> Option<u64> {
+        let needs = |running: &Running| self.memory_of(&running.needs).max(running.peak);
+        let needed = self.running.values().map(needs).sum::<u64>();
+        (!self.running.is_empty()).then(|| self.memory.saturating_sub(needed))
     }
 
     /// Takes back a task that has not started.
@@ -49,30 +104,46 @@ impl Queue {
         self.ready.remove(&rank(id, cost));
     }
 
-    /// The task to start: the longest that may run beside those that do.
+    /// The task to start: the longest that may run beside those that do. One that needs more memory
+    /// than there is runs alone.
     pub fn start_next(&mut self) -> Option<Start> {
         let taken = self.running.values().filter_map(|running| running.gpu).collect::<Vec<_>>();
-        let free = (0..self.gpus).find(|gpu| !taken.contains(gpu));
-        let mut startable = self.ready.iter().filter(|(_, on_gpu)| free.is_some() || !**on_gpu);
-        let (&next, &on_gpu) = startable.next().filter(|_| self.running.len() < self.jobs)?;
-        let on_cpu = self.ready.values().filter(|on_gpu| !**on_gpu).count();
-        let on_gpus = (self.ready.len() - on_cpu).min(self.gpus - taken.len());
+        let gpu = (0..self.gpus).find(|gpu| !taken.contains(gpu));
+        let most = self.jobs.saturating_sub(self.running.len());
+        let (mut gpus, mut memory) = (self.gpus - taken.len(), self.free_memory());
+        let (mut next, mut startable) = (None, 0);
+        for (&rank, needs) in &self.ready {
+            if startable == most {
+                break;
+            }
+            let needed = self.memory_of(needs);
+            let fits = memory.is_none_or(|memory| needed <= memory);
+            if !fits || (needs.on_gpu && gpus == 0) {
+                continue;
+            }
+            memory = Some(memory.unwrap_or(self.memory).saturating_sub(needed));
+            gpus -= usize::from(needs.on_gpu);
+            startable += 1;
+            next.get_or_insert((rank, *needs, needed));
+        }
+        let (next, needs, memory) = next?;
         let load = Load {
             cores: self.cores,
             jobs: self.jobs,
             running: self.running.len(),
             busy: self.running.values().map(|running| running.threads).sum(),
-            startable: on_cpu + on_gpus,
+            startable,
         };
-        let start = Start { id: next.1, threads: load.threads(), gpu: free.filter(|_| on_gpu) };
+        let gpu = gpu.filter(|_| needs.on_gpu);
+        let start = Start { id: next.1, threads: load.threads(), gpu, memory };
         self.ready.remove(&next);
-        self.running.insert(start.id, Running { threads: start.threads, gpu: start.gpu });
+        self.running.insert(start.id, Running { threads: start.threads, gpu, needs, peak: 0 });
         Some(start)
     }
 
-    /// Notes that a task runs no more.
-    pub fn end(&mut self, id: TaskId) {
-        self.running.remove(&id);
+    /// Notes that a task runs no more; what it needed, if it ran.
+    pub fn end(&mut self, id: TaskId) -> Option<Needs> {
+        self.running.remove(&id).map(|running| running.needs)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
 use crate::plan::kinds::{Kind, Lineage, Spec};
+use crate::plan::memory::Memory;
 use crate::plan::numerics::Numerics;
 use crate::plan::work::Work;
 use crate::seed::Seed;
@@ -39,6 +40,8 @@ pub struct Task {
     pub seed: Option<Seed>,
     /// Amount of work, which orders the queue (longest first) and weighs the ETA. Not in the key.
     pub work: Work,
+    /// What it may need of memory, which keeps tasks from running beside each other. Not in the key.
+    pub memory: Memory,
 }
 
 /// An input of a task.

@@ -9,6 +9,7 @@ mod graph;
 mod job;
 pub mod kinds;
 mod manifest;
+mod memory;
 mod numerics;
 pub mod pipeline;
 #[cfg(test)]
@@ -20,5 +21,6 @@ pub use graph::{Graph, Input, InputFile, PlanError, Task, TaskId};
 pub(crate) use graph::{distinct_task_inputs, read_task_inputs};
 pub use job::{Halt, InputFileError, Job, Progress};
 pub use manifest::{Change, Manifest, differences};
+pub use memory::Memory;
 pub use numerics::Numerics;
 pub use work::{Unit, Work};

@@ -208,8 +208,9 @@ impl Builder<'_> {
         seed: Option<Seed>,
         work: Work,
     ) -> Result<TaskId, PlanError> {
+        let memory = params.memory(self.study.images.size);
         let params = serde_json::to_value(params).expect("parameters are plain data");
-        self.graph.add(Task { label, kind: &S::KIND, params, inputs, seed, work })
+        self.graph.add(Task { label, kind: &S::KIND, params, inputs, seed, work, memory })
     }
 
     /// The task that does the same already, under the label that it was first asked for by, or a

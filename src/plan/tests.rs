@@ -20,6 +20,7 @@ fn task(label: &str, params: Value) -> Task {
         inputs: Vec::new(),
         seed: None,
         work: Work::about(1.0),
+        memory: Memory::PLAIN,
     }
 }
 

@@ -11,6 +11,7 @@ pub const TESTS: &[(&str, fn())] = &[
     ("idle_cores_go_to_the_tasks_that_can_start", idle_cores_go_to_the_tasks_that_can_start),
     ("a_gpu_has_one_task_at_a_time", a_gpu_has_one_task_at_a_time),
     ("as_many_run_at_once_as_there_are_gpus", as_many_run_at_once_as_there_are_gpus),
+    ("tasks_share_the_memory_that_there_is", tasks_share_the_memory_that_there_is),
     (
         "long_tasks_start_first_and_a_lone_one_gets_all_cores",
         long_tasks_start_first_and_a_lone_one_gets_all_cores,
@@ -90,6 +91,38 @@ fn as_many_run_at_once_as_there_are_gpus() {
         .map(|label| std::fs::read_to_string(place.object(&toy, label)).unwrap());
     assert_eq!(seen[..2], gpus);
     assert!(gpus.contains(&seen[2]), "{}", seen[2]);
+}
+
+/// A toy's kind states 0.2 GB, as every process does, and takes far less: so the first is alone, and
+/// then two run at once.
+fn tasks_share_the_memory_that_there_is() {
+    let toy = || {
+        let task = |(label, cost)| ToyTask {
+            cost,
+            ..ToyTask::new(label, "emit", json!({ "text": label }), &[])
+        };
+        Toy([("a", 3.0), ("b", 2.0), ("c", 1.0)].map(task).into())
+    };
+    let told = |place: &Place, memory| {
+        let ran = place.run_with(&toy(), &Options { memory, ..place.options() });
+        ran.pick(|event| match event {
+            Event::Started { label, threads, .. } => Some(format!("{label} on {threads}")),
+            Event::Finished { label, .. } => Some(format!("{label} ends")),
+            Event::Remark { text } => Some(text.clone()),
+            _ => None,
+        })
+    };
+    let place = Place::new();
+    assert_eq!(told(&place, 300_000_000)[..4], ["a on 4", "a ends", "b on 2", "c on 2"]);
+    let place = Place::new();
+    assert_eq!(
+        told(&place, 150_000_000)[..3],
+        [
+            "a may need 0.2 GB of memory, more than the 0.1 GB that tasks have together here (--memory): it runs alone",
+            "a on 4",
+            "a ends"
+        ]
+    );
 }
 
 fn long_tasks_start_first_and_a_lone_one_gets_all_cores() {

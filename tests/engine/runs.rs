@@ -72,6 +72,7 @@ impl Place {
             place: titrate::exec::Place::Here,
             jobs: 2,
             cores: 4,
+            memory: u64::MAX,
             keep_going: false,
             worker: vec!["worker".into(), "--store".into(), self.root().into()],
             interrupt: Arc::default(),

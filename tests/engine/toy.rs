@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use titrate::exec::{Outputs, StepError};
 use titrate::id::Digest;
 use titrate::plan::kinds::Kind;
-use titrate::plan::{Graph, Input, InputFile, Job, Numerics, Progress, Task, Work};
+use titrate::plan::{Graph, Input, InputFile, Job, Memory, Numerics, Progress, Task, Work};
 use titrate::seed::Seed;
 use titrate::store::{Objects, Store};
 use titrate::study::LoadedStudy;
@@ -77,6 +77,7 @@ impl Toy {
                 inputs,
                 seed: toy.seed.map(Seed::of_study),
                 work: Work::about(toy.cost),
+                memory: Memory::PLAIN,
             })?;
         }
         Ok(graph)

@@ -131,6 +131,10 @@ impl Coordinator<'_> {
         if self.running.get(&id).is_some_and(|running| running.clock.is_none()) {
             self.began(id, self.store.read_receipt(&finished.receipt)?.attempt);
         }
+        if let Some(needs) = self.queue.end(id) {
+            let cost = self.store.read_receipt(&finished.receipt)?.cost;
+            self.queue.took(&needs, cost.peak_memory);
+        }
         let seconds = self.close(id);
         self.executor.forget(id);
         // All of it, but for what the worker has removed itself.

@@ -19,7 +19,7 @@ use crate::exec::executor::{Executor, Note};
 use crate::exec::open::{absolute, open};
 use crate::exec::profile::Place;
 use crate::exec::protocol::{Commit, Order};
-use crate::exec::queue::{Queue, Start};
+use crate::exec::queue::{Needs, Queue, Start};
 use crate::exec::{ExecError, Options, Outcome, Stop, Timing, machine, obtain};
 use crate::id::Key;
 use crate::plan::{Freshness, Graph, Job, Manifest, Progress, Reason, Task, TaskId, assess};
@@ -111,7 +111,12 @@ impl<'a> Coordinator<'a> {
             options,
             emit,
             stages: graph.ids().map(missing).collect(),
-            queue: Queue::new(options.cores, options.jobs, options.gpus.len().max(1)),
+            queue: Queue::new(
+                options.cores,
+                options.jobs,
+                options.gpus.len().max(1),
+                options.memory,
+            ),
             executor,
             claims: HashMap::new(),
             running: HashMap::new(),
@@ -238,11 +243,20 @@ impl<'a> Coordinator<'a> {
             self.stages[id.index()] = Stage::Following;
         } else {
             let cost = self.graph.task(id).work.seconds();
-            // Which GPU a task elsewhere gets is not decided here.
-            let on_gpu = manifest.device() != "cpu" && !self.is_elsewhere();
-            self.queue.push(id, cost, on_gpu);
+            let on_gpu = manifest.device() != "cpu";
+            self.queue.push(id, cost, self.needs(id, on_gpu));
             self.stages[id.index()] = Stage::Ready(manifest, reason);
         }
+    }
+
+    /// What a task needs of this machine, once its inputs are known. What one elsewhere gets is not
+    /// decided here.
+    fn needs(&self, id: TaskId, on_gpu: bool) -> Needs {
+        let task = self.graph.task(id);
+        let elsewhere = self.is_elsewhere();
+        let known = inputs(task).filter_map(|input| self.artifact(input));
+        let memory = if elsewhere { 0 } else { task.memory.bytes(known) };
+        Needs { kind: task.kind.name, on_gpu: on_gpu && !elsewhere, memory }
     }
 
     /// Notes that `id` is done and adds to `decidable` the tasks that waited for it last.
@@ -257,7 +271,11 @@ impl<'a> Coordinator<'a> {
         if !ran {
             let task = self.graph.task(id);
             let (label, kind) = (task.label.clone(), task.kind.name.to_owned());
-            let seconds = self.earlier.seconds(task.kind.name, &key, self.store);
+            let earlier = self.earlier.cost(task.kind.name, &key, self.store);
+            if let Some(earlier) = &earlier {
+                self.queue.took(&self.needs(id, false), earlier.peak_memory);
+            }
+            let seconds = earlier.map(|earlier| earlier.wall_s);
             let cost = task.work.seconds();
             (self.emit)(&Event::Cached { label, kind, key, cost, seconds });
         }
@@ -274,12 +292,23 @@ impl<'a> Coordinator<'a> {
 
     /// Starts the next task; `false` where none can start.
     fn start_next(&mut self) -> Result<bool, ExecError> {
-        let Some(Start { id, threads, gpu }) = self.queue.start_next() else { return Ok(false) };
+        for id in self.queue.running().collect::<Vec<_>>() {
+            if let Some(peak) = self.executor.peak_memory(id) {
+                self.queue.has(id, peak);
+            }
+        }
+        let Some(start) = self.queue.start_next() else { return Ok(false) };
+        let Start { id, threads, gpu, memory } = start;
         let stage = std::mem::replace(&mut self.stages[id.index()], Stage::Blocked);
         let Stage::Ready(manifest, reason) = stage else {
             unreachable!("what is in the queue is ready")
         };
         let task = self.graph.task(id);
+        if memory > self.options.memory {
+            (self.emit)(&Event::Remark {
+                text: too_much(&task.label, memory, self.options.memory),
+            });
+        }
         let known = |input| self.artifact(input).expect("a ready task's inputs are known");
         let from = &self.options.elsewhere;
         obtain::inputs(from, self.store, self.graph, task, known)?;
@@ -349,6 +378,17 @@ impl<'a> Coordinator<'a> {
         }
         counts
     }
+}
+
+/// That a task runs alone and may be ended by the system for want of memory.
+fn too_much(label: &str, memory: u64, there: u64) -> String {
+    let gb = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    format!(
+        "{label} may need {} of memory, more than the {} that tasks have together here (--memory): it runs \
+         alone",
+        gb(memory),
+        gb(there)
+    )
 }
 
 /// The tasks that `task` reads, each once.

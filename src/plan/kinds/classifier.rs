@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Spec};
 use super::training_images::TrainingImages;
+use crate::plan::memory::Memory;
 use crate::plan::work::{Unit, Work};
 use crate::study;
 use crate::vocabulary;
@@ -28,6 +29,12 @@ pub struct Classifier {
 impl Spec for Classifier {
     const KIND: Kind =
         Kind { name: "classifier", version: 3, noun: "classifier", on_device: false };
+
+    fn memory(&self, side: usize) -> Memory {
+        let seen = self.training.side_of(side);
+        Memory::of_classifier(self.training.largest_batch(), seen)
+            .holding(self.images.count(), seen)
+    }
 }
 
 impl Classifier {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Spec};
+use crate::plan::memory::Memory;
 use crate::plan::work::{Unit, Work};
 use crate::vocabulary;
 
@@ -59,6 +60,10 @@ pub struct DreamBooth {
 impl Spec for DreamBooth {
     const KIND: Kind =
         Kind { name: "dreambooth", version: 5, noun: "fine-tuning", on_device: true };
+
+    fn memory(&self, side: usize) -> Memory {
+        Memory::of_unet(self.batch, side)
+    }
 }
 
 impl DreamBooth {

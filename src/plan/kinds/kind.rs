@@ -3,6 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::memory::Memory;
 use crate::vocabulary::Arm;
 
 /// What all tasks of a kind have in common.
@@ -31,6 +32,11 @@ impl Kind {
 pub trait Spec: Serialize + DeserializeOwned {
     /// The kind that these are parameters of.
     const KIND: Kind;
+
+    /// What one task may need of memory, in a study whose images have sides of `side` pixels.
+    fn memory(&self, _side: usize) -> Memory {
+        Memory::PLAIN
+    }
 }
 
 /// The inputs that have the synthetic images of an arm and class.

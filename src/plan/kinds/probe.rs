@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, Spec};
+use crate::plan::memory::Memory;
 use crate::plan::work::{Unit, Work};
 use crate::study;
 use crate::vocabulary;
@@ -20,6 +21,10 @@ pub struct Probe {
 
 impl Spec for Probe {
     const KIND: Kind = Kind { name: "probe", version: 3, noun: "probe", on_device: false };
+
+    fn memory(&self, side: usize) -> Memory {
+        Memory::of_classifier(self.training.largest_batch(), self.training.side_of(side))
+    }
 }
 
 impl Probe {

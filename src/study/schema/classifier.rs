@@ -82,6 +82,16 @@ impl Classifier {
         }
     }
 
+    /// The largest batch that there may be.
+    pub fn largest_batch(&self) -> usize {
+        self.batch_by_images.iter().map(|[_, batch]| *batch).fold(self.batch, usize::max)
+    }
+
+    /// Side of the squares that the network sees of images with sides of `side` pixels.
+    pub fn side_of(&self, side: usize) -> usize {
+        if self.size == 0 { side } else { self.size }
+    }
+
     /// The batch size for `images` training images.
     pub fn batch_of(&self, images: usize) -> usize {
         let reached = self.batch_by_images.iter().rev().find(|[from, _]| images >= *from);

@@ -5,7 +5,7 @@ use anyhow::Context;
 use serde_json::json;
 use titrate::exec::{Outputs, StepError};
 use titrate::plan::kinds::Kind;
-use titrate::plan::{Graph, Input, Job, Numerics, Progress, Task, TaskId, Work};
+use titrate::plan::{Graph, Input, Job, Memory, Numerics, Progress, Task, TaskId, Work};
 use titrate::store::{Objects, Store};
 use titrate::study::LoadedStudy;
 
@@ -42,6 +42,7 @@ fn task(
         inputs: inputs.map(|(at, id)| (format!("input/{at}"), Input::Task(*id))).collect(),
         seed: None,
         work: Work::about(0.01),
+        memory: Memory::PLAIN,
     })?)
 }
 
