@@ -67,7 +67,8 @@ pub struct Study {
     /// Claims by name: statements of a paper that the study tests. One has its `statement`, its
     /// `source`, the `published` number in words (empty: none is known), the day on which its rule
     /// was `fixed`, the `experiment` whose classifiers decide, and its `rule`, whose kind `is`
-    /// `gains`, `shrinks`, `saturates`, `reals-gain-more`, `class-gains-most`, `skin-types-gain` or
+    /// `gains`, `shrinks`, `saturates`, `reals-gain-more`, `class-gains-most`, `skin-types-gain`,
+    /// `skin-type-gap-narrows` or
     /// `ratings-predict-gains` (`src/vocabulary/claim.rs` has what each takes).
     pub claims: BTreeMap<String, Claim>,
 }
