@@ -235,7 +235,7 @@ fn equal_passes_show_real_images_as_often_as_beside_synthetic_ones() {
         let named = |task: &&Task| task.label.contains(&format!("/{arm}-x10/"));
         let found = of_kind(&graph, kinds::Classifier::KIND.name).find(named).unwrap();
         let count = |key: &str| found.params["training"][key].as_u64().unwrap();
-        (count("epochs") * count("steps_per_epoch"), found.params["images"]["dose"].clone())
+        (count("epochs") * count("steps_per_epoch"), found.params["dose"].clone())
     };
     let [(steps, _), (fewer, dose)] = ["text-to-image", "equal-passes"].map(of_arm);
     assert_eq!((steps, fewer, dose), (300, 27, 0.into()));

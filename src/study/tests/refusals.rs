@@ -233,10 +233,10 @@ fn values_out_of_range_are_refused_by_full_name() {
             study.toml:3:8: `transforms.zoom` is 0.5; allowed: 1 or more
             study.toml:2:10: `generator.prompt` is "a skin disease"; allowed: a text with {label}, where the class goes
             study.toml:3:8: `generator.dreambooth.steps_by_class.acne` names no class of the study; images.classes has allergic contact dermatitis, basal cell carcinoma, lichen planus, lupus erythematosus, neutrophilic dermatoses, photodermatoses, psoriasis, sarcoidosis, squamous cell carcinoma
-            study.toml:2:20: `generator.variants."a/b"`: a variant's name is made of a to z, 0 to 9 and -
-            study.toml:3:30: `generator.variants.lora.dreambooth.lora.alpha` is 0.0; allowed: more than 0
-            study.toml:2:20: `generator.variants."a/b"` makes images for no arm: name one, such as "text-to-image@a/b", in `arms` of an experiment
-            study.toml:3:30: `generator.variants.lora` makes images for no arm: name one, such as "text-to-image@lora", in `arms` of an experiment
+            study.toml:1:35: `generator.variants."a/b"`: a variant's name is made of a to z, 0 to 9 and -
+            study.toml:1:35: `generator.variants."a/b"` makes images for no arm: name one, such as "text-to-image@a/b", in `arms` of an experiment
+            study.toml:1:49: `generator.variants.lora.dreambooth.lora.alpha` is 0.0; allowed: more than 0
+            study.toml:1:49: `generator.variants.lora` makes images for no arm: name one, such as "text-to-image@lora", in `arms` of an experiment
             study.toml:2:1: `generator.variants.lora` is a variant and has none of its own
             --set generator.dreambooth.prior.weight=0: `generator.dreambooth.prior.weight` is 0.0; allowed: more than 0
             study.toml: `base.from` is "base"; a study with goal "base" trains its own, so it must be ""
