@@ -57,7 +57,8 @@ impl Disturbed {
     fn run(&self) -> Child {
         let file =
             |name| fs::File::options().create(true).append(true).open(self.path(name)).unwrap();
-        self.titrate(&["reproduce", &self.study, "--executor", "slurm", "--profile"])
+        self.titrate(&["reproduce", &self.study, "--executor", "slurm"])
+            .arg("--profile")
             .arg(self.path("profile.toml"))
             .arg("--out")
             .arg(self.path("report"))
