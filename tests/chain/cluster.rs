@@ -158,7 +158,7 @@ fn a_study_on_a_cluster_that_goes_wrong_gives_its_report() {
     let (mut run, mut wrongs, mut lost) = (disturbed.run(), BTreeMap::<&str, usize>::new(), 0);
     let mut next = 0;
     let status = loop {
-        std::thread::sleep(Duration::from_millis(rng.random_range(4_000..12_000)));
+        std::thread::sleep(Duration::from_millis(rng.random_range(8_000..20_000)));
         if let Some(status) = run.try_wait().unwrap() {
             break status;
         }

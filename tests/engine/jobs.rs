@@ -2,10 +2,11 @@
 //! wrong on real ones.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
+use serde_json::{Value, json};
+use titrate::id::Digest;
 
 use crate::elsewhere::{Cluster, expected, inside, is_alive, single, until, waiting};
 use crate::toy::{Toy, ToyTask};
@@ -14,6 +15,10 @@ pub const TESTS: &[(&str, fn())] = &[
     ("a_queue_runs_what_children_run", a_queue_runs_what_children_run),
     ("success_is_a_receipt_and_no_state", success_is_a_receipt_and_no_state),
     ("a_job_back_from_the_dead_changes_nothing", a_job_back_from_the_dead_changes_nothing),
+    (
+        "a_result_that_is_there_before_its_job_is_submitted_counts",
+        a_result_that_is_there_before_its_job_is_submitted_counts,
+    ),
     ("attempts_that_differ_are_a_divergence", attempts_that_differ_are_a_divergence),
     ("a_lost_answer_is_found_by_name", a_lost_answer_is_found_by_name),
     ("a_refused_array_fails_in_sbatchs_words", a_refused_array_fails_in_sbatchs_words),
@@ -90,6 +95,48 @@ fn a_job_back_from_the_dead_changes_nothing() {
     cluster.run("slurm", &[]).counts(0, 2);
     assert_eq!(cluster.calls("sbatch").len(), 2);
     cluster.workspace.told(&["verify"]);
+}
+
+/// While a task waits for others of its kind, its result comes from a job of an earlier run: nothing
+/// is submitted, and the folder that is gone is missed by nobody.
+fn a_result_that_is_there_before_its_job_is_submitted_counts() {
+    let toy = |folder: &Path| {
+        let mut toy = waiting(folder);
+        toy.0.push(ToyTask::new("first", "emit", json!({ "text": "x" }), &[]));
+        toy.0.push(ToyTask::new("second", "join", json!({}), &["first"]));
+        toy
+    };
+    let here = Cluster::new(toy);
+    here.workspace.told(&["reproduce", "--only", "second"]);
+    let cluster = Cluster::new(toy);
+    let profile = "[slurm]\npoll_seconds = 0.1\ngrace_seconds = 0.2\ngather_seconds = 3\n";
+    fs::write(cluster.path("profile.toml"), profile).unwrap();
+    let run = cluster.start("slurm", &[]);
+    let files = |of: &Cluster, space: &str| -> Vec<PathBuf> {
+        let shelves = inside(&of.path(".titrate").join(space));
+        shelves.iter().flat_map(|shelf| inside(shelf)).collect()
+    };
+    let second =
+        |receipt: &PathBuf| fs::read_to_string(receipt).unwrap().contains("\"label\":\"second\"");
+    let receipt = files(&here, "receipts").into_iter().find(second).unwrap();
+    let receipt = fs::read(receipt).unwrap();
+    let read: Value = serde_json::from_slice(&receipt).unwrap();
+    let folder = cluster.path(".titrate/work").join(read["key"].as_str().unwrap());
+    until("the wait of the second", || folder.is_dir());
+    for object in files(&here, "objects") {
+        let to = cluster.path(".titrate").join(object.strip_prefix(here.path(".titrate")).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        // What the first made is there.
+        let _ = fs::copy(&object, &to);
+    }
+    let published = cluster.path(".titrate/inbox");
+    let published = published.join(format!("{}.receipt.json", Digest::of(&receipt)));
+    fs::write(cluster.path("aside"), receipt).unwrap();
+    fs::rename(cluster.path("aside"), published).unwrap();
+    until("the second's result", || files(&cluster, "receipts").iter().any(second));
+    fs::write(cluster.path("go"), "").unwrap();
+    run.end().counts(4, 4);
+    assert_eq!(cluster.calls("sbatch").len(), 3, "the second was submitted to nobody");
 }
 
 /// The first result stays, the other is on record.

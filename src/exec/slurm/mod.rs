@@ -307,8 +307,13 @@ impl Executor for Slurm {
     }
 
     /// Where its job is in the queue again, after a node was given up that went on, that is not to
-    /// run; where that can't be told, its worker ends by itself.
+    /// run; where that can't be told, its worker ends by itself. A task that is still to be submitted
+    /// has its result from a job of an earlier run, or from one that was given up.
     fn forget(&mut self, id: TaskId) {
+        for tasks in self.waiting.values_mut() {
+            tasks.retain(|(waiting, _)| *waiting != id);
+        }
+        self.waiting.retain(|_, tasks| !tasks.is_empty());
         let Some(member) = self.leave(id) else { return };
         if let Some(row) = member.row.filter(|row| row.state == "PENDING")
             && member.listener.attempt().is_some()
