@@ -91,7 +91,7 @@ pub enum CatalogueError {
         /// The value of the cell.
         value: String,
         /// The values that the column can have, in words.
-        expected: &'static str,
+        expected: String,
     },
     /// Two rows of a table are about the same picture.
     #[error("{place}: `{id}` is there already, on {first}")]

@@ -204,7 +204,7 @@ impl<'a> Row<'a> {
     pub fn value<T>(
         &self,
         column: Column,
-        expected: &'static str,
+        expected: &str,
         read: impl FnOnce(&'a str) -> Option<T>,
     ) -> Result<T, CatalogueError> {
         let cell = self.cell(column);
@@ -212,7 +212,7 @@ impl<'a> Row<'a> {
             place: self.place(),
             column: self.table.name_of(column).to_owned(),
             value: cell.to_owned(),
-            expected,
+            expected: expected.to_owned(),
         })
     }
 

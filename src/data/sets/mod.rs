@@ -2,6 +2,7 @@
 //! are read, and what it admits. The coordinator and the steps find a set by the name that studies
 //! give it, and know nothing else of any.
 
+mod coded;
 pub mod ddi;
 pub mod fitzpatrick17k;
 pub mod folder;
@@ -59,8 +60,8 @@ pub fn of(source: ImageSource) -> ImageSet {
         ImageSource::Idx => ImageSet::Embedded(&idx::FashionMnist),
         ImageSource::Fitzpatrick17k => ImageSet::Pictures(&fitzpatrick17k::Fitzpatrick17k),
         ImageSource::Ddi => ImageSet::Pictures(&ddi::Ddi),
-        ImageSource::PadUfes20 => ImageSet::Pictures(&pad_ufes_20::PadUfes20),
-        ImageSource::Ham10000 => ImageSet::Pictures(&ham10000::Ham10000),
+        ImageSource::PadUfes20 => ImageSet::Pictures(&pad_ufes_20::SET),
+        ImageSource::Ham10000 => ImageSet::Pictures(&ham10000::SET),
         ImageSource::Folder => ImageSet::Pictures(&folder::Folder),
         ImageSource::Webdataset => ImageSet::Pictures(&webdataset::Shards),
     }

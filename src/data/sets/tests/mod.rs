@@ -245,7 +245,7 @@ fn pad_ufes_20_is_found_in_any_folder() {
     ];
     let files = ["imgs_part_1/PAT_1_881_939.png", "imgs_part_3/PAT_2_881_7.png"].map(String::from);
     let read =
-        |rows: &str| pad_ufes_20::catalogue(&table(&format!("{header}{rows}\n")), &files, &[]);
+        |rows: &str| pad_ufes_20::SET.read(&table(&format!("{header}{rows}\n")), &files, &[]);
     let set = read(&rows.concat()).unwrap();
     let shown = set.records.iter().map(|record| {
         let Record { id, file, label, fst, malignant, patient, .. } = record;
@@ -276,7 +276,7 @@ fn ham10000_is_found_by_names_without_endings() {
             .map(String::from);
     let read = |rows: &str| {
         let header = "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset";
-        ham10000::catalogue(&table(&format!("{header}{rows}\n")), &files, &[])
+        ham10000::SET.read(&table(&format!("{header}{rows}\n")), &files, &[])
     };
     let set = read(
         "\nHAM_1,ISIC_0000002,nv,histo,45.0,male,back,rosendahl\nHAM_1,ISIC_0000001,nv,histo,45.0,male,back,rosendahl\n\
