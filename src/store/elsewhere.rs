@@ -42,9 +42,7 @@ impl Store {
             self.publishing.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let earlier = self.index.result(&receipt.key)?;
         let standing = match &earlier {
-            Some(indexed) => {
-                self.standing(&receipt.key, &indexed.receipt, &indexed.output)?.is_some()
-            }
+            Some(indexed) => self.stands(&receipt.key, &indexed.receipt, &indexed.output)?,
             None => false,
         };
         let stands = |output: &Artifact| Ok(self.integrity(output)?.is_intact());

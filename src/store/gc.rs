@@ -73,6 +73,9 @@ impl Store {
                 if !dry_run {
                     blobs.remove(&digest)?;
                     self.index.remove_stamp(blobs.space(), &digest)?;
+                    if blobs.space() == Space::Receipts {
+                        self.index.remove_standing(&digest)?;
+                    }
                 }
             }
         }

@@ -1,8 +1,9 @@
 //! The sled index: small values found fast, every one of them rebuilt from the receipts when lost.
 //!
 //! Trees: `results` key -> receipt and output; `history` label and start -> key; `divergences`
-//! receipt -> divergence blob; `stamps` digest -> stamp at its last verification; `files` path ->
-//! stamp and digest of an input file.
+//! receipt -> divergence blob; `stamps` digest -> stamp at its last verification; `standing` receipt ->
+//! stamp at its last reading and what it was found to prove; `files` path -> stamp and digest of an
+//! input file.
 
 use std::cell::Cell;
 use std::fs;
@@ -46,6 +47,7 @@ struct Trees {
     history: sled::Tree,
     divergences: sled::Tree,
     stamps: sled::Tree,
+    standing: sled::Tree,
     files: sled::Tree,
 }
 
@@ -147,6 +149,7 @@ impl Index {
             history: tree("history")?,
             divergences: tree("divergences")?,
             stamps: tree("stamps")?,
+            standing: tree("standing")?,
             files: tree("files")?,
             db,
         };
@@ -278,17 +281,28 @@ impl Index {
         self.done(self.trees().stamps.remove(in_space(space, digest))).map(drop)
     }
 
+    /// The stamp that a receipt had when it was last read, and what it proves.
+    pub fn standing(&self, receipt: &Digest) -> Result<Option<(Stamp, Digest)>> {
+        let value = self.done(self.trees().standing.get(receipt.as_bytes()))?;
+        Ok(value.and_then(|value| decode_stamped(&value)))
+    }
+
+    pub fn set_standing(&self, receipt: &Digest, stamp: &Stamp, proof: &Digest) -> Result<()> {
+        let value = encode_stamped(stamp, proof);
+        self.done(self.trees().standing.insert(receipt.as_bytes(), value)).map(drop)
+    }
+
+    pub fn remove_standing(&self, receipt: &Digest) -> Result<()> {
+        self.done(self.trees().standing.remove(receipt.as_bytes())).map(drop)
+    }
+
     pub fn file(&self, path: &[u8]) -> Result<Option<(Stamp, Digest)>> {
         let value = self.done(self.trees().files.get(path))?;
-        Ok(value.and_then(|value| {
-            Some((decode_stamp(value.get(..32)?)?, decode_digest(value.get(32..)?)?))
-        }))
+        Ok(value.and_then(|value| decode_stamped(&value)))
     }
 
     pub fn set_file(&self, path: &[u8], stamp: &Stamp, digest: &Digest) -> Result<()> {
-        let mut value = encode_stamp(stamp).to_vec();
-        value.extend(digest.as_bytes());
-        self.done(self.trees().files.insert(path, value)).map(drop)
+        self.done(self.trees().files.insert(path, encode_stamped(stamp, digest))).map(drop)
     }
 
     /// Forgets what the objects tell, and keeps the stamps, which they do not.
@@ -400,6 +414,14 @@ fn decode_indexed(value: &[u8]) -> Option<Indexed> {
 fn decode_publication(entry: &[u8]) -> Option<Publication> {
     let started_unix_ms = u64::from_be_bytes(entry.get(32..40)?.try_into().ok()?);
     Some(Publication { started_unix_ms, key: Key::from_bytes(entry.get(40..)?.try_into().ok()?) })
+}
+
+fn decode_stamped(value: &[u8]) -> Option<(Stamp, Digest)> {
+    Some((decode_stamp(value.get(..32)?)?, decode_digest(value.get(32..)?)?))
+}
+
+fn encode_stamped(stamp: &Stamp, digest: &Digest) -> Vec<u8> {
+    [encode_stamp(stamp), *digest.as_bytes()].concat()
 }
 
 fn encode_stamp(stamp: &Stamp) -> [u8; 32] {

@@ -24,14 +24,32 @@ impl Store {
         let Some(Indexed { receipt, output, .. }) = self.index.result(key)? else {
             return Ok(None);
         };
-        let standing = self.standing(key, &receipt, &output)?;
-        Ok(standing.map(|_| Finished { receipt, output }))
+        let stands = self.stands(key, &receipt, &output)?;
+        Ok(stands.then_some(Finished { receipt, output }))
     }
 
     /// The key's whole receipt, verified; `None` where [`Store::finished`] says so.
     pub fn receipt(&self, key: &Key) -> Result<Option<Receipt>> {
         let Some(indexed) = self.index.result(key)? else { return Ok(None) };
         self.standing(key, &indexed.receipt, &indexed.output)
+    }
+
+    /// Whether the receipt called `digest` is there, unharmed, and that of `key` and `output`. It is
+    /// read only where its file changed since it was last read, and was then found to be just that.
+    pub(super) fn stands(&self, key: &Key, digest: &Digest, output: &Artifact) -> Result<bool> {
+        // Whatever can't be looked at is for the reading to report.
+        let stamp = self.receipts.stat(digest).ok().flatten();
+        let proof = proof(key, output);
+        if let Some(stamp) = stamp
+            && self.index.standing(digest)? == Some((stamp, proof))
+        {
+            return Ok(true);
+        }
+        let stands = self.standing(key, digest, output)?.is_some();
+        if let Some(stamp) = stamp.filter(|_| stands) {
+            self.index.set_standing(digest, &stamp, &proof)?;
+        }
+        Ok(stands)
     }
 
     /// The receipt called `digest`, if it is there, unharmed, and that of `key` and `output`: the
@@ -81,7 +99,7 @@ impl Store {
         let earlier = self.index.result(&receipt.key)?;
         let standing = match &earlier {
             Some(Indexed { receipt: digest, output, .. }) => {
-                self.standing(&receipt.key, digest, output)?.is_some()
+                self.stands(&receipt.key, digest, output)?
             }
             None => false,
         };
@@ -204,6 +222,12 @@ impl Store {
         }
         Ok(scan)
     }
+}
+
+/// What the receipt of a key and its output proves: an index whose entries are mixed up or damaged
+/// does not have it.
+fn proof(key: &Key, output: &Artifact) -> Digest {
+    Digest::of(&[key.as_bytes().as_slice(), &output.to_bytes()].concat())
 }
 
 impl Scan {

@@ -50,6 +50,38 @@ fn an_index_that_names_another_tasks_receipt_is_not_believed() {
     assert_eq!(store.finished(&a.key).unwrap(), None);
 }
 
+/// A receipt is read once, and again when its file changed.
+#[test]
+fn a_receipt_that_did_not_change_is_not_read_again() {
+    let (_folder, store) = opened();
+    let (a, _) = finish(&store, "a", &[], "alpha", 1);
+    assert!(store.finished(&a.key).unwrap().is_some());
+    let path = store.receipts.path(&a.digest());
+    let noted = || store.index.standing(&a.digest()).unwrap();
+    let (stamp, proof) = noted().unwrap();
+    assert_eq!(stamp, store.receipts.stat(&a.digest()).unwrap().unwrap());
+    // Were these bytes read, they would be found wrong.
+    fs::write(aside(&path), b"other bytes").unwrap();
+    fs::rename(aside(&path), &path).unwrap();
+    let other = store.receipts.stat(&a.digest()).unwrap().unwrap();
+    store.index.set_standing(&a.digest(), &other, &proof).unwrap();
+    assert!(store.finished(&a.key).unwrap().is_some(), "not read");
+    store.index.set_standing(&a.digest(), &other, &a.digest()).unwrap();
+    assert_eq!(store.finished(&a.key).unwrap(), None, "what it proves is not what is asked");
+    assert!(!path.exists(), "moved to quarantine");
+    store.index.set_standing(&a.digest(), &stamp, &proof).unwrap();
+    assert_eq!(store.finished(&a.key).unwrap(), None, "the file is gone");
+    assert_eq!(store.publish(&a).unwrap(), Published::New);
+    assert!(store.finished(&a.key).unwrap().is_some());
+    assert_ne!(noted().unwrap().0, stamp, "noted anew");
+    assert_eq!(store.gc(&HashSet::new(), false).unwrap().results.len(), 1);
+    assert_eq!(noted(), None, "forgotten with the receipt");
+}
+
+fn aside(path: &Path) -> std::path::PathBuf {
+    path.with_extension("aside")
+}
+
 /// A folder of base weights with one more receipt in it, and one that claims to be another task's.
 #[test]
 fn an_import_takes_only_what_it_names_and_finishes_no_task() {
