@@ -1,6 +1,6 @@
 //! Pretrains the autoencoder on the base corpus.
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 
 use super::base::{self, VAE};
 use super::context::{Context, losses_output};
@@ -22,7 +22,7 @@ pub fn run(params: kinds::Autoencoder, context: &mut Context) -> Result<Outputs,
     let seed = context.seed()?;
     let images = pixels(&named_shard(context, "corpus", "train.tar")?)?;
     let config = config(&settings, images.size());
-    let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
+    let weights = Params::drawn(seed.child("init"), DType::F32, &context.device()?);
     let budget = Budget {
         steps: settings.steps,
         batch: settings.batch,
@@ -32,7 +32,7 @@ pub fn run(params: kinds::Autoencoder, context: &mut Context) -> Result<Outputs,
         schedule: Schedule::WarmupCosine { warmup: settings.steps.min(100) as u64 / 2, floor: 0.0 },
         ..Budget::default()
     };
-    let judge = base::backbone(context)?;
+    let judge = base::classifier(context, "backbone")?;
     let terms = AutoencoderLoss {
         kl: settings.kl_weight,
         gradient: settings.gradient_weight,

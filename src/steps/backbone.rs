@@ -1,7 +1,7 @@
 //! Pretrains the classifier's body on the kinds of the base corpus: the stand-in for ImageNet
 //! weights.
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 
 use super::base::BACKBONE;
 use super::classifier::{training, transforms_config};
@@ -31,7 +31,7 @@ pub fn run(params: kinds::Backbone, context: &mut Context) -> Result<Outputs, St
         efficientnet::Config::named(&params.architecture, kinds.len()).ok_or_else(|| {
             format!("base.backbone.architecture: unknown architecture `{}`", params.architecture)
         })?;
-    let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
+    let weights = Params::drawn(seed.child("init"), DType::F32, &context.device()?);
     let model = Model::new(weights, |vb| EfficientNet::new(&config, vb))?;
     let transforms = transforms_config(&params.transforms);
     let settings = training(&params.training, &kinds, labels.len());

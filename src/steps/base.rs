@@ -20,13 +20,8 @@ use crate::vocabulary::{HeadKind, NormalisationKind, Precision};
 
 pub const BACKBONE: (&str, &str) = ("backbone/config.json", "backbone/model.safetensors");
 
-/// Stored weights as constants in single precision, on the processor.
-pub fn frozen(bytes: &[u8]) -> Result<Params, StepError> {
-    Ok(Params::frozen_from(StateDict::read(bytes)?, DType::F32, &Device::Cpu))
-}
-
 /// The weights of an entry as constants, where the task's models compute.
-fn constants(
+pub fn constants(
     context: &Context,
     role: &str,
     entry: &str,
@@ -109,10 +104,10 @@ impl Prompts {
     }
 }
 
-/// The backbone as it was trained, frozen.
-pub fn backbone(context: &Context) -> Result<EfficientNet, StepError> {
-    let config: efficientnet::Config = context.json("backbone", BACKBONE.0)?;
-    Ok(frozen(&context.read("backbone", BACKBONE.1)?)?
+/// A classifier as it was trained, frozen: the backbone, or a probe.
+pub fn classifier(context: &Context, role: &str) -> Result<EfficientNet, StepError> {
+    let config: efficientnet::Config = context.json(role, BACKBONE.0)?;
+    Ok(constants(context, role, BACKBONE.1, DType::F32)?
         .build(|vb| EfficientNet::new(&config, vb))?)
 }
 

@@ -3,13 +3,13 @@
 
 use std::borrow::Cow;
 
-use super::base::{self, BACKBONE};
+use super::base;
 use super::context::{Context, json_output};
 use super::images::{labelled, pixels, shard};
 use super::{Outputs, StepError};
 use crate::data::fit;
 use crate::data::{Item, RgbImage};
-use crate::ml::classify::efficientnet::{self, EfficientNet};
+use crate::ml::classify::efficientnet::EfficientNet;
 use crate::ml::classify::judge::{most_likely, predict};
 use crate::ml::latent::vae::AutoencoderKl;
 use crate::ml::pixels::{Pixels, from_signed};
@@ -24,9 +24,7 @@ const BATCH: usize = 64;
 
 /// Output: check.json.
 pub fn run(params: kinds::Check, context: &mut Context) -> Result<Outputs, StepError> {
-    let config: efficientnet::Config = context.json("probe", BACKBONE.0)?;
-    let probe = base::frozen(&context.read("probe", BACKBONE.1)?)?
-        .build(|vb| EfficientNet::new(&config, vb))?;
+    let probe = base::classifier(context, "probe")?;
     let (pool, held_out) = (shard(context, "pool")?, shard(context, "held_out")?);
     let judge = Judge { probe: &probe, pool: &pool, held_out: &held_out };
     let mut classes = Vec::new();

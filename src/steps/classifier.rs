@@ -57,7 +57,7 @@ pub fn outputs(
     let config =
         base::classifier_config(context, classes.len(), settings.head, settings.normalisation)?;
     let start = base::start(context, &config, &seed.child("head"))?;
-    let model = Model::of_regime(regime, &config, start)?;
+    let model = Model::of_regime(regime, &config, start, &context.device()?)?;
     let labels = labels(&taught.items, classes)?;
     let inputs = Photographs { frames: &frames(&taught.items)?, transforms };
     let lesson = Lesson {

@@ -1,6 +1,6 @@
 //! What a frozen body makes of images: computed once for all heads that are trained on them.
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 
 use super::base::{self, BACKBONE};
 use super::classifier::transforms_config;
@@ -29,7 +29,7 @@ pub fn run(params: kinds::Features, context: &mut Context) -> Result<Outputs, St
     // The head's classes do not matter to what comes before it.
     let config = base::classifier_config(context, 1, params.head, params.normalisation)?;
     let weights = base::start(context, &config, &seed)?;
-    let body = Params::frozen_from(weights, DType::F32, &Device::Cpu)
+    let body = Params::frozen_from(weights, DType::F32, &context.device()?)
         .build(|vb| EfficientNet::new(&config, vb))?;
     let items = shard_at(context, "images", params.size)?;
     let features = features(context, &body, &items, params.views.as_ref(), &seed)?;

@@ -1,7 +1,7 @@
 //! A classifier of the experiment that is a head over features of a frozen body: its arms differ by
 //! which features they are shown.
 
-use candle_core::{DType, Device};
+use candle_core::DType;
 
 use super::base::BACKBONE;
 use super::classifier::{predictions, training};
@@ -29,7 +29,7 @@ pub fn run(params: kinds::Head, context: &mut Context) -> Result<Outputs, StepEr
     let (labels, validation_labels) = (labels(&entries, classes)?, labels(&known, classes)?);
     let config =
         efficientnet::Config { classes: classes.len(), ..context.json("pool", BACKBONE.0)? };
-    let drawn = Params::drawn(seed.child("head"), DType::F32, &Device::Cpu);
+    let drawn = Params::drawn(seed.child("head"), DType::F32, &context.device()?);
     let model = Model::new(drawn, |vb| Head::new(&config, vb))?;
     let lesson = Lesson {
         train: Examples { inputs: &train, labels: &labels },

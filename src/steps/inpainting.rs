@@ -24,7 +24,7 @@ pub fn run(params: kinds::Inpainting, context: &mut Context) -> Result<Outputs, 
     let autoencoder = base::autoencoder(context)?;
     let schedule = base::schedule(context, "unet")?;
     let prompts = Prompts::load(context, "unet")?;
-    let start = base::frozen(&context.read("unet", UNET.1)?)?;
+    let start = base::constants(context, "unet", UNET.1, DType::F32)?;
     let narrow = base::unet_config(context, "unet")?;
     start.build(|vb| UNet2DConditionModel::new(&narrow, vb))?;
     // Noisy latents, the mask, the masked image's latents.
@@ -32,7 +32,7 @@ pub fn run(params: kinds::Inpainting, context: &mut Context) -> Result<Outputs, 
     let weights = Params::trainable_from(
         inpainting_from(&start, config.in_channels)?,
         DType::F32,
-        &candle_core::Device::Cpu,
+        &context.device()?,
     );
     let unet = weights.build(|vb| UNet2DConditionModel::new(&config, vb))?;
     let denoising = Denoising {

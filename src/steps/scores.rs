@@ -1,13 +1,12 @@
 //! Scores of synthetic images, by which an arm chooses among those made from one real image.
 
-use super::base::{self, BACKBONE};
+use super::base;
 use super::check::at_size;
 use super::context::{Context, json_output};
 use super::features::read;
 use super::images::{pixels, shard};
 use super::training_set::{Entry, SCORES, Score};
 use super::{Outputs, StepError};
-use crate::ml::classify::efficientnet::{self, EfficientNet};
 use crate::ml::classify::judge::predict;
 use crate::plan::kinds;
 use crate::vocabulary::Choice;
@@ -34,9 +33,7 @@ fn score(entry: &Entry<'_>, score: f64) -> Result<Score, StepError> {
 /// The probability of its class that the probe gives to each image.
 fn confidence(context: &Context, params: &kinds::Scores) -> Result<Vec<Score>, StepError> {
     let classes = params.classes.as_deref().ok_or("the probe's classes are missing")?;
-    let config: efficientnet::Config = context.json("probe", BACKBONE.0)?;
-    let probe = base::frozen(&context.read("probe", BACKBONE.1)?)?
-        .build(|vb| EfficientNet::new(&config, vb))?;
+    let probe = base::classifier(context, "probe")?;
     let items = shard(context, "images")?;
     let images = pixels(&items)?;
     let rows = predict(&probe, at_size(&images, params.size.unwrap_or(0)).as_ref())?;

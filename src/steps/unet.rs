@@ -44,7 +44,7 @@ pub fn run(settings: kinds::UNet, context: &mut Context) -> Result<Outputs, Step
         tokenizer.start(),
         tokenizer.end(),
     );
-    let weights = Params::drawn(seed.child("init"), DType::F32, &Device::Cpu);
+    let weights = Params::drawn(seed.child("init"), DType::F32, &context.device()?);
     let unet = weights.build(|vb| UNet2DConditionModel::new(&unet_config, vb.pp("unet")))?;
     let text = weights.build(|vb| TextEncoder::new(&text_config, vb.pp("text_encoder")))?;
     let schedule_config = schedule_config(&settings.diffusion);

@@ -1,7 +1,7 @@
 //! EfficientNet-V2 (Tan & Le 2021) and Lite, trainable, with torchvision's tensor names;
 //! activations are channels-last.
 
-use candle_core::{Result, Tensor, bail};
+use candle_core::{Device, Result, Tensor, bail};
 use candle_nn::VarBuilder;
 
 pub use super::config::{Config, Nonlinearity, Normalisation, Stage, Zeros};
@@ -120,6 +120,7 @@ pub struct EfficientNet {
     last: ConvNorm,
     head: Head,
     normalisation: Normalisation,
+    device: Device,
 }
 
 impl EfficientNet {
@@ -164,18 +165,31 @@ impl EfficientNet {
             manner.activation,
             head_vb,
         )?;
+        let device = vb.device().clone();
         let head = Head::new(config, vb)?;
-        Ok(Self { stem, blocks, ends, last, head, normalisation: config.normalisation })
+        let normalisation = config.normalisation;
+        Ok(Self { stem, blocks, ends, last, head, normalisation, device })
     }
 
-    /// Logits `[B,classes]` of images `[B,H,W,3]` in [0, 1].
+    /// Logits `[B,classes]` of images `[B,H,W,3]` in [0, 1], on the device of `images`.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.head.forward(&self.features(images, mode)?, mode)
+        let logits = self.head.forward(&self.pooled(&self.own(images)?, mode)?, mode)?;
+        logits.to_device(images.device())
     }
 
     /// Pooled features of images `[B,H,W,3]` in [0, 1], as the head takes them:
-    /// `[B,head_channels]`, or twice as many.
+    /// `[B,head_channels]`, or twice as many; on the device of `images`.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.pooled(&self.own(images)?, mode)?.to_device(images.device())
+    }
+
+    /// `images` where the network's tensors are.
+    fn own(&self, images: &Tensor) -> Result<Tensor> {
+        images.to_device(&self.device)
+    }
+
+    /// [`Self::features`] of images where the network's tensors are, and there too.
+    fn pooled(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
         let (batch, _, _, _) = images.dims4()?;
         let train = mode.is_train();
         let depth = match mode {
@@ -192,14 +206,14 @@ impl EfficientNet {
     }
 
     /// Feature maps of the stem and of each stage for images `[B,H,W,3]` in [0, 1], as in
-    /// evaluation: `[B,h,w,C]` each, finest first.
+    /// evaluation: `[B,h,w,C]` each, finest first; on the device of `images`.
     pub fn levels(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        let mut x = self.stem.forward(&self.normalise(images)?, false)?;
-        let mut levels = vec![x.clone()];
+        let mut x = self.stem.forward(&self.normalise(&self.own(images)?)?, false)?;
+        let mut levels = vec![x.to_device(images.device())?];
         for (at, block) in self.blocks.iter().enumerate() {
             x = block.forward(&x, false, None)?;
             if self.ends.contains(&(at + 1)) {
-                levels.push(x.clone());
+                levels.push(x.to_device(images.device())?);
             }
         }
         Ok(levels)

@@ -1,7 +1,7 @@
 //! Heads, which turn the last feature maps into logits: torchvision's linear one, and fastai's of
 //! two layers over two poolings.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Device, Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use candle_nn::{Init, VarBuilder};
 use rand::Rng;
@@ -86,21 +86,29 @@ impl Head {
         }
     }
 
-    /// Logits `[B,classes]` of pooled features.
-    pub fn forward(&self, features: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn device(&self) -> &Device {
         match self {
+            Self::Linear { weight, .. } => weight.device(),
+            Self::ConcatPool { output, .. } => output.device(),
+        }
+    }
+
+    /// Logits `[B,classes]` of pooled features, on the device of `features`.
+    pub fn forward(&self, features: &Tensor, mode: Mode) -> Result<Tensor> {
+        let x = features.to_device(self.device())?;
+        let logits = match self {
             Self::Linear { weight, bias, dropout } => {
-                ops::linear(&drop_out(features, mode, "dropout", *dropout)?, weight, Some(bias))
+                ops::linear(&drop_out(&x, mode, "dropout", *dropout)?, weight, Some(bias))
             }
             Self::ConcatPool { norms, hidden, output, dropout } => {
                 let train = mode.is_train();
-                let x =
-                    drop_out(&norms[0].forward(features, train)?, mode, "dropout", dropout / 2.0)?;
+                let x = drop_out(&norms[0].forward(&x, train)?, mode, "dropout", dropout / 2.0)?;
                 let x = ops::linear(&x, hidden, None)?.relu()?;
                 let x = drop_out(&norms[1].forward(&x, train)?, mode, "hidden dropout", *dropout)?;
                 ops::linear(&x, output, None)
             }
-        }
+        };
+        logits?.to_device(features.device())
     }
 }
 

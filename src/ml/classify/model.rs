@@ -70,7 +70,7 @@ impl Model {
         Ok(Self { params, learner, twin })
     }
 
-    /// The network of `config`, from the weights `start` on, all of which it has.
+    /// The network of `config` on `device`, from the weights `start` on, all of which it has.
     ///
     /// # Errors
     /// If `start` lacks a tensor of the network, or has one of another shape or one too many.
@@ -78,16 +78,17 @@ impl Model {
         regime: Regime,
         config: &Config,
         start: StateDict,
+        device: &Device,
     ) -> std::result::Result<Self, ParamsError> {
-        let (dtype, device) = (DType::F32, Device::Cpu);
+        let dtype = DType::F32;
         match regime {
-            Regime::Full => Self::new(Params::trainable_from(start, dtype, &device), |vb| {
+            Regime::Full => Self::new(Params::trainable_from(start, dtype, device), |vb| {
                 EfficientNet::new(config, vb)
             }),
             Regime::Authors => {
                 let norms = norms(&start);
                 let trains = move |name: &str| is_of_head(name) || norms.contains(layer(name));
-                Self::new(Params::partly_trainable_from(start, trains, dtype, &device), |vb| {
+                Self::new(Params::partly_trainable_from(start, trains, dtype, device), |vb| {
                     EfficientNet::new(config, vb)
                 })
             }
@@ -96,13 +97,13 @@ impl Model {
                 let head = head
                     .map(|(name, tensor)| (name.to_owned(), tensor.clone()))
                     .collect::<StateDict>();
-                let body = Params::frozen_from(start, dtype, &device)
+                let body = Params::frozen_from(start, dtype, device)
                     .build(|vb| EfficientNet::new(config, vb))?;
                 let body = Arc::new(body);
                 let construct = |vb: VarBuilder<'static>| {
                     Ok(OverFrozen { body: Arc::clone(&body), head: Head::new(config, vb)? })
                 };
-                Self::new(Params::trainable_from(head, dtype, &device), construct)
+                Self::new(Params::trainable_from(head, dtype, device), construct)
             }
         }
     }

@@ -91,7 +91,7 @@ pub fn train_autoencoder(
         backward(&(loss + (moments.kl()?.mean_all()? * (weights.kl / latents as f64))?)?)
     };
     let losses = optimise(params, budget, images.count(), seed, loss, session)?;
-    let frozen = Params::frozen_from(params.state_dict()?, DType::F32, &Device::Cpu);
+    let frozen = Params::frozen_from(params.state_dict()?, DType::F32, params.device());
     let model = frozen.build(|vb| AutoencoderKl::new(config, vb))?;
     let scaling_factor = 1.0 / latent_deviation(&model, images, seed)?;
     Ok((vae::Config { scaling_factor, ..config.clone() }, losses))

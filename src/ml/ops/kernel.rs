@@ -30,7 +30,23 @@ pub(super) trait Kernel<const N: usize>: Send + Sync + 'static {
 
 /// Whether kernels serve a tensor of this device and dtype.
 pub(super) fn serves(x: &Tensor) -> bool {
+    #[cfg(test)]
+    if WITHOUT_KERNELS.get() {
+        return false;
+    }
     x.device().is_cpu() && matches!(x.dtype(), DType::F32 | DType::F64)
+}
+
+#[cfg(test)]
+thread_local!(static WITHOUT_KERNELS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
+
+/// `work`, in this thread by the operations that a GPU runs.
+#[cfg(test)]
+pub fn without_kernels<T>(work: impl FnOnce() -> T) -> T {
+    WITHOUT_KERNELS.set(true);
+    let done = work();
+    WITHOUT_KERNELS.set(false);
+    done
 }
 
 pub(super) fn apply1(kernel: impl Kernel<1>, x: &Tensor) -> Result<Tensor> {

@@ -181,6 +181,11 @@ impl Params {
             .sum()
     }
 
+    /// Where the tensors are.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// A copy on the CPU of the present values, buffers included.
     ///
     /// # Errors

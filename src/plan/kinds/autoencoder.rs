@@ -18,7 +18,7 @@ impl Spec for Autoencoder {
         name: "autoencoder",
         version: 1,
         noun: "pretraining (autoencoder)",
-        on_device: false,
+        on_device: true,
     };
 }
 

@@ -20,7 +20,7 @@ pub struct Backbone {
 
 impl Spec for Backbone {
     const KIND: Kind =
-        Kind { name: "backbone", version: 2, noun: "pretraining (backbone)", on_device: false };
+        Kind { name: "backbone", version: 2, noun: "pretraining (backbone)", on_device: true };
 }
 
 impl Backbone {

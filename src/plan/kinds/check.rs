@@ -23,8 +23,7 @@ pub struct Check {
 }
 
 impl Spec for Check {
-    const KIND: Kind =
-        Kind { name: "check", version: 3, noun: "generator check", on_device: false };
+    const KIND: Kind = Kind { name: "check", version: 3, noun: "generator check", on_device: true };
 }
 
 impl Check {

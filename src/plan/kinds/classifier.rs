@@ -27,8 +27,7 @@ pub struct Classifier {
 }
 
 impl Spec for Classifier {
-    const KIND: Kind =
-        Kind { name: "classifier", version: 3, noun: "classifier", on_device: false };
+    const KIND: Kind = Kind { name: "classifier", version: 3, noun: "classifier", on_device: true };
 
     fn memory(&self, side: usize) -> Memory {
         let seen = self.training.side_of(side);

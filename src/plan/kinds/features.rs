@@ -31,7 +31,7 @@ pub struct Views {
 
 impl Spec for Features {
     const KIND: Kind =
-        Kind { name: "features", version: 2, noun: "set of features", on_device: false };
+        Kind { name: "features", version: 2, noun: "set of features", on_device: true };
 }
 
 impl Features {

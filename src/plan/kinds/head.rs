@@ -20,7 +20,7 @@ pub struct Head {
 }
 
 impl Spec for Head {
-    const KIND: Kind = Kind { name: "head", version: 3, noun: "classifier head", on_device: false };
+    const KIND: Kind = Kind { name: "head", version: 3, noun: "classifier head", on_device: true };
 }
 
 impl Head {

@@ -17,7 +17,7 @@ pub struct Inpainting {
 
 impl Spec for Inpainting {
     const KIND: Kind =
-        Kind { name: "inpainting", version: 1, noun: "pretraining (inpainting)", on_device: false };
+        Kind { name: "inpainting", version: 1, noun: "pretraining (inpainting)", on_device: true };
 }
 
 impl Inpainting {

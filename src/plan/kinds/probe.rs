@@ -20,7 +20,7 @@ pub struct Probe {
 }
 
 impl Spec for Probe {
-    const KIND: Kind = Kind { name: "probe", version: 3, noun: "probe", on_device: false };
+    const KIND: Kind = Kind { name: "probe", version: 3, noun: "probe", on_device: true };
 
     fn memory(&self, side: usize) -> Memory {
         Memory::of_classifier(self.training.largest_batch(), self.training.side_of(side))

@@ -21,7 +21,7 @@ pub struct Scores {
 }
 
 impl Spec for Scores {
-    const KIND: Kind = Kind { name: "scores", version: 1, noun: "set of scores", on_device: false };
+    const KIND: Kind = Kind { name: "scores", version: 1, noun: "set of scores", on_device: true };
 }
 
 impl Scores {

@@ -19,7 +19,7 @@ pub struct UNet {
 
 impl Spec for UNet {
     const KIND: Kind =
-        Kind { name: "unet", version: 1, noun: "pretraining (unet)", on_device: false };
+        Kind { name: "unet", version: 1, noun: "pretraining (unet)", on_device: true };
 }
 
 impl UNet {

@@ -7,6 +7,7 @@ use crate::ml::classify::frames::{Frames, Photographs};
 use crate::ml::classify::heads::Head;
 use crate::ml::classify::model::is_of_head;
 use crate::ml::classify::transforms;
+use crate::ml::ops::without_kernels;
 use crate::ml::params::Params;
 use crate::ml::pixels::Pixels;
 use crate::ml::training::Keep;
@@ -70,7 +71,7 @@ fn trained(
     keep: &mut dyn Keep,
 ) -> Result<(StateDict, Vec<Epoch>)> {
     let config = config(head);
-    let model = Model::of_regime(regime, &config, start(&config)).unwrap();
+    let model = Model::of_regime(regime, &config, start(&config), &Device::Cpu).unwrap();
     let ((pixels, labels), (validation, validation_labels)) = (images(10, 2), images(6, 3));
     let mut frames = Frames::new(pixels.size());
     (0..pixels.count()).for_each(|at| frames.push(pixels.size(), pixels.size(), pixels.image(at)));
@@ -133,6 +134,21 @@ fn each_regime_changes_what_it_says() {
             expected.contains(&"features.0.1.bias".to_owned())
                 && !expected.contains(&"features.0.0.weight".to_owned())
         );
+    }
+}
+
+/// By the operations of a GPU, but for rounding.
+#[test]
+fn each_regime_learns_without_kernels_too() {
+    for head in [HeadKind::Linear, HeadKind::ConcatPool] {
+        for regime in [Regime::Full, Regime::Authors, Regime::Head] {
+            let train = || trained(regime, head, &TRAINING, &mut Every::default()).unwrap().1;
+            let (with, without) = (train(), without_kernels(train));
+            for (with, without) in with.iter().zip(&without) {
+                let apart = (with.training_loss - without.training_loss).abs();
+                assert!(apart < 1e-3 * with.training_loss, "{regime:?} {head:?} {apart:e}");
+            }
+        }
     }
 }
 
@@ -263,7 +279,7 @@ fn a_head_learns_from_features_as_from_images() {
             let session = Session { watch: &mut |_, _, _| Ok(()), keep: None };
             fit(model, &TRAINING, lesson, &Seed::of_study(5), session).unwrap()
         };
-        let whole = Model::of_regime(Regime::Head, &config, start.clone()).unwrap();
+        let whole = Model::of_regime(Regime::Head, &config, start.clone(), &Device::Cpu).unwrap();
         let head = start.iter().filter(|(name, _)| is_of_head(name));
         let head =
             head.map(|(name, tensor)| (name.to_owned(), tensor.clone())).collect::<StateDict>();

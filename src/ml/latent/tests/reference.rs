@@ -16,6 +16,7 @@ use crate::ml::latent::schedule::{self, Schedule};
 use crate::ml::latent::unet::{self, UNet2DConditionModel};
 use crate::ml::latent::vae::{self, AutoencoderKl};
 use crate::ml::loss::mse;
+use crate::ml::ops::without_kernels;
 use crate::ml::optim::{AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
 use crate::ml::text::clip::{self, TextEncoder};
@@ -309,6 +310,14 @@ fn stable_diffusion_2_1() {
 #[test]
 fn stable_diffusion_inpainting() {
     check("inpainting", CPU);
+}
+
+/// The operations that a GPU runs, on the processor.
+#[test]
+fn as_a_gpu_computes() {
+    without_kernels(|| {
+        ["sd15", "sd21", "inpainting"].into_iter().for_each(|name| check(name, CPU));
+    });
 }
 
 /// The same on a GPU, where this build has CUDA and the machine a GPU.

@@ -13,6 +13,7 @@ use super::super::*;
 use super::recorded;
 use crate::ml::classify::model::Model;
 use crate::ml::loss::cross_entropy;
+use crate::ml::ops::without_kernels;
 use crate::ml::optim::{AdamW, AdamWConfig};
 use crate::ml::params::{Params, StateDict};
 use crate::vocabulary::{HeadKind, Regime};
@@ -198,7 +199,7 @@ impl Reference {
     }
 }
 
-fn check(name: &str, config: &Config, dtype: DType) {
+fn check(name: &str, config: &Config, dtype: DType, device: &Device) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/efficientnet");
     let all: Value =
         serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
@@ -237,7 +238,7 @@ fn check(name: &str, config: &Config, dtype: DType) {
     };
     let start: StateDict =
         shapes.iter().map(|(name, shape)| (name.clone(), weight(name, shape))).collect();
-    let params = Params::trainable_from(start.clone(), dtype, &Device::Cpu);
+    let params = Params::trainable_from(start.clone(), dtype, device);
     let network = params.build(|vb| EfficientNet::new(&still, vb)).unwrap();
 
     let images = images(reference.facts["side"].as_u64().unwrap() as usize, dtype);
@@ -303,7 +304,11 @@ fn check(name: &str, config: &Config, dtype: DType) {
         format!("weights after a step at {:e}, from the reference's gradients", rate("optimised"));
     reference.rows.push((item, error, None));
 
-    println!("\n{name} as {dtype:?} against {} (in single precision itself)", all["made_with"]);
+    println!(
+        "\n{name} as {dtype:?}, {:?}, against {} (in single precision itself)",
+        device.location(),
+        all["made_with"]
+    );
     for (item, error, single) in &reference.rows {
         println!(
             "  {item:<84} {error:.1e}{}",
@@ -336,27 +341,56 @@ fn small() -> Config {
 
 #[test]
 fn small_v2_with_every_gradient() {
-    check("small", &small(), DType::F32);
+    check("small", &small(), DType::F32, &Device::Cpu);
 }
 
 #[test]
 fn v2_s() {
-    check("v2-s", &Config::v2_s(1000), DType::F32);
+    check("v2-s", &Config::v2_s(1000), DType::F32, &Device::Cpu);
 }
 
 #[test]
 fn v2_m() {
-    check("v2-m", &Config::v2_m(1000), DType::F32);
+    check("v2-m", &Config::v2_m(1000), DType::F32, &Device::Cpu);
 }
 
 /// In double precision: where ReLU6 has its kinks, rounding to single decides whether a pixel has a
 /// gradient.
 #[test]
 fn lite0() {
-    check("lite0", &Config::lite0(1000), DType::F64);
+    check("lite0", &Config::lite0(1000), DType::F64, &Device::Cpu);
 }
 
 /// fastai's own Learner, body frozen: which tensors move, and where they are after two steps.
+/// The operations that a GPU runs, on the processor.
+#[test]
+fn as_a_gpu_computes() {
+    without_kernels(|| {
+        check("small", &small(), DType::F32, &Device::Cpu);
+        check("v2-s", &Config::v2_s(1000), DType::F32, &Device::Cpu);
+        check("lite0", &Config::lite0(1000), DType::F64, &Device::Cpu);
+    });
+}
+
+/// The same on a GPU, where this build has CUDA and the machine a GPU.
+#[cfg(feature = "cuda")]
+#[test]
+fn on_a_gpu() {
+    match Device::new_cuda(0) {
+        Ok(device) => {
+            check("small", &small(), DType::F32, &device);
+            check("v2-s", &Config::v2_s(1000), DType::F32, &device);
+            check("v2-m", &Config::v2_m(1000), DType::F32, &device);
+            check("lite0", &Config::lite0(1000), DType::F64, &device);
+        }
+        Err(error) => {
+            use std::io::Write;
+            // Past libtest's capture, so that it is seen.
+            let _ = writeln!(std::io::stderr(), "skipped: no GPU can be used: {error}");
+        }
+    }
+}
+
 #[test]
 fn the_authors_regime_is_fastais_frozen_body() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/efficientnet");
@@ -368,7 +402,7 @@ fn the_authors_regime_is_fastais_frozen_body() {
     let (shapes, _) = recorded(&config);
     let start: StateDict =
         shapes.iter().map(|(name, shape)| (name.clone(), weight(name, shape))).collect();
-    let model = Model::of_regime(Regime::Authors, &config, start.clone()).unwrap();
+    let model = Model::of_regime(Regime::Authors, &config, start.clone(), &Device::Cpu).unwrap();
     let (images, labels) =
         (images(32, DType::F32), Tensor::new(&[3u32, 1, 4, 1], &Device::Cpu).unwrap());
     // As in fastai, scales, shifts and biases don't decay.
