@@ -322,8 +322,10 @@ fn a_killed_run_finds_its_jobs() {
         toy
     });
     let run = cluster.start("slurm", &[]);
-    until("a running job", || cluster.state(2, 0) == "RUNNING" || cluster.state(1, 0) == "RUNNING");
+    let running = || [1, 2].into_iter().filter(|job| cluster.state(*job, 0) == "RUNNING").count();
     until("a worker", || cluster.worker().is_some());
+    // The other task is over at once, its job a little later.
+    until("one job to run", || running() == 1 && cluster.calls("sbatch").len() == 2);
     run.kill();
     let submitted = cluster.calls("sbatch").len();
     let mut status = cluster.surrounded(cluster.workspace.command(&["status"]));
