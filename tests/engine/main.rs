@@ -15,6 +15,7 @@ mod real;
 mod runs;
 mod share;
 mod torture;
+mod torture_elsewhere;
 mod torture_share;
 mod toy;
 

@@ -21,6 +21,7 @@ use titrate::seed::Seed;
 
 use crate::command_line::{Workspace, files, pid};
 use crate::faults::{self, Disk, STARTS, Site};
+use crate::torture_elsewhere::{self, Struck};
 use crate::torture_share::{self, Attacked};
 
 pub const TESTS: &[(&str, fn())] = &[("torture", torture), ("every_fault", every_fault)];
@@ -30,6 +31,8 @@ const MINUTES: &str = "TITRATE_TORTURE_MINUTES";
 /// Whether every call fails in turn as well: the first of them that is tried, 1 for all, so that what
 /// was ended can be gone on with.
 const EVERY_FAULT: &str = "TITRATE_TORTURE_EVERY_FAULT";
+/// Whether only runs whose tasks run elsewhere are attacked.
+const ELSEWHERE: &str = "TITRATE_TORTURE_ELSEWHERE";
 /// A command of a toy takes a fraction of a second.
 const HANGS: Duration = Duration::from_secs(60);
 const DAMAGES: [&str; 9] =
@@ -48,6 +51,15 @@ fn torture() {
     let minutes = std::env::var(MINUTES).ok().and_then(|text| text.parse::<f64>().ok());
     let end = Instant::now() + Duration::from_secs_f64(60.0 * minutes.unwrap_or(0.0));
     let mut tally = Tally::default();
+    if std::env::var_os(ELSEWHERE).is_some() {
+        for round in 0.. {
+            let mut rng = Seed::of_study(round).child("torture elsewhere").rng();
+            tally.elsewhere(round, &mut rng);
+            if Instant::now() >= end {
+                return tally.close();
+            }
+        }
+    }
     let (whole, shared, disk) = (Whole::of(Workspace::study()), Attacked::new(), Disk::new());
     let sites = STARTS.map(|start| disk.sites(start)).concat();
     for round in 0.. {
@@ -70,6 +82,7 @@ fn torture() {
             let fault = shared.killed(command, Duration::from_millis(rng.random_range(1..80)));
             tally.enter("kills, with a shared store", format!("KILL of a {command}"), fault);
         }
+        tally.elsewhere(round, &mut rng);
         faults(&mut tally, &faults::sample(&sites, &mut rng));
         if Instant::now() >= end {
             break;
@@ -123,6 +136,14 @@ impl Tally {
         if let Err(fault) = outcome {
             row.1 += 1;
             self.faults.push(format!("{attack}: {name}, round {}: {fault}", self.round));
+        }
+    }
+
+    /// The attacks on runs whose tasks run elsewhere.
+    fn elsewhere(&mut self, round: u64, rng: &mut impl Rng) {
+        self.round = round;
+        for Struck { attack, moment, outcome } in torture_elsewhere::strike(rng) {
+            self.enter(&attack, format!("after {moment:?}"), outcome);
         }
     }
 
@@ -375,7 +396,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// The label of a receipt's task; none of another file.
-fn label_of(bytes: &[u8]) -> Option<String> {
+pub fn label_of(bytes: &[u8]) -> Option<String> {
     let receipt = serde_json::from_slice::<Value>(bytes).ok()?;
     Some(receipt["label"].as_str()?.to_owned())
 }

@@ -19,10 +19,11 @@ cargo xtask bench full [OPTIONS]          time a generator of Stable Diffusion's
 cargo xtask bench graphs [--rounds N] [--tasks N]
                                           what the harness costs: graphs of up to 100,000 tiny tasks, beside ninja and Snakemake
 cargo xtask fuzz [--rounds N] [--seed N]  the readers of files from outside under N mutations each (default: 2 million)
-cargo xtask torture [--minutes N] [--every-fault]
+cargo xtask torture [--minutes N] [--elsewhere] [--every-fault]
                                           kills, damaged files, faults of the disk and two runs at once on a toy study, for N
-                                          minutes (default: 10); then each call that reads or writes fails in turn, and some
-                                          below smoke (ten minutes on an idle machine)
+                                          minutes (default: 10); or only kills where a command or a cluster runs the tasks;
+                                          then each call that reads or writes fails in turn, and some below smoke (ten minutes
+                                          on an idle machine)
 cargo xtask calibrate                     the statistics on simulated studies: false alarms, coverage, power (minutes)
 cargo xtask versions                      record the source of kinds whose VERSION was raised
 cargo xtask versions --acknowledge KIND --output-neutral WHY

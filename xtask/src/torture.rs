@@ -8,7 +8,7 @@ use crate::process::{cargo, exit_code, status};
 
 /// Tortures a toy study's store; prints what was tried, survived and failed.
 pub fn torture(arguments: &[String]) -> Result<ExitCode> {
-    let (mut minutes, mut every_fault) = (10.0, false);
+    let (mut minutes, mut every_fault, mut elsewhere) = (10.0, false, false);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
@@ -19,12 +19,16 @@ pub fn torture(arguments: &[String]) -> Result<ExitCode> {
                     .with_context(|| format!("--minutes {value}: a number expected"))?;
             }
             "--every-fault" => every_fault = true,
-            _ => bail!("{argument}: expected nothing, --minutes N or --every-fault"),
+            "--elsewhere" => elsewhere = true,
+            _ => bail!("{argument}: expected nothing, --minutes N, --elsewhere or --every-fault"),
         }
     }
     let of = |test| ["test", "--quiet", "--release", "--package", "titrate", "--test", test];
     let mut engine = cargo(&of("engine"));
     engine.args(["--", "torture"]).env("TITRATE_TORTURE_MINUTES", minutes.to_string());
+    if elsewhere {
+        engine.env("TITRATE_TORTURE_ELSEWHERE", "1");
+    }
     if every_fault {
         engine.arg("every_fault").env("TITRATE_TORTURE_EVERY_FAULT", "1");
     }
