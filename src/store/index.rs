@@ -29,7 +29,8 @@ const VERSION: u32 = 2;
 /// is closed, so that an index whose process was killed is rebuilt instead of believed, and no
 /// change needs a sync of its own.
 const WHOLE: &str = "whole";
-const CACHE_BYTES: u64 = 16 << 20;
+/// Of the entries in memory; sled reads what is beyond from the disk again.
+const CACHE_BYTES: u64 = 128 << 20;
 
 pub(super) struct Index {
     path: PathBuf,
